@@ -1,0 +1,290 @@
+"""The one door to ddtrace.
+
+Everything this package takes from ddtrace passes through here: starting, dating and finishing
+spans, deciding sampling, being asked which span is active. Public names only, but for those
+listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ddtrace
+from ddtrace import trace as _trace
+from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
+
+Context = _trace.Context
+Span = _trace.Span
+tracer = _trace.tracer
+
+Active = Span | Context
+"""What ddtrace may have active: a span, or the context of one that is not here."""
+
+PRIVATE: dict[str, str] = {
+    "_dd.measured": "a span's metric by which Datadog computes hits, errors and percentiles; "
+    "named in Datadog's span format, not among ddtrace's public constants",
+}
+"""What is used here without being public, and what it is used for."""
+
+MEASURED = "_dd.measured"
+
+_busy = threading.local()
+"""Set while this thread is inside ddtrace on our behalf.
+
+ddtrace asks which span is active when one starts (to set ``version``) and when one finishes;
+asked by our own doing, the answer must open nothing: it would recurse without end.
+"""
+
+
+def is_busy() -> bool:
+    """Whether this thread is inside ddtrace on our behalf."""
+    return getattr(_busy, "depth", 0) > 0
+
+
+class _Busy:
+    def __enter__(self) -> None:
+        _busy.depth = getattr(_busy, "depth", 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        _busy.depth -= 1
+
+
+_BUSY = _Busy()
+
+
+def is_enabled() -> bool:
+    """Whether ddtrace sends anything (``DD_TRACE_ENABLED``)."""
+    return bool(tracer.enabled)
+
+
+def service() -> str | None:
+    """``DD_SERVICE``, or None where it is not set."""
+    return _text(ddtrace.config.service)
+
+
+def env() -> str | None:
+    """``DD_ENV``, or None where it is not set."""
+    return _text(ddtrace.config.env)
+
+
+def version() -> str | None:
+    """``DD_VERSION``, or None where it is not set."""
+    return _text(ddtrace.config.version)
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def new_span_id() -> int:
+    """Return an id for a span that will be started later.
+
+    63 random bits, as ddtrace makes its own; drawn from the system, so that a forked process
+    does not draw the same ones.
+    """
+    return secrets.randbits(63) or 1
+
+
+def new_trace(name: str, resource: str, tags: dict[str, str]) -> Context:
+    """Begin a trace and decide whether it is sampled, once for all of it.
+
+    A trace that is sent in parts is otherwise sampled anew for each part, by rates that the
+    Agent may have changed in between. The decision is made on a span with the name, resource
+    and tags of the one that will stand at the trace's root, so that the user's own rules
+    match it; that span is never started.
+
+    Args:
+        name: Name of the span at the root.
+        resource: Its resource.
+        tags: Its tags.
+
+    Returns:
+        The context of the trace's root, with a new trace id, a reserved span id and the
+        sampling decision.
+    """
+    root = Span(name, service=service(), resource=resource)
+    if (environment := env()) is not None:
+        root.set_tag("env", environment)
+    root.set_tags(dict(tags))
+    with _BUSY:
+        tracer.sample(root)  # type: ignore[no-untyped-call]
+    return root.context.copy(root.trace_id, root.span_id)
+
+
+def continue_trace(parent: Context, name: str, resource: str, tags: dict[str, str]) -> Context:
+    """Continue a trace that came from elsewhere.
+
+    Args:
+        parent: The remote parent, as extracted from headers.
+        name: Name of the span that continues it.
+        resource: Its resource.
+        tags: Its tags.
+
+    Returns:
+        The context of that span, with the sampling decision of the parent; where that has
+        made none, with one made here.
+    """
+    assert parent.trace_id is not None
+    if parent.sampling_priority is None:
+        decided = new_trace(name, resource, tags)
+        context = decided.copy(parent.trace_id, new_span_id())
+        for key, value in parent.get_all_baggage_items().items():
+            context.set_baggage_item(key, value)
+        return context
+    return parent.copy(parent.trace_id, new_span_id())
+
+
+def beside(context: Context, span_id: int) -> Context:
+    """Return the context of another span of the same trace.
+
+    Args:
+        context: Any context of the trace.
+        span_id: The span's id.
+    """
+    assert context.trace_id is not None
+    return context.copy(context.trace_id, span_id)
+
+
+def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
+    """Return a span that others can be children of while it has not been started.
+
+    ddtrace keeps back what has finished in a trace until all that was *started* in it has. A
+    span that is made but not started holds nothing back, and its children are what those of a
+    started span are: of its service, and no entry to it.
+
+    Args:
+        name: The name of the span it stands in for.
+        parent: That span's parent.
+        resource: Its resource.
+        start_ns: When it began, in nanoseconds since the epoch.
+        span_id: Its id.
+    """
+    context = parent if isinstance(parent, Context) else parent.context
+    assert context.trace_id is not None
+    span = Span(
+        name,
+        service=service(),
+        resource=resource,
+        trace_id=context.trace_id,
+        span_id=span_id,
+        parent_id=parent.span_id,
+        context=context.copy(context.trace_id, span_id),
+    )
+    span.start_ns = start_ns
+    return span
+
+
+def retire(stand_in: Span) -> None:
+    """Mark a stand-in as over, so that ddtrace no longer takes it to be active.
+
+    Args:
+        stand_in: The span, which was never started and so is not sent.
+    """
+    with _BUSY:
+        stand_in.finish()
+
+
+def start(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
+    """Start a span without making it active.
+
+    Args:
+        name: Its name.
+        parent: Its parent, which need not have been started.
+        resource: Its resource.
+        start_ns: When it began, in nanoseconds since the epoch.
+        span_id: The id reserved for it.
+    """
+    with _BUSY:
+        span = tracer.start_span(name, child_of=parent, resource=resource)
+    span.start_ns = start_ns
+    span.span_id = span_id
+    return span
+
+
+def finish(span: Span, end_ns: int) -> None:
+    """Finish a span.
+
+    Args:
+        span: The span.
+        end_ns: When it ended, in nanoseconds since the epoch; a time before its start is
+            taken to be its start, since ddtrace does not clamp a negative duration.
+    """
+    with _BUSY:
+        span.finish(max(end_ns, span.start_ns) / 1e9)
+
+
+def set_error(span: Span, type_: str, message: str, stack: str) -> None:
+    """Mark a span as failed.
+
+    Args:
+        span: The span.
+        type_: The kind of error.
+        message: What it says.
+        stack: Its traceback; left out where it is empty.
+    """
+    span.error = 1
+    span.set_tag(ERROR_TYPE, type_)
+    span.set_tag(ERROR_MSG, message)
+    if stack:
+        span.set_tag(ERROR_STACK, stack)
+
+
+def log_ids(active: Active) -> tuple[str | None, str | None]:
+    """Return the trace and span id of a span as ddtrace writes them into log lines.
+
+    Args:
+        active: The span, or its context.
+    """
+    fields = tracer.get_log_correlation_context(active)
+    trace_id, span_id = fields.get("dd.trace_id"), fields.get("dd.span_id")
+    return (
+        trace_id if trace_id and trace_id != "0" else None,
+        span_id if span_id and span_id != "0" else None,
+    )
+
+
+def activated() -> Active | None:
+    """Return what ddtrace has active in this task, leaving aside what we would answer."""
+    provider = tracer.context_provider
+    if isinstance(provider, _Answering):
+        return provider.activated()
+    return provider.active()
+
+
+class _Answering:
+    """Marks a context provider as ours."""
+
+    def activated(self) -> Active | None:
+        raise NotImplementedError
+
+
+def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
+    """Have ddtrace ask us which span is active.
+
+    Every integration, log injection and ``tracer.trace()`` goes through the tracer's context
+    provider, so one place serves them all. Done once per process; what was there before keeps
+    doing its work underneath.
+
+    Args:
+        answer: Given what ddtrace has active in the task that asks, returns what is. It must
+            not raise.
+    """
+    provider = tracer.context_provider
+    if isinstance(provider, _Answering):
+        return
+    kind: Any = type(provider)
+
+    class AnsweringProvider(kind, _Answering):  # type: ignore[misc]
+        """Answers with the stage of the conversation that is at work."""
+
+        def active(self) -> Active | None:
+            found = super().active()
+            if is_busy():
+                return found  # type: ignore[no-any-return]
+            return answer(found)
+
+        def activated(self) -> Active | None:
+            return super().active()  # type: ignore[no-any-return]
+
+    tracer.configure(context_provider=AnsweringProvider())

@@ -1,0 +1,276 @@
+"""The one door to Pipecat's internals.
+
+What differs between Pipecat's versions, and what is not public, is asked for here and nowhere
+else. Everything private is listed in :data:`PRIVATE`; where it is missing, the answer is less
+and never an exception.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as package_version
+from typing import Any
+
+from pipecat.frames import frames as _frames
+from pipecat.processors.frame_processor import FrameProcessor
+
+from pipecat_dd.knowing.processor import Role, Service
+from pipecat_dd.knowing.stage import Fact
+
+PRIVATE: dict[str, str] = {
+    "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
+    "AIService._settings": "a service's model and voice, before the public `settings` (1.9)",
+    "BaseInputTransport._transport": "the transport's class, for a tag",
+    "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
+    "LLMUserAggregator._params": "the voice activity detector's class, for a resource",
+    "VADProcessor._vad_controller": "the same, where the detector is a processor of its own",
+    "BaseInputTransport._params": "the same, where the detector is the transport's (1.0)",
+}
+"""What is used here without being public, and what it is used for."""
+
+_COMPOUND = "pipecat.pipeline."
+_ROLES = (
+    ("pipecat.services.llm_service", "LLMService", Role.LLM),
+    ("pipecat.services.stt_service", "STTService", Role.STT),
+    ("pipecat.services.tts_service", "TTSService", Role.TTS),
+    ("pipecat.transports.base_input", "BaseInputTransport", Role.INPUT),
+    ("pipecat.transports.base_output", "BaseOutputTransport", Role.OUTPUT),
+)
+
+_PROVIDERS = {
+    # Where the provider's name by OpenTelemetry's GenAI conventions is not the class's.
+    "AWSBedrock": "aws.bedrock",
+    "AWSNovaSonic": "aws.bedrock",
+    "AWSPolly": "aws.polly",
+    "AWSTranscribe": "aws.transcribe",
+    "Azure": "azure.ai.openai",
+    "GeminiLive": "gcp.gemini",
+    "GeminiLiveVertex": "gcp.vertex_ai",
+    "Google": "gcp.gemini",
+    "GoogleVertex": "gcp.vertex_ai",
+    "Grok": "x_ai",
+    "Mistral": "mistral_ai",
+    "OpenAIRealtime": "openai",
+    "OpenAIResponses": "openai",
+    "AzureRealtime": "azure.ai.openai",
+}
+
+_REQUEST_SETTINGS = (
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "top_k",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+)
+
+
+def pipecat_version() -> str:
+    """Return the version of Pipecat that is installed."""
+    try:
+        return package_version("pipecat-ai")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def frame_class(name: str) -> type | None:
+    """Return a frame's class, or None where this version of Pipecat has none of that name.
+
+    Args:
+        name: The class's name in ``pipecat.frames.frames``.
+    """
+    found = getattr(_frames, name, None)
+    return found if isinstance(found, type) else None
+
+
+def is_compound(processor: Any) -> bool:
+    """Whether a processor is one of Pipecat's own that only hold others, or their ends.
+
+    A user's subclass of one is not: it may do work of its own.
+
+    Args:
+        processor: The processor.
+    """
+    return type(processor).__module__.startswith(_COMPOUND)
+
+
+def walk(processor: Any) -> Iterator[Any]:
+    """Yield a processor and all that it holds, in the pipeline's order.
+
+    Args:
+        processor: The outermost.
+    """
+    yield processor
+    for inner in getattr(processor, "processors", None) or ():
+        yield from walk(inner)
+
+
+def outermost(processor: Any) -> Any:
+    """Return the outermost pipeline that a processor runs in, as far as that is known.
+
+    Args:
+        processor: A processor that has been set up. From Pipecat 1.8 on it leads to its
+            worker; before, the first to be heard of is the outermost itself.
+    """
+    try:
+        return processor.pipeline_worker.pipeline
+    except Exception:
+        return processor
+
+
+def worker_of(processor: Any) -> Any:
+    """Return the worker that runs a processor's pipeline, or None where it is not known."""
+    try:
+        return processor.pipeline_worker
+    except Exception:
+        return None
+
+
+def conversation_id(worker: Any) -> str | None:
+    """Return the ``conversation_id`` that a worker was given, if it was."""
+    found = getattr(worker, "_conversation_id", None)
+    return str(found) if found else None
+
+
+def transport_of(processors: Iterable[Any]) -> str | None:
+    """Return the class of the transport that a pipeline talks through.
+
+    Args:
+        processors: The pipeline's processors.
+    """
+    for processor in processors:
+        if role_of(processor) in (Role.INPUT, Role.OUTPUT):
+            transport = getattr(processor, "_transport", None)
+            if transport is not None:
+                return type(transport).__name__
+            name = type(processor).__name__
+            return name.replace("InputTransport", "Transport").replace(
+                "OutputTransport", "Transport"
+            )
+    return None
+
+
+def role_of(processor: Any) -> Role:
+    """Return what a processor does for the conversation."""
+    for module, name, role in _ROLES:
+        # A class whose module nobody has imported has no instances.
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(processor, kind):
+            return role
+    return Role.OTHER
+
+
+def is_users(processor: Any) -> bool:
+    """Whether a processor's class is the user's own rather than Pipecat's."""
+    return type(processor).__module__.partition(".")[0] != "pipecat"
+
+
+def runs_in_pushers_task(processor: Any) -> bool:
+    """Whether a processor works in the task of whoever pushes to it (direct mode)."""
+    return bool(getattr(processor, "_enable_direct_mode", True))
+
+
+def service_of(processor: Any) -> Service:
+    """Return the provider, model and settings of a service as they are at this moment.
+
+    Args:
+        processor: An LLM, STT or TTS service.
+    """
+    settings = getattr(processor, "settings", None) or getattr(processor, "_settings", None)
+    facts: dict[str, Fact] = {}
+    role = role_of(processor)
+    if role is Role.LLM:
+        for name in _REQUEST_SETTINGS:
+            value = getattr(settings, name, None)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                facts[f"gen_ai.request.{name}"] = value
+    elif role is Role.TTS:
+        voice = getattr(settings, "voice", None)
+        if isinstance(voice, str) and voice:
+            facts["tts.voice"] = voice
+    model = getattr(settings, "model", None)
+    return Service(_provider(type(processor)), model if isinstance(model, str) else None, facts)
+
+
+def _provider(kind: type) -> str:
+    # A user's subclass of a service still talks to the service's provider.
+    of_pipecat = next((k for k in kind.__mro__ if k.__module__.startswith("pipecat.")), kind)
+    name = of_pipecat.__name__
+    for suffix in ("LLMService", "STTService", "TTSService", "Service"):
+        if name.endswith(suffix) and name != suffix:
+            name = name.removesuffix(suffix)
+            break
+    return _PROVIDERS.get(name, name.lower())
+
+
+def analyzer_of(processor: Any) -> str:
+    """Return the class of the voice activity detector that a processor asks.
+
+    Args:
+        processor: The processor that reported speech.
+    """
+    for owner in ("_params", "_vad_controller", "_vad_analyzer"):
+        held = getattr(processor, owner, None)
+        for name in ("vad_analyzer", "_vad_analyzer"):
+            analyzer = getattr(held, name, None)
+            if analyzer is not None:
+                return type(analyzer).__name__
+    return type(processor).__name__ if processor is not None else "vad"
+
+
+def context_counts(frame: Any) -> tuple[int | None, int | None]:
+    """Return how many messages and tools a model is given.
+
+    Args:
+        frame: An ``LLMContextFrame``.
+    """
+    context = getattr(frame, "context", None)
+    messages = tools = None
+    try:
+        messages = len(context.get_messages())  # type: ignore[union-attr]
+    except Exception:
+        messages = None
+    try:
+        schema = context.tools  # type: ignore[union-attr]
+        tools = len(getattr(schema, "standard_tools", schema) or ())
+    except Exception:
+        tools = None
+    return messages, tools
+
+
+def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
+    """Return when something happened that an observer's queue brought late.
+
+    Args:
+        source: The processor it happened in.
+        timestamp_ns: Its time on the pipeline's clock; 0 before the clock was started.
+        now_ns: Now, in nanoseconds since the epoch.
+    """
+    try:
+        elapsed_ns = source.get_clock().get_time() - timestamp_ns
+    except Exception:
+        return now_ns
+    return now_ns - elapsed_ns if timestamp_ns and elapsed_ns > 0 else now_ns
+
+
+__all__ = [
+    "PRIVATE",
+    "FrameProcessor",
+    "analyzer_of",
+    "context_counts",
+    "conversation_id",
+    "event_time_ns",
+    "frame_class",
+    "is_compound",
+    "is_users",
+    "outermost",
+    "pipecat_version",
+    "role_of",
+    "runs_in_pushers_task",
+    "service_of",
+    "transport_of",
+    "walk",
+    "worker_of",
+]

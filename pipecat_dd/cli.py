@@ -1,0 +1,67 @@
+"""The command ``pipecat-dd``."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+_INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
+_DEMO_EXTRA = "pipecat-dd[demo]"
+
+try:
+    import click
+except ModuleNotFoundError as missing:
+    sys.exit("pipecat-dd: " + _INSTALL.format(module=missing.name, needed=_DEMO_EXTRA))
+
+_PIPED_WIDTH = 120
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pipecat-dd", message="%(prog)s %(version)s")
+def main() -> None:
+    """See inside a Pipecat bot from Datadog."""
+
+
+@main.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("pipecat-dd-demo"),
+    show_default=True,
+    help="Directory for the log lines and the traces.",
+)
+@click.option("--all-lines", is_flag=True, help="Show DEBUG lines in the tree too.")
+@click.option("--plain", is_flag=True, help="No colours and no animation, as with NO_COLOR.")
+def demo(out: Path, all_lines: bool, plain: bool) -> None:
+    """Watch a bot hold a conversation; see its spans and log lines as one.
+
+    A real Pipecat bot talks with a recorded user for half a minute. It needs no key, no network
+    and no Agent: speech and language come from a local server that speaks OpenAI's protocol, and
+    the traces go to Datadog's test agent, which runs only as long as the command. Nothing is
+    heard, and nothing leaves the machine.
+    """
+    try:
+        from loguru import logger
+
+        # Pipecat greets with a log line when it is imported.
+        logger.disable("pipecat")
+
+        from rich.console import Console
+
+        from pipecat_dd.demo.show import run_demo
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            _INSTALL.format(module=error.name, needed=_DEMO_EXTRA)
+        ) from error
+
+    # A terminal or file that cannot show a sign gets a question mark, not a traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    console = Console(color_system=None, force_terminal=False) if plain else Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPED_WIDTH
+    sys.exit(run_demo(console, out, all_lines=all_lines))
+
+
+if __name__ == "__main__":
+    main()

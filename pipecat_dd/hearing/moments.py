@@ -1,0 +1,361 @@
+"""What each frame of Pipecat's means for the conversation.
+
+A function for each kind of frame, and a table that finds it by the frame's class. A frame
+without an entry means nothing to us and costs one dictionary look-up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from pipecat_dd import _pipecat
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.place import Place, here
+from pipecat_dd.knowing.processor import Processor, Role
+from pipecat_dd.knowing.stage import Fact, Failure, Kind
+
+
+@dataclass(slots=True)
+class Heard:
+    """One frame, heard where it was first pushed.
+
+    Attributes:
+        conversation: The conversation it is part of.
+        frame: The frame.
+        source: The processor that pushed it, where that is known.
+        instance: That processor's instance.
+        at_ns: When, in nanoseconds since the epoch.
+    """
+
+    conversation: Conversation
+    frame: Any
+    source: Processor | None
+    instance: Any
+    at_ns: int
+
+
+Moment = Callable[[Heard], None]
+
+
+class Traffic(IntEnum):
+    """How frames of a class are treated on their way."""
+
+    SILENT = 0
+    """They mean nothing to us, but a processor's work on them may."""
+    MEDIA = 1
+    """They come many a second: counted, and nothing else."""
+    MEANT = 2
+    """They say something about the conversation, once."""
+    MEDIA_MEANT = 3
+    """They come many a second, and each says something."""
+
+
+def _vad_started(heard: Heard) -> None:
+    frame = heard.frame
+    # The detector is sure of it only after `start_secs` of speech.
+    said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
+    start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
+    heard.conversation.user.starts_speaking(start_ns, _pipecat.analyzer_of(heard.instance))
+
+
+def _vad_stopped(heard: Heard) -> None:
+    frame = heard.frame
+    said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
+    heard.conversation.user.stops_speaking(said_ns - _nanos(getattr(frame, "stop_secs", 0.0)))
+
+
+def _user_started(heard: Heard) -> None:
+    heard.conversation.user.turn_starts(heard.at_ns)
+
+
+def _user_stopped(heard: Heard) -> None:
+    heard.conversation.user.turn_ends()
+
+
+def _interim(heard: Heard) -> None:
+    if heard.source is not None and heard.source.role is Role.STT:
+        heard.conversation.user.transcribing(heard.source, heard.at_ns)
+
+
+def _transcription(heard: Heard) -> None:
+    if heard.source is None or heard.source.role is not Role.STT:
+        return
+    language = getattr(heard.frame, "language", None)
+    heard.conversation.user.transcribed(
+        heard.source,
+        heard.at_ns,
+        str(getattr(language, "value", language)) if language else None,
+        getattr(heard.frame, "user_id", None) or None,
+    )
+
+
+def _llm_text(heard: Heard) -> None:
+    if heard.source is not None and heard.source.role is Role.LLM:
+        spoken = not getattr(heard.frame, "skip_tts", None)
+        heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=spoken)
+
+
+def _llm_thought(heard: Heard) -> None:
+    if heard.source is not None and heard.source.role is Role.LLM:
+        heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=False)
+
+
+def _tools_asked(heard: Heard) -> None:
+    if heard.source is not None:
+        calls = [str(call.tool_call_id) for call in heard.frame.function_calls]
+        heard.conversation.bot.tools_asked(heard.source, heard.at_ns, calls)
+
+
+def _tool_began(heard: Heard) -> None:
+    if heard.source is None or heard.source.role is not Role.LLM:
+        return
+    frame = heard.frame
+    stage = heard.conversation.bot.tool_begins(
+        heard.source, heard.at_ns, str(frame.function_name), str(frame.tool_call_id)
+    )
+    # This runs in the task that the call has to itself: what its handler writes and calls
+    # from here on is the tool's.
+    here.set(Place(heard.conversation.session, heard.source, stage))
+
+
+def _tool_result(heard: Heard) -> None:
+    frame = heard.frame
+    properties = getattr(frame, "properties", None)
+    if properties is not None and getattr(properties, "is_final", True) is False:
+        return
+    error = getattr(frame, "error", None)
+    heard.conversation.bot.tool_ends(
+        str(frame.tool_call_id),
+        heard.at_ns,
+        "failed" if error else "completed",
+        Failure("ToolError", str(error)) if error else None,
+    )
+
+
+def _tool_cancelled(heard: Heard) -> None:
+    # Inference is asked for by the deadline that settled the call, and by nothing else that
+    # cancels one (pipecat/observers/function_call_observer.py).
+    timed_out = bool(getattr(heard.frame, "run_llm", False))
+    heard.conversation.bot.tool_ends(
+        str(heard.frame.tool_call_id),
+        heard.at_ns,
+        "timed_out" if timed_out else "cancelled",
+        Failure("ToolTimeout", "the tool call ran past its deadline") if timed_out else None,
+    )
+
+
+def _tts_audio(heard: Heard) -> None:
+    source, frame = heard.source, heard.frame
+    if source is None:
+        return
+    if source.role is Role.TTS:
+        samples = len(frame.audio) / (2 * max(1, frame.num_channels))
+        heard.conversation.bot.synthesis_output(
+            source,
+            heard.at_ns,
+            getattr(frame, "context_id", None),
+            samples / max(1, frame.sample_rate),
+        )
+    elif source.role is Role.OUTPUT:
+        # The output pushes on what it has written to the transport.
+        heard.conversation.bot.audio_written(heard.at_ns)
+
+
+def _tts_stopped(heard: Heard) -> None:
+    if heard.source is not None and heard.source.role is Role.TTS:
+        heard.conversation.bot.synthesis_ends(
+            heard.source, heard.at_ns, getattr(heard.frame, "context_id", None)
+        )
+
+
+def _speak(heard: Heard) -> None:
+    heard.conversation.turns.bot_begins(heard.at_ns)
+
+
+def _bot_started(heard: Heard) -> None:
+    heard.conversation.bot.starts_speaking(heard.at_ns)
+
+
+def _bot_stopped(heard: Heard) -> None:
+    heard.conversation.bot.stops_speaking(heard.at_ns)
+
+
+def _interruption(heard: Heard) -> None:
+    heard.conversation.bot.interrupted(heard.at_ns)
+
+
+def _message(heard: Heard) -> None:
+    messages = getattr(heard.frame, "messages", None) or ()
+    by_user = any(isinstance(m, dict) and m.get("role") == "user" for m in messages)
+    # An instruction of the developer's ("greet the caller") is the bot's to begin.
+    if by_user and getattr(heard.frame, "run_llm", None):
+        _typed(heard)
+
+
+def _typed(heard: Heard) -> None:
+    turn = heard.conversation.user.turn_starts(heard.at_ns)
+    turn.user_silent_ns = heard.at_ns
+    heard.conversation.user.turn_ends()
+
+
+def _ends(heard: Heard) -> None:
+    heard.conversation.is_ending("ended")
+
+
+def _stops(heard: Heard) -> None:
+    heard.conversation.is_ending("stopped")
+
+
+def _cancels(heard: Heard) -> None:
+    heard.conversation.is_ending("cancelled")
+
+
+def _error(heard: Heard) -> None:
+    frame = heard.frame
+    instance = getattr(frame, "processor", None)
+    name = getattr(instance, "name", None)
+    processor = heard.conversation.session.processors.get(str(name)) or heard.source
+    category = getattr(frame, "category", None)
+    usable = getattr(instance, "is_usable", None)
+    exception = getattr(frame, "exception", None)
+    details = {
+        "category": str(getattr(category, "value", category)) if category is not None else None,
+        "usable": usable if isinstance(usable, bool) else None,
+    }
+    message = str(getattr(frame, "error", ""))
+    if isinstance(exception, BaseException):
+        failure = Failure.of(exception, message=message, **details)  # type: ignore[arg-type]
+    else:
+        failure = Failure("ErrorFrame", message, **details)  # type: ignore[arg-type]
+    heard.conversation.errs(processor, here.get(), failure)
+
+
+def _metrics(heard: Heard) -> None:
+    for data in getattr(heard.frame, "data", ()):
+        facts, counts = _figures(data)
+        if facts or counts:
+            heard.conversation.measured(str(data.processor), facts, counts)
+
+
+_LATENCIES = {
+    "TTFBMetricsData": ("value", "metrics.ttfb"),
+    "TTFAMetricsData": ("ttfa", "metrics.ttfa"),
+    "TTFATMetricsData": ("ttfat", "metrics.ttfat"),
+}
+_TOKENS = {
+    "prompt_tokens": "gen_ai.usage.input_tokens",
+    "completion_tokens": "gen_ai.usage.output_tokens",
+    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
+    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "input_audio_tokens": "gen_ai.usage.audio.input_tokens",
+    "output_audio_tokens": "gen_ai.usage.audio.output_tokens",
+}
+
+
+def _figures(data: Any) -> tuple[dict[str, Fact], dict[str, Fact]]:
+    kind = type(data).__name__
+    if kind in _LATENCIES:
+        attribute, name = _LATENCIES[kind]
+        value = getattr(data, attribute, None)
+        return ({name: value} if isinstance(value, (int, float)) else {}), {}
+    if kind == "LLMUsageMetricsData":
+        tokens = {name: getattr(data.value, attr, None) for attr, name in _TOKENS.items()}
+        return {}, {name: n for name, n in tokens.items() if isinstance(n, (int, float))}
+    if kind == "TTSUsageMetricsData":
+        return {}, {"metrics.character_count": data.value}
+    if kind == "STTUsageMetricsData":
+        return {}, {"metrics.audio_seconds": data.value.audio_seconds}
+    return {}, {}
+
+
+_MEANT: dict[str, Moment] = {
+    "VADUserStartedSpeakingFrame": _vad_started,
+    "VADUserStoppedSpeakingFrame": _vad_stopped,
+    "UserStartedSpeakingFrame": _user_started,
+    "UserStoppedSpeakingFrame": _user_stopped,
+    "InterimTranscriptionFrame": _interim,
+    "TranscriptionFrame": _transcription,
+    "LLMTextFrame": _llm_text,
+    "LLMThoughtTextFrame": _llm_thought,
+    "FunctionCallsStartedFrame": _tools_asked,
+    "FunctionCallInProgressFrame": _tool_began,
+    "FunctionCallResultFrame": _tool_result,
+    "FunctionCallCancelFrame": _tool_cancelled,
+    "TTSSpeakFrame": _speak,
+    "TTSAudioRawFrame": _tts_audio,
+    "SpeechOutputAudioRawFrame": _tts_audio,
+    "TTSStoppedFrame": _tts_stopped,
+    "BotStartedSpeakingFrame": _bot_started,
+    "BotStoppedSpeakingFrame": _bot_stopped,
+    "InterruptionFrame": _interruption,
+    "LLMMessagesAppendFrame": _message,
+    "InputTextRawFrame": _typed,
+    "EndFrame": _ends,
+    "StopFrame": _stops,
+    "CancelFrame": _cancels,
+    "ErrorFrame": _error,
+    "MetricsFrame": _metrics,
+}
+
+_MEDIA = (
+    "AudioRawFrame",
+    "ImageRawFrame",
+    "SpriteFrame",
+    "UserSpeakingFrame",
+    "BotSpeakingFrame",
+    "HeartbeatFrame",
+)
+
+
+class Table:
+    """Finds what a frame means by its class; a subclass means what its base does."""
+
+    def __init__(self) -> None:
+        self._moments: dict[type, Moment] = {}
+        for name, moment in _MEANT.items():
+            kind = _pipecat.frame_class(name)
+            if kind is not None:
+                self._moments[kind] = moment
+        media = (_pipecat.frame_class(name) for name in _MEDIA)
+        self._media = tuple(kind for kind in media if kind is not None)
+        self.known: dict[type, tuple[Traffic, Moment | None]] = {}
+        """What has been found so far. Look here first: it is the common case by far."""
+
+    def find(self, kind: type) -> tuple[Traffic, Moment | None]:
+        """Return how frames of a class are treated, and what they mean.
+
+        Args:
+            kind: The frame's class.
+        """
+        moment = next((self._moments[k] for k in kind.__mro__ if k in self._moments), None)
+        if issubclass(kind, self._media):
+            traffic = Traffic.MEDIA if moment is None else Traffic.MEDIA_MEANT
+        else:
+            traffic = Traffic.SILENT if moment is None else Traffic.MEANT
+        self.known[kind] = (traffic, moment)
+        return traffic, moment
+
+
+def _nanos(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def _wall_ns(seconds: Any, default_ns: int) -> int:
+    """Return a time in nanoseconds that a frame gives in wall-clock seconds."""
+    return int(seconds * 1e9) if isinstance(seconds, (int, float)) and seconds > 0 else default_ns
+
+
+def opens_response(frame: Any) -> bool:
+    """Whether an LLM service that works on this frame begins a response."""
+    return isinstance(frame, _CONTEXTS)
+
+
+_CONTEXTS = tuple(
+    kind
+    for name in ("LLMContextFrame", "OpenAILLMContextFrame")
+    if (kind := _pipecat.frame_class(name)) is not None
+)
+
+__all__ = ["Heard", "Kind", "Moment", "Table", "Traffic", "opens_response"]

@@ -1,0 +1,188 @@
+"""A conversation: what hearing reports goes in, stages come out."""
+
+from pipecat_dd.knowing.bot import BotSide
+from pipecat_dd.knowing.place import Place, Visit
+from pipecat_dd.knowing.processor import Processor, Role
+from pipecat_dd.knowing.session import Phase, Session, register, unregister
+from pipecat_dd.knowing.stage import Fact, Failure, Kind, Stage
+from pipecat_dd.knowing.stages import Stages, Teller
+from pipecat_dd.knowing.turns import StartTimer, Turns
+from pipecat_dd.knowing.user import UserSide
+
+
+class Conversation:
+    """Follows one session from its beginning to its end.
+
+    Attributes:
+        session: The session.
+        turns: Its turns.
+        user: The user's side of it.
+        bot: The bot's side of it.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        teller: Teller,
+        start_timer: StartTimer,
+        turn_end_timeout_secs: float,
+    ) -> None:
+        """Follow a session.
+
+        Args:
+            session: The session.
+            teller: Where stages go.
+            start_timer: Runs a callback after so many seconds.
+            turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
+        """
+        self.session = session
+        self._teller = teller
+        self._end_reason: str | None = None
+        self._stages = Stages(session, teller)
+        self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs)
+        self.user = UserSide(self._stages, self.turns, self._transcribers)
+        self.bot = BotSide(self._stages, self.turns, self._has_voice)
+
+    # The session
+
+    def begins(self, at_ns: int) -> None:
+        """The pipeline is set up.
+
+        Args:
+            at_ns: When.
+        """
+        if self.session.phase is not Phase.MADE:
+            return
+        root = self.session.root
+        # Something may have been written in its name before.
+        root.start_ns = min(root.start_ns, at_ns) if root.start_ns else at_ns
+        self.session.phase = Phase.RUNNING
+        register(self.session)
+        self._teller.opened(root)
+
+    def is_ending(self, reason: str) -> None:
+        """What the session's end will be put down to; the first reason stands.
+
+        Args:
+            reason: ``ended``, ``stopped`` or ``cancelled``.
+        """
+        self._end_reason = self._end_reason or reason
+
+    def ends(self, at_ns: int) -> None:
+        """The pipeline is cleaned up; bears being told twice.
+
+        Args:
+            at_ns: When.
+        """
+        if self.session.phase is Phase.ENDED:
+            return
+        began = self.session.phase is Phase.RUNNING
+        if began:
+            self.user.end(at_ns)
+            self.bot.end(at_ns)
+            self._stages.close_all(at_ns)
+            self.turns.end(at_ns)
+        self.session.phase = Phase.ENDED
+        unregister(self.session)
+        if not began:
+            return
+        root = self.session.root
+        root.facts["session.end_reason"] = self._end_reason or "failed"
+        root.facts["session.turn_count"] = self.turns.count
+        root.facts["session.interruption_count"] = self.turns.interruptions
+        root.facts["session.bot_speech_count"] = self.bot.speech_count
+        root.facts.setdefault("session.error_count", 0)
+        self._stages.close(root, at_ns)
+
+    # Frames
+
+    def visit_stage(self, visit: Visit) -> Stage:
+        """Give a visit a stage of its own: something happened in it that needs one.
+
+        Args:
+            visit: The visit.
+        """
+        processor = visit.processor
+        assert processor is not None
+        stage = self._stages.open(
+            Kind.FRAME,
+            f"{processor.class_name} {visit.frame_class}",
+            visit.start_ns,
+            parent=self.session.stage,
+            processor=processor,
+        )
+        visit.stage = stage
+        return stage
+
+    def visit_ends(self, stage: Stage, at_ns: int, *, cancelled: bool) -> None:
+        """The visit that has a stage of its own is over.
+
+        Args:
+            stage: The visit's stage: the frame's, or the response that the visit was.
+            at_ns: When.
+            cancelled: Whether it was cancelled, as an interruption does.
+        """
+        if not stage.is_open:
+            return
+        if stage.kind is Kind.LLM:
+            self.bot.response_ends(stage, at_ns, interrupted=cancelled)
+            return
+        if cancelled:
+            stage.facts["interrupted"] = True
+        self._stages.close(stage, at_ns)
+
+    # Figures and errors
+
+    def measured(
+        self, processor_name: str, facts: dict[str, Fact], counts: dict[str, Fact]
+    ) -> None:
+        """A service reported figures of what it is at work on.
+
+        Args:
+            processor_name: The service's name.
+            facts: Figures to note.
+            counts: Figures to add up.
+        """
+        processor = self.session.processors.get(processor_name)
+        stage = self._measured_stage(processor) if processor is not None else None
+        if stage is None:
+            return
+        for name, value in facts.items():
+            stage.facts.setdefault(name, value)
+        for name, value in counts.items():
+            if isinstance(value, (int, float)):
+                stage.add(name, value)
+
+    def _measured_stage(self, processor: Processor) -> Stage | None:
+        if processor.stage is not None:
+            return processor.stage
+        turn = self.turns.current
+        for stage in reversed(turn.held if turn is not None else ()):
+            if stage.processor is processor:
+                return stage
+        return None
+
+    def errs(self, processor: Processor | None, place: Place | None, failure: Failure) -> None:
+        """A processor reported an error.
+
+        Args:
+            processor: The processor that failed, where it is known.
+            place: Where it was reported.
+            failure: What went wrong.
+        """
+        self.session.root.add("session.error_count", 1)
+        turn = self.turns.current
+        if turn is not None:
+            turn.stage.add("turn.error_count", 1)
+        if place is not None and place.bound is not None and place.bound.is_open:
+            place.bound.fail(failure)
+        elif processor is not None and processor.stage is not None:
+            processor.stage.fail(failure)
+        elif isinstance(place, Visit) and not place.done and place.processor is processor:
+            (place.stage or self.visit_stage(place)).fail(failure)
+
+    def _transcribers(self) -> list[Processor]:
+        return [p for p in self.session.processors.values() if p.role is Role.STT]
+
+    def _has_voice(self) -> bool:
+        return any(p.role is Role.TTS for p in self.session.processors.values())

@@ -1,0 +1,154 @@
+"""Whose work is this? A context variable that says so, in every task of the bot.
+
+Observers run in tasks of their own, behind a queue: what they bind is seen by them alone. So
+the place is bound where the work is done, in the very task that does it:
+
+* :class:`Origin`, where the observer is made: all that the bot's own function starts inherits
+  it. It is the weakest, since two sessions may be made in one task.
+* :class:`Place` of a session, where the observer is set up, in the context from which the
+  processors' tasks descend.
+* :class:`Place` of a processor, in the tasks that are its own.
+* :class:`Visit`, while a processor works on a frame.
+* :class:`Place` of a stage, in a task that exists for it (a tool's handler).
+"""
+
+import asyncio
+from contextvars import ContextVar
+
+from pipecat_dd.knowing.processor import Processor
+from pipecat_dd.knowing.session import Phase, Session, only_session
+from pipecat_dd.knowing.stage import Stage
+
+
+class Place:
+    """Where a task is at work.
+
+    Attributes:
+        session: The session whose work it is; None where several could be meant.
+        processor: The processor whose task it is, where it is one's.
+        bound: The stage that the task exists for, where it exists for one.
+    """
+
+    __slots__ = ("bound", "processor", "session")
+
+    def __init__(
+        self,
+        session: Session | None,
+        processor: Processor | None = None,
+        bound: Stage | None = None,
+    ) -> None:
+        self.session = session
+        self.processor = processor
+        self.bound = bound
+
+
+class Origin(Place):
+    """The place of a task in which an observer, or several, were made.
+
+    Attributes:
+        among: The sessions made here that have not ended; more than one, and none is meant.
+    """
+
+    __slots__ = ("among",)
+
+    def __init__(self, *among: Session) -> None:
+        super().__init__(among[0] if len(among) == 1 else None)
+        self.among = among
+
+
+class Visit(Place):
+    """A processor at work on one frame.
+
+    A task made during a visit inherits it and may outlive it: a visit that is over still says
+    which processor the task came from, but is at work on nothing any more.
+
+    Attributes:
+        frame_class: The class of the frame.
+        start_ns: When ``process_frame`` began.
+        done: Whether it has returned, raised or been cancelled.
+        stage: The stage that this visit is, once there is one: a service's (``pipecat.llm``)
+            or the frame's own.
+        failure: What it raised or reported, if anything.
+    """
+
+    __slots__ = ("done", "failure", "frame_class", "stage", "start_ns")
+
+    def __init__(
+        self, session: Session, processor: Processor, frame_class: str, start_ns: int
+    ) -> None:
+        super().__init__(session, processor)
+        self.frame_class = frame_class
+        self.start_ns = start_ns
+        self.done = False
+        self.stage: Stage | None = None
+        self.failure: BaseException | None = None
+
+
+here: ContextVar[Place | None] = ContextVar("pipecat_dd_place", default=None)
+
+
+def originate(session: Session) -> None:
+    """Bind a session that is made here to all that this task starts from now on.
+
+    A second live session made in the same context makes that binding ambiguous: what has only
+    this to go by then belongs to no session, since a wrong one is worse than none.
+
+    Args:
+        session: The session just made.
+    """
+    before = here.get()
+    among: tuple[Session | None, ...] = ()
+    if isinstance(before, Origin):
+        among = before.among
+    elif before is not None:
+        among = (before.session,)
+    others = (other for other in among if other is not None and other.phase is not Phase.ENDED)
+    here.set(Origin(*dict.fromkeys((*others, session))))
+
+
+def current_place() -> Place | None:
+    """Return the place of the code that asks, or the only one there can be.
+
+    Code with no place of its own (a raw thread, a callback of an SDK) belongs to the only live
+    session, if there is only one.
+    """
+    place = here.get()
+    if place is None:
+        session = only_session()
+        return None if session is None else Place(session)
+    if place.processor is None and place.bound is None and place.session is not None:
+        processor = _processor_of_task(place.session)
+        if processor is not None:
+            return Place(place.session, processor)
+    return place
+
+
+def _processor_of_task(session: Session) -> Processor | None:
+    """Return the processor that Pipecat named the running task after.
+
+    Tasks made in a processor's ``setup()`` start before any frame visits it. Pipecat names a
+    task ``<processor>::<what it does>`` and the task that sets one up ``…::setup::<processor>``
+    (``BaseObject.create_task``, ``BasePipeline._create_setup_task``).
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return None
+    if task is None:
+        return None
+    name = task.get_name()
+    processors = session.processors
+    found = processors.get(name.partition("::")[0])
+    if found is None and "::setup::" in name:
+        found = processors.get(name.rpartition("::setup::")[2])
+    return found
+
+
+def current_session() -> Session | None:
+    """Return the session of the code that asks, or None where it cannot be known.
+
+    It is known in the bot's own function from the making of its observer on, in
+    everything that its pipeline runs, and everywhere in a process with one session.
+    """
+    place = current_place()
+    return None if place is None else place.session

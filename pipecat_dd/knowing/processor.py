@@ -1,0 +1,64 @@
+"""What is known of a processor of the pipeline."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipecat_dd.knowing.stage import Fact, Stage
+
+
+class Role(StrEnum):
+    """What a processor does for the conversation."""
+
+    INPUT = "input"
+    STT = "stt"
+    LLM = "llm"
+    TTS = "tts"
+    OUTPUT = "output"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The provider behind a processor, as it is set up at one moment.
+
+    Attributes:
+        provider: The provider's name by OpenTelemetry's GenAI conventions (``openai``).
+        model: The model in use, where the service names one.
+        facts: Further settings that belong on a span (``tts.voice``, ``gen_ai.request.*``).
+    """
+
+    provider: str
+    model: str | None = None
+    facts: dict[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Processor:
+    """A processor of the pipeline, for as long as the session lasts.
+
+    Attributes:
+        name: Pipecat's name for the instance (``OpenAILLMService#3``), which counts up for
+            ever: a value, never a key.
+        class_name: Its class.
+        key: Its class and, where the pipeline has several of it, its place among them
+            (``OpenAILLMService.0``): the same in every session.
+        role: What it does for the conversation.
+        is_users: Whether its class is the user's own rather than Pipecat's.
+        service: Reads the provider and model it uses at this moment; None where it is no
+            service.
+        open: Its open stages, the latest last.
+    """
+
+    name: str
+    class_name: str
+    key: str
+    role: Role
+    is_users: bool = False
+    service: Callable[[], Service] | None = None
+    open: list[Stage] = field(default_factory=list)
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage it is at work on, if any: the one begun last."""
+        return self.open[-1] if self.open else None

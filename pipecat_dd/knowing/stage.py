@@ -1,0 +1,139 @@
+"""A stage of the conversation: something with a beginning, an end, and a place in the tree."""
+
+import traceback
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipecat_dd.knowing.processor import Processor
+    from pipecat_dd.knowing.session import Session
+
+Fact = str | int | float | bool
+"""A value of a stage: text and truth values are tags, numbers are metrics."""
+
+
+class Kind(StrEnum):
+    """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
+
+    SESSION = "session"
+    TURN = "turn"
+    USER_SPEECH = "user_speech"
+    STT = "stt"
+    LLM = "llm"
+    TOOL = "tool"
+    TTS = "tts"
+    BOT_SPEECH = "bot_speech"
+    FRAME = "frame"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in a stage.
+
+    Attributes:
+        type: The exception's class, or the kind of error where there was no exception.
+        message: What it says.
+        stack: Its traceback, empty where there was none.
+        category: Why it happened, in Pipecat's words (``ErrorFrame.category``).
+        usable: Whether the processor can still do its job, where Pipecat knows.
+    """
+
+    type: str
+    message: str
+    stack: str = ""
+    category: str | None = None
+    usable: bool | None = None
+
+    @classmethod
+    def of(
+        cls,
+        error: BaseException,
+        *,
+        message: str | None = None,
+        category: str | None = None,
+        usable: bool | None = None,
+    ) -> "Failure":
+        """Describe an exception.
+
+        Args:
+            error: The exception.
+            message: What to say instead of the exception's own text.
+            category: Why it happened, where that is known.
+            usable: Whether the processor can still do its job, where that is known.
+        """
+        stack = ""
+        if error.__traceback__ is not None:
+            stack = "".join(traceback.format_exception(error))
+        kind = type(error)
+        name = kind.__qualname__
+        if kind.__module__ not in ("builtins", "__main__"):
+            name = f"{kind.__module__}.{name}"
+        return cls(name, message or _text(error), stack, category, usable)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """One stage of a conversation.
+
+    Attributes:
+        kind: What it is.
+        session: The session it belongs to.
+        parent: The stage it is part of; None for the session itself and for a stage whose
+            place is not known yet.
+        resource: What it was about, in few distinct values (a class and a model, never an id).
+        start_ns: When it began, in nanoseconds since the epoch.
+        end_ns: When it ended; None while it is open.
+        processor: The processor that does the work, where there is one.
+        output_ns: When its output came: the first of a model or a synthesis, the last
+            transcription of a stretch of speech.
+        facts: What is known of it; becomes the tags and metrics of its span.
+        failure: What went wrong in it, if anything did. The first failure stands: later ones
+            usually follow from it.
+        handle: Belongs to whoever tells spans.
+    """
+
+    kind: Kind
+    session: "Session"
+    parent: "Stage | None"
+    resource: str
+    start_ns: int
+    end_ns: int | None = None
+    processor: "Processor | None" = None
+    output_ns: int | None = None
+    facts: dict[str, Fact] = field(default_factory=dict)
+    failure: Failure | None = None
+    handle: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.end_ns is None
+
+    def add(self, name: str, amount: float) -> None:
+        """Add to a number, counting from zero."""
+        before = self.facts.get(name, 0)
+        self.facts[name] = (before if isinstance(before, (int, float)) else 0) + amount
+
+    def know(self, **facts: Fact | None) -> None:
+        """Note what is known, leaving out what is None.
+
+        Args:
+            **facts: Names with a double underscore where the name has a dot
+                (``gen_ai__request__model``).
+        """
+        for name, value in facts.items():
+            if value is not None:
+                self.facts[name.replace("__", ".")] = value
+
+    def fail(self, failure: Failure) -> None:
+        """Note what went wrong; the first failure stands."""
+        if self.failure is None:
+            self.failure = failure

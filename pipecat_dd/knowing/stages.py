@@ -1,0 +1,113 @@
+"""The stages of one session: opened, ended, told."""
+
+from typing import Protocol
+
+from pipecat_dd.knowing.processor import Processor
+from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.stage import Kind, Stage
+
+
+class Teller(Protocol):
+    """Whoever sends stages somewhere. Called in the pipeline's event loop."""
+
+    def opened(self, stage: Stage) -> None:
+        """A stage has begun; its place in the tree may not be known yet."""
+
+    def closed(self, stage: Stage) -> None:
+        """A stage has ended, and all that will be known of it is known."""
+
+    def is_referred_to(self, stage: Stage) -> bool:
+        """Whether something was sent that names the stage, so that it must be sent too."""
+
+
+class Stages:
+    """Keeps the open stages of a session, so that none is forgotten at its end."""
+
+    def __init__(self, session: Session, teller: Teller) -> None:
+        """Keep the stages of a session.
+
+        Args:
+            session: The session.
+            teller: Where stages go.
+        """
+        self.session = session
+        self._teller = teller
+        self._open: set[Stage] = set()
+
+    def open(
+        self,
+        kind: Kind,
+        resource: str,
+        start_ns: int,
+        *,
+        parent: Stage | None = None,
+        processor: Processor | None = None,
+    ) -> Stage:
+        """Open a stage.
+
+        Args:
+            kind: What it is.
+            resource: What it is about.
+            start_ns: When it began; not before its session.
+            parent: What it is part of; None where that is not known yet.
+            processor: The processor that does the work, where there is one.
+        """
+        start_ns = max(start_ns, self.session.root.start_ns)
+        stage = Stage(kind, self.session, parent, resource, start_ns, processor=processor)
+        if processor is not None and kind is not Kind.FRAME:
+            processor.open.append(stage)
+        self._open.add(stage)
+        self._teller.opened(stage)
+        return stage
+
+    def end(self, stage: Stage, at_ns: int) -> None:
+        """End a stage that is told later, when more may be known of it.
+
+        Args:
+            stage: The stage.
+            at_ns: When it ended; not before it began.
+        """
+        stage.end_ns = max(at_ns, stage.start_ns)
+        processor = stage.processor
+        if processor is not None and stage in processor.open:
+            processor.open.remove(stage)
+
+    def close(self, stage: Stage, at_ns: int) -> None:
+        """End a stage and tell of it; once, however often it is asked for.
+
+        Args:
+            stage: The stage.
+            at_ns: When it ended; not before it began.
+        """
+        root = self.session.root
+        if stage is not root:
+            if stage not in self._open:
+                return
+            self._open.discard(stage)
+            if stage.parent is None:
+                stage.parent = self.session.stage
+        self.end(stage, at_ns)
+        self._teller.closed(stage)
+
+    def drop(self, stage: Stage, at_ns: int) -> None:
+        """End a stage that nothing came of, and tell of it only if something names it already.
+
+        Args:
+            stage: The stage.
+            at_ns: When it ended.
+        """
+        if self._teller.is_referred_to(stage):
+            self.close(stage, at_ns)
+        else:
+            self.end(stage, at_ns)
+            self._open.discard(stage)
+
+    def close_all(self, at_ns: int) -> None:
+        """Close what is still open, the innermost first, but the turn.
+
+        Args:
+            at_ns: The session's end.
+        """
+        for stage in sorted(self._open, key=lambda stage: stage.start_ns, reverse=True):
+            if stage.kind is not Kind.TURN:
+                self.close(stage, at_ns if stage.end_ns is None else stage.end_ns)

@@ -1,0 +1,221 @@
+"""The observer that a user adds to a bot: it puts hearing, knowing and telling together."""
+
+import asyncio
+import contextvars
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipecat.observers.base_observer import BaseObserver
+
+from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
+from pipecat_dd.hearing.ear import Ear
+from pipecat_dd.hearing.hooks import Hooks
+from pipecat_dd.hearing.moments import Table
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.place import Place, here, originate
+from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.turns import Timer
+from pipecat_dd.settings import Settings
+from pipecat_dd.telling import active
+from pipecat_dd.telling.spans.tree import SpanTree
+
+
+class DatadogObserver(BaseObserver):
+    """Shows a bot's conversation in Datadog, stage by stage.
+
+    From its making on, the code that makes it belongs to a session: every log line that the
+    bot writes carries the session's id and the ids of the span that was at work when it was
+    written (see :func:`~pipecat_dd.configure_logging`), and whatever ddtrace's integrations
+    open in the bot nests under that span.
+
+    Make one for each conversation, in the function that runs it. Nothing that goes wrong in
+    here reaches the bot.
+
+    Example::
+
+        configure_logging()
+        task = PipelineTask(pipeline, observers=[DatadogObserver()])
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: str | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str | int | float | bool] | None = None,
+        parent: _ddtrace.Context | None = None,
+        capture_content: bool | None = None,
+        turn_end_timeout_secs: float | None = None,
+    ) -> None:
+        """Begin a session.
+
+        Each argument but ``parent`` can also be given by an environment variable, which an
+        argument wins over.
+
+        Args:
+            session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
+                ``logger.contextualize`` holds (Pipecat Cloud sets one), else a new UUID.
+                ``PIPECAT_DD_SESSION_ID``.
+            name: The bot's name, 1 to 100 characters; the resource of the session's span.
+                Else ``DD_SERVICE``. ``PIPECAT_DD_NAME``.
+            tags: Tags for every span of the session. ``PIPECAT_DD_TAGS``, as
+                ``key:value,key:value``.
+            parent: The context of a remote parent, as
+                ``HTTPPropagator.extract(headers)`` returns it: the session continues its
+                trace. Without one the session has a trace of its own. A span that is active
+                where the observer is made is linked, not continued: ddtrace would hold the
+                session's spans back until that span has finished.
+            capture_content: Whether transcripts, prompts, replies, tool arguments and results
+                may be sent. Off by default. ``PIPECAT_DD_CAPTURE_CONTENT``.
+            turn_end_timeout_secs: How long the bot must be quiet, with nothing under way, for
+                the turn to be over: above 0, at most 3600 seconds; 2.5 by default.
+                ``PIPECAT_DD_TURN_END_TIMEOUT_SECS``.
+
+        Raises:
+            ValueError: An argument has a value that is not allowed; says which are.
+            TypeError: An argument is of a type that is not allowed; says which are.
+        """
+        # Pipecat 1.12 and later can leave out a frame's later pushes; earlier ones ignore it.
+        super().__init__(observe_every_push=False)
+        settings = Settings.read(
+            session_id=session_id,
+            name=name,
+            tags=tags,
+            parent=parent,
+            capture_content=capture_content,
+            turn_end_timeout_secs=turn_end_timeout_secs,
+        )
+        self._session = Session(
+            id=settings.session_id or _contextual_session_id() or str(uuid.uuid4()),
+            name=settings.name,
+            tags=settings.tags,
+            capture_content=settings.capture_content,
+        )
+        self._told: active.Told | None = None
+        self._hooks: Hooks | None = None
+        with _guard.spans.guarded():
+            self._begin(settings)
+
+    def _begin(self, settings: Settings) -> None:
+        session = self._session
+        found = _ddtrace.activated()
+        caller = found if isinstance(found, _ddtrace.Span) else None
+        tree = SpanTree(session, settings.parent, caller)
+        conversation = Conversation(session, tree, _start_timer, settings.turn_end_timeout_secs)
+        table = Table()
+        self._told = active.Told(session, conversation, tree)
+        self._table = table
+        self._ear = Ear(conversation)
+        self._hooks = Hooks(conversation, self._ear, table)
+        active.tell(self._told)
+        originate(session)
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, as on its spans and lines."""
+        return self._session.id
+
+    # Called by Pipecat
+
+    async def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Begin the session, in the context that the processors' tasks descend from.
+
+        Called by Pipecat from 1.8 on, before the processors are set up.
+
+        Args:
+            *args: The task manager.
+            **kwargs: None known.
+        """
+        await super().setup(*args, **kwargs)
+        with _guard.hearing.guarded():
+            here.set(Place(self._session))
+            self._run(time.time_ns())
+
+    async def on_processor_setup(self, data: Any) -> None:
+        """Wrap the pipeline's processors as soon as one leads to them (Pipecat 1.8 on).
+
+        Args:
+            data: Which processor was set up.
+        """
+        if self._hooks is not None and not self._hooks.is_on:
+            self._hook(data.processor)
+
+    async def on_process_frame(self, data: Any) -> None:
+        """Wrap what is not wrapped yet.
+
+        Args:
+            data: Which processor works on which frame.
+        """
+        hooks = self._hooks
+        if hooks is None or hooks.wraps(data.processor):
+            return
+        if not (hooks.is_on and _pipecat.is_compound(data.processor)):
+            self._hook(data.processor)
+
+    async def on_push_frame(self, data: Any) -> None:
+        """Hear what was pushed by a processor that is not wrapped.
+
+        Args:
+            data: The frame, and who pushed it.
+        """
+        if self._hooks is None or self._hooks.wraps(data.source):
+            return
+        known = self._table.known.get(type(data.frame))
+        if known is None or known[1] is None:
+            return
+        moment = known[1]
+        at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
+        processor = self._session.processors.get(data.source.name)
+        self._ear.hears(moment, data.frame, processor, data.source, at_ns)
+
+    async def cleanup(self) -> None:
+        """End the session: close what is open. Bears being called twice."""
+        with _guard.hearing.guarded():
+            if self._told is not None:
+                self._told.conversation.ends(time.time_ns())
+            if self._hooks is not None:
+                self._hooks.remove()
+        await super().cleanup()  # type: ignore[no-untyped-call]
+
+    def _run(self, at_ns: int) -> None:
+        if self._told is None:
+            return
+        found = _ddtrace.activated()
+        if isinstance(found, _ddtrace.Span):
+            self._told.tree.hide(found)
+        self._told.conversation.begins(at_ns)
+
+    def _hook(self, processor: Any) -> None:
+        with _guard.hearing.guarded():
+            if self._told is None or self._hooks is None or _guard.hearing.off:
+                return
+            if self._hooks.is_on:
+                self._hooks.wrap(processor)
+                return
+            # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
+            self._run(time.time_ns())
+            self._hooks.install(_pipecat.outermost(processor))
+            self._hooks.wrap(processor)
+            root = self._session.root
+            root.facts["pipecat.version"] = _pipecat.pipecat_version()
+            worker = _pipecat.worker_of(processor)
+            root.know(conversation_id=_pipecat.conversation_id(worker))
+            transport = _pipecat.transport_of(self._hooks.instances)
+            root.know(transport=transport)
+
+
+def _contextual_session_id() -> str | None:
+    found = _loguru.contextualized().get("session_id")
+    return str(found) if found else None
+
+
+def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:
+    def run() -> None:
+        with _guard.knowing.guarded():
+            callback()
+
+    # In a context of its own: a timer must not keep a visit's alive, nor act in its name.
+    loop = asyncio.get_running_loop()
+    return loop.call_later(secs, run, context=contextvars.Context())

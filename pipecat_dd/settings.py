@@ -1,0 +1,173 @@
+"""What can be set: by argument, else by environment variable, else by default."""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipecat_dd import _ddtrace
+
+ENV_PREFIX = "PIPECAT_DD_"
+"""Before an argument's name in capitals, the name of its environment variable."""
+
+DEFAULT_NAME = "pipecat-bot"
+DEFAULT_TURN_END_TIMEOUT_SECS = 2.5
+MAX_SESSION_ID_CHARS = 200
+
+RESERVED_TAGS = frozenset(
+    {"session_id", "participant_id", "component", "span.kind", "service", "env", "version"}
+)
+"""Tags with a meaning of their own, which the user's may not take."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a :class:`~pipecat_dd.DatadogObserver` goes by.
+
+    Attributes:
+        session_id: The session's id; None where it is to be found or made.
+        name: The bot's name.
+        tags: Tags on every span of the session.
+        parent: A remote parent whose trace the session continues.
+        capture_content: Whether content is sent.
+        turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
+    """
+
+    session_id: str | None
+    name: str
+    tags: dict[str, str]
+    parent: _ddtrace.Context | None
+    capture_content: bool
+    turn_end_timeout_secs: float
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        session_id: object = None,
+        name: object = None,
+        tags: object = None,
+        parent: object = None,
+        capture_content: object = None,
+        turn_end_timeout_secs: object = None,
+    ) -> "Settings":
+        """Check the arguments and fill in what the environment says.
+
+        Raises:
+            ValueError: An argument or variable has a value that is not allowed.
+            TypeError: An argument is of a type that is not allowed.
+        """
+        return cls(
+            session_id=_setting("session_id", session_id, _session_id, None),
+            name=_setting("name", name, _name, _ddtrace.service() or DEFAULT_NAME),
+            tags=_setting("tags", tags, _tags, {}),
+            parent=_parent(parent),
+            capture_content=_setting("capture_content", capture_content, _switch, False),
+            turn_end_timeout_secs=_setting(
+                "turn_end_timeout_secs",
+                turn_end_timeout_secs,
+                _seconds,
+                DEFAULT_TURN_END_TIMEOUT_SECS,
+            ),
+        )
+
+
+def _setting(
+    argument: str, value: object, check: Callable[[str, Any, bool], _T], default: _T
+) -> _T:
+    if value is not None:
+        return check(argument, value, False)
+    variable = ENV_PREFIX + argument.upper()
+    text = os.environ.get(variable)
+    if text is not None and text.strip():
+        return check(variable, text.strip(), True)
+    return default
+
+
+def _session_id(name: str, value: Any, _: bool) -> str | None:
+    text = _of_type(name, value, str, "a string").strip()
+    if not text or len(text) > MAX_SESSION_ID_CHARS:
+        raise ValueError(
+            f"{name}={value!r}: must be 1 to {MAX_SESSION_ID_CHARS} characters, not only spaces"
+        )
+    return text
+
+
+def _name(name: str, value: Any, _: bool) -> str:
+    text = _of_type(name, value, str, "a string").strip()
+    if not text or len(text) > 100:
+        raise ValueError(f"{name}={value!r}: must be 1 to 100 characters, not only spaces")
+    return text
+
+
+def _tags(name: str, value: Any, from_environment: bool) -> dict[str, str]:
+    if from_environment:
+        # As DD_TAGS is written: key:value,key:value
+        pairs = [part.partition(":") for part in value.split(",") if part.strip()]
+        if not all(colon and key.strip() for key, colon, _ in pairs):
+            raise ValueError(f"{name}={value!r}: must be key:value pairs with commas between")
+        value = {key.strip(): text.strip() for key, _, text in pairs}
+    tags = {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}={value!r}: must be a mapping of names to values")
+    for key, tag in value.items():
+        if not isinstance(key, str) or not key.strip() or len(key) > 200:
+            raise ValueError(f"{name}: the tag {key!r} must be a string of 1 to 200 characters")
+        if key in RESERVED_TAGS:
+            raise ValueError(
+                f"{name}: the tag {key!r} is reserved; choose a name other than "
+                f"{', '.join(sorted(RESERVED_TAGS))}"
+            )
+        if not isinstance(tag, (str, int, float, bool)):
+            raise TypeError(
+                f"{name}: the tag {key!r} has the value {tag!r}; "
+                "must be a string, a number or a truth value"
+            )
+        tags[key] = str(tag).lower() if isinstance(tag, bool) else str(tag)
+    return tags
+
+
+def _parent(value: object) -> _ddtrace.Context | None:
+    if value is None:
+        return None
+    if not isinstance(value, _ddtrace.Context):
+        raise TypeError(
+            f"parent={value!r}: must be a ddtrace.trace.Context, as "
+            "HTTPPropagator.extract(headers) returns it; a span of this process is linked "
+            "by itself where it is active"
+        )
+    return value if value.trace_id and value.span_id else None
+
+
+def _switch(name: str, value: Any, from_environment: bool) -> bool:
+    if from_environment:
+        word = value.lower()
+        if word in ("true", "1", "yes", "on"):
+            return True
+        if word in ("false", "0", "no", "off"):
+            return False
+        raise ValueError(f"{name}={value!r}: must be true or false")
+    return _of_type(name, value, bool, "True or False")
+
+
+def _seconds(name: str, value: Any, from_environment: bool) -> float:
+    allowed = "must be a number of seconds above 0 and at most 3600"
+    if from_environment:
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"{name}={value!r}: {allowed}") from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}={value!r}: {allowed}")
+    if not math.isfinite(value) or not 0 < value <= 3600:
+        raise ValueError(f"{name}={value!r}: {allowed}")
+    return float(value)
+
+
+def _of_type(name: str, value: Any, kind: type[_T], allowed: str) -> _T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}={value!r}: must be {allowed}, not {type(value).__name__}")
+    return value

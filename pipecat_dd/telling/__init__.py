@@ -1,0 +1,1 @@
+"""What is known of the conversation, sent somewhere: spans, log lines."""

@@ -1,0 +1,105 @@
+"""Which span is at work here? The one answer for ddtrace's integrations and for log lines.
+
+In this order: a span that somebody else has active in this task (the user's, an integration's);
+the stage that the task exists for; the stage that the processor at work here has open; the
+frame that it is working on; the turn; the session.
+"""
+
+import threading
+import weakref
+
+from pipecat_dd import _ddtrace, _guard
+from pipecat_dd._ddtrace import Active
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.place import Place, Visit, current_place
+from pipecat_dd.knowing.session import Phase, Session
+from pipecat_dd.knowing.stage import Stage
+from pipecat_dd.telling.spans.tree import SpanTree
+
+
+class Told:
+    """A session, with all that follows and tells it."""
+
+    __slots__ = ("__weakref__", "conversation", "session", "tree")
+
+    def __init__(self, session: Session, conversation: Conversation, tree: SpanTree) -> None:
+        self.session = session
+        self.conversation = conversation
+        self.tree = tree
+
+
+_told: "weakref.WeakKeyDictionary[Session, Told]" = weakref.WeakKeyDictionary()
+_by_trace: "weakref.WeakValueDictionary[int, Told]" = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def tell(told: Told) -> None:
+    """Have a session's stages answer for the code that works on them.
+
+    Args:
+        told: The session.
+    """
+    with _lock:
+        _told[told.session] = told
+        _by_trace[told.tree.trace_id] = told
+    _ddtrace.answer_active(_answer)
+
+
+def told_of(session: Session) -> Told | None:
+    """Return what follows and tells a session."""
+    return _told.get(session)
+
+
+def told_of_trace(trace_id: int | None) -> Told | None:
+    """Return the session whose trace this is, if it is one's."""
+    return None if trace_id is None else _by_trace.get(trace_id)
+
+
+def stage_at(place: Place, told: Told) -> Stage:
+    """Return the innermost stage at work at a place, opening a frame's where it needs one.
+
+    Args:
+        place: The place.
+        told: The session it is in.
+    """
+    session = told.session
+    bound = place.bound
+    if bound is not None and bound.is_open:
+        return bound
+    if session.phase is not Phase.RUNNING:
+        return session.root
+    processor = place.processor
+    if processor is not None:
+        if isinstance(place, Visit):
+            # A task made while a response was being worked on stays with it, also where the
+            # service is at work on more than one thing.
+            if place.stage is not None and place.stage.is_open:
+                return place.stage
+            if not place.done and processor.stage is None:
+                return told.conversation.visit_stage(place)
+        if processor.stage is not None:
+            return processor.stage
+    return session.stage
+
+
+def _answer(found: Active | None) -> Active | None:
+    """Answer ddtrace, which has found this to be active."""
+    if _guard.spans.off:
+        return found
+    try:
+        place = current_place()
+        session = None if place is None else place.session
+        told = None if session is None else _told.get(session)
+        if place is None or told is None:
+            return found
+        if found is not None and told.tree.is_foreign(found):
+            return found
+        if told.session.phase is not Phase.RUNNING:
+            # Before the pipeline is set up, and after it is cleaned up, spans are the
+            # caller's own business: one that stands open around the run must not be part of
+            # the session's trace.
+            return found
+        return told.tree.active(stage_at(place, told))
+    except Exception as error:
+        _guard.spans.failed(error)
+        return found

@@ -1,0 +1,95 @@
+"""The ids that belong to the code that asks.
+
+The one question the log side asks of everything else: whose work is this, and which span is
+it part of. It is answered from the caller's own context (its task or thread), at the moment a
+line is made, and must never raise: whatever runs when a line is made would otherwise raise
+into the bot's own logging call.
+"""
+
+from dataclasses import dataclass
+
+from pipecat_dd import _ddtrace, _guard
+from pipecat_dd.knowing.place import current_place
+from pipecat_dd.telling import active
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """What is known of the code that asks; a field is None where it is not known.
+
+    Attributes:
+        session_id: Id of the session whose work this is.
+        session_trace_id: The session's trace id as a 128-bit integer, from which the
+            session's sampling is decided.
+        participant_id: Id of the participant this work is for.
+        participant_name: That participant's display name, unless names are turned off.
+        trace_id: Trace id in the form ddtrace writes for log correlation (32 hex digits).
+        span_id: Span id in the form ddtrace writes for log correlation (a decimal string).
+        service: The service of the spans.
+        env: ``DD_ENV``.
+        version: ``DD_VERSION``.
+        content_captured: Whether the session was told to capture content
+            (``capture_content=True``).
+    """
+
+    session_id: str | None = None
+    session_trace_id: int | None = None
+    participant_id: str | None = None
+    participant_name: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    service: str | None = None
+    env: str | None = None
+    version: str | None = None
+    content_captured: bool = False
+
+
+NOTHING = Correlation()
+
+
+def correlate() -> Correlation:
+    """Return the ids of the code that calls this. Never raises."""
+    if _guard.lines.off:
+        return NOTHING
+    try:
+        return _correlate()
+    except Exception as error:
+        _guard.lines.failed(error)
+        return NOTHING
+
+
+def _correlate() -> Correlation:
+    place = current_place()
+    session = None if place is None else place.session
+    told = None if session is None else active.told_of(session)
+    found = _ddtrace.activated() if _ddtrace.is_enabled() else None
+    if told is None and found is not None and place is None:
+        # A thread pool that ddtrace carries the active span into: the trace names the session.
+        told = active.told_of_trace(found.trace_id)
+    trace_id = span_id = None
+    if found is not None and (
+        told is None or place is None or place.session is None or told.tree.is_foreign(found)
+    ):
+        trace_id, span_id = _ddtrace.log_ids(found)
+    elif told is not None and place is not None and _ddtrace.is_enabled():
+        stage = active.stage_at(place, told)
+        trace_id, span_id = _ddtrace.log_ids(told.tree.active(stage))
+    if told is None:
+        return Correlation(
+            session_id=None if session is None else session.id,
+            trace_id=trace_id,
+            span_id=span_id,
+            service=_ddtrace.service(),
+            env=_ddtrace.env(),
+            version=_ddtrace.version(),
+        )
+    return Correlation(
+        session_id=told.session.id,
+        session_trace_id=told.tree.trace_id,
+        trace_id=trace_id,
+        span_id=span_id,
+        service=_ddtrace.service(),
+        env=_ddtrace.env(),
+        version=_ddtrace.version(),
+        content_captured=told.session.capture_content,
+    )

@@ -1,0 +1,1 @@
+"""Spans: a Datadog span for each stage of the conversation."""

@@ -1,0 +1,233 @@
+"""A session's spans.
+
+ddtrace sends a trace when all the spans *started* in it have finished. A session's span that
+stood open for the whole call would hold every finished turn back, and a killed process would
+lose them; a turn's would hold the last one back, since something is always under way where
+one passes into the next. So no span of ours is ever left open: a stage's span is started,
+dated back and finished in one go when the stage ends. Until then there is a reserved id, which
+log lines name, and a stand-in that others nest in.
+
+What has ended is sent with the writer's next interval, a second later, whatever goes on.
+"""
+
+from typing import Any
+
+from pipecat_dd import _ddtrace
+from pipecat_dd._ddtrace import Active, Context, Span
+from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.stage import Kind, Stage
+
+NAME_PREFIX = "pipecat."
+
+MEASURED = frozenset({Kind.TURN, Kind.STT, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH})
+"""What Datadog computes hits, errors and percentiles for."""
+
+MAX_TAG_CHARS = 5_000
+"""A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
+refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+
+class StageSpan:
+    """What stands for a stage in the trace until its span is sent.
+
+    Attributes:
+        span_id: The id its span will have.
+        node: What others nest in: a stand-in, or a context where the stage is an entry to the
+            service. Made when it is first asked for.
+        referred: Whether anything names it.
+    """
+
+    __slots__ = ("node", "referred", "span_id")
+
+    def __init__(self, span_id: int, node: Active | None = None) -> None:
+        self.span_id = span_id
+        self.node = node
+        self.referred = False
+
+
+class SpanTree:
+    """Tells a session's stages as spans of one trace.
+
+    Attributes:
+        trace_id: The trace's id, 128 bits.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        parent: Context | None = None,
+        caller: Span | None = None,
+    ) -> None:
+        """Begin a session's trace.
+
+        Args:
+            session: The session.
+            parent: A remote parent whose trace the session continues.
+            caller: A span that was active where the session was made. It is linked, not
+                continued: it would hold the session's spans back until it has finished.
+        """
+        self.session = session
+        self._name = f"{NAME_PREFIX}{Kind.SESSION}"
+        self._tags = {"session_id": session.id, "component": "pipecat", **session.tags}
+        self._parent = parent
+        self._links: list[Context] = []
+        self._hidden: list[Span] = []
+        self._ours: set[int] = set()
+        if parent is not None and parent.trace_id is not None:
+            root = _ddtrace.continue_trace(parent, self._name, session.name, self._tags)
+        else:
+            root = _ddtrace.new_trace(self._name, session.name, self._tags)
+            self._parent = None
+        assert root.trace_id is not None
+        assert root.span_id is not None
+        self.trace_id: int = root.trace_id
+        self._root = root
+        session.root.handle = StageSpan(root.span_id, root)
+        self._ours.add(root.span_id)
+        if caller is not None:
+            self.hide(caller)
+
+    # Told by the conversation
+
+    def opened(self, stage: Stage) -> None:
+        """Reserve the stage's id."""
+        if stage.handle is None:
+            stage.handle = StageSpan(_ddtrace.new_span_id())
+            self._ours.add(stage.handle.span_id)
+
+    def closed(self, stage: Stage) -> None:
+        """Send the stage's span."""
+        handle: StageSpan = stage.handle
+        span = _ddtrace.start(
+            _name_of(stage),
+            self._parent_of(stage),
+            stage.resource,
+            stage.start_ns,
+            handle.span_id,
+        )
+        self._write(span, stage)
+        _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
+        if isinstance(handle.node, Span):
+            _ddtrace.retire(handle.node)
+        if stage.kind is not Kind.SESSION:
+            self._ours.discard(handle.span_id)
+
+    def is_referred_to(self, stage: Stage) -> bool:
+        """Whether a log line or a child names the stage already."""
+        handle = stage.handle
+        return handle is not None and handle.referred
+
+    # Asked by whoever nests in it or names it
+
+    def active(self, stage: Stage) -> Active:
+        """Return what a span that begins in a stage is a child of.
+
+        Args:
+            stage: The stage.
+        """
+        handle: StageSpan = stage.handle
+        handle.referred = True
+        return self._node(stage)
+
+    def hide(self, caller: Span) -> None:
+        """Leave aside a span of the caller's in the session's own tasks, and link it.
+
+        Args:
+            caller: A span that was active around the session when it was made or set up.
+        """
+        known = {hidden.span_id for hidden in self._hidden}
+        span: Span | None = caller
+        if caller.span_id in known or caller.trace_id == self.trace_id:
+            return
+        self._links.append(caller.context)
+        while span is not None and span.span_id not in known:
+            self._hidden.append(span)
+            span = getattr(span, "_parent", None)
+
+    def is_foreign(self, found: Active) -> bool:
+        """Whether what ddtrace has active in a task of the session's is somebody else's.
+
+        When a child finishes, ddtrace makes its parent active again, which may be one of ours
+        and may be over; that is resolved afresh. So is a bare context of the trace: ddtrace's
+        asyncio patch activates one where a task was made in a visit that is over by then.
+
+        Args:
+            found: What ddtrace has active.
+        """
+        if isinstance(found, Context):
+            return found.trace_id != self.trace_id
+        if found.span_id in self._ours:
+            return False
+        return all(found is not hidden for hidden in self._hidden)
+
+    # Spans
+
+    def _node(self, stage: Stage) -> Active:
+        handle: StageSpan = stage.handle
+        if handle.node is None:
+            handle.node = _ddtrace.stand_in(
+                _name_of(stage),
+                self._parent_of(stage),
+                stage.resource,
+                stage.start_ns,
+                handle.span_id,
+            )
+        return handle.node
+
+    def _parent_of(self, stage: Stage) -> Active:
+        if stage.kind is Kind.SESSION:
+            return self._above_root()
+        parent = stage.parent
+        return self._root if parent is None else self._node(parent)
+
+    def _above_root(self) -> Context:
+        if self._parent is not None and self._parent.span_id is not None:
+            return _ddtrace.beside(self._root, self._parent.span_id)
+        # A parent of id 0 is none: the session's span is the root of its trace.
+        return _ddtrace.beside(self._root, 0)
+
+    def _write(self, span: Span, stage: Stage) -> None:
+        span.set_tags(dict(self._tags))
+        span.set_tag("span.kind", "internal")
+        if stage.kind in MEASURED:
+            span.set_metric(_ddtrace.MEASURED, 1)
+        if stage.kind is Kind.SESSION:
+            for link in self._links:
+                span.link_span(link, {"link.name": "caller"})
+        for name, value in stage.facts.items():
+            set_fact(span, name, value)
+        processor = stage.processor
+        if processor is not None:
+            span.set_tag("processor.name", processor.name)
+        failure = stage.failure
+        if failure is not None:
+            _ddtrace.set_error(
+                span,
+                failure.type,
+                failure.message[:MAX_TAG_CHARS],
+                failure.stack[-MAX_TAG_CHARS:],
+            )
+            if failure.category is not None:
+                span.set_tag("error.category", failure.category)
+            if failure.usable is not None:
+                set_fact(span, "processor.usable", failure.usable)
+
+
+def _name_of(stage: Stage) -> str:
+    return f"{NAME_PREFIX}{stage.kind}"
+
+
+def set_fact(span: Any, name: str, value: object) -> None:
+    """Put what is known on a span: text and truth values as tags, numbers as metrics.
+
+    Args:
+        span: The span.
+        name: The tag's or metric's name.
+        value: Its value.
+    """
+    if isinstance(value, bool):
+        span.set_tag(name, "true" if value else "false")
+    elif isinstance(value, (int, float)):
+        span.set_metric(name, value)
+    else:
+        span.set_tag(name, str(value)[:MAX_TAG_CHARS])

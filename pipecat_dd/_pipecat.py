@@ -205,19 +205,20 @@ def _provider(kind: type) -> str:
     return _PROVIDERS.get(name, name.lower())
 
 
-def analyzer_of(processor: Any) -> str:
-    """Return the class of the voice activity detector that a processor asks.
+def analyzer_of(*processors: Any) -> str | None:
+    """Return the class of the voice activity detector that processors ask, if one does.
 
     Args:
-        processor: The processor that reported speech.
+        *processors: The processors, the likeliest first.
     """
-    for owner in ("_params", "_vad_controller", "_vad_analyzer"):
-        held = getattr(processor, owner, None)
-        for name in ("vad_analyzer", "_vad_analyzer"):
-            analyzer = getattr(held, name, None)
-            if analyzer is not None:
-                return type(analyzer).__name__
-    return type(processor).__name__ if processor is not None else "vad"
+    for processor in processors:
+        for owner in ("_params", "_vad_controller"):
+            held = getattr(processor, owner, None)
+            for name in ("vad_analyzer", "_vad_analyzer"):
+                analyzer = getattr(held, name, None)
+                if analyzer is not None:
+                    return type(analyzer).__name__
+    return None
 
 
 def context_counts(frame: Any) -> tuple[int | None, int | None]:

@@ -30,7 +30,11 @@ def main() -> None:
     show_default=True,
     help="Directory for the log lines and the traces.",
 )
-@click.option("--all-lines", is_flag=True, help="Show DEBUG lines in the tree too.")
+@click.option(
+    "--all-lines",
+    is_flag=True,
+    help="Show DEBUG lines too, and every frame span.",
+)
 @click.option("--plain", is_flag=True, help="No colours and no animation, as with NO_COLOR.")
 def demo(out: Path, all_lines: bool, plain: bool) -> None:
     """Watch a bot hold a conversation; see its spans and log lines as one.

@@ -72,6 +72,7 @@ class Hooks:
             self._note(instance, [type(other).__name__ for other in instances])
         for instance in instances:
             self.wrap(instance)
+        self._conversation.analyzer = _pipecat.analyzer_of(*instances) or "vad"
 
     def wrap(self, instance: Any) -> None:
         """Wrap one processor.

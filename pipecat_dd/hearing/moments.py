@@ -56,7 +56,8 @@ def _vad_started(heard: Heard) -> None:
     # The detector is sure of it only after `start_secs` of speech.
     said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
     start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
-    heard.conversation.user.starts_speaking(start_ns, _pipecat.analyzer_of(heard.instance))
+    analyzer = _pipecat.analyzer_of(heard.instance) or heard.conversation.analyzer
+    heard.conversation.user.starts_speaking(start_ns, analyzer)
 
 
 def _vad_stopped(heard: Heard) -> None:

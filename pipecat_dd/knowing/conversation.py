@@ -18,6 +18,7 @@ class Conversation:
         turns: Its turns.
         user: The user's side of it.
         bot: The bot's side of it.
+        analyzer: The class of the voice activity detector that hears the user.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Conversation:
         self.session = session
         self._teller = teller
         self._end_reason: str | None = None
+        self.analyzer = "vad"
         self._stages = Stages(session, teller)
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs)
         self.user = UserSide(self._stages, self.turns, self._transcribers)

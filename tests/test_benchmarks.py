@@ -1,0 +1,77 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+ALWAYS = {"none", "empty", "pipecat_dd"}
+WHERE_POSSIBLE = {"empty_first_pushes", "openinference", "pipecat_tracing"}
+MAKES_SPANS = {"pipecat_dd", "openinference", "pipecat_tracing"}
+
+
+@pytest.fixture(scope="module")
+def cost(tmp_path_factory) -> tuple[str, dict]:
+    # A process of its own, as a user runs it: ddtrace must not have been imported before.
+    path = tmp_path_factory.mktemp("cost") / "cost.json"
+    command = "-m benchmarks cost --rounds 2 --frames 100 --json".split()
+    done = subprocess.run(
+        [sys.executable, *command, str(path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(path.read_text())
+
+
+def test_every_contender_has_a_row_and_none_that_can_be_measured_is_left_out(cost):
+    _, report = cost
+    assert set(report["mixes"]) == {"mixed", "audio"}
+    for rows in report["mixes"].values():
+        assert {row["contender"] for row in rows} == ALWAYS | WHERE_POSSIBLE
+        for row in rows:
+            if row["missing"] is not None:
+                assert row["contender"] in WHERE_POSSIBLE
+                continue
+            assert len(row["rounds_us_per_hop"]) == report["rounds"] == 2
+            for figure in ("us_per_hop", "to_empty", "to_none"):
+                assert row[figure]["min"] > 0
+                assert row[figure]["median"] > 0
+
+
+def test_ratios_are_those_of_the_same_run(cost):
+    _, report = cost
+    for rows in report["mixes"].values():
+        us = {row["contender"]: row["us_per_hop"] for row in rows}
+        ours = next(row for row in rows if row["contender"] == "pipecat_dd")
+        assert ours["to_empty"]["min"] == us["pipecat_dd"]["min"] / us["empty"]["min"]
+        assert ours["to_none"]["min"] == us["pipecat_dd"]["min"] / us["none"]["min"]
+
+
+def test_what_makes_spans_was_at_work(cost):
+    _, report = cost
+    for row in report["mixes"]["mixed"]:
+        if row["missing"] is None and row["contender"] in MAKES_SPANS:
+            assert row["spans_per_round"] > 0, row["contender"]
+
+
+def test_the_table_shows_every_row_and_what_it_was_measured_on(cost):
+    shown, report = cost
+    for row in report["mixes"]["mixed"]:
+        assert shown.count(row["label"]) == len(report["mixes"])
+    for fact in ("date", "python", "pipecat-ai", "ddtrace"):
+        assert str(report["machine"][fact]) in " ".join(shown.split())
+
+
+def test_the_mix_is_what_the_table_says():
+    from pipecat.frames.frames import AudioRawFrame, LLMTextFrame
+
+    from benchmarks.workload import make_frames
+
+    frames = make_frames("mixed", 100)
+    assert sum(isinstance(frame, AudioRawFrame) for frame in frames) == 70
+    assert sum(isinstance(frame, LLMTextFrame) for frame in frames) == 20
+    assert len({frame.id for frame in frames}) == 100

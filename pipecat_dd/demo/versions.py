@@ -1,0 +1,82 @@
+"""What the demo's bot needs of Pipecat that has changed between 1.0 and today."""
+
+import re
+from importlib.metadata import version
+from typing import Any
+
+import pipecat.utils.string as pipecat_strings
+
+try:
+    from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+    from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
+except ImportError:  # before 1.14
+    from pipecat.adapters.schemas.function_schema import FunctionSchema
+    from pipecat.adapters.schemas.tools_schema import ToolsSchema
+
+try:
+    from pipecat.transports.websocket.server import (
+        SingleClientWebsocketServerParams,
+        SingleClientWebsocketServerTransport,
+    )
+except ImportError:  # its older name
+    from pipecat.transports.websocket.server import (
+        WebsocketServerParams as SingleClientWebsocketServerParams,
+    )
+    from pipecat.transports.websocket.server import (
+        WebsocketServerTransport as SingleClientWebsocketServerTransport,
+    )
+
+try:
+    from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+    from pipecat.workers.runner import WorkerRunner
+except ImportError:  # before 1.3
+    from pipecat.pipeline.runner import PipelineRunner
+    from pipecat.pipeline.task import PipelineParams
+    from pipecat.pipeline.task import PipelineTask as PipelineWorker
+
+    class WorkerRunner:  # type: ignore[no-redef]
+        """``WorkerRunner``'s face on the ``PipelineRunner`` that it replaced."""
+
+        def __init__(self, *, handle_sigint: bool = True) -> None:
+            self._runner = PipelineRunner(handle_sigint=handle_sigint)
+            self._workers: list[Any] = []
+
+        async def add_workers(self, *workers: Any) -> None:
+            """Take on what is to be run."""
+            self._workers.extend(workers)
+
+        async def run(self) -> None:
+            """Run it to its end."""
+            for worker in self._workers:
+                await self._runner.run(worker)
+
+
+__all__ = [
+    "FunctionSchema",
+    "PipelineParams",
+    "PipelineWorker",
+    "SingleClientWebsocketServerParams",
+    "SingleClientWebsocketServerTransport",
+    "ToolsSchema",
+    "WorkerRunner",
+    "split_sentences_offline",
+]
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?])\s+", text)
+
+
+def split_sentences_offline() -> None:
+    """Keep Pipecat before 1.12 from downloading NLTK's sentence splitter; it ships one since.
+
+    For a demo that must run without network; a bot of one's own lets Pipecat download it.
+    """
+    major, minor = version("pipecat-ai").split(".")[:2]
+    if (int(major), int(minor)) >= (1, 12):
+        return
+    strings: Any = pipecat_strings
+    if hasattr(strings, "sent_tokenize"):
+        strings.sent_tokenize = _sentences
+    else:
+        strings._sent_tokenizer = lambda: _sentences

@@ -7,8 +7,49 @@ Three lines in a bot::
     task = PipelineTask(pipeline, observers=[DatadogObserver()])
 """
 
-from pipecat_dd.knowing.place import current_session
-from pipecat_dd.knowing.session import Session
-from pipecat_dd.observer import DatadogObserver
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["DatadogObserver", "Session", "current_session"]
+if TYPE_CHECKING:
+    from pipecat_dd.knowing.place import current_session
+    from pipecat_dd.knowing.session import Session
+    from pipecat_dd.observer import DatadogObserver
+    from pipecat_dd.telling.logs import (
+        Redactor,
+        configure_logging,
+        datadog_format,
+        unconfigure_logging,
+    )
+
+__all__ = [
+    "DatadogObserver",
+    "Redactor",
+    "Session",
+    "configure_logging",
+    "current_session",
+    "datadog_format",
+    "unconfigure_logging",
+]
+
+# Imported when first asked for: the command line needs neither Pipecat nor ddtrace, which take
+# a second to import and act on the environment as they do.
+_HOMES = {
+    "DatadogObserver": "pipecat_dd.observer",
+    "Redactor": "pipecat_dd.telling.logs",
+    "Session": "pipecat_dd.knowing.session",
+    "configure_logging": "pipecat_dd.telling.logs",
+    "current_session": "pipecat_dd.knowing.place",
+    "datadog_format": "pipecat_dd.telling.logs",
+    "unconfigure_logging": "pipecat_dd.telling.logs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,6 +9,9 @@ from pipecat_dd.knowing.stages import Stages, Teller
 from pipecat_dd.knowing.turns import StartTimer, Turns
 from pipecat_dd.knowing.user import UserSide
 
+SILENCE_NS = 50_000_000
+"""How long after the bot fell silent a processor's work is no longer part of the turn."""
+
 
 class Conversation:
     """Follows one session from its beginning to its end.
@@ -106,11 +109,16 @@ class Conversation:
         """
         processor = visit.processor
         assert processor is not None
+        turn = self.turns.current
+        parent = self.session.stage
+        if turn is not None and turn.is_quiet and visit.start_ns > turn.quiet_ns + SILENCE_NS:
+            # The turn is waited for, but most likely over since the bot fell silent.
+            parent = self.session.root
         stage = self._stages.open(
             Kind.FRAME,
             f"{processor.class_name} {visit.frame_class}",
             visit.start_ns,
-            parent=self.session.stage,
+            parent=parent,
             processor=processor,
         )
         visit.stage = stage

@@ -13,7 +13,7 @@ from pipecat_dd._ddtrace import Active
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, current_place
 from pipecat_dd.knowing.session import Phase, Session
-from pipecat_dd.knowing.stage import Stage
+from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -71,14 +71,15 @@ def stage_at(place: Place, told: Told) -> Stage:
     processor = place.processor
     if processor is not None:
         if isinstance(place, Visit):
+            mine = place.stage
             # A task made while a response was being worked on stays with it, also where the
             # service is at work on more than one thing.
-            if place.stage is not None and place.stage.is_open:
-                return place.stage
-            if not place.done and processor.stage is None:
-                return told.conversation.visit_stage(place)
+            if mine is not None and mine.is_open and mine.kind is not Kind.FRAME:
+                return mine
         if processor.stage is not None:
             return processor.stage
+        if isinstance(place, Visit) and not place.done:
+            return place.stage or told.conversation.visit_stage(place)
     return session.stage
 
 

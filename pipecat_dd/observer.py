@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,10 +16,11 @@ from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.moments import Table
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
-from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
+from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -93,6 +95,8 @@ class DatadogObserver(BaseObserver):
             tags=settings.tags,
             capture_content=settings.capture_content,
         )
+        # One that is thrown away before it ran must not be taken for a session that goes on.
+        weakref.finalize(self, _abandon, self._session).atexit = False
         self._told: active.Told | None = None
         self._hooks: Hooks | None = None
         with _guard.spans.guarded():
@@ -186,6 +190,7 @@ class DatadogObserver(BaseObserver):
         if isinstance(found, _ddtrace.Span):
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
+        refresh_logging()
 
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
@@ -204,6 +209,11 @@ class DatadogObserver(BaseObserver):
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)
             root.know(transport=transport)
+
+
+def _abandon(session: Session) -> None:
+    if session.phase is Phase.MADE:
+        session.phase = Phase.ENDED
 
 
 def _contextual_session_id() -> str | None:

@@ -155,16 +155,17 @@ def _switch(name: str, value: Any, from_environment: bool) -> bool:
 
 def _seconds(name: str, value: Any, from_environment: bool) -> float:
     allowed = "must be a number of seconds above 0 and at most 3600"
+    secs = value
     if from_environment:
         try:
-            value = float(value)
+            secs = float(value)
         except ValueError:
             raise ValueError(f"{name}={value!r}: {allowed}") from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(secs, bool) or not isinstance(secs, (int, float)):
         raise TypeError(f"{name}={value!r}: {allowed}")
-    if not math.isfinite(value) or not 0 < value <= 3600:
+    if not math.isfinite(secs) or not 0 < secs <= 3600:
         raise ValueError(f"{name}={value!r}: {allowed}")
-    return float(value)
+    return float(secs)
 
 
 def _of_type(name: str, value: Any, kind: type[_T], allowed: str) -> _T:

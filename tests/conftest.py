@@ -23,6 +23,7 @@ import ddtrace  # noqa: E402
 import pytest  # noqa: E402
 
 from pipecat_dd.demo.versions import split_sentences_offline  # noqa: E402
+from pipecat_dd.knowing.place import here  # noqa: E402
 from tests.support.agent import TestAgent, running_test_agent  # noqa: E402
 
 ddtrace.patch(raise_errors=False, openai=True, httpx=True, httpx2=True)
@@ -34,3 +35,11 @@ def agent() -> Iterator[TestAgent]:
     """Datadog's test agent, to which this process really sends."""
     with running_test_agent(AGENT_PORT) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def nowhere() -> Iterator[None]:
+    """Begin each test outside of every session: pytest runs them all in one context."""
+    token = here.set(None)
+    yield
+    here.reset(token)

@@ -41,6 +41,8 @@ from pipecat_dd.demo.versions import PipelineParams, PipelineWorker, WorkerRunne
 RATE = 16_000
 CHUNK_SECS = 0.02
 SILENCE = b"\0" * int(RATE * CHUNK_SECS * 2)
+START_SECS = 0.01
+"""How long the voice activity detector takes to be sure."""
 SPEED = 10.0
 """How much faster than it plays the output writes audio."""
 
@@ -193,7 +195,7 @@ class Bot:
     async def user_says(self, text: str, secs: float = 0.2) -> None:
         """Have the user say something, as a voice activity detector would tell it."""
         self.provider.hears = text
-        await self.push(VADUserStartedSpeakingFrame(start_secs=0.01))
+        await self.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
         for _ in range(int(secs / CHUNK_SECS)):
             await self.push(InputAudioRawFrame(SILENCE, RATE, 1))
             await asyncio.sleep(CHUNK_SECS)

@@ -97,6 +97,10 @@ class DatadogObserver(BaseObserver):
         )
         # One that is thrown away before it ran must not be taken for a session that goes on.
         weakref.finalize(self, _abandon, self._session).atexit = False
+        task = _running_task()
+        self._made_in: Callable[[], asyncio.Task[Any] | None] = (
+            weakref.ref(task) if task is not None else lambda: None
+        )
         self._told: active.Told | None = None
         self._hooks: Hooks | None = None
         with _guard.spans.guarded():
@@ -177,6 +181,10 @@ class DatadogObserver(BaseObserver):
     async def cleanup(self) -> None:
         """End the session: close what is open. Bears being called twice."""
         with _guard.hearing.guarded():
+            if _running_task() is not self._made_in():
+                # The worker's own task: the processors' clean-up, and the worker's last lines,
+                # come after this, and may know the session by nothing else.
+                here.set(Place(self._session))
             if self._told is not None:
                 self._told.conversation.ends(time.time_ns())
             if self._hooks is not None:
@@ -209,6 +217,13 @@ class DatadogObserver(BaseObserver):
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)
             root.know(transport=transport)
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _abandon(session: Session) -> None:

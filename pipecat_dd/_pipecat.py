@@ -12,7 +12,7 @@ from importlib.metadata import version as package_version
 from typing import Any
 
 from pipecat.frames import frames as _frames
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd.knowing.processor import Role, Service
 from pipecat_dd.knowing.stage import Fact
@@ -22,11 +22,15 @@ PRIVATE: dict[str, str] = {
     "AIService._settings": "a service's model and voice, before the public `settings` (1.9)",
     "BaseInputTransport._transport": "the transport's class, for a tag",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
-    "LLMUserAggregator._params": "the voice activity detector's class, for a resource",
+    "LLMUserAggregator._params": "the classes of the voice activity detector and of the "
+    "strategy that ends the user's turn, for resources",
     "VADProcessor._vad_controller": "the same, where the detector is a processor of its own",
     "BaseInputTransport._params": "the same, where the detector is the transport's (1.0)",
 }
 """What is used here without being public, and what it is used for."""
+
+DOWNSTREAM = FrameDirection.DOWNSTREAM
+"""The way that frames go unless said otherwise."""
 
 _COMPOUND = "pipecat.pipeline."
 _ROLES = (
@@ -221,6 +225,34 @@ def analyzer_of(*processors: Any) -> str | None:
     return None
 
 
+def stop_strategy_of(*processors: Any) -> str | None:
+    """Return the class of what rules that the user's turn has ended, where there is one.
+
+    Args:
+        *processors: The pipeline's processors.
+    """
+    for processor in processors:
+        strategies = getattr(getattr(processor, "_params", None), "user_turn_strategies", None)
+        stop = getattr(strategies, "stop", None)
+        if isinstance(stop, (list, tuple)) and len(stop) == 1:
+            return type(stop[0]).__name__
+    return None
+
+
+def is_realtime(processor: Any) -> bool:
+    """Whether an LLM service begins responses of itself, on what it hears.
+
+    Args:
+        processor: The service.
+    """
+    try:
+        return bool(processor.service_metadata_frame().is_realtime_service)
+    except Exception:
+        # Before Pipecat 1.9 services did not say.
+        names = " ".join(kind.__name__ for kind in type(processor).__mro__)
+        return any(word in names for word in ("Realtime", "GeminiLive", "NovaSonic", "Ultravox"))
+
+
 def context_counts(frame: Any) -> tuple[int | None, int | None]:
     """Return how many messages and tools a model is given.
 
@@ -257,6 +289,7 @@ def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
 
 
 __all__ = [
+    "DOWNSTREAM",
     "PRIVATE",
     "FrameProcessor",
     "analyzer_of",
@@ -265,12 +298,14 @@ __all__ = [
     "event_time_ns",
     "frame_class",
     "is_compound",
+    "is_realtime",
     "is_users",
     "outermost",
     "pipecat_version",
     "role_of",
     "runs_in_pushers_task",
     "service_of",
+    "stop_strategy_of",
     "transport_of",
     "walk",
     "worker_of",

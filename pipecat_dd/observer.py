@@ -170,10 +170,10 @@ class DatadogObserver(BaseObserver):
         """
         if self._hooks is None or self._hooks.wraps(data.source):
             return
-        known = self._table.known.get(type(data.frame))
-        if known is None or known[1] is None:
+        kind = type(data.frame)
+        moment = (self._table.known.get(kind) or self._table.find(kind)).moment
+        if moment is None:
             return
-        moment = known[1]
         at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
         processor = self._session.processors.get(data.source.name)
         self._ear.hears(moment, data.frame, processor, data.source, at_ns)

@@ -23,6 +23,7 @@ import ddtrace  # noqa: E402
 import pytest  # noqa: E402
 
 from pipecat_dd.demo.versions import split_sentences_offline  # noqa: E402
+from pipecat_dd.knowing import session  # noqa: E402
 from pipecat_dd.knowing.place import here  # noqa: E402
 from tests.support.agent import TestAgent, running_test_agent  # noqa: E402
 
@@ -41,5 +42,6 @@ def agent() -> Iterator[TestAgent]:
 def nowhere() -> Iterator[None]:
     """Begin each test outside of every session: pytest runs them all in one context."""
     token = here.set(None)
+    session._running.clear()
     yield
     here.reset(token)

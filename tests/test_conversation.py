@@ -32,6 +32,7 @@ async def test_each_stage_of_a_conversation_has_its_span(agent: TestAgent) -> No
     user_speech [vad]
     stt [OpenAISTTService gpt-transcribe]
       openai.request [createTranscription]
+    end_of_turn [SpeechTimeoutUserTurnStopStrategy]
     llm [OpenAILLMService gpt-4.1]
       openai.request [createChatCompletion]
     tts [OpenAITTSService gpt-4o-mini-tts]

@@ -80,6 +80,8 @@ def check_lines(written: list[dict[str, Any]], trace: Trace, session_id: str) ->
     """Assert that lines carry a session's ids and lead to spans of it."""
     assert written
     for line in written:
+        if line["name"].startswith("ddtrace"):
+            continue  # its own threads go on after the session
         assert line.get("session_id") == session_id, line["message"] + line["function"]
         assert line.get("dd.trace_id") == trace.id, line
         assert int(line["dd.span_id"]) in trace.by_id, line

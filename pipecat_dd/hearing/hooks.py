@@ -9,17 +9,19 @@ added to the path that is taken fifty times a second in every processor.
 """
 
 import contextlib
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.hearing.ear import Ear
-from pipecat_dd.hearing.moments import Table, Traffic, opens_response
+from pipecat_dd.hearing.moments import Meaning, Table, opens_response
 from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import Failure
+from pipecat_dd.knowing.stage import Failure, Kind
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -73,6 +75,7 @@ class Hooks:
         for instance in instances:
             self.wrap(instance)
         self._conversation.analyzer = _pipecat.analyzer_of(*instances) or "vad"
+        self._conversation.strategy = _pipecat.stop_strategy_of(*instances) or "user_turn"
 
     def wrap(self, instance: Any) -> None:
         """Wrap one processor.
@@ -146,10 +149,10 @@ class Hooks:
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             kind = type(frame)
-            traffic, moment = known.get(kind) or find(kind)
-            if moment is not None and self.is_on:
+            meaning = known.get(kind) or find(kind)
+            if meaning.moment is not None and self.is_on:
                 # Each chunk of audio counts where it is made and where it is written.
-                hears(moment, frame, processor, instance, once=traffic is Traffic.MEANT)
+                hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
             return inner(frame, *args, **kwargs)
 
         return push_frame
@@ -157,43 +160,65 @@ class Hooks:
     def _visiting(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.process_frame
         known, find, hears = self._table.known, self._table.find, self._ear.hears
+        frames = self._conversation.frames
         session = self._conversation.session
         idle = Place(session, processor)
-        is_llm = processor.role is Role.LLM
+        responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
         has_own_task = not _pipecat.runs_in_pushers_task(instance)
+        takes_all = frames.takes_all_of(processor)
+        slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
         bind, unbind, now_ns = here.set, here.reset, time.time_ns
 
-        async def visit(frame: Any, *args: Any, **kwargs: Any) -> Any:
-            visit = Visit(session, processor, type(frame).__name__, now_ns())
+        async def visit(
+            meaning: Meaning, frame: Any, direction: Any, args: Any, kwargs: Any
+        ) -> Any:
+            visit = Visit(session, processor, frame, direction, now_ns())
             token = bind(visit)
             try:
-                if is_llm and opens_response(frame):
+                if responds and opens_response(frame):
                     self._begin_response(visit, processor, frame)
-                return await inner(frame, *args, **kwargs)
+                return await inner(frame, direction, *args, **kwargs)
             except BaseException as error:
                 visit.failure = error
                 raise
             finally:
                 visit.done = True
-                if visit.stage is not None or visit.failure is not None:
-                    self._end(visit)
+                end_ns = now_ns()
+                took_ns = end_ns - visit.start_ns
+                processor.frames += 1
+                processor.busy_ns += took_ns
+                if took_ns > processor.longest_ns:
+                    processor.longest_ns = took_ns
+                if (
+                    visit.stage is not None
+                    or visit.failure is not None
+                    or took_ns >= slow_ns
+                    or (takes_all and (meaning.carries_data or not processor.is_users))
+                ):
+                    self._end(visit, meaning, end_ns)
                 # The garbage collector closes a coroutine from another context.
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
-        def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        def process_frame(
+            frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
+        ) -> Awaitable[Any]:
             if not self.is_on:
-                return inner(frame, *args, **kwargs)
+                return inner(frame, direction, *args, **kwargs)
             kind = type(frame)
-            traffic, moment = known.get(kind) or find(kind)
-            if traffic is Traffic.MEDIA or traffic is Traffic.MEDIA_MEANT:
+            meaning = known.get(kind) or find(kind)
+            if meaning.is_media:
+                processor.frames += 1
                 if has_own_task:
                     bind(idle)
-                return inner(frame, *args, **kwargs)
-            if moment is not None:
+                if takes_all:
+                    at_ns = now_ns()
+                    frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
+                return inner(frame, direction, *args, **kwargs)
+            if meaning.moment is not None:
                 # Pushed by something that is not wrapped: the pipeline's source, say.
-                hears(moment, frame, None, None)
-            return visit(frame, *args, **kwargs)
+                hears(meaning.moment, frame, None, None)
+            return visit(meaning, frame, direction, args, kwargs)
 
         return process_frame
 
@@ -215,18 +240,35 @@ class Hooks:
             stage = self._conversation.bot.response_begins(processor, visit.start_ns)
             messages, tools = _pipecat.context_counts(frame)
             stage.know(llm__message_count=messages, llm__tool_count=tools)
+            if getattr(frame, "speculation", False):
+                stage.facts["llm.speculative"] = True
             visit.stage = stage
 
-    def _end(self, visit: Visit) -> None:
+    def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:
+        """Tell of a visit in which something happened."""
         with _guard.knowing.guarded():
-            at_ns = time.time_ns()
-            stage = visit.stage
-            error = visit.failure
-            failed = error is not None and isinstance(error, Exception)
-            if failed and stage is None:
-                stage = self._conversation.visit_stage(visit)
-            if stage is None:
-                return
-            if failed and error is not None:
-                stage.fail(Failure.of(error))
-            self._conversation.visit_ends(stage, at_ns, cancelled=error is not None and not failed)
+            conversation = self._conversation
+            frames, processor = conversation.frames, visit.processor
+            assert processor is not None
+            stage, error = visit.stage, visit.failure
+            failed = isinstance(error, Exception)
+            responded = stage is not None and stage.kind is not Kind.FRAME
+            if stage is not None:
+                if isinstance(error, Exception):
+                    stage.fail(Failure.of(error))
+                cancelled = error is not None and not failed
+                conversation.visit_ends(stage, end_ns, cancelled=cancelled)
+            if responded and frames.mode is not FrameSpans.ALL:
+                return  # the stage of the response says all there is to say of it
+            if stage is None or responded:
+                slow = end_ns - visit.start_ns >= frames.slow_ns
+                if meaning.is_streamed and not (slow or failed or responded):
+                    frames.passed(
+                        processor, visit.frame_class, visit.direction, visit.start_ns, end_ns
+                    )
+                    return
+                own = conversation.visit_stage(visit)
+                if own is not None:
+                    if isinstance(error, Exception):
+                        own.fail(Failure.of(error))
+                    conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)

@@ -6,14 +6,13 @@ without an entry means nothing to us and costs one dictionary look-up.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import Place, here
+from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import Fact, Failure, Kind
+from pipecat_dd.knowing.stage import Fact, Failure
 
 
 @dataclass(slots=True)
@@ -38,17 +37,21 @@ class Heard:
 Moment = Callable[[Heard], None]
 
 
-class Traffic(IntEnum):
-    """How frames of a class are treated on their way."""
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What frames of a class mean, and how they are treated on their way.
 
-    SILENT = 0
-    """They mean nothing to us, but a processor's work on them may."""
-    MEDIA = 1
-    """They come many a second: counted, and nothing else."""
-    MEANT = 2
-    """They say something about the conversation, once."""
-    MEDIA_MEANT = 3
-    """They come many a second, and each says something."""
+    Attributes:
+        moment: What they say about the conversation, if anything.
+        is_media: They come many a second, all the time: counted, and nothing else.
+        is_streamed: They come many a second while something is said.
+        carries_data: They carry what was said, written or seen, rather than control.
+    """
+
+    moment: Moment | None
+    is_media: bool
+    is_streamed: bool
+    carries_data: bool
 
 
 def _vad_started(heard: Heard) -> None:
@@ -71,7 +74,7 @@ def _user_started(heard: Heard) -> None:
 
 
 def _user_stopped(heard: Heard) -> None:
-    heard.conversation.user.turn_ends()
+    heard.conversation.user.turn_ends(heard.at_ns, heard.conversation.strategy)
 
 
 def _interim(heard: Heard) -> None:
@@ -91,8 +94,31 @@ def _transcription(heard: Heard) -> None:
     )
 
 
+def _announced(heard: Heard) -> None:
+    """A response was announced, by whichever frame comes first.
+
+    That is how services begin one of themselves; in others the visit of the context has.
+    """
+    source = heard.source
+    if source is not None and source.role is Role.LLM:
+        heard.conversation.bot.response_announced(source, heard.at_ns)
+
+
+def _response_over(heard: Heard) -> None:
+    source, place = heard.source, here.get()
+    if source is None or source.role is not Role.LLM:
+        return
+    if not (isinstance(place, Visit) and place.processor is source and place.stage is not None):
+        heard.conversation.bot.announced_ends(source, heard.at_ns)
+
+
+def _speculation_withdrawn(heard: Heard) -> None:
+    heard.conversation.bot.speculation_withdrawn()
+
+
 def _llm_text(heard: Heard) -> None:
     if heard.source is not None and heard.source.role is Role.LLM:
+        _announced(heard)
         spoken = not getattr(heard.frame, "skip_tts", None)
         heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=spoken)
 
@@ -158,6 +184,9 @@ def _tts_audio(heard: Heard) -> None:
             getattr(frame, "context_id", None),
             samples / max(1, frame.sample_rate),
         )
+    elif source.role is Role.LLM:
+        _announced(heard)
+        heard.conversation.bot.response_output(source, heard.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output pushes on what it has written to the transport.
         heard.conversation.bot.audio_written(heard.at_ns)
@@ -195,9 +224,7 @@ def _message(heard: Heard) -> None:
 
 
 def _typed(heard: Heard) -> None:
-    turn = heard.conversation.user.turn_starts(heard.at_ns)
-    turn.user_silent_ns = heard.at_ns
-    heard.conversation.user.turn_ends()
+    heard.conversation.user.message(heard.at_ns)
 
 
 def _ends(heard: Heard) -> None:
@@ -278,6 +305,9 @@ _MEANT: dict[str, Moment] = {
     "UserStoppedSpeakingFrame": _user_stopped,
     "InterimTranscriptionFrame": _interim,
     "TranscriptionFrame": _transcription,
+    "LLMFullResponseStartFrame": _announced,
+    "LLMFullResponseEndFrame": _response_over,
+    "EagerEndOfTurnCancelFrame": _speculation_withdrawn,
     "LLMTextFrame": _llm_text,
     "LLMThoughtTextFrame": _llm_thought,
     "FunctionCallsStartedFrame": _tools_asked,
@@ -287,6 +317,7 @@ _MEANT: dict[str, Moment] = {
     "TTSSpeakFrame": _speak,
     "TTSAudioRawFrame": _tts_audio,
     "SpeechOutputAudioRawFrame": _tts_audio,
+    "TTSStartedFrame": _announced,
     "TTSStoppedFrame": _tts_stopped,
     "BotStartedSpeakingFrame": _bot_started,
     "BotStoppedSpeakingFrame": _bot_stopped,
@@ -300,6 +331,8 @@ _MEANT: dict[str, Moment] = {
     "MetricsFrame": _metrics,
 }
 
+_STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
+_DATA = ("DataFrame", "LLMContextFrame", "AudioRawFrame", "ImageRawFrame")
 _MEDIA = (
     "AudioRawFrame",
     "ImageRawFrame",
@@ -311,32 +344,42 @@ _MEDIA = (
 
 
 class Table:
-    """Finds what a frame means by its class; a subclass means what its base does."""
+    """Finds what a frame means by its class; a subclass means what its base does.
+
+    Attributes:
+        known: What has been found so far. Look here first: it is the common case by far.
+    """
 
     def __init__(self) -> None:
         self._moments: dict[type, Moment] = {}
         for name, moment in _MEANT.items():
-            kind = _pipecat.frame_class(name)
-            if kind is not None:
+            for kind in _kinds(name):
                 self._moments[kind] = moment
-        media = (_pipecat.frame_class(name) for name in _MEDIA)
-        self._media = tuple(kind for kind in media if kind is not None)
-        self.known: dict[type, tuple[Traffic, Moment | None]] = {}
-        """What has been found so far. Look here first: it is the common case by far."""
+        self._media = _kinds(*_MEDIA)
+        self._streamed = _kinds(*_STREAMED)
+        self._data = _kinds(*_DATA)
+        self.known: dict[type, Meaning] = {}
 
-    def find(self, kind: type) -> tuple[Traffic, Moment | None]:
-        """Return how frames of a class are treated, and what they mean.
+    def find(self, kind: type) -> Meaning:
+        """Return what frames of a class mean.
 
         Args:
             kind: The frame's class.
         """
-        moment = next((self._moments[k] for k in kind.__mro__ if k in self._moments), None)
-        if issubclass(kind, self._media):
-            traffic = Traffic.MEDIA if moment is None else Traffic.MEDIA_MEANT
-        else:
-            traffic = Traffic.SILENT if moment is None else Traffic.MEANT
-        self.known[kind] = (traffic, moment)
-        return traffic, moment
+        is_media = issubclass(kind, self._media)
+        meaning = Meaning(
+            moment=next((self._moments[k] for k in kind.__mro__ if k in self._moments), None),
+            is_media=is_media,
+            is_streamed=is_media or issubclass(kind, self._streamed),
+            carries_data=issubclass(kind, self._data),
+        )
+        self.known[kind] = meaning
+        return meaning
+
+
+def _kinds(*names: str) -> tuple[type, ...]:
+    """Return the classes of those names that this version of Pipecat has."""
+    return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
 
 
 def _nanos(seconds: float) -> int:
@@ -353,10 +396,6 @@ def opens_response(frame: Any) -> bool:
     return isinstance(frame, _CONTEXTS)
 
 
-_CONTEXTS = tuple(
-    kind
-    for name in ("LLMContextFrame", "OpenAILLMContextFrame")
-    if (kind := _pipecat.frame_class(name)) is not None
-)
+_CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")
 
-__all__ = ["Heard", "Kind", "Moment", "Table", "Traffic", "opens_response"]
+__all__ = ["Heard", "Meaning", "Moment", "Table", "opens_response"]

@@ -7,6 +7,8 @@ from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.turns import Turns
 
+LATENCY = "turn.user_bot_latency_seconds"
+
 
 class BotSide:
     """Follows what the bot does for its answers."""
@@ -30,6 +32,8 @@ class BotSide:
         self._syntheses: dict[tuple[Processor, str], Stage] = {}
         self._calls: dict[str, Stage] = {}
         self._asked: dict[str, tuple[int, Stage | None]] = {}
+        self._announced: dict[Processor, Stage] = {}
+        self._speculative: set[Stage] = set()
         self._speech: Stage | None = None
         self._last_audio_ns = 0
         self.speech_count = 0
@@ -46,23 +50,65 @@ class BotSide:
         turn = self._turns.bot_begins(at_ns)
         stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage)
         stage.facts["gen_ai.operation.name"] = "chat"
+        if not turn.bot_spoke:
+            turn.waited.asked_ns = turn.waited.asked_ns or at_ns
+            turn.waited.responded_ns = at_ns
+            turn.waited.token_ns = 0
         self._turns.begins(turn, stage)
         return stage
 
-    def response_output(self, processor: Processor, at_ns: int, *, spoken: bool) -> None:
+    def response_announced(self, processor: Processor, at_ns: int) -> None:
+        """A service announced a response; the first announcement of one begins it.
+
+        Args:
+            processor: The service.
+            at_ns: When.
+        """
+        stage = processor.stage
+        if stage is None or stage.kind is not Kind.LLM:
+            self._announced[processor] = self.response_begins(processor, at_ns)
+
+    def announced_ends(
+        self, processor: Processor, at_ns: int, *, interrupted: bool = False
+    ) -> None:
+        """A response that was announced ended.
+
+        Args:
+            processor: The service.
+            at_ns: When.
+            interrupted: Whether it was cut off.
+        """
+        stage = self._announced.pop(processor, None)
+        if stage is not None:
+            self.response_ends(stage, at_ns, interrupted=interrupted)
+
+    def speculation_withdrawn(self) -> None:
+        """What was inferred before the user had finished is thrown away: they had not."""
+        for stage in self._speculative:
+            stage.facts["llm.outcome"] = "discarded"
+        self._speculative.clear()
+
+    def response_output(
+        self, processor: Processor, at_ns: int, *, spoken: bool, speech: bool = False
+    ) -> None:
         """Output of the model came: text, or the request to call tools.
 
         Args:
             processor: The service.
             at_ns: When it came.
             spoken: Whether it is to be spoken, or read where the bot has no voice.
+            speech: Whether it is speech already.
         """
         stage = processor.stage
         if stage is None or stage.kind is not Kind.LLM:
             return
         if stage.output_ns is None:
             stage.output_ns = at_ns
+        if speech:
+            stage.facts["gen_ai.output.type"] = "speech"
         turn = self._turns.current
+        if spoken and turn is not None and not turn.bot_spoke and not turn.waited.token_ns:
+            turn.waited.token_ns = at_ns
         if spoken and turn is not None and stage in turn.busy:
             if self._has_voice():
                 if not turn.bot_spoke:
@@ -83,7 +129,24 @@ class BotSide:
         if interrupted:
             stage.facts["interrupted"] = True
         self._check_first_byte(stage)
-        self._close(stage, at_ns)
+        turn = self._turns.current
+        if "llm.outcome" not in stage.facts:
+            heard = turn is not None and turn.bot_spoke and stage in turn.busy
+            if stage.failure is not None:
+                outcome = "failed"
+            elif interrupted:
+                outcome = "interrupted" if heard else "discarded"
+            else:
+                outcome = "completed"
+            stage.facts["llm.outcome"] = outcome
+        if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
+            # It may still be thrown away.
+            self._speculative.add(stage)
+            self._stages.end(stage, at_ns)
+            turn.held.append(stage)
+            self._turns.ends(stage, at_ns)
+        else:
+            self._close(stage, at_ns)
 
     # Tool calls
 
@@ -154,6 +217,8 @@ class BotSide:
             return stage
         turn = self._turns.bot_begins(at_ns)
         turn.speech_pending = False
+        if not turn.bot_spoke:
+            turn.waited.text_ns = turn.waited.text_ns or at_ns
         stage = self._open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._syntheses[processor, context_id] = stage
         self._turns.begins(turn, stage)
@@ -174,6 +239,9 @@ class BotSide:
         if stage is not None:
             if stage.output_ns is None:
                 stage.output_ns = at_ns
+                turn = self._turns.current
+                if turn is not None and not turn.bot_spoke:
+                    turn.waited.audio_ns = turn.waited.audio_ns or at_ns
             stage.add("tts.audio_seconds", seconds)
 
     def synthesis_ends(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
@@ -195,11 +263,11 @@ class BotSide:
         turn = self._turns.bot_starts_speaking(at_ns)
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
         self.speech_count += 1
-        if turn.user_silent_ns is not None and "turn.user_bot_latency_seconds" not in (
-            turn.stage.facts
-        ):
-            waited_ns = max(0, at_ns - turn.user_silent_ns)
-            turn.stage.facts["turn.user_bot_latency_seconds"] = waited_ns / 1e9
+        if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
+            waited_ns = max(0, at_ns - turn.waited.silent_ns)
+            turn.stage.facts[LATENCY] = waited_ns / 1e9
+            for name, secs in turn.waited.parts(at_ns).items():
+                turn.stage.facts[f"turn.wait.{name}_seconds"] = secs
 
     def audio_written(self, at_ns: int) -> None:
         """Audio of the bot's was written to the transport."""
@@ -231,6 +299,8 @@ class BotSide:
         for stage in list(self._syntheses.values()):
             stage.facts["interrupted"] = True
             self._end_synthesis(stage, at_ns)
+        for processor in list(self._announced):
+            self.announced_ends(processor, at_ns, interrupted=True)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
@@ -239,6 +309,8 @@ class BotSide:
             self._end_synthesis(stage, at_ns)
         for call_id in list(self._calls):
             self.tool_ends(call_id, at_ns, "cancelled")
+        for processor in list(self._announced):
+            self.announced_ends(processor, at_ns)
 
     def _open_service(self, kind: Kind, processor: Processor, at_ns: int, parent: Stage) -> Stage:
         service = processor.service() if processor.service is not None else None

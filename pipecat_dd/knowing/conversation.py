@@ -1,6 +1,7 @@
 """A conversation: what hearing reports goes in, stages come out."""
 
 from pipecat_dd.knowing.bot import BotSide
+from pipecat_dd.knowing.frames import SILENCE_NS, FrameSpans, FrameWork
 from pipecat_dd.knowing.place import Place, Visit
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.session import Phase, Session, register, unregister
@@ -8,9 +9,6 @@ from pipecat_dd.knowing.stage import Fact, Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages, Teller
 from pipecat_dd.knowing.turns import StartTimer, Turns
 from pipecat_dd.knowing.user import UserSide
-
-SILENCE_NS = 50_000_000
-"""How long after the bot fell silent a processor's work is no longer part of the turn."""
 
 
 class Conversation:
@@ -21,7 +19,9 @@ class Conversation:
         turns: Its turns.
         user: The user's side of it.
         bot: The bot's side of it.
+        frames: What its processors did.
         analyzer: The class of the voice activity detector that hears the user.
+        strategy: The class of what rules that the user's turn has ended.
     """
 
     def __init__(
@@ -30,6 +30,8 @@ class Conversation:
         teller: Teller,
         start_timer: StartTimer,
         turn_end_timeout_secs: float,
+        frame_spans: FrameSpans = FrameSpans.NOTABLE,
+        slow_frame_ms: float = 10.0,
     ) -> None:
         """Follow a session.
 
@@ -38,13 +40,17 @@ class Conversation:
             teller: Where stages go.
             start_timer: Runs a callback after so many seconds.
             turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
+            frame_spans: Which visits of frames to processors get a stage of their own.
+            slow_frame_ms: How long a visit takes for that to be notable.
         """
         self.session = session
         self._teller = teller
         self._end_reason: str | None = None
         self.analyzer = "vad"
+        self.strategy = "user_turn"
         self._stages = Stages(session, teller)
-        self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs)
+        self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
+        self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.user = UserSide(self._stages, self.turns, self._transcribers)
         self.bot = BotSide(self._stages, self.turns, self._has_voice)
 
@@ -87,6 +93,7 @@ class Conversation:
             self.bot.end(at_ns)
             self._stages.close_all(at_ns)
             self.turns.end(at_ns)
+            self.frames.gather(None)
         self.session.phase = Phase.ENDED
         unregister(self.session)
         if not began:
@@ -101,27 +108,20 @@ class Conversation:
 
     # Frames
 
-    def visit_stage(self, visit: Visit) -> Stage:
-        """Give a visit a stage of its own: something happened in it that needs one.
+    def visit_stage(self, visit: Visit) -> Stage | None:
+        """Give a visit a stage of its own; None where frames have none.
 
         Args:
             visit: The visit.
         """
-        processor = visit.processor
-        assert processor is not None
         turn = self.turns.current
         parent = self.session.stage
         if turn is not None and turn.is_quiet and visit.start_ns > turn.quiet_ns + SILENCE_NS:
             # The turn is waited for, but most likely over since the bot fell silent.
             parent = self.session.root
-        stage = self._stages.open(
-            Kind.FRAME,
-            f"{processor.class_name} {visit.frame_class}",
-            visit.start_ns,
-            parent=parent,
-            processor=processor,
-        )
-        visit.stage = stage
+        stage = self.frames.stage_of(visit, parent)
+        if visit.stage is None:
+            visit.stage = stage
         return stage
 
     def visit_ends(self, stage: Stage, at_ns: int, *, cancelled: bool) -> None:
@@ -189,7 +189,9 @@ class Conversation:
         elif processor is not None and processor.stage is not None:
             processor.stage.fail(failure)
         elif isinstance(place, Visit) and not place.done and place.processor is processor:
-            (place.stage or self.visit_stage(place)).fail(failure)
+            stage = place.stage or self.visit_stage(place)
+            if stage is not None:
+                stage.fail(failure)
 
     def _transcribers(self) -> list[Processor]:
         return [p for p in self.session.processors.values() if p.role is Role.STT]

@@ -14,6 +14,7 @@ the place is bound where the work is done, in the very task that does it:
 
 import asyncio
 from contextvars import ContextVar
+from typing import Any
 
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Phase, Session, only_session
@@ -63,7 +64,8 @@ class Visit(Place):
     which processor the task came from, but is at work on nothing any more.
 
     Attributes:
-        frame_class: The class of the frame.
+        frame: The frame.
+        direction: Which way it goes, with the name of that in ``name``.
         start_ns: When ``process_frame`` began.
         done: Whether it has returned, raised or been cancelled.
         stage: The stage that this visit is, once there is one: a service's (``pipecat.llm``)
@@ -71,17 +73,35 @@ class Visit(Place):
         failure: What it raised or reported, if anything.
     """
 
-    __slots__ = ("done", "failure", "frame_class", "stage", "start_ns")
+    __slots__ = (
+        "direction",
+        "done",
+        "failure",
+        "frame",
+        "stage",
+        "start_ns",
+    )
 
     def __init__(
-        self, session: Session, processor: Processor, frame_class: str, start_ns: int
+        self,
+        session: Session,
+        processor: Processor,
+        frame: Any,
+        direction: Any,
+        start_ns: int,
     ) -> None:
         super().__init__(session, processor)
-        self.frame_class = frame_class
+        self.frame = frame
+        self.direction = direction
         self.start_ns = start_ns
         self.done = False
         self.stage: Stage | None = None
         self.failure: BaseException | None = None
+
+    @property
+    def frame_class(self) -> str:
+        """The frame's class."""
+        return type(self.frame).__name__
 
 
 here: ContextVar[Place | None] = ContextVar("pipecat_dd_place", default=None)

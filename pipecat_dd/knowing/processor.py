@@ -48,6 +48,9 @@ class Processor:
         service: Reads the provider and model it uses at this moment; None where it is no
             service.
         open: Its open stages, the latest last.
+        frames: Frames it has worked on since that was last noted on a turn.
+        busy_ns: How long that took it, media aside, whose time is not taken.
+        longest_ns: How long the longest took.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Processor:
     is_users: bool = False
     service: Callable[[], Service] | None = None
     open: list[Stage] = field(default_factory=list)
+    frames: int = 0
+    busy_ns: int = 0
+    longest_ns: int = 0
 
     @property
     def stage(self) -> Stage | None:

@@ -17,9 +17,11 @@ class Kind(StrEnum):
     """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
 
     SESSION = "session"
+    STARTUP = "startup"
     TURN = "turn"
     USER_SPEECH = "user_speech"
     STT = "stt"
+    END_OF_TURN = "end_of_turn"
     LLM = "llm"
     TOOL = "tool"
     TTS = "tts"

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
+from pipecat_dd.knowing.wait import Waited
 
 INTERRUPTION_WINDOW_NS = 500_000_000
 """How far apart an interruption and the user's turn that caused it may be heard.
@@ -43,7 +44,6 @@ class Turn:
         stage: The turn's stage.
         by_user: Whether the user began it (else the bot did).
         user_active: Whether the user's part of it is still going on.
-        user_silent_ns: When the user last stopped speaking in it.
         bot_speaking: Whether the bot is heard at this moment.
         bot_spoke: Whether the bot has been heard in it.
         answered: Whether something came of it: speech, or text where the bot has no voice.
@@ -53,13 +53,13 @@ class Turn:
         quiet_ns: When the bot last fell silent, or finished what it was doing.
         held: Stages that have ended but are told with the turn, since figures of theirs may
             still come.
+        waited: When the answer passed which point.
     """
 
     def __init__(self, stage: Stage, *, by_user: bool) -> None:
         self.stage = stage
         self.by_user = by_user
         self.user_active = by_user
-        self.user_silent_ns: int | None = None
         self.bot_speaking = False
         self.bot_spoke = False
         self.answered = False
@@ -68,6 +68,7 @@ class Turn:
         self.busy: set[Stage] = set()
         self.quiet_ns = stage.start_ns
         self.held: list[Stage] = []
+        self.waited = Waited()
 
     @property
     def bot_active(self) -> bool:
@@ -94,6 +95,7 @@ class Turns:
         stages: Stages,
         start_timer: StartTimer,
         turn_end_timeout_secs: float,
+        gather: Callable[[Stage | None], None],
     ) -> None:
         """Keep turns.
 
@@ -101,7 +103,10 @@ class Turns:
             stages: Opens and closes stages.
             start_timer: Starts a timer.
             turn_end_timeout_secs: How long the bot must be quiet for the turn to be over.
+            gather: Told when another turn, or none, becomes the current one, and which it was
+                before: what the processors did until then was part of that.
         """
+        self._gather = gather
         self._stages = stages
         self._start_timer = start_timer
         self._timeout_secs = turn_end_timeout_secs
@@ -215,6 +220,7 @@ class Turns:
         return turns
 
     def _begin(self, initiator: str, start_ns: int) -> Turn:
+        self._gather(None)
         self.count += 1
         session = self._stages.session
         stage = self._stages.open(Kind.TURN, initiator, start_ns, parent=session.root)
@@ -236,6 +242,7 @@ class Turns:
         elif not turn.bot_active:
             self._close(turn, at_ns, "user_turn")
         else:
+            self._gather(turn.stage)
             self.current = None
             secs = INTERRUPTION_WINDOW_NS / 1e9
             self._leaving = (turn, at_ns, self._start_timer(secs, self._finish_leaving))
@@ -272,6 +279,7 @@ class Turns:
             outcome = "unanswered"
         facts["turn.outcome"] = outcome
         if turn is self.current:
+            self._gather(turn.stage)
             self.current = None
             self._stages.session.turn = None
             self._disarm()

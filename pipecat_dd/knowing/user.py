@@ -105,7 +105,7 @@ class UserSide:
         self._silent_ns = stretch.end_ns
         turn = self._turns.current
         if turn is not None and turn.by_user and not turn.bot_spoke:
-            turn.user_silent_ns = stretch.end_ns
+            turn.waited.silent_ns = stretch.end_ns
         if stretch.parent is not None:
             self._stages.close(stretch.speech, stretch.end_ns)
 
@@ -121,14 +121,36 @@ class UserSide:
         turn = self._turns.user_begins(at_ns, start_ns)
         for stretch in recent:
             self._place(stretch, turn.stage)
-        if turn.user_silent_ns is None and at_ns - self._silent_ns <= RULING_WINDOW_NS:
-            turn.user_silent_ns = self._silent_ns
+        if not turn.waited.silent_ns and at_ns - self._silent_ns <= RULING_WINDOW_NS:
+            turn.waited.silent_ns = self._silent_ns
         return turn
 
-    def turn_ends(self) -> None:
-        """It is ruled that the user's turn has ended."""
+    def turn_ends(self, at_ns: int, strategy: str) -> None:
+        """It is ruled that the user's turn has ended.
+
+        Args:
+            at_ns: When that was ruled.
+            strategy: The class of what ruled so.
+        """
         for processor in list(self._open):
             self._settle(processor)
+        turn = self._turns.current
+        if turn is not None and turn.user_active and turn.by_user:
+            turn.waited.ruled_ns = at_ns
+            silent_ns = turn.waited.silent_ns
+            if self._speaking is None and turn.stage.start_ns <= silent_ns:
+                stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
+                self._stages.close(stage, at_ns)
+        self._turns.user_ends()
+
+    def message(self, at_ns: int) -> None:
+        """The user sent a message rather than speaking: a turn of theirs, complete.
+
+        Args:
+            at_ns: When.
+        """
+        turn = self.turn_starts(at_ns)
+        turn.waited.silent_ns = turn.waited.ruled_ns = at_ns
         self._turns.user_ends()
 
     def transcribing(self, processor: Processor, at_ns: int) -> None:
@@ -162,6 +184,8 @@ class UserSide:
             stage = self._open_transcription(processor, stretch)
         stage.output_ns = at_ns
         stage.know(language=language, user_id=user_id)
+        if (turn := self._turns.current) is not None and not turn.bot_spoke:
+            turn.waited.transcribed_ns = at_ns
         if stretch is None:
             stage.end_ns = at_ns
             return stage

@@ -79,7 +79,7 @@ def stage_at(place: Place, told: Told) -> Stage:
         if processor.stage is not None:
             return processor.stage
         if isinstance(place, Visit) and not place.done:
-            return place.stage or told.conversation.visit_stage(place)
+            return place.stage or told.conversation.visit_stage(place) or session.stage
     return session.stage
 
 

@@ -95,7 +95,7 @@ class Talk:
         return self.talk.user.transcribed(self.stt, self.ns, "en", None)
 
     def user_turn_ends(self) -> None:
-        self.talk.user.turn_ends()
+        self.talk.user.turn_ends(self.ns, "Timeout")
 
     def user_asks(self) -> None:
         self.user_speaks()

@@ -1,0 +1,69 @@
+"""What a user waited for, from the end of their speech to the bot's voice.
+
+The wait is cut at the moments that the answer passed through, in the order it must pass them:
+whatever came early takes no time, whatever came late takes the rest. So the parts always add
+up to the whole.
+"""
+
+from dataclasses import dataclass
+
+PARTS = (
+    ("end_of_turn", "until it was ruled that the user had finished"),
+    ("transcription", "for the final transcription, where that came after the ruling"),
+    ("preparation", "until the model was asked: aggregation of the context, retrieval"),
+    ("tools", "for responses that only called tools, and for the tools"),
+    ("llm", "for the first token of the response that was spoken"),
+    ("aggregation", "until there was enough text to synthesize"),
+    ("synthesis", "for the first audio"),
+    ("output", "until that audio was heard"),
+)
+"""The parts of the wait, in order, and what was waited for in each."""
+
+
+@dataclass(slots=True)
+class Waited:
+    """When the answer to a user's turn passed which point; 0 where that is not known.
+
+    Attributes:
+        silent_ns: The user stopped speaking.
+        ruled_ns: It was ruled that their turn had ended.
+        transcribed_ns: The final transcription came.
+        asked_ns: The model began on the first response.
+        responded_ns: The model began on the response that is spoken.
+        token_ns: Its first token came.
+        text_ns: The first text was handed to synthesis.
+        audio_ns: The first audio came.
+    """
+
+    silent_ns: int = 0
+    ruled_ns: int = 0
+    transcribed_ns: int = 0
+    asked_ns: int = 0
+    responded_ns: int = 0
+    token_ns: int = 0
+    text_ns: int = 0
+    audio_ns: int = 0
+
+    def parts(self, heard_ns: int) -> dict[str, float]:
+        """Return the seconds of each part of the wait.
+
+        Args:
+            heard_ns: The bot was heard.
+        """
+        reached = (
+            self.ruled_ns,
+            self.transcribed_ns,
+            self.asked_ns,
+            self.responded_ns,
+            self.token_ns,
+            self.text_ns,
+            self.audio_ns,
+            heard_ns,
+        )
+        parts = {}
+        so_far = self.silent_ns
+        for (name, _), at_ns in zip(PARTS, reached, strict=True):
+            until = min(max(so_far, at_ns), heard_ns)
+            parts[name] = (until - so_far) / 1e9
+            so_far = until
+        return parts

@@ -146,6 +146,26 @@ def beside(context: Context, span_id: int) -> Context:
     return context.copy(context.trace_id, span_id)
 
 
+def above(context: Context | Span) -> Context:
+    """Return what the root of a trace is a child of: the trace, and no span of it.
+
+    Args:
+        context: Any context of the trace.
+    """
+    context = context if isinstance(context, Context) else context.context
+    return beside(context, 0)
+
+
+def new_trace_like(context: Context, span_id: int) -> Context:
+    """Begin a trace that shares the sampling decision of another.
+
+    Args:
+        context: The context of the other.
+        span_id: The id of the span at the new trace's root.
+    """
+    return context.copy(Span("pipecat.trace").trace_id, span_id)
+
+
 def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
     """Return a span that others can be children of while it has not been started.
 

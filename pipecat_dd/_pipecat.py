@@ -5,6 +5,7 @@ else. Everything private is listed in :data:`PRIVATE`; where it is missing, the 
 and never an exception.
 """
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError
@@ -18,9 +19,11 @@ from pipecat_dd.knowing.processor import Role, Service
 from pipecat_dd.knowing.stage import Fact
 
 PRIVATE: dict[str, str] = {
+    "BaseObject._run_handler": "what a handler of an event raises; Pipecat only logs it",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.9)",
     "BaseInputTransport._transport": "the transport's class, for a tag",
+    "<websocket services>._websocket": "whether a service is reached over a websocket",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
     "LLMUserAggregator._params": "the classes of the voice activity detector and of the "
     "strategy that ends the user's turn, for resources",
@@ -195,7 +198,18 @@ def service_of(processor: Any) -> Service:
         if isinstance(voice, str) and voice:
             facts["tts.voice"] = voice
     model = getattr(settings, "model", None)
-    return Service(_provider(type(processor)), model if isinstance(model, str) else None, facts)
+    return Service(
+        _provider(type(processor)),
+        model if isinstance(model, str) else None,
+        facts,
+        by_websocket=_uses_websocket(processor),
+    )
+
+
+def _uses_websocket(processor: Any) -> bool:
+    module = sys.modules.get("pipecat.services.websocket_service")
+    kind = getattr(module, "WebsocketService", None)
+    return (kind is not None and isinstance(processor, kind)) or hasattr(processor, "_websocket")
 
 
 def _provider(kind: type) -> str:
@@ -273,6 +287,18 @@ def context_counts(frame: Any) -> tuple[int | None, int | None]:
     return messages, tools
 
 
+def context_text(frame: Any) -> str:
+    """Return the messages that a model is given, as JSON.
+
+    Args:
+        frame: An ``LLMContextFrame``.
+    """
+    try:
+        return json.dumps(frame.context.get_messages(), ensure_ascii=False, default=str)
+    except Exception:
+        return ""
+
+
 def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
     """Return when something happened that an observer's queue brought late.
 
@@ -294,6 +320,7 @@ __all__ = [
     "FrameProcessor",
     "analyzer_of",
     "context_counts",
+    "context_text",
     "conversation_id",
     "event_time_ns",
     "frame_class",

@@ -6,7 +6,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pipecat.observers.base_observer import BaseObserver
 
@@ -50,6 +50,9 @@ class DatadogObserver(BaseObserver):
         parent: _ddtrace.Context | None = None,
         capture_content: bool | None = None,
         turn_end_timeout_secs: float | None = None,
+        frame_spans: Literal["notable", "all", "off"] | None = None,
+        slow_frame_ms: float | None = None,
+        trace_scope: Literal["session", "turn"] | None = None,
     ) -> None:
         """Begin a session.
 
@@ -74,6 +77,16 @@ class DatadogObserver(BaseObserver):
             turn_end_timeout_secs: How long the bot must be quiet, with nothing under way, for
                 the turn to be over: above 0, at most 3600 seconds; 2.5 by default.
                 ``PIPECAT_DD_TURN_END_TIMEOUT_SECS``.
+            frame_spans: Which of a processor's work on frames gets a span: ``"notable"``
+                (default) what was slow, failed, wrote a line or opened a span, and what a
+                processor of your own does with frames that carry data; ``"all"``; ``"off"``.
+                In every mode each processor's work is counted on the turn.
+                ``PIPECAT_DD_FRAME_SPANS``.
+            slow_frame_ms: How long work on a frame takes for that to be notable: 0 to 60000
+                milliseconds, 10 by default. ``PIPECAT_DD_SLOW_FRAME_MS``.
+            trace_scope: ``"session"`` (default): the conversation is one trace. ``"turn"``:
+                each turn is a trace of its own, linked to the session's span, for long calls
+                and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
 
         Raises:
             ValueError: An argument has a value that is not allowed; says which are.
@@ -88,6 +101,9 @@ class DatadogObserver(BaseObserver):
             parent=parent,
             capture_content=capture_content,
             turn_end_timeout_secs=turn_end_timeout_secs,
+            frame_spans=frame_spans,
+            slow_frame_ms=slow_frame_ms,
+            trace_scope=trace_scope,
         )
         self._session = Session(
             id=settings.session_id or _contextual_session_id() or str(uuid.uuid4()),
@@ -110,8 +126,15 @@ class DatadogObserver(BaseObserver):
         session = self._session
         found = _ddtrace.activated()
         caller = found if isinstance(found, _ddtrace.Span) else None
-        tree = SpanTree(session, settings.parent, caller)
-        conversation = Conversation(session, tree, _start_timer, settings.turn_end_timeout_secs)
+        tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
+        conversation = Conversation(
+            session,
+            tree,
+            _start_timer,
+            settings.turn_end_timeout_secs,
+            settings.frame_spans,
+            settings.slow_frame_ms,
+        )
         table = Table()
         self._told = active.Told(session, conversation, tree)
         self._table = table
@@ -149,6 +172,21 @@ class DatadogObserver(BaseObserver):
         """
         if self._hooks is not None and not self._hooks.is_on:
             self._hook(data.processor)
+        with _guard.hearing.guarded():
+            if self._told is not None:
+                # Pipecat gives these times on the monotonic clock.
+                offset_ns = time.time_ns() - time.monotonic_ns()
+                self._told.conversation.was_set_up(
+                    data.processor.name,
+                    data.started_at_ns + offset_ns,
+                    data.finished_at_ns + offset_ns,
+                )
+
+    async def on_pipeline_started(self) -> None:
+        """Note that the pipeline has started: the StartFrame has passed through all of it."""
+        with _guard.hearing.guarded():
+            if self._told is not None:
+                self._told.conversation.has_started(time.time_ns())
 
     async def on_process_frame(self, data: Any) -> None:
         """Wrap what is not wrapped yet.

@@ -4,15 +4,19 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from pipecat_dd import _ddtrace
+from pipecat_dd.knowing.frames import FrameSpans
+from pipecat_dd.telling.spans.tree import TraceScope
 
 ENV_PREFIX = "PIPECAT_DD_"
 """Before an argument's name in capitals, the name of its environment variable."""
 
 DEFAULT_NAME = "pipecat-bot"
 DEFAULT_TURN_END_TIMEOUT_SECS = 2.5
+DEFAULT_SLOW_FRAME_MS = 10.0
 MAX_SESSION_ID_CHARS = 200
 
 RESERVED_TAGS = frozenset(
@@ -21,6 +25,7 @@ RESERVED_TAGS = frozenset(
 """Tags with a meaning of their own, which the user's may not take."""
 
 _T = TypeVar("_T")
+_C = TypeVar("_C", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class Settings:
         parent: A remote parent whose trace the session continues.
         capture_content: Whether content is sent.
         turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
+        frame_spans: Which of a processor's visits get a span.
+        slow_frame_ms: How long a visit takes for that to be notable, in milliseconds.
+        trace_scope: What is one trace: the session, or each turn.
     """
 
     session_id: str | None
@@ -42,6 +50,9 @@ class Settings:
     parent: _ddtrace.Context | None
     capture_content: bool
     turn_end_timeout_secs: float
+    frame_spans: FrameSpans
+    slow_frame_ms: float
+    trace_scope: TraceScope
 
     @classmethod
     def read(
@@ -53,6 +64,9 @@ class Settings:
         parent: object = None,
         capture_content: object = None,
         turn_end_timeout_secs: object = None,
+        frame_spans: object = None,
+        slow_frame_ms: object = None,
+        trace_scope: object = None,
     ) -> "Settings":
         """Check the arguments and fill in what the environment says.
 
@@ -72,6 +86,11 @@ class Settings:
                 _seconds,
                 DEFAULT_TURN_END_TIMEOUT_SECS,
             ),
+            frame_spans=_setting("frame_spans", frame_spans, _frame_spans, FrameSpans.NOTABLE),
+            slow_frame_ms=_setting(
+                "slow_frame_ms", slow_frame_ms, _milliseconds, DEFAULT_SLOW_FRAME_MS
+            ),
+            trace_scope=_setting("trace_scope", trace_scope, _trace_scope, TraceScope.SESSION),
         )
 
 
@@ -155,6 +174,37 @@ def _switch(name: str, value: Any, from_environment: bool) -> bool:
 
 def _seconds(name: str, value: Any, from_environment: bool) -> float:
     allowed = "must be a number of seconds above 0 and at most 3600"
+    secs = _number(name, value, from_environment, allowed)
+    if not 0 < secs <= 3600:
+        raise ValueError(f"{name}={value!r}: {allowed}")
+    return secs
+
+
+def _milliseconds(name: str, value: Any, from_environment: bool) -> float:
+    allowed = "must be a number of milliseconds, 0 to 60000"
+    millis = _number(name, value, from_environment, allowed)
+    if not 0 <= millis <= 60_000:
+        raise ValueError(f"{name}={value!r}: {allowed}")
+    return millis
+
+
+def _frame_spans(name: str, value: Any, _: bool) -> FrameSpans:
+    return _choice(name, value, FrameSpans)
+
+
+def _trace_scope(name: str, value: Any, _: bool) -> TraceScope:
+    return _choice(name, value, TraceScope)
+
+
+def _choice(name: str, value: Any, kind: type[_C]) -> _C:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(repr(str(choice)) for choice in kind)
+        raise ValueError(f"{name}={value!r}: must be one of {allowed}") from None
+
+
+def _number(name: str, value: Any, from_environment: bool, allowed: str) -> float:
     secs = value
     if from_environment:
         try:
@@ -163,7 +213,7 @@ def _seconds(name: str, value: Any, from_environment: bool) -> float:
             raise ValueError(f"{name}={value!r}: {allowed}") from None
     if isinstance(secs, bool) or not isinstance(secs, (int, float)):
         raise TypeError(f"{name}={value!r}: {allowed}")
-    if not math.isfinite(secs) or not 0 < secs <= 3600:
+    if not math.isfinite(secs):
         raise ValueError(f"{name}={value!r}: {allowed}")
     return float(secs)
 

@@ -15,7 +15,8 @@ from tests.support.spans import Span
 
 
 def is_stage(span: Span) -> bool:
-    return span.name != "pipecat.frame" and span.name.startswith(("pipecat.", "openai."))
+    aside = ("pipecat.frame", "pipecat.startup")
+    return span.name not in aside and span.name.startswith(("pipecat.", "openai."))
 
 
 async def test_each_stage_of_a_conversation_has_its_span(agent: TestAgent) -> None:

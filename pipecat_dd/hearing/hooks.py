@@ -9,6 +9,7 @@ added to the path that is taken fifty times a second in every processor.
 """
 
 import contextlib
+import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -94,6 +95,8 @@ class Hooks:
             processor = self._note(instance, [type(instance).__name__])
         self._replace(instance, "process_frame", self._visiting(instance, processor))
         self._replace(instance, "push_frame", self._pushing(instance, processor))
+        if hasattr(instance, "_run_handler"):
+            self._replace(instance, "_run_handler", self._handling(instance, processor))
         if processor.role is Role.TTS:
             self._replace(instance, "run_tts", self._synthesizing(instance, processor))
 
@@ -222,24 +225,66 @@ class Hooks:
 
         return process_frame
 
+    def _handling(self, instance: Any, processor: Processor) -> Method:
+        """Pass on each handler of the processor's events, noting what it raises."""
+        inner: Method = instance._run_handler
+
+        def _run_handler(event_name: str, handler: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.is_on:
+                handler = self._noting(event_name, handler, processor)
+            return inner(event_name, handler, *args, **kwargs)
+
+        return _run_handler
+
+    def _noting(self, event_name: str, handler: Any, processor: Processor) -> Any:
+        def failed(error: Exception) -> None:
+            with _guard.knowing.guarded():
+                self._conversation.errs(
+                    processor, here.get(), Failure.of(error), time.time_ns(), event_name
+                )
+
+        if inspect.iscoroutinefunction(handler):
+
+            async def noted_async(*args: Any, **kwargs: Any) -> Any:
+                try:
+                    return await handler(*args, **kwargs)
+                except Exception as error:
+                    failed(error)
+                    raise
+
+            return noted_async
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return handler(*args, **kwargs)
+            except Exception as error:
+                failed(error)
+                raise
+
+        return noted
+
     def _synthesizing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.run_tts
 
         def run_tts(text: str, context_id: Any = None, *args: Any, **kwargs: Any) -> Any:
             if self.is_on:
                 with _guard.knowing.guarded():
-                    self._conversation.bot.synthesis_begins(
+                    stage = self._conversation.bot.synthesis_begins(
                         processor, time.time_ns(), str(context_id)
                     )
+                    stage.quote("tts.text", text)
             return inner(text, context_id, *args, **kwargs)
 
         return run_tts
 
     def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
         with _guard.knowing.guarded():
+            session = self._conversation.session
             stage = self._conversation.bot.response_begins(processor, visit.start_ns)
             messages, tools = _pipecat.context_counts(frame)
             stage.know(llm__message_count=messages, llm__tool_count=tools)
+            if session.capture_content:
+                stage.quote("gen_ai.input.messages", _pipecat.context_text(frame))
             if getattr(frame, "speculation", False):
                 stage.facts["llm.speculative"] = True
             visit.stage = stage

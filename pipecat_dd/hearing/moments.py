@@ -4,6 +4,7 @@ A function for each kind of frame, and a table that finds it by the frame's clas
 without an entry means nothing to us and costs one dictionary look-up.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from pipecat_dd import _pipecat
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import Fact, Failure
+from pipecat_dd.knowing.stage import Fact, Failure, Kind
 
 
 @dataclass(slots=True)
@@ -86,12 +87,13 @@ def _transcription(heard: Heard) -> None:
     if heard.source is None or heard.source.role is not Role.STT:
         return
     language = getattr(heard.frame, "language", None)
-    heard.conversation.user.transcribed(
+    stage = heard.conversation.user.transcribed(
         heard.source,
         heard.at_ns,
         str(getattr(language, "value", language)) if language else None,
         getattr(heard.frame, "user_id", None) or None,
     )
+    stage.quote("stt.transcript", str(getattr(heard.frame, "text", "")))
 
 
 def _announced(heard: Heard) -> None:
@@ -121,6 +123,8 @@ def _llm_text(heard: Heard) -> None:
         _announced(heard)
         spoken = not getattr(heard.frame, "skip_tts", None)
         heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=spoken)
+        if (stage := heard.source.stage) is not None and stage.kind is Kind.LLM:
+            stage.quote("gen_ai.output.messages", str(getattr(heard.frame, "text", "")))
 
 
 def _llm_thought(heard: Heard) -> None:
@@ -141,6 +145,7 @@ def _tool_began(heard: Heard) -> None:
     stage = heard.conversation.bot.tool_begins(
         heard.source, heard.at_ns, str(frame.function_name), str(frame.tool_call_id)
     )
+    stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
     here.set(Place(heard.conversation.session, heard.source, stage))
@@ -152,6 +157,9 @@ def _tool_result(heard: Heard) -> None:
     if properties is not None and getattr(properties, "is_final", True) is False:
         return
     error = getattr(frame, "error", None)
+    call = heard.conversation.bot.call(str(frame.tool_call_id))
+    if call is not None:
+        call.quote("gen_ai.tool.call.result", _as_text(frame.result))
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
         heard.at_ns,
@@ -256,7 +264,7 @@ def _error(heard: Heard) -> None:
         failure = Failure.of(exception, message=message, **details)  # type: ignore[arg-type]
     else:
         failure = Failure("ErrorFrame", message, **details)  # type: ignore[arg-type]
-    heard.conversation.errs(processor, here.get(), failure)
+    heard.conversation.errs(processor, here.get(), failure, heard.at_ns)
 
 
 def _metrics(heard: Heard) -> None:
@@ -380,6 +388,14 @@ class Table:
 def _kinds(*names: str) -> tuple[type, ...]:
     """Return the classes of those names that this version of Pipecat has."""
     return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as JSON, or as Python writes it where it is none."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):
+        return repr(value)
 
 
 def _nanos(seconds: float) -> int:

@@ -182,6 +182,14 @@ class BotSide:
         self._turns.begins(turn, stage)
         return stage
 
+    def call(self, call_id: str) -> Stage | None:
+        """Return the tool call of that id that is in progress.
+
+        Args:
+            call_id: The call's id.
+        """
+        return self._calls.get(call_id)
+
     def tool_ends(
         self, call_id: str, at_ns: int, outcome: str, failure: Failure | None = None
     ) -> None:
@@ -322,6 +330,8 @@ class BotSide:
             stage.facts["gen_ai.provider.name"] = service.provider
             stage.know(gen_ai__request__model=service.model)
             stage.facts.update(service.facts)
+            if service.by_websocket:
+                stage.peer = service.provider
         return stage
 
     def _synthesis(self, processor: Processor, context_id: str | None) -> Stage | None:

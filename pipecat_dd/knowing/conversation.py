@@ -10,6 +10,9 @@ from pipecat_dd.knowing.stages import Stages, Teller
 from pipecat_dd.knowing.turns import StartTimer, Turns
 from pipecat_dd.knowing.user import UserSide
 
+STARTUP_NS = 1_000_000
+"""How long a processor takes to be set up for that to be told of."""
+
 
 class Conversation:
     """Follows one session from its beginning to its end.
@@ -46,6 +49,8 @@ class Conversation:
         self.session = session
         self._teller = teller
         self._end_reason: str | None = None
+        self._started = False
+        self._setup_failures: dict[str, Failure] = {}
         self.analyzer = "vad"
         self.strategy = "user_turn"
         self._stages = Stages(session, teller)
@@ -70,6 +75,39 @@ class Conversation:
         self.session.phase = Phase.RUNNING
         register(self.session)
         self._teller.opened(root)
+
+    def was_set_up(self, processor_name: str, start_ns: int, end_ns: int) -> None:
+        """A processor was set up.
+
+        Args:
+            processor_name: Its name.
+            start_ns: When that began.
+            end_ns: When it was done, or had failed.
+        """
+        processor = self.session.processors.get(processor_name)
+        failure = self._setup_failures.pop(processor_name, None)
+        if processor is None or (end_ns - start_ns < STARTUP_NS and failure is None):
+            return
+        stage = self._stages.open(
+            Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
+        )
+        stage.facts["processor.name"] = processor.name
+        if failure is not None:
+            stage.fail(failure)
+        self._stages.close(stage, end_ns)
+
+    def has_started(self, at_ns: int) -> None:
+        """The whole pipeline has started.
+
+        Args:
+            at_ns: When.
+        """
+        if self._started:
+            return
+        self._started = True
+        root = self.session.root
+        stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)
+        self._stages.close(stage, at_ns)
 
     def is_ending(self, reason: str) -> None:
         """What the session's end will be put down to; the first reason stands.
@@ -172,26 +210,42 @@ class Conversation:
                 return stage
         return None
 
-    def errs(self, processor: Processor | None, place: Place | None, failure: Failure) -> None:
-        """A processor reported an error.
+    def errs(
+        self,
+        processor: Processor | None,
+        place: Place | None,
+        failure: Failure,
+        at_ns: int,
+        where: str = "ErrorFrame",
+    ) -> None:
+        """A processor failed, or reported that it did.
 
         Args:
             processor: The processor that failed, where it is known.
             place: Where it was reported.
             failure: What went wrong.
+            at_ns: When.
+            where: What it was reported by, or failed in.
         """
-        self.session.root.add("session.error_count", 1)
+        root = self.session.root
+        root.add("session.error_count", 1)
         turn = self.turns.current
         if turn is not None:
             turn.stage.add("turn.error_count", 1)
         if place is not None and place.bound is not None and place.bound.is_open:
             place.bound.fail(failure)
-        elif processor is not None and processor.stage is not None:
+        elif processor is None:
+            return
+        elif processor.stage is not None:
             processor.stage.fail(failure)
         elif isinstance(place, Visit) and not place.done and place.processor is processor:
             stage = place.stage or self.visit_stage(place)
             if stage is not None:
                 stage.fail(failure)
+        elif not self._started:
+            self._setup_failures[processor.name] = failure
+        else:
+            self.frames.fails(processor, where, failure, at_ns)
 
     def _transcribers(self) -> list[Processor]:
         return [p for p in self.session.processors.values() if p.role is Role.STT]

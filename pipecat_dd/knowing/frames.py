@@ -14,7 +14,7 @@ from typing import Any
 from pipecat_dd.knowing.place import Visit
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Session
-from pipecat_dd.knowing.stage import Kind, Stage
+from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 
 RUN_GAP_NS = 1_000_000_000
@@ -121,6 +121,21 @@ class FrameWork:
                 return
             self._end(run)
         self._runs[key] = Run(processor, frame_class, direction, at_ns, end_ns)
+
+    def fails(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
+        """A processor failed while it was at work on nothing that has a stage.
+
+        Args:
+            processor: The processor.
+            where: What it failed in, or reported it by.
+            failure: What went wrong.
+            at_ns: When.
+        """
+        if self.mode is not FrameSpans.OFF:
+            stage = self._open(processor, where, at_ns, self.session.stage)
+            stage.facts["frame.count"] = 0
+            stage.fail(failure)
+            self._stages.close(stage, at_ns)
 
     def gather(self, turn: Stage | None) -> None:
         """Note what the processors did since last time, and end the runs that go on.

@@ -25,12 +25,14 @@ class Service:
     Attributes:
         provider: The provider's name by OpenTelemetry's GenAI conventions (``openai``).
         model: The model in use, where the service names one.
+        by_websocket: Whether it is reached over a websocket, which no integration traces.
         facts: Further settings that belong on a span (``tts.voice``, ``gen_ai.request.*``).
     """
 
     provider: str
     model: str | None = None
     facts: dict[str, Fact] = field(default_factory=dict)
+    by_websocket: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -13,6 +13,10 @@ Fact = str | int | float | bool
 """A value of a stage: text and truth values are tags, numbers are metrics."""
 
 
+MAX_CONTENT_CHARS = 4_000
+"""How much content is kept: some more than is sent, since redaction may shorten it."""
+
+
 class Kind(StrEnum):
     """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
 
@@ -97,6 +101,8 @@ class Stage:
         output_ns: When its output came: the first of a model or a synthesis, the last
             transcription of a stretch of speech.
         facts: What is known of it; becomes the tags and metrics of its span.
+        content: What was said, written or asked in it. Sent only where the user asked for it.
+        peer: The provider it calls over a connection that nothing else shows.
         failure: What went wrong in it, if anything did. The first failure stands: later ones
             usually follow from it.
         handle: Belongs to whoever tells spans.
@@ -111,6 +117,8 @@ class Stage:
     processor: "Processor | None" = None
     output_ns: int | None = None
     facts: dict[str, Fact] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
+    peer: str | None = None
     failure: Failure | None = None
     handle: Any = None
 
@@ -134,6 +142,18 @@ class Stage:
         for name, value in facts.items():
             if value is not None:
                 self.facts[name.replace("__", ".")] = value
+
+    def quote(self, name: str, text: str) -> None:
+        """Note content, if the session may send it; what is added is appended.
+
+        Args:
+            name: The tag's name.
+            text: The content. Cut: a tag holds no more.
+        """
+        if self.session.capture_content:
+            before = self.content.get(name, "")
+            if len(before) < MAX_CONTENT_CHARS:
+                self.content[name] = before + text[:MAX_CONTENT_CHARS]
 
     def fail(self, failure: Failure) -> None:
         """Note what went wrong; the first failure stands."""

@@ -7,6 +7,7 @@ frame that it is working on; the turn; the session.
 
 import threading
 import weakref
+from functools import partial
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active
@@ -42,7 +43,16 @@ def tell(told: Told) -> None:
     with _lock:
         _told[told.session] = told
         _by_trace[told.tree.trace_id] = told
+    # A trace that begins later, a turn's, names its session too.
+    told.tree.on_trace = partial(_note_trace, weakref.ref(told))
     _ddtrace.answer_active(_answer)
+
+
+def _note_trace(told: "weakref.ref[Told]", trace_id: int) -> None:
+    found = told()
+    if found is not None:
+        with _lock:
+            _by_trace[trace_id] = found
 
 
 def told_of(session: Session) -> Told | None:

@@ -73,7 +73,7 @@ def _correlate() -> Correlation:
         trace_id, span_id = _ddtrace.log_ids(found)
     elif told is not None and place is not None and _ddtrace.is_enabled():
         stage = active.stage_at(place, told)
-        trace_id, span_id = _ddtrace.log_ids(told.tree.active(stage))
+        trace_id, span_id = _ddtrace.log_ids(told.tree.active(stage, nests=False))
     if told is None:
         return Correlation(
             session_id=None if session is None else session.id,

@@ -10,6 +10,8 @@ log lines name, and a stand-in that others nest in.
 What has ended is sent with the writer's next interval, a second later, whatever goes on.
 """
 
+from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 from pipecat_dd import _ddtrace
@@ -19,12 +21,24 @@ from pipecat_dd.knowing.stage import Kind, Stage
 
 NAME_PREFIX = "pipecat."
 
-MEASURED = frozenset({Kind.TURN, Kind.STT, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH})
+MEASURED = frozenset(
+    {Kind.TURN, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH}
+)
 """What Datadog computes hits, errors and percentiles for."""
+
+MAX_CONTENT_CHARS = 2_000
+"""How much is sent of what was said, written or asked, where that is sent at all."""
 
 MAX_TAG_CHARS = 5_000
 """A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
 refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+
+class TraceScope(StrEnum):
+    """What is one trace."""
+
+    SESSION = "session"
+    TURN = "turn"
 
 
 class StageSpan:
@@ -35,14 +49,16 @@ class StageSpan:
         node: What others nest in: a stand-in, or a context where the stage is an entry to the
             service. Made when it is first asked for.
         referred: Whether anything names it.
+        nested: Whether anything asked to nest in it: an integration's span, most likely.
     """
 
-    __slots__ = ("node", "referred", "span_id")
+    __slots__ = ("nested", "node", "referred", "span_id")
 
     def __init__(self, span_id: int, node: Active | None = None) -> None:
         self.span_id = span_id
         self.node = node
         self.referred = False
+        self.nested = False
 
 
 class SpanTree:
@@ -57,6 +73,7 @@ class SpanTree:
         session: Session,
         parent: Context | None = None,
         caller: Span | None = None,
+        scope: TraceScope = TraceScope.SESSION,
     ) -> None:
         """Begin a session's trace.
 
@@ -65,7 +82,12 @@ class SpanTree:
             parent: A remote parent whose trace the session continues.
             caller: A span that was active where the session was made. It is linked, not
                 continued: it would hold the session's spans back until it has finished.
+            scope: What is one trace.
         """
+        self._scope = scope
+        from pipecat_dd.telling.logs.redaction import Redactor  # TODO: move out of logs
+
+        self._redactor = Redactor()
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
         self._tags = {"session_id": session.id, "component": "pipecat", **session.tags}
@@ -82,6 +104,8 @@ class SpanTree:
         assert root.span_id is not None
         self.trace_id: int = root.trace_id
         self._root = root
+        self.trace_ids = {self.trace_id}
+        self.on_trace: Callable[[int], None] = lambda trace_id: None
         session.root.handle = StageSpan(root.span_id, root)
         self._ours.add(root.span_id)
         if caller is not None:
@@ -119,14 +143,16 @@ class SpanTree:
 
     # Asked by whoever nests in it or names it
 
-    def active(self, stage: Stage) -> Active:
+    def active(self, stage: Stage, *, nests: bool = True) -> Active:
         """Return what a span that begins in a stage is a child of.
 
         Args:
             stage: The stage.
+            nests: Whether something asks to nest in it, rather than to name it.
         """
         handle: StageSpan = stage.handle
         handle.referred = True
+        handle.nested = handle.nested or nests
         return self._node(stage)
 
     def hide(self, caller: Span) -> None:
@@ -155,7 +181,7 @@ class SpanTree:
             found: What ddtrace has active.
         """
         if isinstance(found, Context):
-            return found.trace_id != self.trace_id
+            return found.trace_id not in self.trace_ids
         if found.span_id in self._ours:
             return False
         return all(found is not hidden for hidden in self._hidden)
@@ -164,6 +190,11 @@ class SpanTree:
 
     def _node(self, stage: Stage) -> Active:
         handle: StageSpan = stage.handle
+        if handle.node is None and self._begins_trace(stage):
+            handle.node = _ddtrace.new_trace_like(self._root, handle.span_id)
+            assert handle.node.trace_id is not None
+            self.trace_ids.add(handle.node.trace_id)
+            self.on_trace(handle.node.trace_id)
         if handle.node is None:
             handle.node = _ddtrace.stand_in(
                 _name_of(stage),
@@ -177,25 +208,39 @@ class SpanTree:
     def _parent_of(self, stage: Stage) -> Active:
         if stage.kind is Kind.SESSION:
             return self._above_root()
+        if self._begins_trace(stage):
+            return _ddtrace.above(self._node(stage))
         parent = stage.parent
         return self._root if parent is None else self._node(parent)
+
+    def _begins_trace(self, stage: Stage) -> bool:
+        return self._scope is TraceScope.TURN and stage.kind is Kind.TURN
 
     def _above_root(self) -> Context:
         if self._parent is not None and self._parent.span_id is not None:
             return _ddtrace.beside(self._root, self._parent.span_id)
-        # A parent of id 0 is none: the session's span is the root of its trace.
-        return _ddtrace.beside(self._root, 0)
+        return _ddtrace.above(self._root)
 
     def _write(self, span: Span, stage: Stage) -> None:
         span.set_tags(dict(self._tags))
-        span.set_tag("span.kind", "internal")
+        handle: StageSpan = stage.handle
+        if stage.peer is not None and stage.kind is not Kind.STT and not handle.nested:
+            # Nothing of ddtrace's beneath it shows the call to the provider.
+            span.set_tag("span.kind", "client")
+            span.set_tag("peer.service", stage.peer)
+        else:
+            span.set_tag("span.kind", "internal")
         if stage.kind in MEASURED:
             span.set_metric(_ddtrace.MEASURED, 1)
         if stage.kind is Kind.SESSION:
             for link in self._links:
                 span.link_span(link, {"link.name": "caller"})
+        if self._begins_trace(stage):
+            span.link_span(self._root, {"link.name": "session"})
         for name, value in stage.facts.items():
             set_fact(span, name, value)
+        for name, text in stage.content.items():
+            span.set_tag(name, self._redactor.text(text)[:MAX_CONTENT_CHARS])
         processor = stage.processor
         if processor is not None:
             span.set_tag("processor.name", processor.name)
@@ -204,8 +249,8 @@ class SpanTree:
             _ddtrace.set_error(
                 span,
                 failure.type,
-                failure.message[:MAX_TAG_CHARS],
-                failure.stack[-MAX_TAG_CHARS:],
+                self._redactor.text(failure.message)[:MAX_TAG_CHARS],
+                self._redactor.text(failure.stack)[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
                 span.set_tag("error.category", failure.category)

@@ -7,6 +7,7 @@ listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
 
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,20 @@ def env() -> str | None:
 def version() -> str | None:
     """``DD_VERSION``, or None where it is not set."""
     return _text(ddtrace.config.version)
+
+
+_UNIFIED_FOR_SECS = 1.0
+_unified: tuple[float, tuple[str | None, str | None, str | None]] | None = None
+
+
+def unified() -> tuple[str | None, str | None, str | None]:
+    """Return service, env and version, looked up at most once a second: each line asks."""
+    global _unified
+    now = time.monotonic()
+    held = _unified
+    if held is None or now - held[0] > _UNIFIED_FOR_SECS:
+        held = _unified = (now, (service(), env(), version()))
+    return held[1]
 
 
 def _text(value: object) -> str | None:

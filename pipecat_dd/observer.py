@@ -141,6 +141,8 @@ class DatadogObserver(BaseObserver):
         self._ear = Ear(conversation)
         self._hooks = Hooks(conversation, self._ear, table)
         active.tell(self._told)
+        # Loggers that came after configure_logging(), such as uvicorn's.
+        refresh_logging()
         originate(session)
 
     @property
@@ -236,7 +238,6 @@ class DatadogObserver(BaseObserver):
         if isinstance(found, _ddtrace.Span):
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
-        refresh_logging()
 
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():

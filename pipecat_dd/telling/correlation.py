@@ -6,15 +6,14 @@ line is made, and must never raise: whatever runs when a line is made would othe
 into the bot's own logging call.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd.knowing.place import current_place
 from pipecat_dd.telling import active
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
+class Correlation(NamedTuple):
     """What is known of the code that asks; a field is None where it is not known.
 
     Attributes:
@@ -73,23 +72,24 @@ def _correlate() -> Correlation:
         trace_id, span_id = _ddtrace.log_ids(found)
     elif told is not None and place is not None and _ddtrace.is_enabled():
         stage = active.stage_at(place, told)
-        trace_id, span_id = _ddtrace.log_ids(told.tree.active(stage, nests=False))
+        trace_id, span_id = told.tree.log_ids(stage)
+    service, env, version = _ddtrace.unified()
     if told is None:
         return Correlation(
             session_id=None if session is None else session.id,
             trace_id=trace_id,
             span_id=span_id,
-            service=_ddtrace.service(),
-            env=_ddtrace.env(),
-            version=_ddtrace.version(),
+            service=service,
+            env=env,
+            version=version,
         )
     return Correlation(
         session_id=told.session.id,
         session_trace_id=told.tree.trace_id,
         trace_id=trace_id,
         span_id=span_id,
-        service=_ddtrace.service(),
-        env=_ddtrace.env(),
-        version=_ddtrace.version(),
+        service=service,
+        env=env,
+        version=version,
         content_captured=told.session.capture_content,
     )

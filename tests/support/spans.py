@@ -1,8 +1,12 @@
 """A session's spans as a tree that a test can compare as a whole."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from pipecat_dd.knowing.stage import Kind
+from pipecat_dd.telling.spans.contract import tags_of
 
 
 @dataclass
@@ -121,9 +125,28 @@ class Trace:
                 f"{span.name} [{span.resource}] has a parent that is not there"
             )
             if span.name.startswith("pipecat."):
+                unknown = set(undocumented(span))
+                assert not unknown, f"{span.name} has tags that are not documented: {unknown}"
                 assert span.start_ns >= session.start_ns, f"{span.name} starts before its session"
                 # ddtrace keeps times as seconds in a float on their way.
                 assert span.end_ns <= session.end_ns + 1_000, f"{span.name} ends after its session"
+
+
+DDTRACES = re.compile(
+    r"_dd\.|_sampling_priority|runtime-id$|process_id$|language$|env$|version$|tier$"
+)
+"""Tags that ddtrace sets, and those that tests do."""
+
+
+def undocumented(span: Span) -> Iterator[str]:
+    """Yield the tags of a span that its documentation does not have."""
+    kind = Kind(span.name.removeprefix("pipecat."))
+    documented = [
+        re.compile(re.sub(r"<.*?>", ".+", re.escape(tag.name)) + "$") for tag in tags_of(kind)
+    ]
+    for name in span.tags:
+        if not DDTRACES.match(name) and not any(tag.match(name) for tag in documented):
+            yield name
 
 
 def trace_of(spans: Iterable[dict[str, Any]], session_id: str) -> Trace | None:

@@ -18,6 +18,7 @@ from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
+from pipecat_dd.telling.redaction import Redactor
 
 NAME_PREFIX = "pipecat."
 
@@ -85,8 +86,6 @@ class SpanTree:
             scope: What is one trace.
         """
         self._scope = scope
-        from pipecat_dd.telling.logs.redaction import Redactor  # TODO: move out of logs
-
         self._redactor = Redactor()
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
@@ -105,6 +104,7 @@ class SpanTree:
         self.trace_id: int = root.trace_id
         self._root = root
         self.trace_ids = {self.trace_id}
+        self._written_trace_ids: dict[int, str | None] = {}
         self.on_trace: Callable[[int], None] = lambda trace_id: None
         session.root.handle = StageSpan(root.span_id, root)
         self._ours.add(root.span_id)
@@ -154,6 +154,19 @@ class SpanTree:
         handle.referred = True
         handle.nested = handle.nested or nests
         return self._node(stage)
+
+    def log_ids(self, stage: Stage) -> tuple[str | None, str | None]:
+        """Return the trace and span id of a stage as they stand in log lines.
+
+        Args:
+            stage: The stage.
+        """
+        node = self.active(stage, nests=False)
+        trace_id = node.trace_id
+        assert trace_id is not None
+        if trace_id not in self._written_trace_ids:
+            self._written_trace_ids[trace_id] = _ddtrace.log_ids(node)[0]
+        return self._written_trace_ids[trace_id], str(stage.handle.span_id)
 
     def hide(self, caller: Span) -> None:
         """Leave aside a span of the caller's in the session's own tasks, and link it.

@@ -1,0 +1,330 @@
+"""Setting Loguru up for Datadog, and putting it back."""
+
+import codecs
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from logging import Handler as LoggingHandler
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+
+from loguru import logger
+
+from pipecat_dd.telling.logs import dev_runner
+from pipecat_dd.telling.logs.console import LAST, TEMPLATE, ConsoleMaker
+from pipecat_dd.telling.logs.levels import level_number
+from pipecat_dd.telling.logs.line import LineMaker
+from pipecat_dd.telling.logs.sampling import Sampler
+from pipecat_dd.telling.logs.slip import format_function, json_format
+from pipecat_dd.telling.logs.stdlib import Interception, is_console
+from pipecat_dd.telling.logs.thresholds import Thresholds
+from pipecat_dd.telling.redaction import NoRedaction, Redactor
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+
+class Stream(Protocol):
+    """Something with a ``write``, such as an open file."""
+
+    def write(self, text: str, /) -> object:
+        """Write a line."""
+
+
+Sink: TypeAlias = (
+    Stream
+    | str
+    | PathLike[str]
+    | LoggingHandler
+    | Callable[["Message"], None]
+    | Callable[["Message"], Awaitable[None]]
+)
+"""What Loguru can write to: a stream, a file's path, a function, a ``logging.Handler``."""
+
+_DEFAULT_HANDLER: Final = 0
+
+
+@dataclass
+class _Configured:
+    """What `configure_logging` has set up.
+
+    Attributes:
+        sink: Where the lines go.
+        options: What the handler was added with.
+        handler_id: Loguru's id of it.
+        watcher_id: Loguru's id of the handler that watches for the development runner.
+        interception: The changes to the standard library's loggers, if there are any.
+        had_default: Whether Loguru's default handler was there, and was removed.
+    """
+
+    sink: Any
+    options: dict[str, Any]
+    handler_id: int
+    watcher_id: int
+    interception: Interception | None
+    had_default: bool
+
+
+_lock: Final = threading.RLock()
+_current: _Configured | None = None
+
+
+def configure_logging(
+    sink: Sink | None = None,
+    *,
+    level: str | int = "INFO",
+    levels: Mapping[str, str | int] | None = None,
+    format: Literal["json", "console"] = "json",  # noqa: A002 (the name that Loguru uses)
+    sample: Mapping[str | int, float] | None = None,
+    sample_by: Literal["session", "record"] = "session",
+    redact: bool | Redactor = True,
+    capture_content: bool | None = None,
+    intercept_stdlib: bool = True,
+    max_message_chars: int | None = None,
+    rotation: Any = None,
+    retention: Any = None,
+    compression: Any = None,
+    enqueue: bool = False,
+) -> int:
+    """Set Loguru up to write lines that Datadog reads and that know their session and span.
+
+    Call it once, where your bot's module begins. Calling it again replaces what the earlier
+    call set up. Loguru's own default handler is removed; handlers you added stay.
+    `unconfigure_logging` puts everything back. It stays in force through Pipecat's
+    development runner, which removes all handlers when it starts. What is written with
+    ``logger.opt(raw=True)`` goes out as it is: Loguru asks no format function for it.
+
+    Args:
+        sink: Where lines go: a stream, the path of a file, a function of the line, a
+            ``logging.Handler``, or a coroutine function. Standard output by default.
+        level: The least severity that is written: a name, or a number on Loguru's scale.
+        levels: The least severity by the name a line comes from (a module's, or that of a
+            standard logger), for that name and those below it: ``{"httpx": "WARNING"}``. The
+            longest name that fits decides. Libraries that print every packet or whole
+            requests at DEBUG (see ``QUIET`` in ``stdlib.py``) are held at INFO unless named.
+        format: ``"json"`` for Datadog, ``"console"`` for people.
+        sample: The share of lines to keep, 0 to 1, by level: ``{"DEBUG": 0.1}``. Levels not
+            named are kept whole.
+        sample_by: ``"session"`` keeps all of a session's lines or none, by the hash by which
+            its trace is sampled; ``"record"`` decides for each line.
+        redact: True for the rules of `Redactor`, a `Redactor` for your own beside them, False
+            to write everything as it is.
+        capture_content: Whether Pipecat's own lines keep transcripts, prompts and tool
+            arguments. By default as the session's observer was told.
+        intercept_stdlib: Whether lines of the standard library's ``logging``, and
+            ``warnings``, are written too.
+        max_message_chars: Characters kept of a message, 1 or more; by default as many as a
+            line may have (25 kB altogether).
+        rotation: When a file is begun anew, as in ``logger.add``: ``"100 MB"``. Files only.
+        retention: How long old files are kept, as in ``logger.add``. Files only.
+        compression: How old files are packed, as in ``logger.add``. Files only.
+        enqueue: Write from a thread of Loguru's, as in ``logger.add``: a slow sink then does
+            not hold up the bot, but bound values must be picklable.
+
+    Returns:
+        Loguru's id of the handler.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has a value that is not allowed.
+
+    Example::
+
+        configure_logging(level="DEBUG", sample={"DEBUG": 0.1}, levels={"httpx": "WARNING"})
+    """
+    if sink is None:
+        sink = sys.stdout
+    least = level_number(level, "level")
+    by_name = _levels(levels)
+    if format not in ("json", "console"):
+        raise ValueError(f'format={format!r}: must be "json" or "console"')
+    sampler = Sampler({} if sample is None else sample, sample_by)
+    redactor = _redactor(redact)
+    if capture_content is not None:
+        _check_flag(capture_content, "capture_content", "True, False or None")
+    _check_flag(intercept_stdlib, "intercept_stdlib", "True or False")
+    _check_flag(enqueue, "enqueue", "True or False")
+    _check_max_message_chars(max_message_chars)
+    lines = LineMaker(
+        redactor,
+        capture_content=capture_content,
+        max_message_chars=max_message_chars,
+        sample_rate_of=sampler.rate_of if sample else None,
+        ascii_only=_is_not_utf8(sink),
+    )
+    thresholds = Thresholds(least, by_name)
+    # A logging.Handler ends its lines itself.
+    end = "" if isinstance(sink, LoggingHandler) else "\n"
+    options: dict[str, Any] = {
+        "level": thresholds.least,
+        "filter": _filter(thresholds, sampler if sample else None),
+        "format": json_format(lines, end)
+        if format == "json"
+        else format_function(ConsoleMaker(redactor, lines), TEMPLATE + end, LAST),
+        "enqueue": enqueue,
+        # Neither is used: both would cost milliseconds for each exception.
+        "backtrace": False,
+        "diagnose": False,
+    }
+    if format == "json":
+        options["colorize"] = False
+    options |= _file_options(sink, rotation, retention, compression)
+    return _install(sink, options, least, by_name, intercept_stdlib)
+
+
+def unconfigure_logging() -> None:
+    """Undo `configure_logging`: Loguru and the standard library's loggers are as before.
+
+    Handlers and levels that others changed since are left as they are now. Does nothing when
+    nothing is configured.
+    """
+    global _current
+    with _lock:
+        if _current is None:
+            return
+        _take_down(_current)
+        if _current.had_default:
+            logger.add(sys.stderr)
+        _current = None
+
+
+def refresh_logging() -> None:
+    """Route loggers that came after `configure_logging`, such as uvicorn's, like all others.
+
+    Called at the start of each session. Does nothing when nothing is configured.
+    """
+    with _lock:
+        if _current is not None and _current.interception is not None:
+            _current.interception.sweep()
+
+
+def _install(
+    sink: Any, options: dict[str, Any], least: int, by_name: dict[str, int], intercept: bool
+) -> int:
+    global _current
+    with _lock:
+        # The new handler first: should Loguru refuse it, all stays as it is.
+        handler_id = logger.add(sink, **options)
+        had_default = _removed(_DEFAULT_HANDLER)
+        if _current is not None:
+            _take_down(_current)
+            had_default = had_default or _current.had_default
+        _current = _Configured(
+            sink=sink,
+            options=options,
+            handler_id=handler_id,
+            watcher_id=dev_runner.watch(_restore),
+            interception=Interception(least, by_name, to_console=is_console(sink))
+            if intercept
+            else None,
+            had_default=had_default,
+        )
+        return handler_id
+
+
+def _restore() -> bool:
+    """Add our handler again, after the development runner has removed all.
+
+    Returns:
+        Whether there was one to add.
+    """
+    with _lock:
+        if _current is None:
+            return False
+        # It is there where the runner's import of the bot has configured logging once more.
+        _removed(_current.handler_id)
+        _removed(_current.watcher_id)
+        _current.handler_id = logger.add(_current.sink, **_current.options)
+        _current.watcher_id = dev_runner.watch(_restore)
+        return True
+
+
+def _take_down(configured: _Configured) -> None:
+    _removed(configured.handler_id)
+    _removed(configured.watcher_id)
+    if configured.interception is not None:
+        configured.interception.undo()
+
+
+def _removed(handler_id: int) -> bool:
+    try:
+        logger.remove(handler_id)
+    except ValueError:  # the user has removed it
+        return False
+    return True
+
+
+def _filter(thresholds: Thresholds, sampler: Sampler | None) -> Callable[["Record"], bool]:
+    if sampler is None:
+        return thresholds.lets_through
+    keeps, lets_through = sampler.keeps, thresholds.lets_through
+    return lambda record: lets_through(record) and keeps(record)
+
+
+def _levels(levels: Mapping[str, str | int] | None) -> dict[str, int]:
+    if levels is None:
+        return {}
+    if not isinstance(levels, Mapping):
+        raise TypeError(
+            f'levels={levels!r}: must map names to levels, such as {{"httpx": "WARNING"}}'
+        )
+    by_name: dict[str, int] = {}
+    for name, level in levels.items():
+        if not isinstance(name, str):
+            raise TypeError(f"levels: {name!r} must be the name of a module or logger")
+        if not name or name.startswith(".") or name.endswith("."):
+            raise ValueError(
+                f"levels: {name!r} is no name of a module or logger; the level of all others "
+                "is the argument level"
+            )
+        by_name[name] = level_number(level, f"levels[{name!r}]")
+    return by_name
+
+
+def _redactor(redact: bool | Redactor) -> Redactor:
+    if isinstance(redact, Redactor):
+        return redact
+    _check_flag(redact, "redact", "True, False or a Redactor")
+    return Redactor() if redact else NoRedaction()
+
+
+def _check_flag(value: object, argument: str, allowed: str) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument}={value!r}: must be {allowed}")
+
+
+def _check_max_message_chars(value: int | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"max_message_chars={value!r}: must be a number of characters, or None")
+    if value < 1:
+        raise ValueError(f"max_message_chars={value!r}: must be 1 or more, or None")
+
+
+def _file_options(sink: object, rotation: Any, retention: Any, compression: Any) -> dict[str, Any]:
+    given = {"rotation": rotation, "retention": retention, "compression": compression}
+    options = {name: value for name, value in given.items() if value is not None}
+    if isinstance(sink, (str, PathLike)):
+        return options
+    for name, value in options.items():
+        raise ValueError(f"{name}={value!r}: only a sink that is a file's path can have one")
+    if not (
+        callable(sink) or callable(getattr(sink, "write", None)) or isinstance(sink, LoggingHandler)
+    ):
+        raise TypeError(
+            f"sink={sink!r}: must be a stream, the path of a file, a function, or a logging.Handler"
+        )
+    return options
+
+
+def _is_not_utf8(sink: object) -> bool:
+    """Tell whether a stream would fail on, or garble, what is beyond ASCII."""
+    encoding = getattr(sink, "encoding", None)
+    if not isinstance(encoding, str):
+        return False
+    try:
+        return codecs.lookup(encoding).name != "utf-8"
+    except LookupError:
+        return True

@@ -1,0 +1,32 @@
+"""The format function for those who set Loguru up themselves."""
+
+from typing import TYPE_CHECKING, Final
+
+from pipecat_dd.telling.logs.line import LineMaker
+from pipecat_dd.telling.logs.slip import json_format
+from pipecat_dd.telling.redaction import Redactor
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_write: Final = json_format(LineMaker(Redactor()))
+
+
+def datadog_format(record: "Record") -> str:
+    """Format a Loguru record as one JSON line for Datadog.
+
+    The lines are those of `configure_logging` with its defaults: redacted, and with content
+    in Pipecat's lines masked unless the session captures it. Exceptions are in the line. With
+    ``diagnose=False`` and ``backtrace=False`` Loguru is spared a rendering that nobody sees.
+
+    Args:
+        record: The record, as Loguru passes it.
+
+    Returns:
+        The template under which Loguru finds the line.
+
+    Example::
+
+        logger.add(sys.stdout, format=datadog_format, backtrace=False, diagnose=False)
+    """
+    return _write(record)

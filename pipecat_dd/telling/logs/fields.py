@@ -1,0 +1,121 @@
+"""The names of a line: which are ours, which are Datadog's, and where bound values go.
+
+``logger.bind(status=200)`` must not turn a line into one of status "200" in Datadog, nor
+``bind(name="Maria")`` hide the logger's name: such values move under ``extra``. The names that
+Datadog reads by itself are those of its preprocessing for JSON logs
+(https://docs.datadoghq.com/logs/log_configuration/pipelines/#preprocessing).
+"""
+
+from enum import Enum
+from typing import Final
+
+
+class Place(Enum):
+    """Where in a line a bound value goes."""
+
+    TOP = "top"
+    EXTRA = "extra"
+    SESSION_ID = "session_id"
+    PARTICIPANT_ID = "participant_id"
+    PARTICIPANT = "participant"
+    ERROR = "error"
+    ERROR_TYPE = "error_type"
+    ERROR_DETAILS = "error_details"
+    CORRELATION = "correlation"
+    BAG = "bag"
+
+
+_OURS: Final = frozenset(
+    {
+        "timestamp",
+        "status",
+        "levelname",
+        "name",
+        "function",
+        "line",
+        "message",
+        "service",
+        "truncated",
+        "sample_rate",
+        "logging_error",
+    }
+)
+
+_DATADOGS: Final = frozenset(
+    {
+        "@timestamp",
+        "_timestamp",
+        "Timestamp",
+        "eventTime",
+        "date",
+        "published_date",
+        "host",
+        "hostname",
+        "source",
+        "ddsource",
+        "ddtags",
+        "level",
+        "severity",
+        "msg",
+        "log",
+        "trace_id",
+        "span_id",
+        "contextMap",
+        "named_tags",
+        "syslog",
+    }
+)
+
+_OWN_PLACES: Final = {
+    "session_id": Place.SESSION_ID,
+    "participant_id": Place.PARTICIPANT_ID,
+    "participant": Place.PARTICIPANT,
+    "error": Place.ERROR,
+    "error_type": Place.ERROR_TYPE,
+    "error_details": Place.ERROR_DETAILS,
+    "extra": Place.BAG,
+    # What ddtrace's patches of Loguru and logging add.
+    "dd.trace_id": Place.CORRELATION,
+    "dd.span_id": Place.CORRELATION,
+    "dd.service": Place.CORRELATION,
+    "dd.env": Place.CORRELATION,
+    "dd.version": Place.CORRELATION,
+}
+
+# "participant.name" is a path to Datadog: it lands in the object "participant" of ours.
+UNCUT: Final = frozenset(
+    {
+        "timestamp",
+        "status",
+        "levelname",
+        "name",
+        "function",
+        "line",
+        "session_id",
+        "participant_id",
+        "participant",
+        "dd.trace_id",
+        "dd.span_id",
+        "service",
+        "dd.service",
+        "dd.env",
+        "dd.version",
+        "sample_rate",
+        "truncated",
+        "logging_error",
+    }
+)
+"""The fields that stay whole however long a line is."""
+
+_ROOTS: Final = _OURS | _DATADOGS | {"participant", "error", "extra", "dd"}
+
+
+def place_of(name: str) -> Place:
+    """Return where a value bound under this name goes."""
+    place = _OWN_PLACES.get(name)
+    if place is not None:
+        return place
+    if name in _ROOTS:
+        return Place.EXTRA
+    root, dot, _ = name.partition(".")
+    return Place.EXTRA if dot and root in _ROOTS else Place.TOP

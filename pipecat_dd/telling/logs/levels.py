@@ -1,0 +1,82 @@
+"""Levels: Loguru's, the standard library's, and the statuses that Datadog knows.
+
+Datadog's statuses are emerg, alert, critical, error, warning, notice, info, debug and ok
+(https://docs.datadoghq.com/logs/log_configuration/processors/log_status_remapper/). A name
+that Datadog would not read as meant ("SUCCESS" is its *ok*, "TRACE" its *debug*) is translated
+here, so that the list of statuses in Datadog and ``levelname`` agree.
+"""
+
+from typing import Final
+
+from loguru import logger
+
+_STATUS_BY_NAME: Final = {
+    "TRACE": "debug",
+    "DEBUG": "debug",
+    "INFO": "info",
+    "SUCCESS": "ok",
+    "NOTICE": "notice",
+    "WARN": "warning",
+    "WARNING": "warning",
+    "ERROR": "error",
+    "CRITICAL": "critical",
+    "FATAL": "critical",
+    "ALERT": "alert",
+    "EMERGENCY": "emerg",
+}
+
+_STATUS_FROM_NUMBER: Final = (
+    (50, "critical"),
+    (40, "error"),
+    (30, "warning"),
+    (25, "notice"),
+    (20, "info"),
+)
+
+
+def status_of(name: str, number: int) -> str:
+    """Return Datadog's status for a level.
+
+    Args:
+        name: The level's name; Loguru's and syslog's names are known.
+        number: Its severity (Loguru's scale: DEBUG 10, INFO 20 … CRITICAL 50), which decides
+            for every other name.
+    """
+    status = _STATUS_BY_NAME.get(name)
+    if status is not None:
+        return status
+    for least, status in _STATUS_FROM_NUMBER:
+        if number >= least:
+            return status
+    return "debug"
+
+
+def level_number(level: str | int, argument: str) -> int:
+    """Return a level's severity.
+
+    Args:
+        level: A level's name as Loguru knows it (any case), or its number, 0 or more.
+        argument: The argument it was given as, for the message.
+
+    Raises:
+        TypeError: It is neither a string nor an integer.
+        ValueError: No level has that name, or the number is negative.
+    """
+    if isinstance(level, str):
+        for name in (level, level.upper()):
+            try:
+                return logger.level(name).no
+            except ValueError:
+                continue
+        raise ValueError(
+            f"{argument}={level!r}: no level has that name; use TRACE, DEBUG, INFO, SUCCESS, "
+            "WARNING, ERROR, CRITICAL, a level made with logger.level(name, no=…), or a number"
+        )
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise TypeError(
+            f"{argument}={level!r}: a level is a name such as 'INFO' or a number such as 20, "
+            f"not {type(level).__name__}"
+        )
+    if level < 0:
+        raise ValueError(f"{argument}={level!r}: a level's number is 0 or more")
+    return level

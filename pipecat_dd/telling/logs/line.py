@@ -1,0 +1,217 @@
+"""One Loguru record as one line that Datadog reads with no pipeline of one's own.
+
+The shape is a contract with people's saved queries (``@session_id:…``, ``@levelname:ERROR``,
+``@participant.name:…``): add fields freely, rename none. Whatever happens here, the code that
+logged goes on: an error while a line is made gives a smaller line that says so.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from pipecat_dd.telling.correlation import NOTHING, Correlation
+from pipecat_dd.telling.logs import asking, pipecat_lines
+from pipecat_dd.telling.logs.bound import Bound, Sorter
+from pipecat_dd.telling.logs.errors import error_fields
+from pipecat_dd.telling.logs.fields import UNCUT
+from pipecat_dd.telling.logs.fitting import Json, fitted
+from pipecat_dd.telling.logs.ids import trace_and_span, whose
+from pipecat_dd.telling.logs.levels import status_of
+from pipecat_dd.telling.logs.plain import Plainer
+from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.telling.secrets import REDACTED
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_MAX_NAME_CHARS: Final = 200
+_REMEMBERED: Final = 2048
+_ASCII: Final = Json(ascii_only=True)
+
+
+class _Depth(threading.local):
+    """How many lines this thread is making: a value's repr, or a span's start, may log."""
+
+    lines = 0
+
+
+_depth: Final = _Depth()
+
+
+class LineMaker:
+    """Makes the JSON text of records, for one set of options.
+
+    Args:
+        redactor: Takes out what must not leave.
+        capture_content: Whether Pipecat's lines keep the content they hold; None leaves it to
+            what the session was told.
+        max_message_chars: Characters of a message that are kept; None for no limit but that
+            of the line.
+        sample_rate_of: Returns the share that is kept of a level's records, None for levels
+            that are not sampled.
+        ascii_only: Escape all that is not ASCII.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        capture_content: bool | None = None,
+        max_message_chars: int | None = None,
+        sample_rate_of: Callable[["Record"], float | None] | None = None,
+        ascii_only: bool = False,
+    ) -> None:
+        self._redactor = redactor
+        self._capture_content = capture_content
+        self._max_message_chars = max_message_chars
+        self._sample_rate_of = sample_rate_of
+        self._json = Json(ascii_only=ascii_only)
+        self._places: dict[tuple[Any, ...], str] = {}
+        self._owners: dict[tuple[str | None, ...], str] = {}
+        self._sorter = Sorter()
+
+    def __call__(self, record: "Record") -> str:
+        """Return a record's line, without a newline. Never raises, never recurses."""
+        _depth.lines += 1
+        try:
+            if _depth.lines > 2:
+                return self._smallest(record, NOTHING, "logged while a line was made")
+            known = asking.correlate() if _depth.lines == 1 else NOTHING
+            try:
+                return fitted(self._line(record, known), self._json, UNCUT)
+            except Exception as error:
+                return self._smallest(record, known, type(error).__name__)
+        finally:
+            _depth.lines -= 1
+
+    def message(self, record: "Record", known: Correlation, plain: Plainer) -> str:
+        """Return a record's message, without content and secrets, cut to its limit."""
+        message = record["message"]
+        if type(message) is not str:
+            message = str(message)
+        captured = self._capture_content
+        if not (known.content_captured if captured is None else captured):
+            message = pipecat_lines.mask(record["name"] or "", message)
+        if self._max_message_chars is None:
+            return plain.text(message)
+        return plain.text(message, limit=self._max_message_chars)
+
+    def _line(self, record: "Record", known: Correlation) -> str:
+        """Return a record's line, of any length.
+
+        It is put together from pieces of JSON. The piece that says where in the program the
+        line was written, and the one that says whose it is, come again with every line of the
+        same place and the same caller: they are kept.
+        """
+        plain = Plainer(self._redactor)
+        bound = self._sorter.sort(record["extra"])
+        message = self._json.quote(self.message(record, known, plain))
+        owner = self._owner(known, bound, plain)
+        trace_id, span_id = trace_and_span(known, bound)
+        if trace_id is not None:
+            owner += f',"dd.trace_id":{self._json.quote(trace_id)}'
+            if span_id is not None:
+                owner += f',"dd.span_id":{self._json.quote(span_id)}'
+        rest = self._json.members(self._rest(record, bound, plain))
+        place = self._place(record)
+        return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
+
+    def _place(self, record: "Record") -> str:
+        """Return the piece that says how grave the line is and where it was written."""
+        level = record["level"]
+        key = (level.name, level.no, record["name"], record["function"], record["line"])
+        piece = self._places.get(key)
+        if piece is None:
+            fields = {"status": status_of(level.name, level.no), "levelname": str(level.name)}
+            if record["name"]:
+                fields["name"] = _short(record["name"])
+            fields["function"] = _short(record["function"])
+            piece = self._json.members({**fields, "line": int(record["line"])})[1:]
+            _remember(self._places, key, piece)
+        return piece
+
+    def _owner(self, known: Correlation, bound: Bound, plain: Plainer) -> str:
+        """Return the piece that says whose line it is."""
+        if bound.own or bound.ddtrace:
+            return self._json.members(whose(known, bound, plain))
+        key = (
+            known.session_id,
+            known.participant_id,
+            known.participant_name,
+            known.service,
+            known.env,
+            known.version,
+        )
+        piece = self._owners.get(key)
+        if piece is None:
+            piece = self._json.members(whose(known, bound, plain))
+            _remember(self._owners, key, piece)
+        return piece
+
+    def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
+        """Return the fields that some lines have: what was bound, errors, marks."""
+        fields: dict[str, Any] = {}
+        exception: Any = record["exception"]
+        if (exception is not None or bound.own) and (
+            error := error_fields(exception, bound.own, plain)
+        ):
+            fields["error"] = error
+        for key, value in bound.top.items():
+            pair = plain.item(key, value)
+            if pair is not None:
+                fields.setdefault(*pair)
+        if bound.moved and (pair := plain.item("extra", bound.moved)) is not None:
+            fields["extra"] = pair[1]
+        if self._sample_rate_of is not None:
+            rate = self._sample_rate_of(record)
+            if rate is not None:
+                fields["sample_rate"] = rate
+        if plain.cut:
+            fields["truncated"] = True
+        return fields
+
+    def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
+        """Return a line from what cannot fail, for when something did."""
+        line: dict[str, Any] = {"logging_error": f"{reason} while this line was made"}
+        for key, make in (
+            ("timestamp", lambda: _timestamp(record)),
+            ("status", lambda: status_of(record["level"].name, record["level"].no)),
+            ("levelname", lambda: str(record["level"].name)),
+            ("name", lambda: _short(record["name"] or "")),
+            ("function", lambda: _short(record["function"])),
+            ("line", lambda: int(record["line"])),
+            ("message", lambda: self.message(record, known, Plainer(self._redactor))),
+        ):
+            try:
+                line[key] = make()
+            except Exception:
+                if key == "message":  # the rules themselves failed: write nothing unseen
+                    line[key] = REDACTED
+        try:
+            line.update(whose(known, Bound(), Plainer(self._redactor)))
+            trace_id, span_id = trace_and_span(known, Bound())
+            if trace_id is not None:
+                line["dd.trace_id"], line["dd.span_id"] = trace_id, span_id
+            return fitted(_ASCII.text(line), _ASCII, UNCUT)
+        except Exception:
+            return '{"status":"error","message":"a line could not be made"}'
+
+
+def _timestamp(record: "Record") -> str:
+    # A time with a space and no zone may be read as local time; ISO 8601 in UTC cannot.
+    time = record["time"]
+    offset = time.utcoffset()
+    if offset is None or offset:
+        time = time.astimezone(UTC)
+    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _short(text: Any) -> str:
+    return str(text)[:_MAX_NAME_CHARS]
+
+
+def _remember(cache: dict[Any, str], key: Any, piece: str) -> None:
+    if len(cache) >= _REMEMBERED:  # names and ids made up at run time must not pile up
+        cache.clear()
+    cache[key] = piece

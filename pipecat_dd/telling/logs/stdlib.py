@@ -1,0 +1,222 @@
+"""Bringing the lines of the standard library's ``logging`` into Loguru.
+
+A handler on the root logger hands each record to Loguru, with the name, function, line, time
+and thread that the record itself tells. What else is on the root logger (Sentry, pytest's
+capture, a file) stays, with one exception: a plain `logging.StreamHandler` to standard output
+or error would print every line once more, as text without ids, and Datadog reads both. Where
+our lines go to the console such handlers are taken off, from the root logger and from any
+other (ddtrace's has one, uvicorn's two that do not propagate, which is why their place is then
+taken by ours), and `Interception.undo` puts them back. Subclasses are left alone: nobody knows
+what else they do. An ``InterceptHandler`` after the recipe in Loguru's documents does what ours
+does, so that each line would come twice: it is taken off in the same way.
+"""
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from loguru import logger
+
+from pipecat_dd.telling.logs import _loguru
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+# What a LogRecord has without anybody's ``extra=``.
+_STANDARD: Final = frozenset(
+    logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys()
+    | {"message", "asctime", "taskName"}
+)
+
+QUIET: Final = (
+    "aioice",
+    "aiortc",
+    "anthropic",
+    "asyncio",
+    "boto3",
+    "botocore",
+    "filelock",
+    "google_genai",
+    "grpc",
+    "hpack",
+    "httpcore",
+    "numba",
+    "openai",
+    "urllib3",
+    "websockets",
+)
+"""Libraries that at DEBUG print each packet, or whole requests with what was said in them.
+
+They are held at INFO, also where everything else is at DEBUG, unless ``levels`` names them.
+"""
+
+
+class InterceptHandler(logging.Handler):
+    """Hands records of the standard library's ``logging`` to Loguru."""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._busy = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one record to Loguru, unless it comes from there."""
+        # The stack tells of Loguru at work; the flag is for a Loguru that no longer can.
+        if getattr(self._busy, "now", False) or _loguru.is_writing():
+            return
+        self._busy.now = True
+        try:
+            _hand_over(record)
+        except Exception:  # the code that logged must not learn of it
+            self.handleError(record)
+        finally:
+            self._busy.now = False
+
+
+def _hand_over(record: logging.LogRecord) -> None:
+    try:
+        message = record.getMessage()
+    except Exception:  # its arguments do not fit it: what there is says more than nothing
+        message = f"{record.msg!s} {record.args!r}"
+    exception = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+
+    def as_recorded(made: "Record") -> None:
+        _copy(record, made)
+
+    # By name where Loguru knows it as the same; else by number, and named in the copy.
+    level: str | int = record.levelno
+    try:
+        if logger.level(record.levelname).no == record.levelno:
+            level = record.levelname
+    except ValueError:
+        pass
+    logger.opt(exception=exception).patch(as_recorded).log(level, message)
+
+
+def _copy(record: logging.LogRecord, made: "Record") -> None:
+    """Let a Loguru record say what the standard library's said, and not where we are."""
+    made["name"] = record.name
+    made["function"] = record.funcName or ""
+    made["line"] = record.lineno
+    made["module"] = record.module
+    made["file"].name, made["file"].path = record.filename, record.pathname
+    made["level"].name = record.levelname
+    made["thread"].id = record.thread or 0
+    made["thread"].name = record.threadName or ""
+    # Loguru's own kind of datetime: people's text formats depend on it.
+    made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
+    extra = made["extra"]
+    for key, value in record.__dict__.items():
+        if key not in _STANDARD:
+            extra[key] = value
+    if record.stack_info:
+        extra["stack_info"] = record.stack_info
+
+
+class Interception:
+    """The changes made to the standard library's loggers, and how to undo them.
+
+    Args:
+        level: The least severity the root logger lets through.
+        levels: The least severity of loggers, by name.
+        to_console: Whether our lines go to standard output or error.
+    """
+
+    def __init__(self, level: int, levels: Mapping[str, int], *, to_console: bool) -> None:
+        self._to_console = to_console
+        self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
+        self._removed: list[tuple[logging.Logger, logging.Handler]] = []
+        self._levels: list[tuple[logging.Logger, int]] = []
+        root = logging.getLogger()
+        self._add(root, InterceptHandler())
+        self._set_level(root, level)
+        for name in QUIET:
+            quiet = logging.getLogger(name)
+            if name not in levels and quiet.level == logging.NOTSET:
+                self._set_level(quiet, max(level, logging.INFO))
+        for name, number in levels.items():
+            self._set_level(logging.getLogger(name), number)
+        before = warnings.showwarning
+        logging.captureWarnings(True)
+        self._captures_warnings = warnings.showwarning is not before
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Take console handlers off again: a web server may have set its up since."""
+        for target in _loggers():
+            reaches_root = _reaches_root(target)
+            for handler in list(target.handlers):
+                recipe = _is_the_recipe(handler)
+                if not recipe and not _is_plain_console(handler):
+                    continue
+                if not reaches_root and not _has_intercept(target):
+                    self._add(target, InterceptHandler(handler.level))
+                if recipe or self._to_console:
+                    target.removeHandler(handler)
+                    self._removed.append((target, handler))
+
+    def undo(self) -> None:
+        """Put handlers and levels back as they were, but for what others changed since."""
+        for target, handler in self._handlers:
+            target.removeHandler(handler)
+        for target, handler in self._removed:
+            if handler not in target.handlers:
+                target.addHandler(handler)
+        for target, level in reversed(self._levels):
+            target.setLevel(level)
+        if self._captures_warnings:
+            logging.captureWarnings(False)
+
+    def _add(self, target: logging.Logger, handler: logging.Handler) -> None:
+        target.addHandler(handler)
+        self._handlers.append((target, handler))
+
+    def _set_level(self, target: logging.Logger, level: int) -> None:
+        self._levels.append((target, target.level))
+        target.setLevel(level)
+
+
+def _loggers() -> Iterator[logging.Logger]:
+    yield logging.getLogger()
+    for one in list(logging.getLogger().manager.loggerDict.values()):
+        if isinstance(one, logging.Logger):
+            yield one
+
+
+def _reaches_root(target: logging.Logger) -> bool:
+    current: logging.Logger | None = target
+    while current is not None and current.parent is not None:
+        if not current.propagate:
+            return False
+        current = current.parent
+    return True
+
+
+def _has_intercept(target: logging.Logger) -> bool:
+    """Tell whether a record of this logger comes by one of our handlers already."""
+    current: logging.Logger | None = target
+    while current is not None:
+        if any(isinstance(handler, InterceptHandler) for handler in current.handlers):
+            return True
+        current = current.parent if current.propagate else None
+    return False
+
+
+def _is_plain_console(handler: Any) -> bool:
+    return type(handler) is logging.StreamHandler and is_console(handler.stream)
+
+
+def _is_the_recipe(handler: logging.Handler) -> bool:
+    kind = type(handler)
+    return kind.__name__ == InterceptHandler.__name__ and kind is not InterceptHandler
+
+
+def is_console(stream: object) -> bool:
+    """Tell whether a stream is the process's standard output or error."""
+    return any(
+        stream is console
+        for console in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+        if console is not None
+    )

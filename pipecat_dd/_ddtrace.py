@@ -5,10 +5,13 @@ spans, deciding sampling, being asked which span is active. Public names only, b
 listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
 """
 
+import math
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import ddtrace
@@ -23,8 +26,12 @@ Active = Span | Context
 """What ddtrace may have active: a span, or the context of one that is not here."""
 
 PRIVATE: dict[str, str] = {
+    'scope["datadog"]': "whether ddtrace's middleware traces a websocket's messages, to say so",
     "_dd.measured": "a span's metric by which Datadog computes hits, errors and percentiles; "
     "named in Datadog's span format, not among ddtrace's public constants",
+    "_sync_active_otel_thread_context, _wrapped_create_task": "ddtrace's functions that ask "
+    "which span is active without anything to nest in it",
+    "Span._parent": "the spans above one of the caller's, to be left aside with it",
 }
 """What is used here without being public, and what it is used for."""
 
@@ -245,8 +252,12 @@ def finish(span: Span, end_ns: int) -> None:
         end_ns: When it ended, in nanoseconds since the epoch; a time before its start is
             taken to be its start, since ddtrace does not clamp a negative duration.
     """
+    end_secs = max(end_ns, span.start_ns) / 1e9
+    while int(end_secs * 1e9) < span.start_ns:
+        # Seconds in a float are some 200 ns apart.
+        end_secs = math.nextafter(end_secs, math.inf)
     with _BUSY:
-        span.finish(max(end_ns, span.start_ns) / 1e9)
+        span.finish(end_secs)
 
 
 def set_error(span: Span, type_: str, message: str, stack: str) -> None:
@@ -287,6 +298,54 @@ def activated() -> Active | None:
     return provider.active()
 
 
+def set_aside() -> Callable[[], None]:
+    """Have nothing active here until what is returned is called.
+
+    For what somebody else's span (a web request's) happens to be active around, and which is
+    no part of it.
+    """
+    found = activated()
+    if found is None:
+        return lambda: None
+    provider = tracer.context_provider
+    provider.activate(None)
+
+    def put_back() -> None:
+        provider.activate(found)
+
+    return put_back
+
+
+def traces_messages(websocket: Any) -> bool:
+    """Whether each message of a websocket behind FastAPI or Starlette gets a span of its own.
+
+    Args:
+        websocket: The websocket, with its ASGI scope.
+    """
+    # ddtrace's middleware leaves websockets alone, and their scope, where that is turned off.
+    return "datadog" in (getattr(websocket, "scope", None) or ())
+
+
+_LOOKING = frozenset({"_sync_active_otel_thread_context", "_wrapped_create_task"})
+
+
+def _is_only_looking(caller: FrameType) -> bool:
+    """Whether ddtrace asks what is active without anything to nest in it.
+
+    With ``ddtrace.auto`` it asks at every callback of the event loop, to tell its profiler, and
+    at every task that is made. An answer would be taken for work on whatever is at work there,
+    and cost what an answer costs.
+    """
+    if caller.f_code.co_name in _LOOKING:
+        return True
+    above = caller.f_back
+    return (
+        above is not None
+        and caller.f_code.co_name == "current_trace_context"
+        and above.f_code.co_name in _LOOKING
+    )
+
+
 class _Answering:
     """Marks a context provider as ours."""
 
@@ -306,7 +365,9 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
             not raise.
     """
     provider = tracer.context_provider
-    if isinstance(provider, _Answering):
+    # configure() turns on what DD_TRACE_ENABLED=false has turned off; with nothing to nest,
+    # there is nothing to answer.
+    if isinstance(provider, _Answering) or not is_enabled():
         return
     kind: Any = type(provider)
 
@@ -315,7 +376,7 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
 
         def active(self) -> Active | None:
             found = super().active()
-            if is_busy():
+            if is_busy() or _is_only_looking(sys._getframe(1)):
                 return found  # type: ignore[no-any-return]
             return answer(found)
 

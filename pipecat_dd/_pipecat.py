@@ -5,14 +5,16 @@ else. Everything private is listed in :data:`PRIVATE`; where it is missing, the 
 and never an exception.
 """
 
+import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any
 
 from pipecat.frames import frames as _frames
+from pipecat.observers.base_observer import FrameProcessed, FramePushed
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd.knowing.processor import Role, Service
@@ -20,6 +22,17 @@ from pipecat_dd.knowing.stage import Fact
 
 PRIVATE: dict[str, str] = {
     "BaseObject._run_handler": "what a handler of an event raises; Pipecat only logs it",
+    "BaseObject._call_event_handler": "when a transport's event is dispatched",
+    "BaseObject._event_handlers": "whether an event has handlers, and which events there are",
+    "<input and output processors>._client": "the way to the transport where there is no "
+    "`_transport`: the callbacks, or listeners, that the client calls are the transport's",
+    "DailyTransport._client._joined_event": "whether the bot is in the room already, and with "
+    "whom, where the observer is added late",
+    "LiveKitTransport._client.room": "a participant's name and attributes",
+    "<websocket transports>._params.serializer._call_sid": "the call's id at Twilio, Telnyx "
+    "(_call_control_id), Plivo (_call_id) and Exotel, or its stream's (_stream_sid, _stream_id)",
+    "WorkerObserver._proxies, FrameProcessor._setup": "the observer's own queue, so that what "
+    "is heard in the processors is not queued as well",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.9)",
     "BaseInputTransport._transport": "the transport's class, for a tag",
@@ -38,6 +51,7 @@ DOWNSTREAM = FrameDirection.DOWNSTREAM
 _COMPOUND = "pipecat.pipeline."
 _ROLES = (
     ("pipecat.services.llm_service", "LLMService", Role.LLM),
+    ("pipecat.services.vision_service", "VisionService", Role.LLM),
     ("pipecat.services.stt_service", "STTService", Role.STT),
     ("pipecat.services.tts_service", "TTSService", Role.TTS),
     ("pipecat.transports.base_input", "BaseInputTransport", Role.INPUT),
@@ -159,6 +173,18 @@ def transport_of(processors: Iterable[Any]) -> str | None:
     return None
 
 
+def behind(processor: Any) -> list[Any]:
+    """Return the transport and the client that a transport's processor works for.
+
+    Args:
+        processor: The processor.
+    """
+    if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
+        return []
+    held = (getattr(processor, name, None) for name in ("_transport", "_client"))
+    return [instance for instance in held if instance is not None]
+
+
 def role_of(processor: Any) -> Role:
     """Return what a processor does for the conversation."""
     for module, name, role in _ROLES:
@@ -254,11 +280,13 @@ def stop_strategy_of(*processors: Any) -> str | None:
 
 
 def is_realtime(processor: Any) -> bool:
-    """Whether an LLM service begins responses of itself, on what it hears.
+    """Whether an LLM service begins responses of itself, on what it hears or is shown.
 
     Args:
         processor: The service.
     """
+    if not hasattr(processor, "service_metadata_frame") and is_a(processor, "VisionService"):
+        return True
     try:
         return bool(processor.service_metadata_frame().is_realtime_service)
     except Exception:
@@ -299,6 +327,42 @@ def context_text(frame: Any) -> str:
         return ""
 
 
+def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
+    """Have an observer's queue take only what is not heard elsewhere.
+
+    Pipecat queues every push and every visit for every observer, and wakes its task for it;
+    that is most of what an observer costs. What we hear in the processors themselves need not
+    be queued too.
+
+    Args:
+        processor: A processor of the pipeline, which leads to the observers.
+        observer: The observer.
+        heard: The ids, as of :func:`id`, of the processors that are heard themselves.
+
+    Returns:
+        Whether that could be arranged; if not, all events come, and cost what they cost.
+    """
+    try:
+        setup = getattr(processor, "_setup", None)
+        observers = getattr(setup, "observer", None) or processor._observer
+        queue = observers._proxies[observer].queue
+        put = queue.put
+    except Exception:
+        return False
+
+    async def spare_put(event: Any) -> None:
+        kind = type(event)
+        if kind is FrameProcessed:
+            if id(event.processor) in heard:
+                return
+        elif kind is FramePushed and id(event.source) in heard:
+            return
+        await put(event)
+
+    queue.put = spare_put
+    return True
+
+
 def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
     """Return when something happened that an observer's queue brought late.
 
@@ -314,26 +378,185 @@ def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
     return now_ns - elapsed_ns if timestamp_ns and elapsed_ns > 0 else now_ns
 
 
+def is_transport(value: Any) -> bool:
+    """Whether something is a transport of Pipecat's, whose events can be listened to."""
+    kind = getattr(sys.modules.get("pipecat.transports.base_transport"), "BaseTransport", None)
+    return kind is not None and isinstance(value, kind)
+
+
+def transport_behind(processor: Any) -> Any:
+    """Return the transport whose input or output a processor is, or None.
+
+    Args:
+        processor: The processor. Most hold their transport; the others hold a client that
+            calls it back.
+    """
+    if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
+        return None
+    held = getattr(processor, "_transport", None)
+    if is_transport(held):
+        return held
+    client = getattr(processor, "_client", None)
+    listeners = getattr(client, "_listeners", None)
+    callers = [getattr(client, "_callbacks", None), getattr(processor, "_callbacks", None)]
+    callers += listeners.values() if isinstance(listeners, dict) else []
+    for caller in callers:
+        for callback in getattr(caller, "__dict__", {}).values():
+            owner = getattr(callback, "__self__", None)
+            if is_transport(owner):
+                return owner
+    return None
+
+
+def has_event(transport: Any, name: str) -> bool:
+    """Whether a transport has an event of that name."""
+    return name in getattr(transport, "_event_handlers", ())
+
+
+def handler_count(transport: Any, name: str) -> int:
+    """Return how many handlers of an event are registered at this moment."""
+    event = getattr(transport, "_event_handlers", {}).get(name)
+    return len(getattr(event, "handlers", ()))
+
+
+def is_a(instance: Any, *class_names: str) -> bool:
+    """Whether an object is of a class of that name, or of a subclass, imported or not."""
+    return any(kind.__name__ in class_names for kind in type(instance).__mro__)
+
+
+def daily_room(transport: Any) -> Any:
+    """Return the participants of the room that a Daily transport is in; None before it is."""
+    client = getattr(transport, "_client", None)
+    joined = getattr(client, "_joined_event", None)
+    return transport.participants() if joined is not None and joined.is_set() else None
+
+
+def livekit_participant(transport: Any, participant_id: str) -> Any:
+    """Return a participant of a LiveKit room, or None where it is not there.
+
+    Args:
+        transport: The transport.
+        participant_id: The participant as Pipecat calls it: its identity, or in older
+            versions its ``sid``.
+    """
+    room = getattr(getattr(transport, "_client", None), "room", None)
+    participants = getattr(room, "remote_participants", None) or {}
+    for participant in participants.values():
+        if participant_id in (
+            getattr(participant, "identity", None),
+            getattr(participant, "sid", None),
+        ):
+            return participant
+    return None
+
+
+def connected_peer(transport: Any) -> Any:
+    """Return the peer that a transport for one is connected to at this moment, or None."""
+    client = getattr(transport, "_client", None)
+    connection = getattr(client, "_webrtc_connection", None)
+    if connection is not None:
+        connected = getattr(client, "_params", None) is not None and connection.is_connected()
+        return connection if connected else None
+    receiver = getattr(transport, "_input", None)
+    websocket = getattr(client, "_websocket", None)
+    if websocket is not None:
+        return websocket if getattr(receiver, "_receive_task", None) is not None else None
+    return getattr(receiver, "_websocket", None)
+
+
+_CALLS = {
+    "TwilioFrameSerializer": ("twilio", "_call_sid", "_stream_sid"),
+    "TelnyxFrameSerializer": ("telnyx", "_call_control_id", "_stream_id"),
+    "PlivoFrameSerializer": ("plivo", "_call_id", "_stream_id"),
+    "ExotelFrameSerializer": ("exotel", "_call_sid", "_stream_sid"),
+}
+
+
+def call_of(transport: Any) -> tuple[str, str] | None:
+    """Return the telephony provider and the call's id behind a websocket, if there is one.
+
+    Args:
+        transport: The websocket's transport.
+    """
+    serializer = serializer_of(transport)
+    for kind in type(serializer).__mro__:
+        if kind.__name__ in _CALLS:
+            provider, *attributes = _CALLS[kind.__name__]
+            for attribute in attributes:
+                call_id = getattr(serializer, attribute, None)
+                if isinstance(call_id, str) and call_id:
+                    return provider, call_id
+    return None
+
+
+def websocket_of(transport: Any) -> Any:
+    """Return the websocket that a transport was given, behind FastAPI or the like, or None."""
+    return getattr(getattr(transport, "_client", None), "_websocket", None)
+
+
+def serializer_of(transport: Any) -> Any:
+    """Return what reads and writes a websocket's messages, or None."""
+    return getattr(getattr(transport, "_params", None), "serializer", None)
+
+
+def naming_attribute(kind: type) -> str | None:
+    """Return the attribute by which frames of a class name a participant, if they do.
+
+    Only what Pipecat's own classes define counts: what a user's class calls ``user_id`` need
+    not be a participant of the room.
+
+    Args:
+        kind: The frame's class.
+    """
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] == "pipecat":
+            for name in ("user_id", "participant_id"):
+                if name in inspect.get_annotations(base):
+                    return name
+    return "transport_source" if issubclass(kind, _RAW_INPUT) else None
+
+
+_RAW_INPUT = tuple(
+    found
+    for name in ("InputAudioRawFrame", "InputImageRawFrame", "InputTextRawFrame")
+    if (found := frame_class(name)) is not None
+)
+
+
 __all__ = [
     "DOWNSTREAM",
     "PRIVATE",
     "FrameProcessor",
     "analyzer_of",
+    "behind",
+    "call_of",
+    "connected_peer",
     "context_counts",
     "context_text",
     "conversation_id",
+    "daily_room",
     "event_time_ns",
     "frame_class",
+    "handler_count",
+    "has_event",
+    "is_a",
     "is_compound",
     "is_realtime",
+    "is_transport",
     "is_users",
+    "livekit_participant",
+    "naming_attribute",
     "outermost",
     "pipecat_version",
     "role_of",
     "runs_in_pushers_task",
+    "serializer_of",
     "service_of",
+    "spare_events",
     "stop_strategy_of",
+    "transport_behind",
     "transport_of",
     "walk",
+    "websocket_of",
     "worker_of",
 ]

@@ -5,17 +5,22 @@ import contextvars
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pipecat.observers.base_observer import BaseObserver
+from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
+from pipecat_dd._exit import close_at_exit
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.moments import Table
+from pipecat_dd.hearing.transports import Transports
+from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
+from pipecat_dd.knowing.pools import carry_into_pools
 from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
@@ -53,11 +58,14 @@ class DatadogObserver(BaseObserver):
         frame_spans: Literal["notable", "all", "off"] | None = None,
         slow_frame_ms: float | None = None,
         trace_scope: Literal["session", "turn"] | None = None,
+        transport: BaseTransport | Sequence[BaseTransport] | None = None,
+        participant_names: bool | None = None,
+        phone_hash_key: str | bytes | None = None,
     ) -> None:
         """Begin a session.
 
-        Each argument but ``parent`` can also be given by an environment variable, which an
-        argument wins over.
+        Each argument but ``parent`` and ``transport`` can also be given by an environment
+        variable, which an argument wins over.
 
         Args:
             session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
@@ -87,6 +95,13 @@ class DatadogObserver(BaseObserver):
             trace_scope: ``"session"`` (default): the conversation is one trace. ``"turn"``:
                 each turn is a trace of its own, linked to the session's span, for long calls
                 and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
+            transport: A transport whose participants are to be followed, or several, where the
+                pipeline's input and output do not lead to it. Pipecat's own are found.
+            participant_names: Whether participants' names may be sent; their ids always are.
+                On by default. ``PIPECAT_DD_PARTICIPANT_NAMES``.
+            phone_hash_key: A secret of at least 16 bytes. Telephone numbers are never sent;
+                with a key, spans of participants carry their HMAC-SHA256 by it, so that the
+                same caller can be found again. ``PIPECAT_DD_PHONE_HASH_KEY``.
 
         Raises:
             ValueError: An argument has a value that is not allowed; says which are.
@@ -104,6 +119,9 @@ class DatadogObserver(BaseObserver):
             frame_spans=frame_spans,
             slow_frame_ms=slow_frame_ms,
             trace_scope=trace_scope,
+            transport=transport,
+            participant_names=participant_names,
+            phone_hash_key=phone_hash_key,
         )
         self._session = Session(
             id=settings.session_id or _contextual_session_id() or str(uuid.uuid4()),
@@ -117,8 +135,11 @@ class DatadogObserver(BaseObserver):
         self._made_in: Callable[[], asyncio.Task[Any] | None] = (
             weakref.ref(task) if task is not None else lambda: None
         )
+        self._workers = 0
         self._told: active.Told | None = None
+        self._sentinel: asyncio.Task[None] | None = None
         self._hooks: Hooks | None = None
+        self._transports: Transports | None = None
         with _guard.spans.guarded():
             self._begin(settings)
 
@@ -134,13 +155,19 @@ class DatadogObserver(BaseObserver):
             settings.turn_end_timeout_secs,
             settings.frame_spans,
             settings.slow_frame_ms,
+            participant_names=settings.participant_names,
+            phone_hash_key=settings.phone_hash_key,
         )
         table = Table()
         self._told = active.Told(session, conversation, tree)
         self._table = table
         self._ear = Ear(conversation)
-        self._hooks = Hooks(conversation, self._ear, table)
+        self._hooks = Hooks(conversation, self._ear, table, _ddtrace.set_aside)
+        self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
+        self._given = settings.transports
         active.tell(self._told)
+        close_at_exit(conversation)
+        carry_into_pools()
         # Loggers that came after configure_logging(), such as uvicorn's.
         refresh_logging()
         originate(session)
@@ -149,6 +176,21 @@ class DatadogObserver(BaseObserver):
     def session_id(self) -> str:
         """The session's id, as on its spans and lines."""
         return self._session.id
+
+    @property
+    def context(self) -> _ddtrace.Context:
+        """The context of the session's span, for what takes part in it elsewhere.
+
+        Several workers of one runner take the same observer, each; that needs no context. What
+        runs in another process, or is to be a session of its own in this trace, is given this
+        one: as ``parent``, or in headers.
+
+        Example::
+
+            HTTPPropagator.inject(observer.context, headers)  # here
+            DatadogObserver(parent=HTTPPropagator.extract(headers))  # there
+        """
+        return self._told.tree.context if self._told is not None else _ddtrace.Context()
 
     # Called by Pipecat
 
@@ -162,6 +204,7 @@ class DatadogObserver(BaseObserver):
             **kwargs: None known.
         """
         await super().setup(*args, **kwargs)
+        self._workers += 1
         with _guard.hearing.guarded():
             here.set(Place(self._session))
             self._run(time.time_ns())
@@ -172,7 +215,8 @@ class DatadogObserver(BaseObserver):
         Args:
             data: Which processor was set up.
         """
-        if self._hooks is not None and not self._hooks.is_on:
+        hooks = self._hooks
+        if hooks is not None and not hooks.has_installed(_pipecat.outermost(data.processor)):
             self._hook(data.processor)
         with _guard.hearing.guarded():
             if self._told is not None:
@@ -219,17 +263,45 @@ class DatadogObserver(BaseObserver):
         self._ear.hears(moment, data.frame, processor, data.source, at_ns)
 
     async def cleanup(self) -> None:
-        """End the session: close what is open. Bears being called twice."""
+        """End the session: close what is open. Bears being called twice.
+
+        Called by each worker that it observes: the session ends with the last of them.
+        """
+        self._workers -= 1
         with _guard.hearing.guarded():
             if _running_task() is not self._made_in():
                 # The worker's own task: the processors' clean-up, and the worker's last lines,
                 # come after this, and may know the session by nothing else.
                 here.set(Place(self._session))
+            if self._workers > 0:
+                if self._told is not None:
+                    self._told.conversation.goes_on()
+                return
             if self._told is not None:
                 self._told.conversation.ends(time.time_ns())
+            if self._sentinel is not None:
+                self._sentinel.cancel()
             if self._hooks is not None:
                 self._hooks.remove()
+            if self._transports is not None:
+                self._transports.remove()
         await super().cleanup()  # type: ignore[no-untyped-call]
+
+    async def _outlive(self) -> None:
+        """End the session if the event loop is shut down under it.
+
+        ``asyncio.run`` cancels every task when ``main`` raises or exits, those of the
+        processors too: nothing is left then to pass on the frame that Pipecat waits for to
+        clean up, and it may wait for ever.
+        """
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            with _guard.knowing.guarded():
+                if self._told is not None:
+                    self._told.conversation.is_ending("exited")
+                    self._told.conversation.ends(time.time_ns())
+            raise
 
     def _run(self, at_ns: int) -> None:
         if self._told is None:
@@ -238,24 +310,43 @@ class DatadogObserver(BaseObserver):
         if isinstance(found, _ddtrace.Span):
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
+        if self._sentinel is None:
+            # In a context of its own: it stands for the loop, and for no work of the bot's.
+            self._sentinel = asyncio.get_running_loop().create_task(
+                self._outlive(), name="pipecat_dd::sentinel", context=contextvars.Context()
+            )
+        if self._transports is not None:
+            for transport in self._given:
+                self._transports.listen(transport)
 
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
             if self._told is None or self._hooks is None or _guard.hearing.off:
                 return
-            if self._hooks.is_on:
+            outermost = _pipecat.outermost(processor)
+            is_within = outermost is processor or self._hooks.has_installed(outermost)
+            if self._hooks.is_on and is_within:
                 self._hooks.wrap(processor)
+                self._listen([processor])
                 return
             # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
             self._run(time.time_ns())
-            self._hooks.install(_pipecat.outermost(processor))
+            self._hooks.install(outermost)
             self._hooks.wrap(processor)
+            _pipecat.spare_events(processor, self, self._hooks.heard)
+            self._listen(self._hooks.instances)
             root = self._session.root
             root.facts["pipecat.version"] = _pipecat.pipecat_version()
             worker = _pipecat.worker_of(processor)
+            if worker is not None:
+                owners.own(self._session, worker)
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)
             root.know(transport=transport)
+
+    def _listen(self, processors: Iterable[Any]) -> None:
+        if self._transports is not None:
+            self._transports.find(processors)
 
 
 def _running_task() -> asyncio.Task[Any] | None:
@@ -271,8 +362,10 @@ def _abandon(session: Session) -> None:
 
 
 def _contextual_session_id() -> str | None:
-    found = _loguru.contextualized().get("session_id")
-    return str(found) if found else None
+    with _guard.hearing.guarded():
+        found = _loguru.contextualized().get("session_id")
+        return str(found) if found else None
+    return None
 
 
 def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:

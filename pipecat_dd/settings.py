@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from pipecat_dd import _ddtrace
+from pipecat_dd import _ddtrace, _pipecat
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.telling.spans.tree import TraceScope
 
@@ -18,6 +18,7 @@ DEFAULT_NAME = "pipecat-bot"
 DEFAULT_TURN_END_TIMEOUT_SECS = 2.5
 DEFAULT_SLOW_FRAME_MS = 10.0
 MAX_SESSION_ID_CHARS = 200
+MIN_KEY_BYTES = 16
 
 RESERVED_TAGS = frozenset(
     {"session_id", "participant_id", "component", "span.kind", "service", "env", "version"}
@@ -42,6 +43,9 @@ class Settings:
         frame_spans: Which of a processor's visits get a span.
         slow_frame_ms: How long a visit takes for that to be notable, in milliseconds.
         trace_scope: What is one trace: the session, or each turn.
+        transports: Transports that the pipeline does not lead to.
+        participant_names: Whether participants' names are sent.
+        phone_hash_key: The key for hashes of telephone numbers; None for no hashes.
     """
 
     session_id: str | None
@@ -53,6 +57,9 @@ class Settings:
     frame_spans: FrameSpans
     slow_frame_ms: float
     trace_scope: TraceScope
+    transports: tuple[Any, ...]
+    participant_names: bool
+    phone_hash_key: bytes | None
 
     @classmethod
     def read(
@@ -67,6 +74,9 @@ class Settings:
         frame_spans: object = None,
         slow_frame_ms: object = None,
         trace_scope: object = None,
+        transport: object = None,
+        participant_names: object = None,
+        phone_hash_key: object = None,
     ) -> "Settings":
         """Check the arguments and fill in what the environment says.
 
@@ -76,7 +86,7 @@ class Settings:
         """
         return cls(
             session_id=_setting("session_id", session_id, _session_id, None),
-            name=_setting("name", name, _name, _ddtrace.service() or DEFAULT_NAME),
+            name=_setting("name", name, _name, _default_name()),
             tags=_setting("tags", tags, _tags, {}),
             parent=_parent(parent),
             capture_content=_setting("capture_content", capture_content, _switch, False),
@@ -91,7 +101,17 @@ class Settings:
                 "slow_frame_ms", slow_frame_ms, _milliseconds, DEFAULT_SLOW_FRAME_MS
             ),
             trace_scope=_setting("trace_scope", trace_scope, _trace_scope, TraceScope.SESSION),
+            transports=_transports(transport),
+            participant_names=_setting("participant_names", participant_names, _switch, True),
+            phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
         )
+
+
+def _default_name() -> str:
+    try:
+        return _ddtrace.service() or DEFAULT_NAME
+    except Exception:
+        return DEFAULT_NAME
 
 
 def _setting(
@@ -159,6 +179,32 @@ def _parent(value: object) -> _ddtrace.Context | None:
             "by itself where it is active"
         )
     return value if value.trace_id and value.span_id else None
+
+
+def _transports(value: object) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    for transport in given:
+        if not _pipecat.is_transport(transport):
+            raise TypeError(
+                f"transport={value!r}: must be a transport of Pipecat's (a BaseTransport), or "
+                "a list of them"
+            )
+    return given
+
+
+def _secret(name: str, value: Any, _: bool) -> bytes | None:
+    # A secret: what is wrong with it is said without saying it.
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"{name}: must be a string or bytes, not {type(value).__name__}")
+    key = value.encode() if isinstance(value, str) else value
+    if len(key) < MIN_KEY_BYTES:
+        raise ValueError(
+            f"{name}: must be at least {MIN_KEY_BYTES} bytes: there are few enough telephone "
+            "numbers for all to be tried with a key that is guessed"
+        )
+    return key
 
 
 def _switch(name: str, value: Any, from_environment: bool) -> bool:

@@ -12,6 +12,7 @@ from pipecat_dd import _guard
 from pipecat_dd.hearing.moments import Heard, Moment
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.processor import Processor
+from pipecat_dd.knowing.session import Phase
 
 REMEMBERED = 2_048
 """How many frames are remembered as heard: some minutes' worth of those that mean something,
@@ -19,7 +20,11 @@ far longer than a frame takes to travel through a pipeline."""
 
 
 class Ear:
-    """Tells a conversation what happens, each thing once."""
+    """Tells a conversation what happens, each thing once.
+
+    Attributes:
+        heard: The ids of the frames that were heard lately.
+    """
 
     def __init__(self, conversation: Conversation) -> None:
         """Listen for a conversation.
@@ -28,7 +33,7 @@ class Ear:
             conversation: Who is told.
         """
         self._conversation = conversation
-        self._heard: set[int] = set()
+        self.heard: set[int] = set()
         self._order: deque[int] = deque()
 
     def hears(
@@ -51,11 +56,11 @@ class Ear:
             at_ns: When; now, where not given.
             once: Whether a frame seen before is passed over.
         """
-        if _guard.knowing.off:
+        if _guard.knowing.off or self._conversation.session.phase is Phase.ENDED:
             return
         try:
             if once:
-                if frame.id in self._heard:
+                if frame.id in self.heard:
                     return
                 self._remember(frame.id)
                 sibling = getattr(frame, "broadcast_sibling_id", None)
@@ -68,7 +73,7 @@ class Ear:
             _guard.knowing.failed(error)
 
     def _remember(self, frame_id: int) -> None:
-        self._heard.add(frame_id)
+        self.heard.add(frame_id)
         self._order.append(frame_id)
         if len(self._order) > REMEMBERED:
-            self._heard.discard(self._order.popleft())
+            self.heard.discard(self._order.popleft())

@@ -18,8 +18,10 @@ from typing import Any
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.moments import Meaning, Table, opens_response
+from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
+from pipecat_dd.knowing.participants import Participant
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.stage import Failure, Kind
@@ -33,21 +35,33 @@ class Hooks:
     Attributes:
         is_on: Whether the pipeline is wrapped.
         instances: The processors that are.
+        heard: The ids, as of :func:`id`, of these and of what only holds them.
     """
 
-    def __init__(self, conversation: Conversation, ear: Ear, table: Table) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        ear: Ear,
+        table: Table,
+        set_aside: Callable[[], Callable[[], None]],
+    ) -> None:
         """Prepare to wrap.
 
         Args:
             conversation: The conversation that the processors hold.
             ear: Hears what they push.
             table: Says what a frame means.
+            set_aside: Makes a span of the pusher's inactive in a processor that works in the
+                pusher's task; returns what makes it active again.
         """
         self._conversation = conversation
+        self._set_aside = set_aside
         self._ear = ear
         self._table = table
         self._undo: list[Callable[[], None]] = []
         self._known: set[int] = set()
+        self.heard: set[int] = set()
+        self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.is_on = False
 
@@ -59,6 +73,14 @@ class Hooks:
         """
         return id(processor) in self._known
 
+    def has_installed(self, outermost: Any) -> bool:
+        """Whether a pipeline's processors are wrapped.
+
+        Args:
+            outermost: The pipeline.
+        """
+        return id(outermost) in self._outermost
+
     def install(self, outermost: Any) -> None:
         """Wrap all processors of a pipeline.
 
@@ -66,6 +88,9 @@ class Hooks:
             outermost: The pipeline.
         """
         self.is_on = True
+        self._outermost.add(id(outermost))
+        # What only holds others says nothing that those do not.
+        self.heard.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
         instances = [
             instance
             for instance in _pipecat.walk(outermost)
@@ -75,8 +100,10 @@ class Hooks:
             self._note(instance, [type(other).__name__ for other in instances])
         for instance in instances:
             self.wrap(instance)
-        self._conversation.analyzer = _pipecat.analyzer_of(*instances) or "vad"
-        self._conversation.strategy = _pipecat.stop_strategy_of(*instances) or "user_turn"
+        # A second worker's pipeline has none as a rule: the first's hears the user.
+        conversation = self._conversation
+        conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
+        conversation.strategy = _pipecat.stop_strategy_of(*instances) or conversation.strategy
 
     def wrap(self, instance: Any) -> None:
         """Wrap one processor.
@@ -89,16 +116,25 @@ class Hooks:
         if _pipecat.is_compound(instance):
             return
         self._known.add(id(instance))
+        self.heard.add(id(instance))
         self.instances.append(instance)
         processor = self._conversation.session.processors.get(instance.name)
         if processor is None:
             processor = self._note(instance, [type(instance).__name__])
+        self._own(instance, processor)
         self._replace(instance, "process_frame", self._visiting(instance, processor))
         self._replace(instance, "push_frame", self._pushing(instance, processor))
         if hasattr(instance, "_run_handler"):
             self._replace(instance, "_run_handler", self._handling(instance, processor))
         if processor.role is Role.TTS:
             self._replace(instance, "run_tts", self._synthesizing(instance, processor))
+
+    def _own(self, instance: Any, processor: Processor) -> None:
+        """Let what a processor does in a thread of an SDK's be known as the session's work."""
+        session = self._conversation.session
+        owners.own(session, instance, processor)
+        for behind in _pipecat.behind(instance):
+            owners.own(session, behind)
 
     def remove(self) -> None:
         """Put everything back as it was."""
@@ -108,6 +144,7 @@ class Hooks:
             with _guard.hearing.guarded():
                 step()
         self._known.clear()
+        self.heard.clear()
         self.instances.clear()
 
     def _note(self, instance: Any, classes: list[str]) -> Processor:
@@ -116,7 +153,7 @@ class Hooks:
         role = _pipecat.role_of(instance)
         is_service = role in (Role.LLM, Role.STT, Role.TTS)
         key = class_name
-        if classes.count(class_name) > 1:
+        if classes.count(class_name) > 1 or any(key == p.key for p in processors.values()):
             same = sum(other.class_name == class_name for other in processors.values())
             key = f"{class_name}.{same}"
         processor = Processor(
@@ -149,11 +186,12 @@ class Hooks:
     def _pushing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.push_frame
         known, find, hears = self._table.known, self._table.find, self._ear.hears
+        heard_before = self._ear.heard
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             kind = type(frame)
             meaning = known.get(kind) or find(kind)
-            if meaning.moment is not None and self.is_on:
+            if meaning.moment is not None and self.is_on and frame.id not in heard_before:
                 # Each chunk of audio counts where it is made and where it is written.
                 hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
             return inner(frame, *args, **kwargs)
@@ -163,20 +201,27 @@ class Hooks:
     def _visiting(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.process_frame
         known, find, hears = self._table.known, self._table.find, self._ear.hears
+        heard_before = self._ear.heard
         frames = self._conversation.frames
+        people = self._conversation.participants
         session = self._conversation.session
         idle = Place(session, processor)
         responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
         has_own_task = not _pipecat.runs_in_pushers_task(instance)
         takes_all = frames.takes_all_of(processor)
         slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
+        in_all = frames.mode is FrameSpans.ALL
         bind, unbind, now_ns = here.set, here.reset, time.time_ns
 
         async def visit(
             meaning: Meaning, frame: Any, direction: Any, args: Any, kwargs: Any
         ) -> Any:
             visit = Visit(session, processor, frame, direction, now_ns())
+            if meaning.names is not None:
+                name = getattr(frame, meaning.names, None)
+                visit.participant = people.named_by(meaning.names, name)
             token = bind(visit)
+            put_back = None if has_own_task else self._set_aside()
             try:
                 if responds and opens_response(frame):
                     self._begin_response(visit, processor, frame)
@@ -186,6 +231,8 @@ class Hooks:
                 raise
             finally:
                 visit.done = True
+                if put_back is not None:
+                    put_back()
                 end_ns = now_ns()
                 took_ns = end_ns - visit.start_ns
                 processor.frames += 1
@@ -196,10 +243,24 @@ class Hooks:
                     visit.stage is not None
                     or visit.failure is not None
                     or took_ns >= slow_ns
-                    or (takes_all and (meaning.carries_data or not processor.is_users))
+                    or (takes_all and (meaning.carries_data or in_all))
                 ):
                     self._end(visit, meaning, end_ns)
-                # The garbage collector closes a coroutine from another context.
+                visit.participant = None  # a task made in it is not theirs for good
+                try:  # noqa: SIM105 - suppress() costs more than all else here
+                    unbind(token)
+                except ValueError:
+                    pass  # the garbage collector closed the coroutine, from another context
+
+        async def hear_out(
+            participant: Participant, frame: Any, direction: Any, args: Any, kwargs: Any
+        ) -> Any:
+            place = Place(session, processor, participant=participant)
+            token = bind(place)
+            try:
+                return await inner(frame, direction, *args, **kwargs)
+            finally:
+                place.participant = None
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
@@ -217,8 +278,13 @@ class Hooks:
                 if takes_all:
                     at_ns = now_ns()
                     frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
+                if meaning.names is not None and people.can_be_several:
+                    # Fifty times a second, and so only where it makes a difference.
+                    name = getattr(frame, meaning.names, None)
+                    if name and (whose := people.named_by(meaning.names, name)) is not None:
+                        return hear_out(whose, frame, direction, args, kwargs)
                 return inner(frame, direction, *args, **kwargs)
-            if meaning.moment is not None:
+            if meaning.moment is not None and frame.id not in heard_before:
                 # Pushed by something that is not wrapped: the pipeline's source, say.
                 hears(meaning.moment, frame, None, None)
             return visit(meaning, frame, direction, args, kwargs)
@@ -298,6 +364,10 @@ class Hooks:
             stage, error = visit.stage, visit.failure
             failed = isinstance(error, Exception)
             responded = stage is not None and stage.kind is not Kind.FRAME
+            # What a service raises is its stage's, once Pipecat has said what it means.
+            for_stage = failed and stage is None and processor.stage is not None
+            if isinstance(error, Exception):
+                conversation.raised(processor, error, told=not for_stage)
             if stage is not None:
                 if isinstance(error, Exception):
                     stage.fail(Failure.of(error))
@@ -312,8 +382,10 @@ class Hooks:
                         processor, visit.frame_class, visit.direction, visit.start_ns, end_ns
                     )
                     return
+                if for_stage and not (slow or frames.takes_all_of(processor)):
+                    return
                 own = conversation.visit_stage(visit)
                 if own is not None:
-                    if isinstance(error, Exception):
+                    if isinstance(error, Exception) and not for_stage:
                         own.fail(Failure.of(error))
                     conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipecat_dd import _pipecat
+from pipecat_dd.hearing.failures import failure_of
+from pipecat_dd.hearing.figures import figures_of
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import Fact, Failure, Kind
+from pipecat_dd.knowing.stage import Failure, Kind
 
 
 @dataclass(slots=True)
@@ -47,12 +49,14 @@ class Meaning:
         is_media: They come many a second, all the time: counted, and nothing else.
         is_streamed: They come many a second while something is said.
         carries_data: They carry what was said, written or seen, rather than control.
+        names: The attribute by which they name a participant, if they do.
     """
 
     moment: Moment | None
     is_media: bool
     is_streamed: bool
     carries_data: bool
+    names: str | None = None
 
 
 def _vad_started(heard: Heard) -> None:
@@ -61,6 +65,7 @@ def _vad_started(heard: Heard) -> None:
     said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
     start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
     analyzer = _pipecat.analyzer_of(heard.instance) or heard.conversation.analyzer
+    heard.conversation.has_detector = True
     heard.conversation.user.starts_speaking(start_ns, analyzer)
 
 
@@ -68,6 +73,21 @@ def _vad_stopped(heard: Heard) -> None:
     frame = heard.frame
     said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
     heard.conversation.user.stops_speaking(said_ns - _nanos(getattr(frame, "stop_secs", 0.0)))
+
+
+def _model_heard_speech(heard: Heard) -> None:
+    """A speech-to-speech model hears the user for itself, where nothing else does."""
+    source = heard.source
+    if source is not None and source.role is Role.LLM:
+        heard.conversation.bot.announced.user_heard(source, heard.at_ns)
+        if not heard.conversation.has_detector:
+            heard.conversation.user.starts_speaking(heard.at_ns, source.class_name)
+
+
+def _model_heard_silence(heard: Heard) -> None:
+    source = heard.source
+    if source is not None and source.role is Role.LLM and not heard.conversation.has_detector:
+        heard.conversation.user.stops_speaking(heard.at_ns)
 
 
 def _user_started(heard: Heard) -> None:
@@ -87,12 +107,16 @@ def _transcription(heard: Heard) -> None:
     if heard.source is None or heard.source.role is not Role.STT:
         return
     language = getattr(heard.frame, "language", None)
+    user_id = str(getattr(heard.frame, "user_id", None) or "")
+    people = heard.conversation.participants
     stage = heard.conversation.user.transcribed(
         heard.source,
         heard.at_ns,
         str(getattr(language, "value", language)) if language else None,
-        getattr(heard.frame, "user_id", None) or None,
+        people.numbers.id_of(user_id) or None,
     )
+    if (speaker := people.named(user_id)) is not None:
+        stage.is_of(speaker.id or None)
     stage.quote("stt.transcript", str(getattr(heard.frame, "text", "")))
 
 
@@ -101,17 +125,27 @@ def _announced(heard: Heard) -> None:
 
     That is how services begin one of themselves; in others the visit of the context has.
     """
+    _announce(heard, anew=True)
+
+
+def _begins_to_speak(heard: Heard) -> None:
+    _announce(heard, anew=False)
+
+
+def _announce(heard: Heard, *, anew: bool) -> None:
     source = heard.source
     if source is not None and source.role is Role.LLM:
-        heard.conversation.bot.response_announced(source, heard.at_ns)
+        heard.conversation.bot.announced.begin(source, heard.at_ns, anew=anew)
 
 
 def _response_over(heard: Heard) -> None:
     source, place = heard.source, here.get()
     if source is None or source.role is not Role.LLM:
         return
-    if not (isinstance(place, Visit) and place.processor is source and place.stage is not None):
-        heard.conversation.bot.announced_ends(source, heard.at_ns)
+    mine = place.stage if isinstance(place, Visit) and place.processor is source else None
+    if mine is not None and mine.kind is Kind.LLM:
+        return  # it ends with the visit
+    heard.conversation.bot.announced.end(source, heard.at_ns)
 
 
 def _speculation_withdrawn(heard: Heard) -> None:
@@ -120,7 +154,7 @@ def _speculation_withdrawn(heard: Heard) -> None:
 
 def _llm_text(heard: Heard) -> None:
     if heard.source is not None and heard.source.role is Role.LLM:
-        _announced(heard)
+        _announce(heard, anew=False)
         spoken = not getattr(heard.frame, "skip_tts", None)
         heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=spoken)
         if (stage := heard.source.stage) is not None and stage.kind is Kind.LLM:
@@ -134,6 +168,8 @@ def _llm_thought(heard: Heard) -> None:
 
 def _tools_asked(heard: Heard) -> None:
     if heard.source is not None:
+        if _pipecat.is_realtime(heard.instance):
+            _announce(heard, anew=True)  # a response that only asks is announced by nothing else
         calls = [str(call.tool_call_id) for call in heard.frame.function_calls]
         heard.conversation.bot.tools_asked(heard.source, heard.at_ns, calls)
 
@@ -193,7 +229,7 @@ def _tts_audio(heard: Heard) -> None:
             samples / max(1, frame.sample_rate),
         )
     elif source.role is Role.LLM:
-        _announced(heard)
+        _announce(heard, anew=False)
         heard.conversation.bot.response_output(source, heard.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output pushes on what it has written to the transport.
@@ -250,65 +286,30 @@ def _cancels(heard: Heard) -> None:
 def _error(heard: Heard) -> None:
     frame = heard.frame
     instance = getattr(frame, "processor", None)
-    name = getattr(instance, "name", None)
-    processor = heard.conversation.session.processors.get(str(name)) or heard.source
-    category = getattr(frame, "category", None)
-    usable = getattr(instance, "is_usable", None)
+    name = str(getattr(instance, "name", None))
+    processor = heard.conversation.session.processors.get(name)
+    if processor is None and instance is not None:
+        # One that only holds others; what it reports may be what one of them has.
+        processor = Processor(name, type(instance).__name__, name, Role.OTHER)
+    processor = processor or heard.source
     exception = getattr(frame, "exception", None)
-    details = {
-        "category": str(getattr(category, "value", category)) if category is not None else None,
-        "usable": usable if isinstance(usable, bool) else None,
-    }
-    message = str(getattr(frame, "error", ""))
-    if isinstance(exception, BaseException):
-        failure = Failure.of(exception, message=message, **details)  # type: ignore[arg-type]
-    else:
-        failure = Failure("ErrorFrame", message, **details)  # type: ignore[arg-type]
-    heard.conversation.errs(processor, here.get(), failure, heard.at_ns)
+    heard.conversation.errs(
+        processor, here.get(), failure_of(frame), heard.at_ns, exception=exception
+    )
 
 
 def _metrics(heard: Heard) -> None:
     for data in getattr(heard.frame, "data", ()):
-        facts, counts = _figures(data)
+        facts, counts = figures_of(data)
         if facts or counts:
             heard.conversation.measured(str(data.processor), facts, counts)
-
-
-_LATENCIES = {
-    "TTFBMetricsData": ("value", "metrics.ttfb"),
-    "TTFAMetricsData": ("ttfa", "metrics.ttfa"),
-    "TTFATMetricsData": ("ttfat", "metrics.ttfat"),
-}
-_TOKENS = {
-    "prompt_tokens": "gen_ai.usage.input_tokens",
-    "completion_tokens": "gen_ai.usage.output_tokens",
-    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
-    "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
-    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
-    "input_audio_tokens": "gen_ai.usage.audio.input_tokens",
-    "output_audio_tokens": "gen_ai.usage.audio.output_tokens",
-}
-
-
-def _figures(data: Any) -> tuple[dict[str, Fact], dict[str, Fact]]:
-    kind = type(data).__name__
-    if kind in _LATENCIES:
-        attribute, name = _LATENCIES[kind]
-        value = getattr(data, attribute, None)
-        return ({name: value} if isinstance(value, (int, float)) else {}), {}
-    if kind == "LLMUsageMetricsData":
-        tokens = {name: getattr(data.value, attr, None) for attr, name in _TOKENS.items()}
-        return {}, {name: n for name, n in tokens.items() if isinstance(n, (int, float))}
-    if kind == "TTSUsageMetricsData":
-        return {}, {"metrics.character_count": data.value}
-    if kind == "STTUsageMetricsData":
-        return {}, {"metrics.audio_seconds": data.value.audio_seconds}
-    return {}, {}
 
 
 _MEANT: dict[str, Moment] = {
     "VADUserStartedSpeakingFrame": _vad_started,
     "VADUserStoppedSpeakingFrame": _vad_stopped,
+    "ProposedUserStartedSpeakingFrame": _model_heard_speech,
+    "ProposedUserStoppedSpeakingFrame": _model_heard_silence,
     "UserStartedSpeakingFrame": _user_started,
     "UserStoppedSpeakingFrame": _user_stopped,
     "InterimTranscriptionFrame": _interim,
@@ -325,7 +326,7 @@ _MEANT: dict[str, Moment] = {
     "TTSSpeakFrame": _speak,
     "TTSAudioRawFrame": _tts_audio,
     "SpeechOutputAudioRawFrame": _tts_audio,
-    "TTSStartedFrame": _announced,
+    "TTSStartedFrame": _begins_to_speak,
     "TTSStoppedFrame": _tts_stopped,
     "BotStartedSpeakingFrame": _bot_started,
     "BotStoppedSpeakingFrame": _bot_stopped,
@@ -380,6 +381,7 @@ class Table:
             is_media=is_media,
             is_streamed=is_media or issubclass(kind, self._streamed),
             carries_data=issubclass(kind, self._data),
+            names=_pipecat.naming_attribute(kind),
         )
         self.known[kind] = meaning
         return meaning

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from pipecat_dd.knowing.announced import SAME_BREATH_NS, Announced
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
-from pipecat_dd.knowing.turns import Turns
+from pipecat_dd.knowing.turns import Turn, Turns
 
 LATENCY = "turn.user_bot_latency_seconds"
 
@@ -32,10 +33,12 @@ class BotSide:
         self._syntheses: dict[tuple[Processor, str], Stage] = {}
         self._calls: dict[str, Stage] = {}
         self._asked: dict[str, tuple[int, Stage | None]] = {}
-        self._announced: dict[Processor, Stage] = {}
+        self.announced = Announced(turns, self.response_begins, self.response_ends)
         self._speculative: set[Stage] = set()
         self._speech: Stage | None = None
         self._last_audio_ns = 0
+        self._cut_ns = 0
+        self._cut_may_go_on = False
         self.speech_count = 0
 
     # Responses of the model
@@ -56,31 +59,6 @@ class BotSide:
             turn.waited.token_ns = 0
         self._turns.begins(turn, stage)
         return stage
-
-    def response_announced(self, processor: Processor, at_ns: int) -> None:
-        """A service announced a response; the first announcement of one begins it.
-
-        Args:
-            processor: The service.
-            at_ns: When.
-        """
-        stage = processor.stage
-        if stage is None or stage.kind is not Kind.LLM:
-            self._announced[processor] = self.response_begins(processor, at_ns)
-
-    def announced_ends(
-        self, processor: Processor, at_ns: int, *, interrupted: bool = False
-    ) -> None:
-        """A response that was announced ended.
-
-        Args:
-            processor: The service.
-            at_ns: When.
-            interrupted: Whether it was cut off.
-        """
-        stage = self._announced.pop(processor, None)
-        if stage is not None:
-            self.response_ends(stage, at_ns, interrupted=interrupted)
 
     def speculation_withdrawn(self) -> None:
         """What was inferred before the user had finished is thrown away: they had not."""
@@ -116,13 +94,21 @@ class BotSide:
             else:
                 turn.answered = True
 
-    def response_ends(self, stage: Stage, at_ns: int, *, interrupted: bool = False) -> None:
+    def response_ends(
+        self,
+        stage: Stage,
+        at_ns: int,
+        *,
+        interrupted: bool = False,
+        was_announced: bool = False,
+    ) -> None:
         """A response ended, failed or was interrupted.
 
         Args:
             stage: The response's stage.
             at_ns: When.
             interrupted: Whether it was cut off.
+            was_announced: Whether it was announced, rather than worked on in a visit.
         """
         if not stage.is_open:
             return
@@ -131,7 +117,8 @@ class BotSide:
         self._check_first_byte(stage)
         turn = self._turns.current
         if "llm.outcome" not in stage.facts:
-            heard = turn is not None and turn.bot_spoke and stage in turn.busy
+            # The turn it was part of may be over by now.
+            heard = stage.parent is not None and stage.parent.output_ns is not None
             if stage.failure is not None:
                 outcome = "failed"
             elif interrupted:
@@ -142,9 +129,10 @@ class BotSide:
         if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
             # It may still be thrown away.
             self._speculative.add(stage)
-            self._stages.end(stage, at_ns)
-            turn.held.append(stage)
-            self._turns.ends(stage, at_ns)
+            self._hold(stage, at_ns, turn)
+        elif was_announced and turn is not None and stage.parent is turn.stage:
+            # That it failed, and what it used, may be said after its end.
+            self._hold(stage, at_ns, turn)
         else:
             self._close(stage, at_ns)
 
@@ -264,11 +252,27 @@ class BotSide:
         if stage is not None:
             self._end_synthesis(stage, at_ns)
 
+    def synthesis_fails(self, stage: Stage, at_ns: int) -> None:
+        """A synthesis failed: no more of it will come.
+
+        Args:
+            stage: The synthesis's stage.
+            at_ns: When.
+        """
+        self._end_synthesis(stage, at_ns)
+
     def starts_speaking(self, at_ns: int) -> None:
         """The bot is heard."""
         if self._speech is not None:
             return
+        turn = self._turns.current
+        if turn is not None and turn.user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
+            # What was on its way out when it was cut off. What is written later tells.
+            self._cut_may_go_on = True
+            return
+        self._cut_may_go_on = False
         turn = self._turns.bot_starts_speaking(at_ns)
+        turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
         self.speech_count += 1
         if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
@@ -279,6 +283,8 @@ class BotSide:
 
     def audio_written(self, at_ns: int) -> None:
         """Audio of the bot's was written to the transport."""
+        if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
+            self.starts_speaking(at_ns)
         self._last_audio_ns = at_ns
 
     def stops_speaking(self, at_ns: int) -> None:
@@ -288,6 +294,7 @@ class BotSide:
         only after a pause of 0.35 s, with some outputs 3 s.
         """
         speech, self._speech = self._speech, None
+        self._cut_may_go_on = False
         if speech is None:
             return
         end_ns = at_ns
@@ -299,6 +306,7 @@ class BotSide:
     def interrupted(self, at_ns: int) -> None:
         """What the bot was saying is cut off: its speech and the syntheses for it."""
         self._turns.interrupted(at_ns)
+        self._cut_ns = at_ns
         if self._speech is not None:
             self._speech.facts["interrupted"] = True
             # What was written last is what was heard last; the cut is now all the same.
@@ -307,8 +315,7 @@ class BotSide:
         for stage in list(self._syntheses.values()):
             stage.facts["interrupted"] = True
             self._end_synthesis(stage, at_ns)
-        for processor in list(self._announced):
-            self.announced_ends(processor, at_ns, interrupted=True)
+        self.announced.end_all(at_ns, interrupted=True)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
@@ -317,8 +324,7 @@ class BotSide:
             self._end_synthesis(stage, at_ns)
         for call_id in list(self._calls):
             self.tool_ends(call_id, at_ns, "cancelled")
-        for processor in list(self._announced):
-            self.announced_ends(processor, at_ns)
+        self.announced.end_all(at_ns)
 
     def _open_service(self, kind: Kind, processor: Processor, at_ns: int, parent: Stage) -> Stage:
         service = processor.service() if processor.service is not None else None
@@ -359,6 +365,11 @@ class BotSide:
                 stage.facts.pop(name, None)
         else:
             stage.facts.setdefault("metrics.ttfb", (stage.output_ns - stage.start_ns) / 1e9)
+
+    def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
+        self._stages.end(stage, at_ns)
+        turn.held.append(stage)
+        self._turns.ends(stage, at_ns)
 
     def _close(self, stage: Stage, at_ns: int) -> None:
         self._stages.close(stage, at_ns)

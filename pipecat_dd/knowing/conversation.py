@@ -1,12 +1,16 @@
 """A conversation: what hearing reports goes in, stages come out."""
 
+from collections import deque
+
 from pipecat_dd.knowing.bot import BotSide
-from pipecat_dd.knowing.frames import SILENCE_NS, FrameSpans, FrameWork
+from pipecat_dd.knowing.frames import FrameSpans, FrameWork
+from pipecat_dd.knowing.participants import Participants
 from pipecat_dd.knowing.place import Place, Visit
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.session import Phase, Session, register, unregister
 from pipecat_dd.knowing.stage import Fact, Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages, Teller
+from pipecat_dd.knowing.telephone import Numbers
 from pipecat_dd.knowing.turns import StartTimer, Turns
 from pipecat_dd.knowing.user import UserSide
 
@@ -23,6 +27,8 @@ class Conversation:
         user: The user's side of it.
         bot: The bot's side of it.
         frames: What its processors did.
+        participants: Who is there.
+        has_detector: Whether a voice activity detector of the pipeline's has heard the user.
         analyzer: The class of the voice activity detector that hears the user.
         strategy: The class of what rules that the user's turn has ended.
     """
@@ -35,6 +41,9 @@ class Conversation:
         turn_end_timeout_secs: float,
         frame_spans: FrameSpans = FrameSpans.NOTABLE,
         slow_frame_ms: float = 10.0,
+        *,
+        participant_names: bool = True,
+        phone_hash_key: bytes | None = None,
     ) -> None:
         """Follow a session.
 
@@ -45,15 +54,25 @@ class Conversation:
             turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
             frame_spans: Which visits of frames to processors get a stage of their own.
             slow_frame_ms: How long a visit takes for that to be notable.
+            participant_names: Whether participants' names may be told.
+            phone_hash_key: The key for hashes of telephone numbers, which are not told.
         """
         self.session = session
         self._teller = teller
         self._end_reason: str | None = None
+        self._others_go_on = False
         self._started = False
-        self._setup_failures: dict[str, Failure] = {}
+        self._setup_failures: dict[str, tuple[Failure, int]] = {}
+        # Reported in the same breath; a few, so that what never is holds nothing for long.
+        self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
+        self._last_error: tuple[str, object] = ("", None)
+        self.has_detector = False
         self.analyzer = "vad"
         self.strategy = "user_turn"
         self._stages = Stages(session, teller)
+        self.participants = session.people = Participants(
+            self._stages, start_timer, names=participant_names, numbers=Numbers(phone_hash_key)
+        )
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.user = UserSide(self._stages, self.turns, self._transcribers)
@@ -84,9 +103,14 @@ class Conversation:
             start_ns: When that began.
             end_ns: When it was done, or had failed.
         """
+        failed = processor_name in self._setup_failures
+        if end_ns - start_ns >= STARTUP_NS or failed:
+            self._tell_setup(processor_name, start_ns, end_ns)
+
+    def _tell_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
         processor = self.session.processors.get(processor_name)
-        failure = self._setup_failures.pop(processor_name, None)
-        if processor is None or (end_ns - start_ns < STARTUP_NS and failure is None):
+        failure, failed_ns = self._setup_failures.pop(processor_name, (None, end_ns))
+        if processor is None:
             return
         stage = self._stages.open(
             Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
@@ -94,7 +118,12 @@ class Conversation:
         stage.facts["processor.name"] = processor.name
         if failure is not None:
             stage.fail(failure)
-        self._stages.close(stage, end_ns)
+        self._stages.close(stage, max(end_ns, failed_ns))
+
+    def _tell_failed_setups(self) -> None:
+        """Tell of what failed before the start and was not told by its set-up's end."""
+        for name, (_, failed_ns) in list(self._setup_failures.items()):
+            self._tell_setup(name, failed_ns, failed_ns)
 
     def has_started(self, at_ns: int) -> None:
         """The whole pipeline has started.
@@ -105,6 +134,7 @@ class Conversation:
         if self._started:
             return
         self._started = True
+        self._tell_failed_setups()
         root = self.session.root
         stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)
         self._stages.close(stage, at_ns)
@@ -115,7 +145,17 @@ class Conversation:
         Args:
             reason: ``ended``, ``stopped`` or ``cancelled``.
         """
-        self._end_reason = self._end_reason or reason
+        # A runner cancels what is left of its workers when the conversation has ended.
+        if self._end_reason is None or (self._others_go_on and self._end_reason != "ended"):
+            self._end_reason = reason
+
+    def abandon(self) -> None:
+        """Let the session go without a word: it is another process's."""
+        self.session.phase = Phase.ENDED
+
+    def goes_on(self) -> None:
+        """One of several pipelines is cleaned up: its end need not be the session's."""
+        self._others_go_on = True
 
     def ends(self, at_ns: int) -> None:
         """The pipeline is cleaned up; bears being told twice.
@@ -127,8 +167,11 @@ class Conversation:
             return
         began = self.session.phase is Phase.RUNNING
         if began:
+            self.turns.stop_waiting()
             self.user.end(at_ns)
             self.bot.end(at_ns)
+            self._tell_failed_setups()
+            self.participants.end(at_ns)
             self._stages.close_all(at_ns)
             self.turns.end(at_ns)
             self.frames.gather(None)
@@ -152,12 +195,7 @@ class Conversation:
         Args:
             visit: The visit.
         """
-        turn = self.turns.current
-        parent = self.session.stage
-        if turn is not None and turn.is_quiet and visit.start_ns > turn.quiet_ns + SILENCE_NS:
-            # The turn is waited for, but most likely over since the bot fell silent.
-            parent = self.session.root
-        stage = self.frames.stage_of(visit, parent)
+        stage = self.frames.stage_of(visit, self.session.stage)
         if visit.stage is None:
             visit.stage = stage
         return stage
@@ -195,6 +233,8 @@ class Conversation:
         stage = self._measured_stage(processor) if processor is not None else None
         if stage is None:
             return
+        if not stage.is_open and stage.output_ns is None:
+            facts = {}  # what it is said to have waited for never came
         for name, value in facts.items():
             stage.facts.setdefault(name, value)
         for name, value in counts.items():
@@ -210,6 +250,16 @@ class Conversation:
                 return stage
         return None
 
+    def raised(self, processor: Processor, error: Exception, *, told: bool) -> None:
+        """A processor raised something, which is about to be reported.
+
+        Args:
+            processor: The processor.
+            error: What it raised.
+            told: Whether a stage of it says so already.
+        """
+        self._raised.append((processor, error, told))
+
     def errs(
         self,
         processor: Processor | None,
@@ -217,6 +267,7 @@ class Conversation:
         failure: Failure,
         at_ns: int,
         where: str = "ErrorFrame",
+        exception: object = None,
     ) -> None:
         """A processor failed, or reported that it did.
 
@@ -226,26 +277,57 @@ class Conversation:
             failure: What went wrong.
             at_ns: When.
             where: What it was reported by, or failed in.
+            exception: The exception that is reported, if one is. What a processor raised, its
+                own task or the one that pushed to it reports.
         """
+        raised = next((entry for entry in self._raised if entry[1] is exception), None)
+        if raised is not None:
+            self._raised.remove(raised)
+            processor = raised[0]
+        elif self._is_said_again(processor, failure, exception):
+            return
+        self._last_error = (failure.message, exception)
         root = self.session.root
         root.add("session.error_count", 1)
         turn = self.turns.current
         if turn is not None:
             turn.stage.add("turn.error_count", 1)
+        if raised is not None and raised[2]:
+            return
         if place is not None and place.bound is not None and place.bound.is_open:
             place.bound.fail(failure)
         elif processor is None:
             return
+        elif self.bot.announced.fail(processor, at_ns, failure):
+            pass
         elif processor.stage is not None:
-            processor.stage.fail(failure)
+            self._fails(processor.stage, failure, at_ns)
         elif isinstance(place, Visit) and not place.done and place.processor is processor:
             stage = place.stage or self.visit_stage(place)
             if stage is not None:
                 stage.fail(failure)
         elif not self._started:
-            self._setup_failures[processor.name] = failure
+            self._setup_failures.setdefault(processor.name, (failure, at_ns))
         else:
             self.frames.fails(processor, where, failure, at_ns)
+
+    def _is_said_again(
+        self, processor: Processor | None, failure: Failure, exception: object
+    ) -> bool:
+        """Whether what holds a processor passes on what that has reported itself."""
+        if processor is None or processor.name in self.session.processors:
+            return False
+        message, before = self._last_error
+        if exception is not None:
+            return exception is before
+        return bool(message) and failure.message.endswith(message)
+
+    def _fails(self, stage: Stage, failure: Failure, at_ns: int) -> None:
+        stage.fail(failure)
+        if stage.kind is Kind.STT:
+            self.user.transcription_fails(stage, at_ns)
+        elif stage.kind is Kind.TTS:
+            self.bot.synthesis_fails(stage, at_ns)
 
     def _transcribers(self) -> list[Processor]:
         return [p for p in self.session.processors.values() if p.role is Role.STT]

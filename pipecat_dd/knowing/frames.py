@@ -13,7 +13,7 @@ from typing import Any
 
 from pipecat_dd.knowing.place import Visit
 from pipecat_dd.knowing.processor import Processor
-from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 
@@ -21,10 +21,6 @@ RUN_GAP_NS = 1_000_000_000
 """How long without a frame of its class ends a run."""
 RUN_LENGTH_NS = 10_000_000_000
 """How long a run may be: a part of it is sent while it goes on."""
-
-SILENCE_NS = 50_000_000
-"""How long after the bot fell silent a processor's work is no longer part of its turn."""
-
 
 class FrameSpans(StrEnum):
     """Which visits get a stage of their own."""
@@ -90,9 +86,12 @@ class FrameWork:
             parent: What it is part of.
         """
         processor = visit.processor
-        if self.mode is FrameSpans.OFF or processor is None:
+        over = self.session.phase is not Phase.RUNNING
+        if over or processor is None or self.mode is FrameSpans.OFF:
             return None
         stage = self._open(processor, visit.frame_class, visit.start_ns, parent)
+        if visit.participant is not None:
+            stage.is_of(visit.participant.id or None)
         stage.facts["frame.id"] = str(getattr(visit.frame, "id", ""))
         stage.facts["frame.direction"] = _name(visit.direction)
         stage.facts["frame.count"] = 1

@@ -13,9 +13,13 @@ the place is bound where the work is done, in the very task that does it:
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from pipecat_dd.knowing import owners
+from pipecat_dd.knowing.participants import Participant
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Phase, Session, only_session
 from pipecat_dd.knowing.stage import Stage
@@ -28,19 +32,22 @@ class Place:
         session: The session whose work it is; None where several could be meant.
         processor: The processor whose task it is, where it is one's.
         bound: The stage that the task exists for, where it exists for one.
+        participant: Whose work it is, where somebody is named; None leaves it to who is there.
     """
 
-    __slots__ = ("bound", "processor", "session")
+    __slots__ = ("bound", "participant", "processor", "session")
 
     def __init__(
         self,
         session: Session | None,
         processor: Processor | None = None,
         bound: Stage | None = None,
+        participant: Participant | None = None,
     ) -> None:
         self.session = session
         self.processor = processor
         self.bound = bound
+        self.participant = participant
 
 
 class Origin(Place):
@@ -129,10 +136,15 @@ def originate(session: Session) -> None:
 def current_place() -> Place | None:
     """Return the place of the code that asks, or the only one there can be.
 
-    Code with no place of its own (a raw thread, a callback of an SDK) belongs to the only live
-    session, if there is only one.
+    Code with no place of its own (a callback of an SDK, a raw thread), or in the place of several
+    sessions, belongs to the session whose processor it is a method of; else to the only live
+    one, if there is only one.
     """
     place = here.get()
+    if place is None or place.session is None:
+        found = owners.at_work()
+        if found is not None:
+            return Place(*found)
     if place is None:
         session = only_session()
         return None if session is None else Place(session)
@@ -141,6 +153,52 @@ def current_place() -> Place | None:
         if processor is not None:
             return Place(place.session, processor)
     return place
+
+
+_bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVar(
+    "pipecat_dd_participant", default=None
+)
+
+
+CARRIED: tuple[ContextVar[Any], ...] = (here, _bound)
+"""What says whose work something is, for code that takes it along to another thread."""
+
+
+@contextmanager
+def bound_to(session: Session, participant_id: str) -> Iterator[None]:
+    """Bind a participant that the user names to what is done in a block.
+
+    Args:
+        session: The session.
+        participant_id: The participant.
+    """
+    people = session.people
+    participant = people.known(participant_id) if people is not None else None
+    token = _bound.set((session, participant or Participant(participant_id), here.get()))
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def participant_at(place: Place) -> Participant | None:
+    """Return whose work is done at a place: the one who was named, else the only one there.
+
+    Args:
+        place: The place.
+    """
+    session = place.session
+    if session is None:
+        return None
+    found = place.participant
+    bound = _bound.get()
+    # What is named further in wins: a frame or an event that came after the user's binding.
+    if bound is not None and bound[0] is session and (found is None or bound[2] is here.get()):
+        found = bound[1]
+    if found is None and session.people is not None:
+        found = session.people.only
+    # Somebody who is named but not known has no id.
+    return found if found is not None and found.id else None
 
 
 def _processor_of_task(session: Session) -> Processor | None:

@@ -1,5 +1,8 @@
 """The session: one conversation of one bot, from the observer's making to its clean-up."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -7,7 +10,12 @@ from typing import TYPE_CHECKING
 from pipecat_dd.knowing.stage import Kind, Stage
 
 if TYPE_CHECKING:
+    from pipecat_dd.knowing.participants import Participant, Participants
     from pipecat_dd.knowing.processor import Processor
+
+
+SILENCE_NS = 50_000_000
+"""How long after the bot fell silent the work that goes on is no longer part of its turn."""
 
 
 class Phase(StrEnum):
@@ -41,16 +49,62 @@ class Session:
     # Kept for the code of this package:
     root: Stage = field(init=False, repr=False)
     turn: Stage | None = field(default=None, init=False, repr=False)
+    quiet_ns: int | None = field(default=None, init=False, repr=False)
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
+    people: "Participants | None" = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.root = Stage(Kind.SESSION, self, None, self.name, start_ns=0)
 
     @property
+    def participants(self) -> "tuple[Participant, ...]":
+        """Who is there at this moment, in the order they came; never the bot itself."""
+        people = self.people
+        return () if people is None else people.there
+
+    @contextmanager
+    def bind_participant(self, participant_id: str) -> Iterator[None]:
+        """Have lines written in a block carry a participant's id.
+
+        For code of your own that works for somebody and that nothing else says of: a queue
+        that several participants share, a callback of a library. What tasks are started in the
+        block keep it.
+
+        Example::
+
+            with current_session().bind_participant(request.participant_id):
+                logger.info("looking up the account")
+
+        Args:
+            participant_id: The participant's id as on lines and spans, or as the transport
+                calls the participant. One that the transport has never told of is taken as it
+                is.
+
+        Raises:
+            TypeError: It is not a string.
+            ValueError: It is empty.
+        """
+        from pipecat_dd.knowing.place import bound_to  # knows sessions
+
+        if not isinstance(participant_id, str):
+            raise TypeError(f"participant_id={participant_id!r}: must be a string")
+        if not participant_id.strip():
+            raise ValueError(f"participant_id={participant_id!r}: must not be empty")
+        with bound_to(self, participant_id):
+            yield
+
+    @property
     def stage(self) -> Stage:
         """What work that belongs to no stage of its own is part of: the turn, else the session."""
         turn = self.turn
-        return self.root if turn is None else turn
+        if turn is None:
+            return self.root
+        quiet_ns = self.quiet_ns
+        if quiet_ns is not None and time.time_ns() > quiet_ns + SILENCE_NS:
+            # The turn is waited for, but most likely over since the bot fell silent: that is
+            # where it will end.
+            return self.root
+        return turn
 
 
 _running: dict[int, Session] = {}
@@ -64,6 +118,11 @@ def register(session: Session) -> None:
 def unregister(session: Session) -> None:
     """Take a session from the running ones, at its end."""
     _running.pop(id(session), None)
+
+
+def forget_all() -> None:
+    """Forget the running sessions: they are another process's."""
+    _running.clear()
 
 
 def only_session() -> Session | None:

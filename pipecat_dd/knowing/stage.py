@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     SESSION = "session"
     STARTUP = "startup"
+    PARTICIPANT = "participant"
+    PARTICIPANT_EVENT = "participant.event"
     TURN = "turn"
     USER_SPEECH = "user_speech"
     STT = "stt"
@@ -103,6 +105,8 @@ class Stage:
         facts: What is known of it; becomes the tags and metrics of its span.
         content: What was said, written or asked in it. Sent only where the user asked for it.
         peer: The provider it calls over a connection that nothing else shows.
+        participant_id: Whom it is of, where there is exactly one participant it can mean.
+        is_named: Whether that is because somebody was named, rather than alone.
         failure: What went wrong in it, if anything did. The first failure stands: later ones
             usually follow from it.
         handle: Belongs to whoever tells spans.
@@ -119,6 +123,8 @@ class Stage:
     facts: dict[str, Fact] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
     peer: str | None = None
+    participant_id: str | None = None
+    is_named: bool = False
     failure: Failure | None = None
     handle: Any = None
 
@@ -142,6 +148,18 @@ class Stage:
         for name, value in facts.items():
             if value is not None:
                 self.facts[name.replace("__", ".")] = value
+
+    def is_of(self, participant_id: str | None) -> None:
+        """Somebody was named as the one it is of; where others were too, it is of no one.
+
+        Args:
+            participant_id: Who; None for somebody we do not know.
+        """
+        if not self.is_named:
+            self.is_named = True
+            self.participant_id = participant_id
+        elif self.participant_id != participant_id:
+            self.participant_id = None
 
     def quote(self, name: str, text: str) -> None:
         """Note content, if the session may send it; what is added is appended.

@@ -6,6 +6,9 @@ from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
 
+_ASIDE = (Kind.FRAME, Kind.TOOL)
+"""What a processor does beside the stage that its figures, errors and lines belong to."""
+
 
 class Teller(Protocol):
     """Whoever sends stages somewhere. Called in the pipeline's event loop."""
@@ -54,11 +57,24 @@ class Stages:
         """
         start_ns = max(start_ns, self.session.root.start_ns)
         stage = Stage(kind, self.session, parent, resource, start_ns, processor=processor)
-        if processor is not None and kind is not Kind.FRAME:
+        if processor is not None and kind not in _ASIDE:
             processor.open.append(stage)
+        people = self.session.people
+        if people is not None and people.only is not None:
+            stage.participant_id = people.only.id
         self._open.add(stage)
         self._teller.opened(stage)
         return stage
+
+    def joined_by(self, participant_id: str) -> None:
+        """Somebody has come: what was the work of the only one there may now be either's.
+
+        Args:
+            participant_id: Who came.
+        """
+        for stage in self._open:
+            if stage.is_open and not stage.is_named and stage.participant_id != participant_id:
+                stage.participant_id = None
 
     def end(self, stage: Stage, at_ns: int) -> None:
         """End a stage that is told later, when more may be known of it.

@@ -114,6 +114,7 @@ class Turns:
         self._leaving: tuple[Turn, int, Timer] | None = None
         self._interrupted_ns = 0
         self._was_cut_off = False
+        self._over = False
         self.current: Turn | None = None
         self.count = 0
         self.interruptions = 0
@@ -195,14 +196,21 @@ class Turns:
     def settle(self) -> None:
         """Start to wait for the end of the turn if nothing is under way, or stop waiting."""
         turn = self.current
-        if turn is None or not turn.is_quiet:
+        if turn is None or not turn.is_quiet or self._over:
             self._disarm()
             return
+        # What is still to be spoken is the turn's, however long it takes to be heard.
+        self._stages.session.quiet_ns = None if turn.speech_pending else turn.quiet_ns
         if self._timer is None:
             secs = self._timeout_secs
             if turn.speech_pending:
                 secs = max(secs, SPEECH_PENDING_SECS)
             self._timer = self._start_timer(secs, self._timed_out)
+
+    def stop_waiting(self) -> None:
+        """The session ends: no turn is waited for any more, whatever ends from now on."""
+        self._over = True
+        self._disarm()
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
@@ -289,6 +297,7 @@ class Turns:
         self._stages.close(turn.stage, at_ns)
 
     def _disarm(self) -> None:
+        self._stages.session.quiet_ns = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -83,14 +83,31 @@ class UserSide:
                 return
             self.stops_speaking(start_ns)
         self._place_stale(start_ns)
-        stretch = self._stretch(start_ns)
+        stretch = self._begun_by_transcription(start_ns) or self._stretch(start_ns)
         stretch.speech = self._stages.open(
             Kind.USER_SPEECH, analyzer, start_ns, parent=stretch.parent
         )
         self._speaking = stretch
         for processor in self._transcribers():
             self._settle(processor)
-            self._open_transcription(processor, stretch)
+            if not any(stage.processor is processor for stage in stretch.transcriptions):
+                self._open_transcription(processor, stretch)
+
+    def _begun_by_transcription(self, start_ns: int) -> Stretch | None:
+        """Return the stretch that an interim transcription began before the detector was sure.
+
+        It began where the detector heard it, and so did the turn that it opened.
+        """
+        for pending in self._open.values():
+            for stage, stretch in pending:
+                if stretch.speech is None and stretch.end_ns is None:
+                    stretch.start_ns = min(stretch.start_ns, start_ns)
+                    stage.start_ns = min(stage.start_ns, start_ns)
+                    turn = self._turns.current
+                    if turn is not None and stretch.parent is turn.stage and turn.by_user:
+                        turn.stage.start_ns = min(turn.stage.start_ns, start_ns)
+                    return stretch
+        return None
 
     def stops_speaking(self, end_ns: int) -> None:
         """The detector heard speech end.
@@ -196,6 +213,19 @@ class UserSide:
             self._settle(processor)
         return stage
 
+    def transcription_fails(self, stage: Stage, at_ns: int) -> None:
+        """A transcription failed: what comes next is another's, unless it is all there is.
+
+        Args:
+            stage: The transcription's stage.
+            at_ns: When.
+        """
+        if stage.output_ns is None:
+            stage.output_ns = at_ns
+        turn = self._turns.current
+        if stage.processor is not None and not (turn is not None and turn.user_active):
+            self._settle(stage.processor)
+
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open, drop what nothing came of."""
         self.stops_speaking(at_ns)
@@ -266,7 +296,9 @@ class UserSide:
 
     def _finish(self, stage: Stage, stretch: Stretch, output_ns: int) -> None:
         stage.parent = stretch.parent
-        if stretch.speech is not None and stretch.end_ns is not None:
+        if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
+            stage.parent.is_of(stage.participant_id)
+        if stage.failure is None and stretch.speech is not None and stretch.end_ns is not None:
             waited_ns = max(0, output_ns - stretch.end_ns)
             stage.facts["stt.finalization_seconds"] = waited_ns / 1e9
         turn = self._turns.current

@@ -8,6 +8,7 @@ frame that it is working on; the turn; the session.
 import threading
 import weakref
 from functools import partial
+from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active
@@ -21,12 +22,14 @@ from pipecat_dd.telling.spans.tree import SpanTree
 class Told:
     """A session, with all that follows and tells it."""
 
-    __slots__ = ("__weakref__", "conversation", "session", "tree")
+    __slots__ = ("__weakref__", "conversation", "correlation", "session", "tree")
 
     def __init__(self, session: Session, conversation: Conversation, tree: SpanTree) -> None:
         self.session = session
         self.conversation = conversation
         self.tree = tree
+        # What the last line carried, and by what that was found: kept by telling.correlation.
+        self.correlation: tuple[Any, Any] | None = None
 
 
 _told: "weakref.WeakKeyDictionary[Session, Told]" = weakref.WeakKeyDictionary()
@@ -42,7 +45,9 @@ def tell(told: Told) -> None:
     """
     with _lock:
         _told[told.session] = told
-        _by_trace[told.tree.trace_id] = told
+        if _by_trace.pop(told.tree.trace_id, None) is None:
+            _by_trace[told.tree.trace_id] = told
+        # Else two sessions share the trace, which then names neither.
     # A trace that begins later, a turn's, names its session too.
     told.tree.on_trace = partial(_note_trace, weakref.ref(told))
     _ddtrace.answer_active(_answer)

@@ -9,7 +9,7 @@ into the bot's own logging call.
 from typing import NamedTuple
 
 from pipecat_dd import _ddtrace, _guard
-from pipecat_dd.knowing.place import current_place
+from pipecat_dd.knowing.place import Place, current_place, participant_at
 from pipecat_dd.telling import active
 
 
@@ -61,20 +61,14 @@ def _correlate() -> Correlation:
     place = current_place()
     session = None if place is None else place.session
     told = None if session is None else active.told_of(session)
-    found = _ddtrace.activated() if _ddtrace.is_enabled() else None
+    is_enabled = _ddtrace.is_enabled()
+    found = _ddtrace.activated() if is_enabled else None
     if told is None and found is not None and place is None:
         # A thread pool that ddtrace carries the active span into: the trace names the session.
         told = active.told_of_trace(found.trace_id)
-    trace_id = span_id = None
-    if found is not None and (
-        told is None or place is None or place.session is None or told.tree.is_foreign(found)
-    ):
-        trace_id, span_id = _ddtrace.log_ids(found)
-    elif told is not None and place is not None and _ddtrace.is_enabled():
-        stage = active.stage_at(place, told)
-        trace_id, span_id = told.tree.log_ids(stage)
-    service, env, version = _ddtrace.unified()
     if told is None:
+        trace_id, span_id = _ids(found)
+        service, env, version = _ddtrace.unified()
         return Correlation(
             session_id=None if session is None else session.id,
             trace_id=trace_id,
@@ -83,9 +77,34 @@ def _correlate() -> Correlation:
             env=env,
             version=version,
         )
+    if place is None or place.session is None:
+        return _of(told, Place(told.session), *_ids(found))
+    if found is not None and told.tree.is_foreign(found):
+        return _of(told, place, *_ids(found))
+    if not is_enabled:
+        return _of(told, place, None, None)
+    # Most lines are written by the work that wrote the line before.
+    stage = active.stage_at(place, told)
+    participant = participant_at(place)
+    key = (stage, participant, participant and participant.name, _ddtrace.unified())
+    held = told.correlation
+    if held is None or held[0] != key:
+        held = told.correlation = (key, _of(told, place, *told.tree.log_ids(stage)))
+    return held[1]
+
+
+def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:
+    return (None, None) if found is None else _ddtrace.log_ids(found)
+
+
+def _of(told: active.Told, place: Place, trace_id: str | None, span_id: str | None) -> Correlation:
+    service, env, version = _ddtrace.unified()
+    participant = participant_at(place)
     return Correlation(
         session_id=told.session.id,
         session_trace_id=told.tree.trace_id,
+        participant_id=None if participant is None else participant.id,
+        participant_name=None if participant is None else participant.name,
         trace_id=trace_id,
         span_id=span_id,
         service=service,

@@ -147,3 +147,24 @@ def test_a_time_to_first_byte_that_comes_after_the_transcription_is_still_its_ow
     talk.answers()
     talk.ends()
     assert talk.one("stt").facts["metrics.ttfb"] == 0.2
+
+
+def test_an_interim_transcription_before_the_detector_is_sure_is_of_the_same_stretch() -> None:
+    talk = Talk()
+    talk.wait(1)
+    began_ns = talk.ns
+    talk.wait(0.15)
+    talk.talk.user.transcribing(talk.stt, talk.ns)
+    talk.talk.user.turn_starts(talk.ns)
+    talk.wait(0.05)
+    talk.talk.user.starts_speaking(began_ns, "vad")
+    talk.wait(1)
+    talk.talk.user.stops_speaking(talk.ns)
+    talk.wait(0.2)
+    talk.transcribed()
+    talk.user_turn_ends()
+    talk.answers()
+    talk.ends()
+    turn, speech, stt = talk.one("turn"), talk.one("user_speech"), talk.one("stt")
+    assert turn.start_ns == speech.start_ns == stt.start_ns == began_ns
+    assert speech.parent is stt.parent is turn

@@ -1,5 +1,6 @@
 """Free ports."""
 
+import random
 import socket
 
 
@@ -9,3 +10,16 @@ def free_port() -> int:
         bound.bind(("127.0.0.1", 0))
         port: int = bound.getsockname()[1]
         return port
+
+
+def free_server_port() -> int:
+    """Return a free port below those that the system gives to clients.
+
+    For a server that listens only a while later: until then no client of this machine's can
+    have been given its port.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) != 0:
+                return port

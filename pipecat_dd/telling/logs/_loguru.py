@@ -6,7 +6,7 @@ convenience, never a line and never an exception. Verified with Loguru 0.7.3.
 """
 
 import sys
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 from loguru import logger
@@ -45,6 +45,11 @@ def is_writing() -> bool:
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
+
+
+def is_of_loguru(frame: FrameType) -> bool:
+    """Tell whether a frame is one of Loguru's own, under which it makes or writes a line."""
+    return frame.f_code in _AT_WORK
 
 
 def next_handler_id() -> int | None:

@@ -3,7 +3,8 @@
 import codecs
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import Handler as LoggingHandler
 from os import PathLike
@@ -140,7 +141,7 @@ def configure_logging(
     if format not in ("json", "console"):
         raise ValueError(f'format={format!r}: must be "json" or "console"')
     sampler = Sampler({} if sample is None else sample, sample_by)
-    redactor = _redactor(redact)
+    redactor = redactor_of(redact)
     if capture_content is not None:
         _check_flag(capture_content, "capture_content", "True, False or None")
     _check_flag(intercept_stdlib, "intercept_stdlib", "True or False")
@@ -197,6 +198,25 @@ def refresh_logging() -> None:
     with _lock:
         if _current is not None and _current.interception is not None:
             _current.interception.sweep()
+
+
+@contextmanager
+def intercepting(level: int) -> Iterator[None]:
+    """Bring lines of the standard library's ``logging`` into Loguru for a block.
+
+    What is done in the block may configure and unconfigure logging: both then hold.
+
+    Args:
+        level: The least severity that loggers let through.
+    """
+    with _lock:
+        interception = Interception(level, {}, to_console=False)
+    try:
+        yield
+    finally:
+        with _lock:
+            interception.undo()
+            refresh_logging()
 
 
 def _install(
@@ -282,7 +302,12 @@ def _levels(levels: Mapping[str, str | int] | None) -> dict[str, int]:
     return by_name
 
 
-def _redactor(redact: bool | Redactor) -> Redactor:
+def redactor_of(redact: bool | Redactor) -> Redactor:
+    """Return the redactor that the argument ``redact`` stands for.
+
+    Raises:
+        TypeError: It is neither True, False nor a `Redactor`.
+    """
     if isinstance(redact, Redactor):
         return redact
     _check_flag(redact, "redact", "True, False or a Redactor")

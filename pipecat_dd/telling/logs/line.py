@@ -7,7 +7,8 @@ logged goes on: an error while a line is made gives a smaller line that says so.
 
 import threading
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd.telling.correlation import NOTHING, Correlation
@@ -69,6 +70,7 @@ class LineMaker:
         self._json = Json(ascii_only=ascii_only)
         self._places: dict[tuple[Any, ...], str] = {}
         self._owners: dict[tuple[str | None, ...], str] = {}
+        self._last: tuple[Correlation, str] = (NOTHING, "")
         self._sorter = Sorter()
 
     def __call__(self, record: "Record") -> str:
@@ -107,12 +109,13 @@ class LineMaker:
         plain = Plainer(self._redactor)
         bound = self._sorter.sort(record["extra"])
         message = self._json.quote(self.message(record, known, plain))
-        owner = self._owner(known, bound, plain)
-        trace_id, span_id = trace_and_span(known, bound)
-        if trace_id is not None:
-            owner += f',"dd.trace_id":{self._json.quote(trace_id)}'
-            if span_id is not None:
-                owner += f',"dd.span_id":{self._json.quote(span_id)}'
+        last = self._last
+        if last[0] is known and not (bound.own or bound.ddtrace):
+            owner = last[1]
+        else:
+            owner = self._owner(known, bound, plain) + self._ids(known, bound)
+            if not (bound.own or bound.ddtrace):
+                self._last = (known, owner)
         rest = self._json.members(self._rest(record, bound, plain))
         place = self._place(record)
         return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
@@ -148,6 +151,14 @@ class LineMaker:
             piece = self._json.members(whose(known, bound, plain))
             _remember(self._owners, key, piece)
         return piece
+
+    def _ids(self, known: Correlation, bound: Bound) -> str:
+        """Return the piece that holds the ids of trace and span."""
+        trace_id, span_id = trace_and_span(known, bound)
+        if trace_id is None:
+            return ""
+        piece = f',"dd.trace_id":{self._json.quote(trace_id)}'
+        return piece if span_id is None else f'{piece},"dd.span_id":{self._json.quote(span_id)}'
 
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
@@ -201,10 +212,13 @@ class LineMaker:
 def _timestamp(record: "Record") -> str:
     # A time with a space and no zone may be read as local time; ISO 8601 in UTC cannot.
     time = record["time"]
-    offset = time.utcoffset()
-    if offset is None or offset:
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_second(int(time.timestamp() // 1))}.{time.microsecond // 1000:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """Return a second since the epoch as a time in UTC; many lines share one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _short(text: Any) -> str:

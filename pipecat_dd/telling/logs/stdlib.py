@@ -16,11 +16,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
-from pipecat_dd.telling.logs import _loguru
+from pipecat_dd.telling.logs import _loguru, failed_tasks
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -63,9 +64,18 @@ class InterceptHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand one record to Loguru, unless it comes from there."""
+        failed = failed_tasks.told() if record.name == failed_tasks.LOGGER else None
         # The stack tells of Loguru at work; the flag is for a Loguru that no longer can.
         if getattr(self._busy, "now", False) or _loguru.is_writing():
+            if failed is not None:
+                failed.run_later(partial(self._hand_over, record))
             return
+        if failed is not None:
+            failed.run(partial(self._hand_over, record))
+        else:
+            self._hand_over(record)
+
+    def _hand_over(self, record: logging.LogRecord) -> None:
         self._busy.now = True
         try:
             _hand_over(record)
@@ -130,7 +140,6 @@ class Interception:
         self._removed: list[tuple[logging.Logger, logging.Handler]] = []
         self._levels: list[tuple[logging.Logger, int]] = []
         root = logging.getLogger()
-        self._add(root, InterceptHandler())
         self._set_level(root, level)
         for name in QUIET:
             quiet = logging.getLogger(name)
@@ -145,6 +154,9 @@ class Interception:
 
     def sweep(self) -> None:
         """Take console handlers off again: a web server may have set its up since."""
+        root = logging.getLogger()
+        if not _has_intercept(root):
+            self._add(root, InterceptHandler())
         for target in _loggers():
             reaches_root = _reaches_root(target)
             for handler in list(target.handlers):

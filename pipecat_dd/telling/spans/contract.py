@@ -47,6 +47,18 @@ SPANS = (
         "its `setup()` returned; for the whole, the StartFrame has passed through all of it",
     ),
     SpanDoc(
+        Kind.PARTICIPANT,
+        "transport class",
+        "somebody joined or connected, or was there before the bot",
+        "they left or disconnected, or the session ended",
+    ),
+    SpanDoc(
+        Kind.PARTICIPANT_EVENT,
+        "the transport's event name",
+        "the event is dispatched",
+        "the last handler of it returned; of several taken together, the last came",
+    ),
+    SpanDoc(
         Kind.TURN,
         "`user` or `bot`: who began it",
         "the user starts speaking, or the bot starts responding unasked",
@@ -96,6 +108,7 @@ SPANS = (
     ),
 )
 
+_PEOPLE = (Kind.PARTICIPANT, Kind.PARTICIPANT_EVENT)
 _SERVICES = (Kind.STT, Kind.LLM, Kind.TTS)
 
 TAGS = (
@@ -109,6 +122,7 @@ TAGS = (
     TagDoc(
         "peer.service", "The provider, where `span.kind` is `client`.", "", (Kind.LLM, Kind.TTS)
     ),
+    TagDoc("participant_id", "Whom it is of, where there is exactly one participant it can mean."),
     TagDoc("processor.name", "Pipecat's name for the processor that did the work."),
     TagDoc("interrupted", "`true` where it was cut off. That is no error."),
     TagDoc("error.type", "The exception's class, or `ErrorFrame`."),
@@ -124,7 +138,8 @@ TAGS = (
     ),
     TagDoc(
         "session.end_reason",
-        "`ended`, `stopped`, `cancelled`, or `failed` where no end was announced.",
+        "`ended`, `stopped`, `cancelled`; `exited` or `terminated` with its process; `failed` "
+        "where no end was announced.",
         "",
         (Kind.SESSION,),
     ),
@@ -132,6 +147,76 @@ TAGS = (
     TagDoc("session.interruption_count", "Turns the user cut off.", "turns", (Kind.SESSION,)),
     TagDoc("session.error_count", "Errors reported or raised.", "errors", (Kind.SESSION,)),
     TagDoc("session.bot_speech_count", "Times the bot began to speak.", "times", (Kind.SESSION,)),
+    TagDoc(
+        "session.participant_count",
+        "Participants there were, each counted once.",
+        "participants",
+        (Kind.SESSION,),
+    ),
+    # participant
+    TagDoc("participant.name", "The name that is shown.", "", (Kind.PARTICIPANT,)),
+    TagDoc(
+        "participant.role",
+        "The participant's part in it, where the transport tells: `owner`, `guest`, or what your "
+        "own data on the participant says.",
+        "",
+        (Kind.PARTICIPANT,),
+    ),
+    TagDoc(
+        "participant.leave_reason",
+        "The transport's word for it (`leftCall`), `disconnected`, `connection_lost`, "
+        "`replaced` by the transport's next peer, `stream_stopped` or `session_end`.",
+        "",
+        _PEOPLE,
+    ),
+    TagDoc(
+        "participant.phone_hash",
+        "The caller's telephone number, hashed with your `phone_hash_key`.",
+        "",
+        (Kind.PARTICIPANT,),
+    ),
+    TagDoc(
+        "telephony.provider",
+        "Whose call it is: `twilio`, `telnyx`, `plivo` or `exotel`.",
+        "",
+        (Kind.PARTICIPANT,),
+    ),
+    # participant.event
+    TagDoc(
+        "event.count",
+        "Events it stands for: more than one where they came in floods and nobody handled them.",
+        "events",
+        (Kind.PARTICIPANT_EVENT,),
+    ),
+    TagDoc(
+        "event.handler_count",
+        "Handlers that were registered.",
+        "handlers",
+        (Kind.PARTICIPANT_EVENT,),
+    ),
+    TagDoc("message.kind", "The message's `type`.", "", (Kind.PARTICIPANT_EVENT,)),
+    TagDoc("message.size_bytes", "The message's size.", "bytes", (Kind.PARTICIPANT_EVENT,)),
+    TagDoc(
+        "dtmf.tone",
+        "The key that was pressed; of digits in a row only the first, without `capture_content`.",
+        "",
+        (Kind.PARTICIPANT_EVENT,),
+    ),
+    TagDoc(
+        "dialin.state",
+        "`connected`, `ready`, `stopped`, `error` or `warning`.",
+        "",
+        (Kind.PARTICIPANT_EVENT,),
+    ),
+    TagDoc(
+        "dialout.state",
+        "`answered`, `connected`, `stopped`, `error` or `warning`.",
+        "",
+        (Kind.PARTICIPANT_EVENT,),
+    ),
+    TagDoc("call.state", "The state the call is in now.", "", (Kind.PARTICIPANT_EVENT,)),
+    TagDoc("network.event", "What happened to it.", "", (Kind.PARTICIPANT_EVENT,)),
+    TagDoc("network.connection", "Which connection.", "", (Kind.PARTICIPANT_EVENT,)),
     # turn
     TagDoc("turn.number", "The turn's number, from 1.", "turns", (Kind.TURN,)),
     TagDoc("turn.was_interrupted", "`true` only if the user cut the bot off.", "", (Kind.TURN,)),

@@ -111,6 +111,11 @@ class SpanTree:
         if caller is not None:
             self.hide(caller)
 
+    @property
+    def context(self) -> Context:
+        """The context of the session's span, with the sampling decision."""
+        return _ddtrace.beside(self._root, self.session.root.handle.span_id)
+
     # Told by the conversation
 
     def opened(self, stage: Stage) -> None:
@@ -250,6 +255,8 @@ class SpanTree:
                 span.link_span(link, {"link.name": "caller"})
         if self._begins_trace(stage):
             span.link_span(self._root, {"link.name": "session"})
+        if stage.participant_id is not None:
+            span.set_tag("participant_id", stage.participant_id)
         for name, value in stage.facts.items():
             set_fact(span, name, value)
         for name, text in stage.content.items():

@@ -1,0 +1,127 @@
+"""The command ``python -m benchmarks``."""
+
+import sys
+from pathlib import Path
+
+try:
+    import click
+    from rich.console import Console
+except ModuleNotFoundError as missing:
+    sys.exit(f"benchmarks: {missing.name} is not installed; pip install -e '.[dev]'")
+
+from benchmarks import quiet
+
+_PIPED_WIDTH = 120
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure what pipecat_dd costs a bot."""
+    quiet.prepare()
+
+
+@main.command()
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="How often each contender has its turn.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=1_000,
+    show_default=True,
+    help="Frames in each turn; each passes eight processors.",
+)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Frames on their way at a time. One is a bot in real time; many are a burst.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all figures to this file as well.",
+)
+def cost(rounds: int, frames: int, in_flight: int, json_path: Path | None) -> None:
+    """Show the CPU time that each observer adds to a frame's hop, side by side."""
+    from benchmarks import cost as benchmark
+
+    console = _console()
+    report = benchmark.run(rounds, frames, in_flight, console)
+    benchmark.show(report, console)
+    if json_path is not None:
+        benchmark.write_json(report, json_path)
+        console.print(f"All figures: {json_path}")
+
+
+@main.command()
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=2),
+    default=50,
+    show_default=True,
+    help="How many sessions run at once, where there are several.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all counts to this file as well.",
+)
+def lines(sessions: int, json_path: Path | None) -> None:
+    """Show, for each place that a bot writes lines in, how many carry the right ids."""
+    from benchmarks import lines as benchmark
+
+    console = _console()
+    report = benchmark.run(sessions, console)
+    benchmark.show(report, console)
+    if json_path is not None:
+        benchmark.write_json(report, json_path)
+        console.print(f"All counts: {json_path}")
+
+
+@main.command()
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many sessions run at once.",
+)
+def today(sessions: int) -> None:
+    """Show what a conversation's lines carry with Pipecat's and ddtrace's own means, and ours."""
+    from benchmarks import today as benchmark
+
+    benchmark.show(benchmark.run(sessions), sessions, _console())
+
+
+@main.command()
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="How often each way has its turn.",
+)
+def line_cost(rounds: int) -> None:
+    """Show what a log line costs, against Loguru's own serialize=True."""
+    from benchmarks import line_cost as benchmark
+
+    benchmark.show(benchmark.run(rounds), rounds, _console())
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPED_WIDTH)
+    return console
+
+
+if __name__ == "__main__":
+    main()

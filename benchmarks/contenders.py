@@ -1,0 +1,125 @@
+"""The observers that are compared, each added to a bot as its documentation says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+
+from benchmarks import quiet
+from benchmarks.workload import PipelineWorker, make_worker
+
+NONE = "none"
+EMPTY = "empty"
+OURS = "pipecat_dd"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to observe a bot, or not to.
+
+    Attributes:
+        key: Its name in the JSON.
+        label: Its name in the table.
+        build: Makes a fresh worker that is observed in this way.
+        counter: Counts the spans it makes; None where it makes none.
+        missing: Why it cannot be measured here; None where it can.
+    """
+
+    key: str
+    label: str
+    build: Callable[[Pipeline], PipelineWorker]
+    counter: quiet.Counter | None = None
+    missing: str | None = None
+
+
+class Empty(BaseObserver):
+    """Takes every event and does nothing: the least that an ordinary observer costs."""
+
+
+class FirstPushes(BaseObserver):
+    """Does nothing, and is told of a frame's first push only (Pipecat 1.12 on).
+
+    Pipecat tells it of every frame that a processor works on all the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(observe_every_push=False)
+
+
+def contenders() -> list[Contender]:
+    """Return all contenders, those that cannot be measured here included.
+
+    Sets ddtrace and OpenTelemetry up to drop what they are given: once in a process.
+    """
+    return [
+        Contender(NONE, "no observer", make_worker),
+        Contender(EMPTY, "an empty observer", lambda p: make_worker(p, observers=[Empty()])),
+        _first_pushes(),
+        _pipecat_dd(),
+        *_opentelemetry(),
+    ]
+
+
+def _first_pushes() -> Contender:
+    known = hasattr(BaseObserver, "observe_every_push")
+    return Contender(
+        "empty_first_pushes",
+        "an empty observer of first pushes",
+        lambda pipeline: make_worker(pipeline, observers=[FirstPushes()]),
+        missing=None if known else "not in this Pipecat",
+    )
+
+
+def _pipecat_dd() -> Contender:
+    from pipecat_dd import DatadogObserver
+
+    counter = quiet.Counter()
+    quiet.count_ddtrace(counter)
+    return Contender(
+        OURS,
+        "pipecat_dd.DatadogObserver()",
+        lambda pipeline: make_worker(pipeline, observers=[DatadogObserver()]),
+        counter,
+    )
+
+
+def _opentelemetry() -> list[Contender]:
+    counter = quiet.Counter()
+    missing = None
+    try:
+        quiet.count_opentelemetry(counter)
+    except ImportError:
+        missing = "not installed: opentelemetry-sdk"
+    return [
+        _openinference(counter, missing),
+        Contender(
+            "pipecat_tracing",
+            "Pipecat's own tracing",
+            # It stands on Pipecat's turn tracking, an observer that is on by default.
+            lambda p: make_worker(p, enable_tracing=True, enable_turn_tracking=True),
+            counter,
+            missing,
+        ),
+    ]
+
+
+def _openinference(counter: quiet.Counter, missing: str | None) -> Contender:
+    try:
+        from openinference.instrumentation.pipecat import PipecatInstrumentor
+    except ImportError:
+        missing = missing or "not installed: openinference-instrumentation-pipecat"
+    if find_spec("pipecat.pipeline.worker") is None:
+        missing = missing or "needs Pipecat 1.3"
+
+    def build(pipeline: Pipeline) -> PipelineWorker:
+        # It observes every worker that is made while it is on, so for this one only.
+        instrumentor = PipecatInstrumentor()
+        instrumentor.instrument()
+        try:
+            return make_worker(pipeline)
+        finally:
+            instrumentor.uninstrument()
+
+    return Contender("openinference", "OpenInference's observer", build, counter, missing)

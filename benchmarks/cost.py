@@ -1,0 +1,224 @@
+"""What an observer costs: CPU time for each hop of a frame.
+
+A hop is one frame in one processor. Its cost is the CPU time of the whole process, all threads,
+from the first frame sent to the last event handled, over the frames times the processors: with
+all that the observer does behind its queue, and all that it does in the processors' tasks.
+
+What makes it fair:
+
+* All contenders run in one process, on the same frames, each in a fresh worker for each round,
+  which has passed a first turn of frames before the clock is read.
+* Rounds are interleaved, in an order that is drawn anew for each: what else the machine does
+  hits all alike. A first round is thrown away.
+* The clock stops when the observer has caught up. An observer that lags is not cheap.
+* Starting and ending a session are outside: they do not grow with the frames.
+
+Interference only ever adds, so the minimum over the rounds is the best estimate of the cost;
+the median says how the machine was. A ratio's median is that of the ratios *within* a round.
+"""
+
+import asyncio
+import gc
+import json
+import random
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from benchmarks import machine
+from benchmarks.contenders import EMPTY, NONE, OURS, Contender, contenders
+from benchmarks.workload import MIXES, PROCESSORS, make_frames, running
+
+_WARM_UP_FRAMES = 100
+_SEED = 20_260
+
+_TITLES = {
+    "mixed": "70 % audio, 20 % streamed text, 10 % control",
+    "audio": "audio alone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One quantity, over all rounds."""
+
+    min: float
+    median: float
+
+
+@dataclass(slots=True)
+class Row:
+    """What one contender cost on one mix.
+
+    Attributes:
+        contender: Its key.
+        label: Its name.
+        missing: Why it was not measured; None where it was.
+        us_per_hop: CPU time for each hop, in microseconds.
+        to_empty: The same as a multiple of the empty observer's.
+        to_none: The same as a multiple of what it is with no observer.
+        spans_per_round: Spans finished in a round: proof that it was at work.
+        rounds_us_per_hop: Each round's CPU time for each hop, in the order of the rounds.
+    """
+
+    contender: str
+    label: str
+    missing: str | None = None
+    us_per_hop: Figure | None = None
+    to_empty: Figure | None = None
+    to_none: Figure | None = None
+    spans_per_round: float | None = None
+    rounds_us_per_hop: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run: what was measured, on what, and what came out."""
+
+    machine: dict[str, str | int | float | None]
+    rounds: int
+    frames: int
+    in_flight: int
+    processors: int
+    mixes: dict[str, list[Row]]
+
+
+def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
+    """Measure all contenders on all mixes.
+
+    Args:
+        rounds: How often each has its turn.
+        frames: Frames in each turn.
+        in_flight: Frames on their way at a time.
+        console: Shows how far it is, where it is a terminal.
+    """
+    described = machine.describe()
+    everyone = contenders()
+    present = [contender for contender in everyone if contender.missing is None]
+    turns = [(mix, contender) for mix in MIXES for contender in present]
+    us: dict[tuple[str, str], list[float]] = {(mix, c.key): [] for mix, c in turns}
+    spans: dict[tuple[str, str], int] = dict.fromkeys(us, 0)
+    order = random.Random(_SEED)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Measuring", total=len(turns) * (rounds + 1))
+        for round_ in range(-1, rounds):
+            order.shuffle(turns)
+            for mix, contender in turns:
+                us_per_hop, finished = _turn(contender, mix, frames, in_flight)
+                progress.advance(bar)
+                if round_ >= 0:
+                    us[mix, contender.key].append(us_per_hop)
+                    spans[mix, contender.key] += finished
+    return Report(
+        machine=described,
+        rounds=rounds,
+        frames=frames,
+        in_flight=in_flight,
+        processors=PROCESSORS,
+        mixes={
+            mix: [
+                _row(contender, us, spans, mix, rounds)
+                if contender in present
+                else Row(contender.key, contender.label, contender.missing)
+                for contender in everyone
+            ]
+            for mix in MIXES
+        },
+    )
+
+
+def _turn(contender: Contender, mix: str, frames: int, in_flight: int) -> tuple[float, int]:
+    async def measure() -> float:
+        async with running(contender.build) as pipeline:
+            await pipeline.send(make_frames(mix, _WARM_UP_FRAMES), in_flight)
+            sent = make_frames(mix, frames)
+            gc.collect()
+            began_ns = time.process_time_ns()
+            await pipeline.send(sent, in_flight)
+            return time.process_time_ns() - began_ns
+
+    # A loop of its own for each, and with it a context: nothing is handed on to the next.
+    cpu_ns = asyncio.run(measure())
+    finished = contender.counter.take() if contender.counter is not None else 0
+    return cpu_ns / 1e3 / (frames * PROCESSORS), finished
+
+
+def _row(
+    contender: Contender,
+    us: dict[tuple[str, str], list[float]],
+    spans: dict[tuple[str, str], int],
+    mix: str,
+    rounds: int,
+) -> Row:
+    own = us[mix, contender.key]
+    return Row(
+        contender.key,
+        contender.label,
+        us_per_hop=Figure(min(own), median(own)),
+        to_empty=_ratio(own, us[mix, EMPTY]),
+        to_none=_ratio(own, us[mix, NONE]),
+        spans_per_round=(
+            spans[mix, contender.key] / rounds if contender.counter is not None else None
+        ),
+        rounds_us_per_hop=own,
+    )
+
+
+def _ratio(own: list[float], other: list[float]) -> Figure:
+    within = (mine / its for mine, its in zip(own, other, strict=True))
+    return Figure(min(own) / min(other), median(within))
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a table for each mix.
+
+    Args:
+        report: What was measured.
+        console: Where to.
+    """
+    for mix, rows in report.mixes.items():
+        table = Table(title=f"CPU time per hop: {_TITLES[mix]}", title_justify="left")
+        table.add_column("")
+        for heading in ("µs", "median", "to empty", "median", "to none", "median", "spans"):
+            table.add_column(heading, justify="right")
+        for row in rows:
+            label = row.label if row.missing is None else f"{row.label}: {row.missing}"
+            table.add_row(label, *_cells(row), style="bold" if row.contender == OURS else None)
+        console.print(table)
+    console.print(
+        f"{report.rounds} interleaved rounds of {report.frames} frames through "
+        f"{report.processors} processors, {report.in_flight} in flight; "
+        "minimum, then median over the rounds; spans finished in a round.",
+        machine.one_line(report.machine),
+        sep="\n",
+        highlight=False,
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    if row.us_per_hop is None or row.to_empty is None or row.to_none is None:
+        return []
+    return [
+        f"{row.us_per_hop.min:.2f}",
+        f"{row.us_per_hop.median:.2f}",
+        f"{row.to_empty.min:.3f}",
+        f"{row.to_empty.median:.3f}",
+        f"{row.to_none.min:.3f}",
+        f"{row.to_none.median:.3f}",
+        "" if row.spans_per_round is None else f"{row.spans_per_round:.0f}",
+    ]
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write all figures, each round's included.
+
+    Args:
+        report: What was measured.
+        path: The file.
+    """
+    path.write_text(json.dumps(asdict(report), indent=2) + "\n")

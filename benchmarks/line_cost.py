@@ -1,0 +1,118 @@
+"""What a log line costs, against Loguru's own ``serialize=True`` to the same sink.
+
+All write the same record: a message with an argument, and two values bound. The sink throws
+lines away, so that what is measured is the making of them. Rounds are interleaved, in an order
+drawn anew for each; interference only ever adds, so the minimum is the best estimate.
+"""
+
+import contextvars
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from loguru import logger
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import machine
+
+_SEED = 20_260
+_LINES = 1_000
+THEIRS = "Loguru's serialize=True"
+
+
+class _Nowhere:
+    def write(self, text: str) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a line cost, written in one way.
+
+    Attributes:
+        label: The way.
+        us: CPU time for each line in microseconds, the minimum over the rounds.
+        ratio: The same as a multiple of Loguru's own.
+        ratio_median: The median of that within each round.
+    """
+
+    label: str
+    us: float
+    ratio: float
+    ratio_median: float
+
+
+def run(rounds: int) -> list[Row]:
+    """Measure all ways.
+
+    Args:
+        rounds: How often each has its turn.
+    """
+    from pipecat_dd import DatadogObserver, datadog_format
+
+    ours = {"format": datadog_format, "backtrace": False, "diagnose": False}
+    in_session = contextvars.copy_context()
+    observer = in_session.run(DatadogObserver)
+    elsewhere = contextvars.copy_context()
+    ways: dict[str, tuple[contextvars.Context, dict[str, Any]]] = {
+        THEIRS: (elsewhere, {"serialize": True}),
+        "datadog_format, outside of a session": (elsewhere, ours),
+        "datadog_format, in a session": (in_session, ours),
+    }
+    us: dict[str, list[float]] = {label: [] for label in ways}
+    order = list(ways)
+    drawn = random.Random(_SEED)
+    for round_ in range(-1, rounds):
+        drawn.shuffle(order)
+        for label in order:
+            context, options = ways[label]
+            spent = context.run(_spent, options)
+            if round_ >= 0:
+                us[label].append(spent)
+    del observer
+    return [
+        Row(
+            label,
+            min(own),
+            min(own) / min(us[THEIRS]),
+            median(mine / its for mine, its in zip(own, us[THEIRS], strict=True)),
+        )
+        for label, own in us.items()
+    ]
+
+
+def _spent(options: dict[str, Any]) -> float:
+    logger.remove()
+    logger.add(_Nowhere(), level=0, **options)
+    write: Callable[..., None] = logger.bind(operation="llm_generation", duration_ms=812.4).info
+    began_ns = time.process_time_ns()
+    for number in range(_LINES):
+        write("turn {} done", number)
+    return (time.process_time_ns() - began_ns) / 1e3 / _LINES
+
+
+def show(rows: list[Row], rounds: int, console: Console) -> None:
+    """Print the table.
+
+    Args:
+        rows: What was measured.
+        rounds: How often.
+        console: Where to.
+    """
+    table = Table(title="CPU time of a line", title_justify="left")
+    table.add_column("")
+    for heading in ("µs", "to Loguru's own", "median"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(row.label, f"{row.us:.1f}", f"{row.ratio:.2f}", f"{row.ratio_median:.2f}")
+    console.print(table)
+    console.print(
+        f"{rounds} interleaved rounds of {_LINES} lines; minimum over the rounds.",
+        machine.one_line(machine.describe()),
+        sep="\n",
+        highlight=False,
+    )

@@ -1,0 +1,305 @@
+"""Stands where a transport tells its handlers of an event.
+
+``_call_event_handler`` and ``_run_handler`` are replaced on each transport *instance*. The
+first dispatches an event to the user's handlers, each of which gets a task of its own; the
+second runs in that task. So the place of the event is bound where it is dispatched, and
+inherited by what handles it, from whatever context it was dispatched: SmallWebRTC's comes from
+the web request that made the connection, long before any observer.
+
+The user's handlers run as they would without us: as often, in the same order, with the same
+arguments; what they raise is raised to Pipecat, which logs it as ever.
+"""
+
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from loguru import logger
+
+from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.readers import FLOODS, Effect, Reader, Said, reader_of, stream_stopped
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.participants import Event, Participant, Transport
+from pipecat_dd.knowing.place import Place, here
+from pipecat_dd.knowing.session import Phase
+from pipecat_dd.knowing.stage import Failure
+from pipecat_dd.knowing.telephone import Keypad
+
+TRACED_MESSAGES = (
+    "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
+    "has 100 a second). Set DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false to turn that off"
+)
+
+SetAside = Callable[[], Callable[[], None]]
+"""Makes whatever span is active here inactive, until what it returns is called."""
+
+
+class Dispatch(Place):
+    """The place of a transport's event, from its dispatch on and in all that handles it.
+
+    Attributes:
+        event: The event.
+        transport: The transport that dispatched it.
+    """
+
+    __slots__ = ("event", "transport")
+
+    def __init__(self, conversation: Conversation, event: Event, transport: Any) -> None:
+        super().__init__(conversation.session, bound=event.stage, participant=event.participant)
+        self.event = event
+        self.transport = transport
+
+
+class Transports:
+    """Listens to the transports of one session's pipeline, and stops at its end."""
+
+    _said_traced = False
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        set_aside: SetAside,
+        traces_messages: Callable[[Any], bool] = lambda websocket: False,
+    ) -> None:
+        """Prepare to listen.
+
+        Args:
+            conversation: Who is told of what is heard.
+            set_aside: Makes a span of somebody else's inactive while an event is dispatched
+                that came from outside the session.
+            traces_messages: Whether each message of a websocket gets a span that is not ours.
+        """
+        self._conversation = conversation
+        self._set_aside = set_aside
+        self._traces_messages = traces_messages
+        self._listening: dict[int, Any] = {}
+        self._undo: list[Callable[[], None]] = []
+
+    def find(self, processors: Iterable[Any]) -> None:
+        """Listen to the transports that processors are the input or output of.
+
+        Args:
+            processors: The pipeline's processors.
+        """
+        for processor in processors:
+            with _guard.hearing.guarded():
+                transport = _pipecat.transport_behind(processor)
+                if transport is not None:
+                    self.listen(transport)
+
+    def listen(self, transport: Any) -> None:
+        """Listen to a transport; once, however often it is asked for.
+
+        Args:
+            transport: The transport.
+        """
+        if id(transport) in self._listening:
+            return
+        self._listening[id(transport)] = transport
+        ear = _Ear(self._conversation, transport, self._set_aside)
+        alone = ear.reader.is_for_one and len(self._listening) == 1
+        self._conversation.participants.can_be_several = not alone
+        self._replace(transport, "_call_event_handler", ear.dispatching())
+        self._replace(transport, "_run_handler", ear.handling())
+        call = _pipecat.call_of(transport)
+        if call is not None:
+            serializer = _pipecat.serializer_of(transport)
+            self._replace(serializer, "deserialize", ear.deserializing(serializer))
+        with _guard.hearing.guarded():
+            ear.looks_around()
+        websocket = _pipecat.websocket_of(transport)
+        if not Transports._said_traced and self._traces_messages(websocket):
+            Transports._said_traced = True
+            logger.warning(TRACED_MESSAGES)
+
+    def remove(self) -> None:
+        """Put everything back as it was."""
+        undo, self._undo = self._undo, []
+        for step in reversed(undo):
+            with _guard.hearing.guarded():
+                step()
+        self._listening.clear()
+
+    def _replace(self, instance: Any, name: str, wrapper: Any) -> None:
+        before = instance.__dict__.get(name)
+        setattr(instance, name, wrapper)
+
+        def restore() -> None:
+            if instance.__dict__.get(name) is not wrapper:
+                return  # somebody has wrapped it since; ours passes everything through
+            if before is None:
+                delattr(instance, name)
+            else:
+                setattr(instance, name, before)
+
+        self._undo.append(restore)
+
+
+class _Ear:
+    """Listens to one transport."""
+
+    def __init__(self, conversation: Conversation, transport: Any, set_aside: SetAside) -> None:
+        self._conversation = conversation
+        self._people = conversation.participants
+        self._transport = transport
+        self._set_aside = set_aside
+        self.reader: Reader = reader_of(transport)
+        self._keypad = Keypad()
+        self._as_told = Transport(transport.name, type(transport).__name__)
+
+    # The wrappers
+
+    def dispatching(self) -> Callable[..., Awaitable[Any]]:
+        inner = self._transport._call_event_handler
+
+        async def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Any:
+            place = self._begins(event_name, args)
+            if place is None:
+                return await inner(event_name, *args, **kwargs)
+            before = here.get()
+            outside = before is None or before.session is not place.session
+            put_back = self._set_aside() if outside else None
+            token = here.set(place)
+            try:
+                return await inner(event_name, *args, **kwargs)
+            finally:
+                here.reset(token)
+                if put_back is not None:
+                    put_back()
+                self._settles(place.event)
+
+        return _call_event_handler
+
+    def handling(self) -> Callable[..., Awaitable[Any]]:
+        inner = self._transport._run_handler
+
+        def _run_handler(
+            event_name: str, handler: Any, *args: Any, **kwargs: Any
+        ) -> Awaitable[Any]:
+            # Called by the dispatcher, in its context, before the handler has a task.
+            place = here.get()
+            if not isinstance(place, Dispatch) or place.transport is not self._transport:
+                return inner(event_name, handler, *args, **kwargs)  # type: ignore[no-any-return]
+            event = place.event
+            event.pending += 1
+            noted = self._noting(event, handler, args, kwargs)
+
+            async def run() -> Any:
+                try:
+                    return await inner(event_name, noted, *args, **kwargs)
+                finally:
+                    self._settles(event)
+
+            return run()
+
+        return _run_handler
+
+    def deserializing(self, serializer: Any) -> Callable[..., Awaitable[Any]]:
+        inner = serializer.deserialize
+
+        def deserialize(data: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            with _guard.hearing.guarded():
+                reason = stream_stopped(data)
+                call = _pipecat.call_of(self._transport) if reason is not None else None
+                if reason is not None and call is not None:
+                    self._people.leaves(call[1], time.time_ns(), self._as_told, reason)
+            return inner(data, *args, **kwargs)  # type: ignore[no-any-return]
+
+        return deserialize
+
+    # What is heard
+
+    def looks_around(self) -> None:
+        """Note who is there already: somebody is where the observer was added late."""
+        for who in self.reader.there():
+            self._people.joins(who, time.time_ns(), self._as_told)
+
+    def _begins(self, event_name: str, args: tuple[Any, ...]) -> Dispatch | None:
+        if self._conversation.session.phase is not Phase.RUNNING or _guard.hearing.off:
+            return None
+        try:
+            if not _pipecat.has_event(self._transport, event_name):
+                return None
+            at_ns = time.time_ns()
+            said = self.reader.read(event_name, args)
+            participant = self._notes(said, at_ns)
+            if said.tone is not None:
+                tone = said.tone
+                if not self._conversation.session.capture_content:
+                    tone = self._keypad.told(tone, at_ns) or "[left out]"
+                said.facts["dtmf.tone"] = tone
+            handlers = _pipecat.handler_count(self._transport, event_name)
+            if handlers == 0 and event_name in FLOODS:
+                self._people.floods(event_name, at_ns, participant, said.facts)
+                return None
+            said.facts["event.handler_count"] = handlers
+            failure = None
+            if said.error is not None:
+                failure = Failure("TransportError", self._people.numbers.masked(said.error))
+            event = self._people.event_begins(event_name, at_ns, participant, said.facts, failure)
+            return Dispatch(self._conversation, event, self._transport)
+        except Exception as error:
+            _guard.hearing.failed(error)
+            return None
+
+    def _notes(self, said: Said, at_ns: int) -> Participant | None:
+        """Note who came, changed or left, and return whom the event is about."""
+        people, who = self._people, said.who
+        if said.effect is Effect.ENTERS:
+            for other in said.room:
+                people.joins(other, at_ns, self._as_told)
+            return None
+        if who is None or said.effect is Effect.NONE:
+            return people.named(said.name)
+        if said.effect is Effect.LEAVES:
+            people.leaves(who.key, at_ns, self._as_told, said.reason)
+            self.reader.forget(who.key)
+        elif said.effect is Effect.UPDATED:
+            people.updated(who, self._as_told)
+        elif said.effect is Effect.JOINS or people.known(who.key) is None:
+            if self.reader.is_for_one:
+                people.leave_but(who.key, at_ns, self._as_told)
+            people.joins(who, at_ns, self._as_told)
+        return people.named(who.key)
+
+    def _settles(self, event: Event) -> None:
+        with _guard.hearing.guarded():
+            self._people.event_settles(event, time.time_ns())
+
+    def _noting(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
+        """Return a handler that does what another does, noting what it raises."""
+
+        def failed(error: Exception) -> None:
+            with _guard.hearing.guarded():
+                self._people.event_fails(event, Failure.of(error))
+
+        try:
+            # Pipecat's error line names the place where an error was raised. Of a call that
+            # does not fit the handler that is the call itself, so that must stay Pipecat's.
+            inspect.signature(handler).bind(self._transport, *args, **kwargs)
+        except TypeError as error:
+            failed(error)
+            return handler
+        except Exception:
+            return handler
+
+        if inspect.iscoroutinefunction(handler):
+
+            async def noted_async(*args: Any, **kwargs: Any) -> Any:
+                try:
+                    return await handler(*args, **kwargs)
+                except Exception as error:
+                    failed(error)
+                    raise
+
+            return noted_async
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return handler(*args, **kwargs)
+            except Exception as error:
+                failed(error)
+                raise
+
+        return noted

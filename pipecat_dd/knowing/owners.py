@@ -1,0 +1,75 @@
+"""Whose work is it, where no context says so: the object that is at work tells.
+
+SDKs call their users back from threads of their own, which carry no context; what they start
+with ``asyncio.run_coroutine_threadsafe`` or ``call_soon_threadsafe`` has none either. But a
+processor belongs to one session, and so does whatever runs in a method of it. So where nothing
+else is known, the stack is searched for a method of something that a session owns: a processor,
+its transport, its worker. That is exact, where there is something to be found, and it costs
+nothing anywhere else.
+"""
+
+import sys
+import weakref
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+from pipecat_dd.knowing.processor import Processor
+from pipecat_dd.knowing.session import Phase, Session
+
+_MAX_FRAMES: Final = 64
+"""How far up the stack is looked: a web framework's can be deep, and has nothing of ours."""
+
+
+class _Owned(NamedTuple):
+    instance: "weakref.ref[Any]"
+    session: "weakref.ref[Session]"
+    processor: Processor | None
+    is_shared: bool
+
+
+# By id, since what a user makes need not be hashable; gone with the object.
+_owned: dict[int, _Owned] = {}
+
+
+def own(session: Session, instance: Any, processor: Processor | None = None) -> None:
+    """Note that what an object does is a session's work.
+
+    Args:
+        session: The session.
+        instance: The object. One that two running sessions have says nothing any more.
+        processor: What is known of the processor that it is, if it is one.
+    """
+    key = id(instance)
+    before = _owned.get(key)
+    is_shared = False
+    if before is not None and before.instance() is instance:
+        other = before.session()
+        is_shared = (
+            other is not None and other is not session and other.phase is not Phase.ENDED
+        ) or (before.is_shared and other is not session)
+    try:
+        held = weakref.ref(instance, lambda _: _owned.pop(key, None))
+    except TypeError:  # an object of a class with slots, say, which cannot be held like this
+        return
+    _owned[key] = _Owned(held, weakref.ref(session), processor, is_shared)
+
+
+def at_work() -> tuple[Session, Processor | None] | None:
+    """Return the session, and the processor, of the innermost method that is at work here."""
+    if not _owned:
+        return None
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            return None
+        code = frame.f_code
+        if "self" in code.co_varnames[:1] or "self" in code.co_freevars:
+            instance = frame.f_locals.get("self")
+            owned = _owned.get(id(instance))
+            if owned is not None and owned.instance() is instance:
+                session = owned.session()
+                if session is None or owned.is_shared:
+                    return None
+                return session, owned.processor
+        frame = frame.f_back
+    return None

@@ -1,0 +1,100 @@
+"""Telephone numbers and what is keyed in on a telephone: what may be told of them.
+
+A caller's number turns up where a name or an id is expected: Daily gives it as the name of
+somebody who dialled in, LiveKit puts it into the identity. Numbers never leave the process; with
+a key of the user's they leave as keyed hashes, by which the same caller is found again in
+another session, and nobody without the key can tell who it is.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+
+HASH_CHARS = 32
+"""How much of a hash is shown: 128 bits, as hexadecimal digits."""
+
+RUN_NS = 5_000_000_000
+"""How soon after another a key is part of what is being keyed in."""
+
+_NUMBER = re.compile(r"\+?[\d\s().\-/]{7,24}")
+_ADDRESS = re.compile(
+    r"(?:(?:sips?|tel|whatsapp|phone)[:_\-])?(\+?[^@\s;]{7,24})(?:[@;]\S*)?", re.I
+)
+_UUID_LIKE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-", re.I)
+_IN_TEXT = re.compile(r"(?<![\w.-])\+?\d[\d\s().\-]{5,18}\d(?![\w-])")
+
+
+class Numbers:
+    """Says of a text whether it is a telephone number, and what may be told instead."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        """Keep numbers back.
+
+        Args:
+            key: The user's key for hashes of numbers; without one there are none.
+        """
+        self._key = key
+        # An id must stand for somebody even where no hash may: one that is good for this
+        # session alone, and leads nobody back to the number.
+        self._id_key = key or secrets.token_bytes(32)
+
+    def found_in(self, text: str | None) -> str | None:
+        """Return the digits of the telephone number that a name or id is, or None.
+
+        Args:
+            text: The name or id, whole: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
+        """
+        if not text or _UUID_LIKE.match(text):
+            return None
+        found = _ADDRESS.fullmatch(text.strip())
+        number = found.group(1) if found else text.strip()
+        if not _NUMBER.fullmatch(number):
+            return None
+        digits = re.sub(r"\D", "", number)
+        return digits if 7 <= len(digits) <= 15 else None
+
+    def hash_of(self, text: str | None) -> str | None:
+        """Return the keyed hash of the number that a text is; None without key or number."""
+        digits = self.found_in(text)
+        return None if digits is None or self._key is None else _hash(self._key, digits)
+
+    def id_of(self, raw: str) -> str:
+        """Return an id as it may be shown: itself, or a stand-in where it is a number."""
+        digits = self.found_in(raw)
+        return raw if digits is None else f"caller-{_hash(self._id_key, digits)}"
+
+    def masked(self, text: str) -> str:
+        """Return a text with the numbers in it left out."""
+
+        def mask(found: re.Match[str]) -> str:
+            digits = sum(char.isdigit() for char in found.group())
+            return "[number]" if 7 <= digits <= 15 else found.group()
+
+        return _IN_TEXT.sub(mask, text)
+
+
+def _hash(key: bytes, digits: str) -> str:
+    return hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:HASH_CHARS]
+
+
+class Keypad:
+    """What is keyed in: a choice from a menu may be told, a number that is entered may not.
+
+    One key by itself says where a caller went. Several in a row are a card's number or a PIN:
+    from the second on they are left out.
+    """
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+
+    def told(self, tone: str, at_ns: int) -> str | None:
+        """Return the tone if it may be told.
+
+        Args:
+            tone: The key.
+            at_ns: When it was pressed.
+        """
+        before, self._last_ns = self._last_ns, at_ns
+        in_a_row = before is not None and at_ns - before < RUN_NS
+        return None if in_a_row and tone.isdigit() else tone

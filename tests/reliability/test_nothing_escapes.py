@@ -1,0 +1,231 @@
+"""An error in any function of ours changes nothing in what the bot does.
+
+Each function of the package is found and made to raise, one at a time, while a conversation
+goes on that has a bit of everything. The bot must say the same, in the same order, and end as
+it does without the observer.
+"""
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from loguru import logger
+from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    LLMTextFrame,
+    MetricsFrame,
+    TextFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.transports.base_transport import TransportParams
+
+import pipecat_dd
+from pipecat_dd import DatadogObserver, _guard, configure_logging, unconfigure_logging
+from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from tests.stages.test_any_order import asked
+from tests.support.bot import QuickOutput
+from tests.support.scripted import ScriptedLLM, ScriptedTTS
+
+ASIDE = ("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.testing", "pipecat_dd.settings")
+"""What is not in a bot's path, or may refuse at construction."""
+
+ENTRIES = {
+    # Where Pipecat, Loguru and ddtrace come in. What they call is guarded in them.
+    "DatadogObserver.__init__",
+    "DatadogObserver.setup",
+    "DatadogObserver.cleanup",
+    "DatadogObserver.on_processor_setup",
+    "DatadogObserver.on_process_frame",
+    "DatadogObserver.on_push_frame",
+    "DatadogObserver.on_pipeline_started",
+    "Part.failed",
+    "Part.guarded",
+}
+
+
+class Injected(Exception):
+    """What a function of ours is made to raise."""
+
+
+def functions() -> Iterator[tuple[str, Any, str, FunctionType]]:
+    """Yield each function of the package: its name, its owner, its attribute, itself."""
+    for found in pkgutil.walk_packages(pipecat_dd.__path__, "pipecat_dd."):
+        if found.name.startswith(ASIDE):
+            continue
+        module = importlib.import_module(found.name)
+        for name, value in list(vars(module).items()):
+            if getattr(value, "__module__", None) != module.__name__:
+                continue
+            if inspect.isfunction(value):
+                yield f"{module.__name__}:{name}", module, name, value
+            elif inspect.isclass(value):
+                for attribute, member in list(vars(value).items()):
+                    if inspect.isfunction(member) and f"{name}.{attribute}" not in ENTRIES:
+                        generated = member.__code__.co_filename.startswith("<")
+                        if not generated or attribute == "__init__":
+                            yield f"{module.__name__}:{name}.{attribute}", value, attribute, member
+
+
+def references(function: FunctionType) -> list[tuple[ModuleType, str]]:
+    """Return the modules that hold a function under a name of theirs."""
+    return [
+        (module, name)
+        for found in pkgutil.walk_packages(pipecat_dd.__path__, "pipecat_dd.")
+        if not found.name.startswith(ASIDE)
+        for module in [importlib.import_module(found.name)]
+        for name, value in list(vars(module).items())
+        if value is function
+    ]
+
+
+def raising(function: FunctionType) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        async def raises_later(*args: Any, **kwargs: Any) -> Any:
+            raise Injected(function.__qualname__)
+
+        return raises_later
+
+    def raises(*args: Any, **kwargs: Any) -> Any:
+        raise Injected(function.__qualname__)
+
+    return raises
+
+
+class Recorder(FrameProcessor):
+    """Keeps what passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, str]] = []
+        self.silent = asyncio.Event()
+        self.answered = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, (TextFrame, TTSSpeakFrame, InterruptionFrame, EndFrame)):
+            self.seen.append((type(frame).__name__, str(getattr(frame, "text", ""))))
+        if isinstance(frame, LLMTextFrame):
+            self.answered.set()
+        if isinstance(frame, BotStoppedSpeakingFrame):
+            self.silent.set()
+        if isinstance(frame, TTSSpeakFrame) and frame.text == "broken":
+            raise ValueError("broken")
+        logger.info(f"saw {type(frame).__name__}") if not isinstance(
+            frame, (MetricsFrame, InputAudioRawFrame)
+        ) else None
+        await self.push_frame(frame, direction)
+
+
+async def converse(make: Callable[[], list[BaseObserver]]) -> list[tuple[str, str]]:
+    """Hold a conversation with a bit of everything, and return what the bot did in it."""
+    recorder, llm = Recorder(), ScriptedLLM()
+
+    async def quick(params: FunctionCallParams) -> None:
+        logger.bind(n=1).info("in the tool")
+        await params.result_callback({"done": True})
+
+    llm.register_function("quick", quick)
+    worker = PipelineWorker(
+        Pipeline(
+            [llm, recorder, ScriptedTTS(), QuickOutput(TransportParams(audio_out_enabled=True))]
+        ),
+        observers=make(),
+    )
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    running = asyncio.create_task(runner.run())
+
+    async def turn(word: str) -> None:
+        await worker.queue_frames(
+            [
+                VADUserStartedSpeakingFrame(),
+                UserStartedSpeakingFrame(),
+                InterruptionFrame(),
+                InputAudioRawFrame(b"\0\0" * 160, 16_000, 1),
+                VADUserStoppedSpeakingFrame(),
+                TranscriptionFrame(word, "u", "now"),
+                UserStoppedSpeakingFrame(),
+            ]
+        )
+        await worker.queue_frame(asked(word))
+
+    recorder.answered.clear()
+    await turn("say it")
+    await asyncio.wait_for(recorder.silent.wait(), 5)
+    recorder.answered.clear()
+    await turn("hang on")
+    await asyncio.wait_for(recorder.answered.wait(), 5)
+    recorder.silent.clear()
+    recorder.answered.clear()
+    await turn("say more")
+    await asyncio.wait_for(recorder.answered.wait(), 5)
+    await worker.queue_frame(TTSSpeakFrame("broken"))
+    await turn("fail now")
+    await turn("call quick")
+    await worker.queue_frame(EndFrame())
+    await asyncio.wait_for(running, 10)
+    return recorder.seen
+
+
+def with_observer() -> list[BaseObserver]:
+    return [DatadogObserver(frame_spans="all", capture_content=True)]
+
+
+@pytest.fixture(autouse=True)
+def fresh_guards() -> Iterator[None]:
+    parts = [part for part in vars(_guard).values() if isinstance(part, _guard.Part)]
+    yield
+    for part in parts:
+        part.failures, part.off = 0, False
+        part._kinds.clear()
+
+
+NAMES = [name for name, *_ in functions()]
+
+
+def test_the_functions_are_found() -> None:
+    assert len(NAMES) > 250
+    assert "pipecat_dd.knowing.turns:Turns.user_begins" in NAMES
+
+
+@pytest.mark.timeout(900)
+def test_no_error_of_ours_changes_what_the_bot_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = asyncio.run(converse(list))
+    broken: list[str] = []
+    for name, owner, attribute, function in list(functions()):
+        for part in (p for p in vars(_guard).values() if isinstance(p, _guard.Part)):
+            part.failures, part.off = 0, False
+        configure_logging(lambda message: None, level="DEBUG")
+        with monkeypatch.context() as patch:
+            if inspect.isclass(owner):
+                patch.setattr(owner, attribute, raising(function))
+            else:
+                for module, held_as in references(function):
+                    patch.setattr(module, held_as, raising(function))
+            try:
+                seen = asyncio.run(converse(with_observer))
+                if seen != expected:
+                    broken.append(f"{name}: the bot did something else")
+            except Exception as error:
+                broken.append(f"{name}: {type(error).__name__}: {error}")
+        unconfigure_logging()
+    assert not broken, "\n".join(broken)

@@ -1,0 +1,439 @@
+"""What failed, and where: on the span of the processor that did."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    LLMFullResponseEndFrame,
+    LLMTextFrame,
+    StartFrame,
+)
+from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
+from pipecat.utils.errors import ErrorCategory
+
+from pipecat_dd import DatadogObserver
+from pipecat_dd.demo.provider import Answer, CallTool, Delays, Say
+from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from tests.support.agent import TestAgent
+from tests.support.bot import QUICK, START_SECS, Bot
+from tests.support.shapes import Shaped, watching
+from tests.support.spans import Span, Trace
+from tests.support.trees import tree
+
+DETECTION_NS = int(START_SECS * 1e9)
+"""How long before it is sure of it the voice activity detector says that speech began."""
+RETRIED = 3
+"""How often the ``openai`` SDK asks before it gives up."""
+
+HEARD = """
+    user_speech [vad]
+    stt [OpenAISTTService gpt-transcribe]
+      openai.request [createTranscription]
+    end_of_turn [SpeechTimeoutUserTurnStopStrategy]"""
+ANSWER = """
+    llm [OpenAILLMService gpt-4.1] outcome:completed
+      openai.request [createChatCompletion]"""
+SPOKEN = """
+    tts [OpenAITTSService gpt-4o-mini-tts]
+    bot_speech [bot]"""
+
+
+def told(agent: TestAgent, observer: DatadogObserver) -> Trace:
+    """Return the trace, of which all holds that holds of every trace."""
+    trace = agent.session(observer.session_id)
+    trace.check()
+    return trace
+
+
+def only_error(trace: Trace) -> Span:
+    """Return the only span of ours that failed; the counts must say so too."""
+    (failed,) = (span for span in trace.spans if span.error and span.name.startswith("pipecat."))
+    assert trace.one("pipecat.session")["session.error_count"] == 1
+    return failed
+
+
+def no_byte(span: Span) -> bool:
+    """Whether a span has no time to first byte, by any name."""
+    return not {"metrics.ttfb", "metrics.ttfa", "metrics.ttfat"} & set(span.tags)
+
+
+async def test_a_transcription_that_fails_is_over_and_the_next_is_its_own(
+    agent: TestAgent,
+) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.provider.fail("transcriptions", status=500, times=RETRIED)
+        await bot.user_says("How are you?")
+        await bot.until(ErrorFrame)
+        await bot.ask("Can you hear me?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:answered
+    user_speech [vad]
+    stt [OpenAISTTService gpt-transcribe] ! type:ErrorFrame category:unknown usable:true
+      openai.request [createTranscription] !{HEARD}{ANSWER}{SPOKEN}"""
+    )
+    failed = only_error(trace)
+    assert "500" in failed["error.message"]
+    assert no_byte(failed)
+    assert failed.get("stt.finalization_seconds") is None
+    (again,) = (stt for stt in trace.named("pipecat.stt") if stt is not failed)
+    assert failed.end_ns <= again.start_ns + DETECTION_NS, "it ends when it fails"
+    assert 0 < again["stt.finalization_seconds"] < 1
+    assert trace.one("pipecat.turn")["turn.error_count"] == 1
+
+
+async def test_a_model_that_refuses_the_key_is_no_longer_usable(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.provider.fail("chat", status=401)
+        await bot.user_says("How are you?")
+        await bot.until(ErrorFrame)
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:failed{HEARD}
+    llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
+usable:false outcome:failed
+      openai.request [createChatCompletion] !"""
+    )
+    failed = only_error(trace)
+    assert "401" in failed["error.message"]
+    assert "AuthenticationError" in failed["error.stack"]
+    assert no_byte(failed)
+
+
+async def test_an_answer_cut_in_the_middle_failed_and_what_came_of_it_is_spoken(
+    agent: TestAgent,
+) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.provider.fail("chat", cut_after=3)
+        await bot.ask("How are you?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:answered{HEARD}
+    llm [OpenAILLMService gpt-4.1] ! type:openai.APIConnectionError category:unknown \
+usable:true outcome:failed
+      openai.request [createChatCompletion] !{SPOKEN}"""
+    )
+    failed = only_error(trace)
+    assert 0 < failed["metrics.ttfb"] < failed.secs
+    assert trace.one("pipecat.turn")["turn.error_count"] == 1
+
+
+async def test_an_answer_cut_before_its_first_byte_has_no_time_to_it(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.provider.fail("chat", cut_after=0)
+        await bot.user_says("How are you?")
+        await bot.until(ErrorFrame)
+        await bot.end()
+
+    trace = told(agent, observer)
+    failed = only_error(trace)
+    assert failed.name == "pipecat.llm"
+    assert no_byte(failed)
+
+
+@pytest.mark.parametrize("failure", [{"status": 500, "times": RETRIED}, {"cut_after": 0}])
+async def test_a_synthesis_that_fails_is_over_and_leaves_the_turn_unheard(
+    agent: TestAgent, failure: dict[str, Any]
+) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.provider.fail("speech", **failure)
+        await bot.user_says("How are you?")
+        await bot.until(ErrorFrame)
+        await bot.ask("Why are you silent?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    kind = "openai.InternalServerError" if "status" in failure else "httpx2.RemoteProtocolError"
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:failed{HEARD}{ANSWER}
+    tts [OpenAITTSService gpt-4o-mini-tts] ! type:{kind} category:unknown usable:true
+  turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}"""
+    )
+    failed = only_error(trace)
+    assert no_byte(failed)
+    first, second = trace.named("pipecat.turn")
+    assert failed.end_ns < second.start_ns + DETECTION_NS, (
+        "it ends when it fails, not when the user speaks"
+    )
+    assert first["turn.was_interrupted"] == "false"
+
+
+async def test_a_voice_that_is_no_longer_usable_has_no_more_syntheses(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        await bot.ask("How are you?")
+        await bot.tts.push_error(
+            "no credit left", category=ErrorCategory.QUOTA, force_treat_as_permanent=True
+        )
+        await bot.user_says("Why are you silent?")
+        await bot.until(LLMFullResponseEndFrame, 2)
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}
+    frame [OpenAITTSService ErrorFrame] ! type:ErrorFrame category:quota usable:false
+  turn [user] outcome:unanswered{HEARD}{ANSWER}"""
+    )
+    assert only_error(trace)["error.message"] == "no credit left"
+
+
+class Picky(FrameProcessor):
+    """Fails on a word, and passes everything on otherwise."""
+
+    def __init__(self, word: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.word = word
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMTextFrame) and self.word in frame.text:
+            raise ValueError(f"not {self.word!r}, please")
+        await self.push_frame(frame, direction)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+async def test_what_a_processor_raises_is_on_the_span_of_its_work_and_on_no_other(
+    agent: TestAgent, direct: bool
+) -> None:
+    observer = watching()
+    async with Bot(observer, extra=[Picky("thank", enable_direct_mode=direct)]) as bot:
+        await bot.ask("How are you?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    failed = only_error(trace)
+    assert (failed.name, failed.resource) == ("pipecat.frame", "Picky LLMTextFrame")
+    assert failed["error.type"] == "ValueError"
+    assert failed["error.message"] == "not 'thank', please"
+    assert "in process_frame" in failed["error.stack"]
+    assert failed.parent is trace.one("pipecat.turn")
+    assert trace.one("pipecat.turn")["turn.outcome"] == "answered"
+
+
+async def test_a_tool_that_raises_failed_and_the_model_is_told(agent: TestAgent) -> None:
+    def script(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        if messages[-1]["role"] == "tool":
+            return Say("I could not look it up.")
+        return CallTool("get_weather", {"city": "Paris"})
+
+    async def get_weather(params: FunctionCallParams) -> None:
+        raise LookupError("no such city")
+
+    schema = FunctionSchema("get_weather", "The weather.", {"city": {"type": "string"}}, ["city"])
+    observer = watching()
+    async with Bot(
+        observer,
+        script=script,
+        tools=ToolsSchema(standard_tools=[schema]),
+        register=lambda llm: llm.register_function("get_weather", get_weather),
+    ) as bot:
+        await bot.ask("How is the weather?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:answered{HEARD}
+    llm [OpenAILLMService gpt-4.1] outcome:completed
+      openai.request [createChatCompletion]
+      tool [get_weather] ! type:LookupError category:application usable:true outcome:failed\
+{ANSWER}{SPOKEN}"""
+    )
+    failed = only_error(trace)
+    assert "no such city" in failed["error.message"]
+    assert "in get_weather" in failed["error.stack"]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_a_handler_of_an_event_raises_is_on_a_span_of_its_processor(
+    agent: TestAgent, is_async: bool
+) -> None:
+    raised = asyncio.Event()
+
+    def fails(*_: Any) -> None:
+        raised.set()
+        raise KeyError("no notes")
+
+    async def fails_later(*_: Any) -> None:
+        fails()
+
+    observer = watching()
+    async with Bot(observer) as bot:
+        bot.stt.add_event_handler("on_connected", fails_later if is_async else fails)
+        await bot.ask("How are you?")
+        await bot.stt._call_event_handler("on_connected")
+        await raised.wait()
+        await bot.end()
+
+    trace = told(agent, observer)
+    failed = only_error(trace)
+    assert (failed.name, failed.resource) == ("pipecat.frame", "OpenAISTTService on_connected")
+    assert failed["error.type"] == "KeyError"
+    assert "in fails" in failed["error.stack"]
+
+
+async def test_failover_shows_the_service_that_failed_and_the_one_that_answered(
+    agent: TestAgent,
+) -> None:
+    from pipecat.pipeline.llm_switcher import LLMSwitcher
+
+    def shape(bot: Shaped) -> list[FrameProcessor]:
+        llms = [bot.make_llm("gpt-4.1"), bot.make_llm("gpt-4.1-mini")]
+        switcher = LLMSwitcher(llms, ServiceSwitcherStrategyFailover)
+        return [
+            bot.make_stt(),
+            bot.pair.user(),
+            switcher,
+            bot.make_tts(),
+            bot.output,
+            bot.pair.assistant(),
+        ]
+
+    observer = watching()
+    async with Shaped(shape, observer) as bot:
+        bot.provider.fail("chat", status=401)
+        await bot.user_says("How are you?")
+        await bot.provider.requested("chat")
+        await bot.watch.until(lambda: bot.watch.count(ErrorFrame) > 0)
+        await bot.ask("And now?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  turn [user] outcome:failed{HEARD}
+    llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
+usable:false outcome:failed
+      openai.request [createChatCompletion] !
+  turn [user] outcome:answered{HEARD}
+    llm [OpenAILLMService gpt-4.1-mini] outcome:completed
+      openai.request [createChatCompletion]{SPOKEN}"""
+    )
+    only_error(trace)
+
+
+async def test_a_switcher_with_nothing_left_reports_the_failure_it_passes_on_once(
+    agent: TestAgent,
+) -> None:
+    from pipecat.pipeline.llm_switcher import LLMSwitcher
+
+    def shape(bot: Shaped) -> list[FrameProcessor]:
+        switcher = LLMSwitcher([bot.make_llm()], ServiceSwitcherStrategyFailover)
+        return [bot.make_stt(), bot.pair.user(), switcher, bot.make_tts(), bot.output]
+
+    observer = watching()
+    async with Shaped(shape, observer) as bot:
+        bot.provider.fail("chat", status=401)
+        await bot.user_says("How are you?")
+        await bot.until(ErrorFrame, 2)
+        await bot.end()
+
+    failed = only_error(told(agent, observer))
+    assert failed.name == "pipecat.llm"
+
+
+class Unready(FrameProcessor):
+    """Fails to be set up: by raising, by reporting, or in a task made for it."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    async def setup(self, *args: Any, **kwargs: Any) -> None:
+        await super().setup(*args, **kwargs)
+        if self.how == "raises":
+            raise RuntimeError("no microphone")
+        if self.how == "reports":
+            await self.push_error("no microphone", exception=RuntimeError("no microphone"))
+        if self.how == "connects":
+            self.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        await self.push_error("no microphone", exception=RuntimeError("no microphone"))
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
+@pytest.mark.parametrize("how", ["raises", "reports", "connects"])
+async def test_what_fails_before_the_start_is_on_the_processors_startup(
+    agent: TestAgent, how: str
+) -> None:
+    observer = watching()
+    async with Bot(observer, before=[Unready(how)]) as bot:
+        await bot.until(StartFrame)
+        await bot.end()
+
+    trace = told(agent, observer)
+    usable = "false" if how == "raises" else "true"
+    assert (
+        tree(trace)
+        == f"""session [bot]
+  startup [Unready] ! type:RuntimeError category:unknown usable:{usable}"""
+    )
+    failed = only_error(trace)
+    assert "no microphone" in failed["error.message"]
+    if how == "raises":
+        assert "in setup" in failed["error.stack"]
+
+
+async def test_a_session_that_ends_before_it_started_says_what_failed(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer, before=[Unready("raises")]) as bot:
+        await bot.watch.until(lambda: bot.watch.count(ErrorFrame) > 0)
+        await bot.worker.cancel()
+
+    failed = only_error(told(agent, observer))
+    assert (failed.name, failed.resource) == ("pipecat.startup", "Unready")
+
+
+async def test_an_answer_interrupted_before_its_first_byte_is_not_failed_and_has_no_time_to_it(
+    agent: TestAgent,
+) -> None:
+    observer = watching()
+    slow = Delays(QUICK.transcription_secs, 30, QUICK.token_secs, QUICK.first_audio_secs)
+    async with Bot(observer, delays=slow) as bot:
+        await bot.user_says("How are you?")
+        await bot.provider.requested("chat")
+        await bot.user_says("Hello?")
+        await bot.provider.requested("chat", 2)
+        await bot.worker.cancel()
+
+    trace = told(agent, observer)
+    assert not [span for span in trace.spans if span.error and span.name.startswith("pipecat.")]
+    assert "session.error_count" in trace.one("pipecat.session").tags
+    assert trace.one("pipecat.session")["session.error_count"] == 0
+    first, _ = trace.named("pipecat.llm")
+    assert first["interrupted"] == "true"
+    assert first["llm.outcome"] == "discarded"
+    assert no_byte(first)

@@ -1,0 +1,204 @@
+"""Every visit of a frame to a processor is accounted for, in every mode."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from loguru import logger
+from pipecat.frames.frames import EndFrame, Frame, LLMTextFrame, TextFrame, TTSSpeakFrame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from pipecat_dd import DatadogObserver
+from tests.support.agent import TestAgent
+from tests.support.bot import Bot
+from tests.support.spans import Span, Trace
+
+
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the calls of each processor's process_frame, from the base that all of them call."""
+    calls: Counter[str] = Counter()
+    inner = FrameProcessor.process_frame
+
+    async def counting(self: FrameProcessor, frame: Frame, direction: FrameDirection) -> None:
+        calls[self.name] += 1
+        await inner(self, frame, direction)
+
+    monkeypatch.setattr(FrameProcessor, "process_frame", counting)
+    return calls
+
+
+class Own(FrameProcessor):
+    """A processor of the user's own, which does something with what passes."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSSpeakFrame):
+            if frame.text == "slow":
+                await asyncio.sleep(0.05)
+            if frame.text == "logged":
+                logger.info("saw it")
+            if frame.text == "failed":
+                raise ValueError("no such word")
+        await self.push_frame(frame, direction)
+
+
+def counted(trace: Trace) -> Counter[str]:
+    """Return how many visits the frame spans of each processor stand for."""
+    counts: Counter[str] = Counter()
+    for span in trace.named("pipecat.frame"):
+        counts[span["processor.name"]] += int(span["frame.count"])
+    return counts
+
+
+async def test_in_all_the_counts_add_up_to_the_calls(
+    agent: TestAgent, visits: Counter[str]
+) -> None:
+    observer = DatadogObserver(frame_spans="all")
+    async with Bot(observer, extra=[Own()]) as bot:
+        await bot.ask("How are you?")
+        await bot.user_says("Tell me more")
+        await bot.speaks(2)
+        await bot.user_says("Stop")
+        await bot.answered(3)
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    counts = counted(trace)
+    wrapped = {name: calls for name, calls in visits.items() if name in counts}
+    compound = ("Pipeline", "PipelineSource", "PipelineSink", "PipelineWorker")
+    assert not [name for name in visits if name not in counts and not name.startswith(compound)]
+    assert dict(counts) == wrapped
+    assert len(counts) >= 7
+    runs = [span for span in trace.named("pipecat.frame") if span["frame.count"] > 1]
+    assert {span["frame.class"] for span in runs} >= {"InputAudioRawFrame", "TTSAudioRawFrame"}
+
+
+async def test_in_every_mode_the_turn_counts_each_processors_work(
+    agent: TestAgent, visits: Counter[str]
+) -> None:
+    for mode in ("all", "notable", "off"):
+        visits.clear()
+        observer = DatadogObserver(frame_spans=mode)  # type: ignore[arg-type]
+        async with Bot(observer) as bot:
+            await bot.ask("How are you?")
+            await bot.end()
+        trace = agent.session(observer.session_id)
+        session, turn = trace.one("pipecat.session"), trace.one("pipecat.turn")
+        for name, calls in visits.items():
+            key = f"processor.{name.partition('#')[0]}"
+            if f"{key}.frames" not in session.tags:
+                continue
+            assert session[f"{key}.frames"] == calls, (mode, name)
+            assert turn[f"{key}.frames"] <= calls
+        key = "processor.OpenAILLMService"
+        llm = trace.one("pipecat.llm")
+        assert turn[f"{key}.longest_ms"] == pytest.approx(llm.secs * 1000, rel=0.2)
+        assert turn[f"{key}.longest_ms"] <= turn[f"{key}.busy_ms"]
+
+
+async def test_off_gives_frames_no_spans(agent: TestAgent) -> None:
+    observer = DatadogObserver(frame_spans="off")
+    async with Bot(observer, extra=[Own()]) as bot:
+        await bot.push(TTSSpeakFrame("logged"), TTSSpeakFrame("failed"))
+        await bot.answered()
+        await bot.end()
+    trace = agent.session(observer.session_id)
+    trace.check()
+    assert not trace.named("pipecat.frame")
+    assert trace.one("pipecat.session")["session.error_count"] == 1
+
+
+def frames_of(trace: Trace, processor: str) -> list[Span]:
+    return [
+        span
+        for span in trace.named("pipecat.frame")
+        if span["processor.name"].startswith(processor)
+    ]
+
+
+async def test_notable_is_what_was_slow_logged_or_failed(agent: TestAgent) -> None:
+    class PassesOn(FrameProcessor):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            await self.push_frame(frame, direction)
+
+    observer = DatadogObserver(slow_frame_ms=40)
+    own = Own()
+    async with Bot(observer, extra=[own, PassesOn()]) as bot:
+        for word in ("slow", "logged", "quick", "failed"):
+            await bot.push(TTSSpeakFrame(word))
+        await bot.answered(3)
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    speak = [s for s in frames_of(trace, own.name) if s["frame.class"] == "TTSSpeakFrame"]
+    assert len(speak) == 4, "a processor of the user's own has a span for each frame with data"
+    slow, _, quick, failed = speak
+    assert slow.secs >= 0.05 > quick.secs
+    assert failed.error
+    assert failed["error.type"] == "ValueError"
+    assert failed["error.message"] == "no such word"
+    assert "raise ValueError" in failed["error.stack"]
+    assert all(span["frame.direction"] == "downstream" for span in speak)
+    assert not [s for s in frames_of(trace, own.name) if s["frame.class"] == "EndFrame"]
+    controls = {s["frame.class"] for s in frames_of(trace, "QuickOutput") if not s.error}
+    assert "BotStartedSpeakingFrame" not in controls, "nothing happened in it"
+
+
+async def test_what_the_users_own_processor_streams_is_one_span_for_a_run(
+    agent: TestAgent,
+) -> None:
+    observer = DatadogObserver()
+    own = Own()
+    async with Bot(observer, extra=[own]) as bot:
+        await bot.ask("How are you?")
+        await bot.end()
+    trace = agent.session(observer.session_id)
+    tokens = [s for s in frames_of(trace, own.name) if s["frame.class"] == LLMTextFrame.__name__]
+    assert len(tokens) == 1
+    assert tokens[0]["frame.count"] >= 3
+    assert tokens[0].parent is trace.one("pipecat.turn")
+    assert "frame.id" not in tokens[0].tags
+
+
+async def test_the_bot_gets_every_frame_and_error_that_it_got_without_us() -> None:
+    class Recorder(FrameProcessor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[tuple[str, Any]] = []
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            if isinstance(frame, (TextFrame, TTSSpeakFrame, EndFrame)):
+                self.seen.append((type(frame).__name__, getattr(frame, "text", None)))
+            await self.push_frame(frame, direction)
+
+    heard = []
+    for observers in ([], [DatadogObserver(frame_spans="all")]):
+        recorder = Recorder()
+        async with Bot(*observers, extra=[Own(), recorder]) as bot:
+            await bot.push(TTSSpeakFrame("failed"), TTSSpeakFrame("quick"))
+            await bot.answered()
+            await bot.ask("How are you?")
+            await bot.end()
+        heard.append(recorder.seen)
+    assert heard[0] == heard[1]
+
+
+async def test_processors_are_as_before_when_the_session_is_over() -> None:
+    own = Own()
+    async with Bot(DatadogObserver(), extra=[own]) as bot:
+        await bot.until(Frame)
+        assert "process_frame" in vars(own)
+        await bot.end()
+        for processor in (own, bot.llm, bot.tts, bot.stt, bot.output):
+            left = [
+                name
+                for name, value in vars(processor).items()
+                if getattr(value, "__module__", "").startswith("pipecat_dd.")
+            ]
+            assert not left, processor.name

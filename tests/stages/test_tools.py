@@ -1,0 +1,167 @@
+"""Tool calls: from in progress until settled, with what their handlers write and call."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ddtrace.trace import tracer
+from loguru import logger
+from pipecat.frames.frames import FunctionCallInProgressFrame
+from pipecat.services.llm_service import FunctionCallParams
+
+from pipecat_dd import DatadogObserver
+from pipecat_dd.demo.provider import Answer, CallTool, Say
+from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from tests.support.agent import TestAgent
+from tests.support.bot import Bot
+from tests.support.lines import written_lines
+
+Handler = Callable[[FunctionCallParams], Awaitable[None]]
+
+
+def calls(*names: str) -> Callable[[list[dict[str, Any]], list[dict[str, Any]]], Answer]:
+    """Have the model call tools first, and answer when their results are there."""
+
+    def script(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        if messages[-1]["role"] == "tool":
+            return Say("That is that.")
+        return [CallTool(name, {"of": name}) for name in names]
+
+    return script
+
+
+def bot_with(observer: DatadogObserver, handlers: dict[str, Handler], **options: Any) -> Bot:
+    def register(llm: Any) -> None:
+        for name, handler in handlers.items():
+            llm.register_function(name, handler, **options)
+
+    schemas = [
+        FunctionSchema(name, "Does it.", {"of": {"type": "string"}}, []) for name in handlers
+    ]
+    return Bot(
+        observer,
+        script=calls(*handlers),
+        tools=ToolsSchema(standard_tools=schemas),
+        register=register,
+    )
+
+
+async def test_parallel_calls_have_their_own_spans_lines_and_work(agent: TestAgent) -> None:
+    async def handler(params: FunctionCallParams) -> None:
+        async def part() -> None:
+            logger.info(f"part of {params.function_name}")
+            with tracer.trace(f"work.{params.function_name}"):
+                await asyncio.sleep(0.02)
+
+        logger.info(f"whole of {params.function_name}")
+        await asyncio.gather(asyncio.create_task(part()), asyncio.to_thread(part_in_thread, params))
+        await params.result_callback({"done": params.function_name})
+
+    def part_in_thread(params: FunctionCallParams) -> None:
+        logger.info(f"thread of {params.function_name}")
+
+    names = ("one", "two", "three")
+    observer = DatadogObserver()
+    with written_lines() as lines:
+        async with bot_with(observer, dict.fromkeys(names, handler)) as bot:
+            await bot.ask("Do it all")
+            await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    first, *_ = trace.named("pipecat.llm")
+    for name in names:
+        tool = trace.one("pipecat.tool", name)
+        assert tool.parent is first
+        assert tool["tool.outcome"] == "completed"
+        assert tool["tool.name"] == name
+        assert tool["tool.call_id"]
+        assert 0 <= tool["tool.wait_seconds"] < 1
+        assert trace.one(f"work.{name}").parent is tool
+        for what in ("part", "whole", "thread"):
+            assert lines.one(f"{what} of {name}")["dd.span_id"] == str(tool.id)
+
+
+async def test_a_handler_that_raises_fails_its_span_with_its_own_stack(agent: TestAgent) -> None:
+    async def broken(params: FunctionCallParams) -> None:
+        raise LookupError("no such city")
+
+    observer = DatadogObserver()
+    async with bot_with(observer, {"broken": broken}) as bot:
+        await bot.ask("Do it")
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    tool = trace.one("pipecat.tool")
+    assert tool.error
+    assert tool["tool.outcome"] == "failed"
+    assert tool["error.type"] == "LookupError"
+    assert "no such city" in tool["error.message"]
+    assert "raise LookupError" in tool["error.stack"]
+    assert not any(span.error for span in trace.named("pipecat.llm")), "the model did its part"
+    assert trace.one("pipecat.turn")["turn.outcome"] == "answered"
+
+
+async def test_a_call_past_its_deadline_timed_out(agent: TestAgent) -> None:
+    async def slow(params: FunctionCallParams) -> None:
+        await asyncio.sleep(60)
+
+    observer = DatadogObserver()
+    async with bot_with(observer, {"slow": slow}, timeout_secs=0.1) as bot:
+        await bot.user_says("Do it")
+        await bot.watch.until(lambda: len(bot.provider.requests) >= 2)
+        await bot.end()
+
+    tool = agent.session(observer.session_id).one("pipecat.tool")
+    assert tool["tool.outcome"] == "timed_out"
+    assert tool.error
+    assert 0.1 <= tool.secs < 5
+
+
+async def test_a_call_that_an_interruption_cancels_is_cancelled_and_no_error(
+    agent: TestAgent,
+) -> None:
+    async def slow(params: FunctionCallParams) -> None:
+        await asyncio.sleep(60)
+
+    observer = DatadogObserver()
+    async with bot_with(observer, {"slow": slow}, cancel_on_interruption=True) as bot:
+        await bot.user_says("Do it")
+        await bot.until(FunctionCallInProgressFrame)
+        await bot.user_says("Never mind")
+        await bot.worker.cancel()
+
+    tool = agent.session(observer.session_id).named("pipecat.tool")[0]
+    assert tool["tool.outcome"] == "cancelled"
+    assert not tool.error
+
+
+async def test_a_call_that_does_not_block_may_outlive_its_turn(agent: TestAgent) -> None:
+    settled = asyncio.Event()
+
+    async def background(params: FunctionCallParams) -> None:
+        await settled.wait()
+        await params.result_callback({"done": True})
+
+    observer = DatadogObserver()
+    async with bot_with(observer, {"background": background}, cancel_on_interruption=False) as bot:
+        await bot.user_says("Do it")
+        await bot.until(FunctionCallInProgressFrame)
+        await bot.user_says("And meanwhile?")
+        await bot.watch.until(lambda: len(bot.provider.requests) >= 2)
+        settled.set()
+        await bot.watch.until(
+            lambda: any(type(f).__name__ == "FunctionCallResultFrame" for f in bot.watch.seen)
+        )
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    tool = trace.named("pipecat.tool")[0]
+    assert tool["tool.outcome"] == "completed"
+    turns = trace.named("pipecat.turn")
+    asked = tool.parent
+    assert asked is not None
+    assert asked.parent is turns[0]
+    assert tool.end_ns > turns[0].end_ns

@@ -1,0 +1,111 @@
+"""Cartesia's speech synthesis over a websocket, on loopback.
+
+Speaks as much of https://docs.cartesia.ai/api-reference/tts/websocket as Pipecat's
+``CartesiaTTSService`` uses: transcripts come in by context, audio and the times of the words go
+out, a context can be cancelled.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from pipecat_dd.demo.voice import SPEECH_RATE, tone
+
+LOOPBACK = "127.0.0.1"
+
+_BYTES_PER_SEC = SPEECH_RATE * 2
+_PIECE_BYTES = 9600  # 200 ms
+
+
+class CartesiaServer:
+    """Says everything in a quiet tone; on a free port while its block lasts.
+
+    Attributes:
+        said: Every transcript that came in, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(self._speak, LOOPBACK, 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        """The ``url`` of ``CartesiaTTSService``."""
+        assert self._server is not None
+        port = next(iter(self._server.sockets)).getsockname()[1]
+        return f"ws://{LOOPBACK}:{port}/tts/websocket"
+
+    async def _speak(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        if (
+            urlsplit(connection.request.path).path != "/tts/websocket"
+            or "X-API-Key" not in connection.request.headers
+        ):
+            await connection.close(4000, "expected /tts/websocket and a key")
+            return
+        # The last piece of work of each context; it waits for the one before it.
+        work: dict[str, asyncio.Task[float]] = {}
+        try:
+            async for raw in connection:
+                message = json.loads(raw)
+                context_id = message["context_id"]
+                before = work.get(context_id)
+                if message.get("cancel"):
+                    if before is not None:
+                        before.cancel()
+                    continue
+                work[context_id] = asyncio.create_task(self._answer(connection, message, before))
+        finally:
+            for task in work.values():
+                task.cancel()
+            await asyncio.gather(*work.values(), return_exceptions=True)
+
+    async def _answer(
+        self,
+        connection: ServerConnection,
+        message: dict[str, Any],
+        before: asyncio.Task[float] | None,
+    ) -> float:
+        """Say a transcript; returns where in its context's audio the next one begins."""
+        at_secs = 0.0 if before is None else await before
+
+        async def send(**answer: Any) -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send(json.dumps({"context_id": message["context_id"], **answer}))
+
+        if message["output_format"]["sample_rate"] != SPEECH_RATE:
+            await send(type="error", error=f"only {SPEECH_RATE} Hz is spoken here", status_code=400)
+            return at_secs
+        transcript = message["transcript"]
+        if transcript:
+            self.said.append(transcript.strip())
+            pcm = tone(transcript)
+            words = transcript.split()
+            secs = len(pcm) / _BYTES_PER_SEC
+            starts = [at_secs + secs * index / len(words) for index in range(len(words))]
+            times = {"words": words, "start": starts, "end": [*starts[1:], at_secs + secs]}
+            await asyncio.sleep(0.1)  # the provider's latency
+            await send(type="timestamps", word_timestamps=times)
+            for start in range(0, len(pcm), _PIECE_BYTES):
+                piece = base64.b64encode(pcm[start : start + _PIECE_BYTES]).decode()
+                await send(type="chunk", data=piece)
+            await send(type="flush_done", flush_done=True)
+            at_secs += secs
+        if message.get("continue") is False:
+            await send(type="done", done=True)
+        return at_secs

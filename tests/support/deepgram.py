@@ -1,0 +1,114 @@
+"""Deepgram's streaming transcription, on loopback.
+
+Speaks as much of https://developers.deepgram.com/reference/speech-to-text/listen-streaming as
+Pipecat's ``DeepgramSTTService`` uses: 16 bit PCM comes in, interim results go out while somebody
+speaks, the final one on ``Finalize``.
+"""
+
+import asyncio
+import json
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+LOOPBACK = "127.0.0.1"
+
+_BYTES_PER_SAMPLE = 2
+_LOUD = 500
+_LEAST_SPEECH_SECS = 0.2
+
+
+class DeepgramServer:
+    """Hears the same words in whatever is said; on a free port while its block lasts.
+
+    Args:
+        hears: The words.
+        interim_secs: How much speech there is between interim results.
+
+    Attributes:
+        transcribed: How many final transcripts it has sent.
+    """
+
+    def __init__(self, hears: str, *, interim_secs: float = 1.0) -> None:
+        self.hears = hears
+        self._interim_secs = interim_secs
+        self.transcribed = 0
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(self._listen, LOOPBACK, 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        """The ``base_url`` of ``DeepgramSTTService``."""
+        assert self._server is not None
+        return f"ws://{LOOPBACK}:{next(iter(self._server.sockets)).getsockname()[1]}"
+
+    async def _listen(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        address = urlsplit(connection.request.path)
+        query = parse_qs(address.query)
+        if address.path != "/v1/listen" or "Authorization" not in connection.request.headers:
+            await connection.close(4000, "expected /v1/listen and a key")
+            return
+        bytes_per_sec = int(query["sample_rate"][0]) * _BYTES_PER_SAMPLE
+        speech_secs = 0.0
+        interims = 0
+        async for message in connection:
+            if isinstance(message, bytes):
+                if _is_loud(message):
+                    speech_secs += len(message) / bytes_per_sec
+                    if speech_secs >= (interims + 1) * self._interim_secs:
+                        interims += 1
+                        words = self.hears.split()[: interims * 2]
+                        await _send(connection, _result(" ".join(words)))
+                continue
+            kind = json.loads(message)["type"]
+            if kind == "Finalize":
+                heard = self.hears if speech_secs > _LEAST_SPEECH_SECS else ""
+                speech_secs, interims = 0.0, 0
+                await asyncio.sleep(0.1)  # the provider's latency
+                await _send(connection, _result(heard, is_final=True))
+                self.transcribed += bool(heard)
+            elif kind == "CloseStream":
+                await connection.close()
+
+
+def _is_loud(pcm: bytes) -> bool:
+    samples = np.frombuffer(pcm, "<i2")
+    return bool(len(samples)) and int(np.abs(samples.astype(int)).max()) > _LOUD
+
+
+def _result(transcript: str, *, is_final: bool = False) -> dict[str, Any]:
+    words = [
+        {"word": word, "start": 0.0, "end": 0.0, "confidence": 1.0} for word in transcript.split()
+    ]
+    return {
+        "type": "Results",
+        "channel_index": [0, 1],
+        "duration": 0.0,
+        "start": 0.0,
+        "is_final": is_final,
+        "speech_final": is_final,
+        "from_finalize": is_final,
+        "channel": {
+            "alternatives": [{"transcript": transcript, "confidence": 1.0, "words": words}]
+        },
+        "metadata": {
+            "request_id": "7d9f4e61-5f0c-4f0e-8a57-2f0c1c2f7a11",
+            "model_uuid": "1ed36bac-f71c-4f3f-a31f-02fd6525c489",
+            "model_info": {"name": "general-nova-3", "version": "1", "arch": "nova-3"},
+        },
+    }
+
+
+async def _send(connection: ServerConnection, message: dict[str, Any]) -> None:
+    await connection.send(json.dumps(message))

@@ -90,6 +90,7 @@ async def test_a_long_request_in_a_tool_holds_back_only_its_own_turn(agent: Test
     async with bot:
         await bot.user_says("Do it")
         await bot.until(FunctionCallInProgressFrame)
+        bot.answer = Say("I am at it already.")
         before = bot.watch.count(BotStoppedSpeakingFrame)
         await bot.push(TTSSpeakFrame("I am at it."))
         await bot.answered(before + 1)

@@ -108,7 +108,13 @@ class Bot:
         worker: dict[str, Any] | None = None,
         user: dict[str, Any] | None = None,
     ) -> None:
-        self.provider = Provider(script, delays=delays)
+        self.answer: Answer | None = None
+        """What the model answers from now on, whatever it is asked."""
+
+        def answers(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+            return self.answer or script(messages, tools)
+
+        self.provider = Provider(answers, delays=delays)
         self.watch = Watch()
         self._observers = observers
         self._tools = tools

@@ -1,4 +1,6 @@
-"""What pipecat_dd costs, run on the machine you are on: ``python -m benchmarks cost``.
+"""What pipecat_dd costs and what it gives, run on the machine you are on.
+
+``python -m benchmarks --help`` lists the commands.
 
 Each command is one module that measures and one function that shows; what they share stands
 by itself:
@@ -6,5 +8,6 @@ by itself:
 * :mod:`~benchmarks.quiet`: ddtrace and OpenTelemetry at work, with nothing sent.
 * :mod:`~benchmarks.contenders`: the observers that are compared.
 * :mod:`~benchmarks.workload`: the pipeline and the frames that they are compared on.
+* ``tests.support.anywhere``: the bots that write lines from everywhere.
 * :mod:`~benchmarks.machine`: where and on what a figure was measured.
 """

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipecat_dd.knowing.participants import Participant
     from pipecat_dd.knowing.place import current_session
     from pipecat_dd.knowing.session import Session
     from pipecat_dd.observer import DatadogObserver
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DatadogObserver",
+    "Participant",
     "Redactor",
     "Session",
     "configure_logging",
@@ -35,6 +37,7 @@ __all__ = [
 # a second to import and act on the environment as they do.
 _HOMES = {
     "DatadogObserver": "pipecat_dd.observer",
+    "Participant": "pipecat_dd.knowing.participants",
     "Redactor": "pipecat_dd.telling.logs",
     "Session": "pipecat_dd.knowing.session",
     "configure_logging": "pipecat_dd.telling.logs",

@@ -6,6 +6,7 @@ listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
 """
 
 import math
+import os
 import secrets
 import sys
 import threading
@@ -80,6 +81,9 @@ def version() -> str | None:
     """``DD_VERSION``, or None where it is not set."""
     return _text(ddtrace.config.version)
 
+
+INJECTS_IDS = os.environ.get("DD_LOGS_INJECTION", "").strip().lower() not in ("false", "0")
+"""Whether log lines carry the ids of trace and span; ``DD_LOGS_INJECTION=false`` turns it off."""
 
 _UNIFIED_FOR_SECS = 1.0
 _unified: tuple[float, tuple[str | None, str | None, str | None]] | None = None

@@ -26,6 +26,7 @@ from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
 from pipecat_dd.telling.logs import refresh_logging
+from pipecat_dd.telling.replaced import say_what_is_replaced
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -171,6 +172,7 @@ class DatadogObserver(BaseObserver):
         # Loggers that came after configure_logging(), such as uvicorn's.
         refresh_logging()
         originate(session)
+        say_what_is_replaced()
 
     @property
     def session_id(self) -> str:
@@ -190,7 +192,10 @@ class DatadogObserver(BaseObserver):
             HTTPPropagator.inject(observer.context, headers)  # here
             DatadogObserver(parent=HTTPPropagator.extract(headers))  # there
         """
-        return self._told.tree.context if self._told is not None else _ddtrace.Context()
+        with _guard.spans.guarded():
+            if self._told is not None:
+                return self._told.tree.context
+        return _ddtrace.Context()
 
     # Called by Pipecat
 
@@ -215,10 +220,10 @@ class DatadogObserver(BaseObserver):
         Args:
             data: Which processor was set up.
         """
-        hooks = self._hooks
-        if hooks is not None and not hooks.has_installed(_pipecat.outermost(data.processor)):
-            self._hook(data.processor)
         with _guard.hearing.guarded():
+            hooks = self._hooks
+            if hooks is not None and not hooks.has_installed(_pipecat.outermost(data.processor)):
+                self._hook(data.processor)
             if self._told is not None:
                 # Pipecat gives these times on the monotonic clock.
                 offset_ns = time.time_ns() - time.monotonic_ns()

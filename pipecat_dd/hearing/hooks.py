@@ -9,7 +9,6 @@ added to the path that is taken fifty times a second in every processor.
 """
 
 import contextlib
-import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.hearing.ear import Ear
+from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.moments import Meaning, Table, opens_response
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
@@ -221,7 +221,10 @@ class Hooks:
                 name = getattr(frame, meaning.names, None)
                 visit.participant = people.named_by(meaning.names, name)
             token = bind(visit)
-            put_back = None if has_own_task else self._set_aside()
+            put_back = None
+            if not has_own_task:
+                with _guard.spans.guarded():
+                    put_back = self._set_aside()
             try:
                 if responds and opens_response(frame):
                     self._begin_response(visit, processor, frame)
@@ -232,7 +235,8 @@ class Hooks:
             finally:
                 visit.done = True
                 if put_back is not None:
-                    put_back()
+                    with _guard.spans.guarded():
+                        put_back()
                 end_ns = now_ns()
                 took_ns = end_ns - visit.start_ns
                 processor.frames += 1
@@ -295,39 +299,22 @@ class Hooks:
         """Pass on each handler of the processor's events, noting what it raises."""
         inner: Method = instance._run_handler
 
+        def failing(event_name: str) -> Callable[[Exception], None]:
+            def failed(error: Exception) -> None:
+                with _guard.knowing.guarded():
+                    self._conversation.errs(
+                        processor, here.get(), Failure.of(error), time.time_ns(), event_name
+                    )
+
+            return failed
+
         def _run_handler(event_name: str, handler: Any, *args: Any, **kwargs: Any) -> Any:
             if self.is_on:
-                handler = self._noting(event_name, handler, processor)
+                with _guard.hearing.guarded():
+                    handler = noting(handler, (instance, *args), kwargs, failing(event_name))
             return inner(event_name, handler, *args, **kwargs)
 
         return _run_handler
-
-    def _noting(self, event_name: str, handler: Any, processor: Processor) -> Any:
-        def failed(error: Exception) -> None:
-            with _guard.knowing.guarded():
-                self._conversation.errs(
-                    processor, here.get(), Failure.of(error), time.time_ns(), event_name
-                )
-
-        if inspect.iscoroutinefunction(handler):
-
-            async def noted_async(*args: Any, **kwargs: Any) -> Any:
-                try:
-                    return await handler(*args, **kwargs)
-                except Exception as error:
-                    failed(error)
-                    raise
-
-            return noted_async
-
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return handler(*args, **kwargs)
-            except Exception as error:
-                failed(error)
-                raise
-
-        return noted
 
     def _synthesizing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.run_tts

@@ -34,8 +34,8 @@ FLOODS = frozenset(
 """Events that may come many a second."""
 
 _KIND = re.compile(r"[\w.:/\-]{1,64}")
+_NUMBERS = Numbers()
 _MAX_NAME_CHARS = 200
-_MAX_MEASURED = 1_000_000
 
 
 class Effect(Enum):
@@ -390,7 +390,7 @@ def _message(event: str, args: tuple[Any, ...]) -> Said:
     sender = args[1] if len(args) > 1 else None
     facts: dict[str, Fact] = {"message.size_bytes": _size(message)}
     kind = message.get("type") if isinstance(message, Mapping) else None
-    if isinstance(kind, str) and _KIND.fullmatch(kind) and not Numbers().found_in(kind):
+    if isinstance(kind, str) and _KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
         facts["message.kind"] = kind
     return Said(name=str(sender or ""), facts=facts)
 

@@ -10,7 +10,7 @@ The user's handlers run as they would without us: as often, in the same order, w
 arguments; what they raise is raised to Pipecat, which logs it as ever.
 """
 
-import inspect
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.readers import FLOODS, Effect, Reader, Said, reader_of, stream_stopped
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.participants import Event, Participant, Transport
@@ -159,14 +160,19 @@ class _Ear:
                 return await inner(event_name, *args, **kwargs)
             before = here.get()
             outside = before is None or before.session is not place.session
-            put_back = self._set_aside() if outside else None
+            put_back = None
+            with _guard.hearing.guarded():
+                put_back = self._set_aside() if outside else None
             token = here.set(place)
             try:
                 return await inner(event_name, *args, **kwargs)
             finally:
-                here.reset(token)
+                # The garbage collector closes a coroutine from another context.
+                with contextlib.suppress(ValueError):
+                    here.reset(token)
                 if put_back is not None:
-                    put_back()
+                    with _guard.hearing.guarded():
+                        put_back()
                 self._settles(place.event)
 
         return _call_event_handler
@@ -268,38 +274,8 @@ class _Ear:
             self._people.event_settles(event, time.time_ns())
 
     def _noting(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
-        """Return a handler that does what another does, noting what it raises."""
-
         def failed(error: Exception) -> None:
             with _guard.hearing.guarded():
                 self._people.event_fails(event, Failure.of(error))
 
-        try:
-            # Pipecat's error line names the place where an error was raised. Of a call that
-            # does not fit the handler that is the call itself, so that must stay Pipecat's.
-            inspect.signature(handler).bind(self._transport, *args, **kwargs)
-        except TypeError as error:
-            failed(error)
-            return handler
-        except Exception:
-            return handler
-
-        if inspect.iscoroutinefunction(handler):
-
-            async def noted_async(*args: Any, **kwargs: Any) -> Any:
-                try:
-                    return await handler(*args, **kwargs)
-                except Exception as error:
-                    failed(error)
-                    raise
-
-            return noted_async
-
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return handler(*args, **kwargs)
-            except Exception as error:
-                failed(error)
-                raise
-
-        return noted
+        return noting(handler, (self._transport, *args), kwargs, failed)

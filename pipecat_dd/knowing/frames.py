@@ -22,6 +22,7 @@ RUN_GAP_NS = 1_000_000_000
 RUN_LENGTH_NS = 10_000_000_000
 """How long a run may be: a part of it is sent while it goes on."""
 
+
 class FrameSpans(StrEnum):
     """Which visits get a stage of their own."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import Place, Visit, current_place
+from pipecat_dd.knowing.place import Place, Visit, current_place, here
 from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.telling.spans.tree import SpanTree
@@ -101,6 +101,10 @@ def stage_at(place: Place, told: Told) -> Stage:
 def _answer(found: Active | None) -> Active | None:
     """Answer ddtrace, which has found this to be active."""
     if _guard.spans.off:
+        return found
+    if here.get() is None:
+        # Work that nothing ties to a session, such as another web request's, is not part of
+        # one: that it could be no other session's is enough for a line, not for a span.
         return found
     try:
         place = current_place()

@@ -61,8 +61,8 @@ def _correlate() -> Correlation:
     place = current_place()
     session = None if place is None else place.session
     told = None if session is None else active.told_of(session)
-    is_enabled = _ddtrace.is_enabled()
-    found = _ddtrace.activated() if is_enabled else None
+    has_ids = _ddtrace.is_enabled() and _ddtrace.INJECTS_IDS
+    found = _ddtrace.activated() if has_ids else None
     if told is None and found is not None and place is None:
         # A thread pool that ddtrace carries the active span into: the trace names the session.
         told = active.told_of_trace(found.trace_id)
@@ -81,7 +81,7 @@ def _correlate() -> Correlation:
         return _of(told, Place(told.session), *_ids(found))
     if found is not None and told.tree.is_foreign(found):
         return _of(told, place, *_ids(found))
-    if not is_enabled:
+    if not has_ids:
         return _of(told, place, None, None)
     # Most lines are written by the work that wrote the line before.
     stage = active.stage_at(place, told)

@@ -231,11 +231,6 @@ def test_what_the_openai_sdk_opens_is_under_the_models_span(call: Call) -> None:
     assert {call.parent(request) for request in requests} == {"pipecat.llm"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="ddtrace's asyncio patch asks which span is active at every switch of tasks, and "
-    "being asked is taken for a child's being opened",
-)
 def test_a_frame_has_a_span_only_if_something_happened_in_it(call: Call) -> None:
     idle = [
         span

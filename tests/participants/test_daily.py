@@ -229,7 +229,7 @@ async def _run_handlers(*observers: DatadogObserver) -> tuple[list[Any], list[st
         async with bot_on(room.transport, *observers):
             await room.joined()
             await room.happens(("on_participant_joined", MARIA))
-            room.transport.remove_event_handler("on_participant_joined", removed)
+            room.transport._event_handlers["on_participant_joined"].handlers.remove(removed)
             on("on_participant_joined", handler("late"))
             await room.happens(
                 ("on_participant_joined", BOB), ("on_participant_left", BOB, "hidden")
@@ -252,7 +252,10 @@ async def test_floods_that_nobody_handles_are_taken_together(agent: TestAgent) -
     room = DailyRoom()
     messages = [("on_app_message", {"type": "tick", "n": 1}, MARIA["id"])] * 40
     others = [("on_app_message", {"type": "tick", "n": 1}, BOB["id"])] * 10
-    network = [("on_network_connection_status_updated", {"event": "connected"})] * 5
+    tells_of_network = hasattr(room.client, "on_network_connection_status_updated")
+    network = [("on_network_connection_status_updated", {"event": "connected"})] * (
+        5 * tells_of_network
+    )
     async with bot_on(room.transport, observer):
         await room.joined()
         await room.happens(("on_participant_joined", MARIA), ("on_participant_joined", BOB))
@@ -270,7 +273,9 @@ async def test_floods_that_nobody_handles_are_taken_together(agent: TestAgent) -
         assert {s["message.kind"] for s in spans} == {"tick"}
         assert {s["event.handler_count"] for s in spans if s.get("event.handler_count")} == set()
     name = "on_network_connection_status_updated"
-    assert sum(s["event.count"] for s in trace.named("pipecat.participant.event", name)) == 5
+    assert sum(s["event.count"] for s in trace.named("pipecat.participant.event", name)) == len(
+        network
+    )
     assert trace.one("pipecat.participant.event", "on_dialin_ready")["dialin.state"] == "ready"
 
 

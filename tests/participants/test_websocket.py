@@ -9,8 +9,7 @@ from typing import Any
 
 import ddtrace
 import pytest
-
-uvicorn = pytest.importorskip("uvicorn")
+import uvicorn
 from fastapi import FastAPI, WebSocket
 from loguru import logger
 from pipecat.frames.frames import InputAudioRawFrame
@@ -86,7 +85,9 @@ async def test_each_client_of_a_server_is_a_participant(agent: TestAgent, lines:
     first, vanished, stayed = people(trace)
     assert len({span["participant_id"] for span in (first, vanished, stayed)}) == 3
     reasons = [span["participant.leave_reason"] for span in (first, vanished, stayed)]
-    assert reasons == ["disconnected", "connection_lost", "disconnected"]
+    assert reasons[:2] == ["disconnected", "connection_lost"]
+    # Who hangs up first at the end differs between versions of Pipecat.
+    assert reasons[2] in ("disconnected", "session_end")
     assert names(first) == ["on_client_connected", "on_client_disconnected"]
     assert first.resource.endswith("WebsocketServerTransport")
     handling = lines.saying("handling on_client")
@@ -94,7 +95,7 @@ async def test_each_client_of_a_server_is_a_participant(agent: TestAgent, lines:
     assert lines.one("somebody is there")["participant_id"] == first["participant_id"]
     ready = trace.one("pipecat.participant.event", "on_websocket_ready")
     assert ready.parent is trace.one("pipecat.session")
-    for line in handling:
+    for line in handling[:5]:  # the sixth may come when the session is over
         assert trace.by_id[int(line["dd.span_id"])].name == "pipecat.participant.event"
 
 
@@ -285,6 +286,8 @@ async def test_it_is_said_once_that_ddtrace_traces_each_message(
     await calls(1)
     assert not lines.saying("DD_TRACE_WEBSOCKET_MESSAGES_ENABLED"), "FastAPI is not traced"
     ddtrace.patch(raise_errors=True, fastapi=True)
+    # As is the default of newer versions of ddtrace.
+    monkeypatch.setitem(ddtrace.config.fastapi, "trace_asgi_websocket_messages", True)
     try:
         await calls(2)
         line = lines.one("DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false")
@@ -323,8 +326,9 @@ async def test_the_server_that_a_bot_connects_to_is_a_participant(
             await heard.until("on_connected")
             hang_up.set()
             await heard.until("on_disconnected")
-    (peer,) = people(agent.session(observer.session_id))
+    # Pipecat 1.0 connects twice, and uses the second connection.
+    *_, peer = people(agent.session(observer.session_id))
     assert peer["participant.leave_reason"] == "connection_lost"
-    assert names(peer) == ["on_connected", "on_disconnected"]
-    for line in lines.saying("handling on_"):
-        assert line["participant_id"] == peer["participant_id"]
+    assert names(peer)[:2] == ["on_connected", "on_disconnected"]
+    line = lines.saying("handling on_disconnected")[-1]
+    assert line["participant_id"] == peer["participant_id"]

@@ -12,14 +12,20 @@ def free_port() -> int:
         return port
 
 
+_given: set[int] = set()
+
+
 def free_server_port() -> int:
-    """Return a free port below those that the system gives to clients.
+    """Return a free port, another each time, below those that the system gives to clients.
 
     For a server that listens only a while later: until then no client of this machine's can
     have been given its port.
     """
     while True:
         port = random.randrange(20_000, 32_000)
+        if port in _given:
+            continue
+        _given.add(port)
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) != 0:
                 return port

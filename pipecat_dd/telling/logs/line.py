@@ -93,8 +93,9 @@ class LineMaker:
         if type(message) is not str:
             message = str(message)
         captured = self._capture_content
-        if not (known.content_captured if captured is None else captured):
-            message = pipecat_lines.mask(record["name"] or "", message)
+        is_captured = known.content_captured if captured is None else captured
+        hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
+        message = hidden(record["name"] or "", message)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)

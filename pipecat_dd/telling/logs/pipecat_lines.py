@@ -58,6 +58,8 @@ _EVERYWHERE: Final = (
     "Flushing Aggregated Frame ",
     "reply(answer=",
     # What went into and out of a model.
+    "Generating LLM response",
+    "Setting up LLM conversation",
     "Generating chat from ",
     "Generating response from ",
     "Creating response: ",
@@ -137,6 +139,9 @@ _EVERYWHERE: Final = (
     "Raw body: ",
 )
 
+# Lines that hold a piece of what streams: frames written out at TRACE, and what logs each token.
+_PIECES: Final = ("TextFrame#", "MessageFrame#", "MessageUrgentFrame#", "LLM GENERATING: ")
+
 # Words too common to stand for content anywhere but in the one module.
 _BY_MODULE: Final[dict[str, tuple[str, ...]]] = {
     "pipecat.extensions.voicemail.voicemail_detector": (") for ",),
@@ -178,6 +183,21 @@ def mask(name: str, message: str) -> str:
         ends = [end for end in (first, _first(message, special)) if end >= 0]
         first = min(ends, default=-1)
     return message if first < 0 else message[:first].rstrip("[ ") + " " + REDACTED
+
+
+def mask_pieces(name: str, message: str) -> str:
+    """Return a line's message without the pieces of content that stream one by one.
+
+    A secret that a model says comes in pieces, and half a secret is not recognised as one. So
+    pieces are masked also where content is asked for: it stands in other lines, whole.
+
+    Args:
+        name: The module the line comes from.
+        message: The line's message.
+    """
+    if not name.startswith("pipecat.") or not any(piece in message for piece in _PIECES):
+        return message
+    return mask(name, message)
 
 
 def _first(message: str, phrases: tuple[str, ...]) -> int:

@@ -9,7 +9,6 @@ from pipecat.frames.frames import (
     Frame,
     LLMFullResponseEndFrame,
     LLMTextFrame,
-    StartFrame,
 )
 from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -359,62 +358,6 @@ async def test_a_switcher_with_nothing_left_reports_the_failure_it_passes_on_onc
 
     failed = only_error(told(agent, observer))
     assert failed.name == "pipecat.llm"
-
-
-class Unready(FrameProcessor):
-    """Fails to be set up: by raising, by reporting, or in a task made for it."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__()
-        self.how = how
-
-    async def setup(self, *args: Any, **kwargs: Any) -> None:
-        await super().setup(*args, **kwargs)
-        if self.how == "raises":
-            raise RuntimeError("no microphone")
-        if self.how == "reports":
-            await self.push_error("no microphone", exception=RuntimeError("no microphone"))
-        if self.how == "connects":
-            self.create_task(self._connect())
-
-    async def _connect(self) -> None:
-        await self.push_error("no microphone", exception=RuntimeError("no microphone"))
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        await self.push_frame(frame, direction)
-
-
-@pytest.mark.parametrize("how", ["raises", "reports", "connects"])
-async def test_what_fails_before_the_start_is_on_the_processors_startup(
-    agent: TestAgent, how: str
-) -> None:
-    observer = watching()
-    async with Bot(observer, before=[Unready(how)]) as bot:
-        await bot.until(StartFrame)
-        await bot.end()
-
-    trace = told(agent, observer)
-    usable = "false" if how == "raises" else "true"
-    assert (
-        tree(trace)
-        == f"""session [bot]
-  startup [Unready] ! type:RuntimeError category:unknown usable:{usable}"""
-    )
-    failed = only_error(trace)
-    assert "no microphone" in failed["error.message"]
-    if how == "raises":
-        assert "in setup" in failed["error.stack"]
-
-
-async def test_a_session_that_ends_before_it_started_says_what_failed(agent: TestAgent) -> None:
-    observer = watching()
-    async with Bot(observer, before=[Unready("raises")]) as bot:
-        await bot.watch.until(lambda: bot.watch.count(ErrorFrame) > 0)
-        await bot.worker.cancel()
-
-    failed = only_error(told(agent, observer))
-    assert (failed.name, failed.resource) == ("pipecat.startup", "Unready")
 
 
 async def test_an_answer_interrupted_before_its_first_byte_is_not_failed_and_has_no_time_to_it(

@@ -1,13 +1,12 @@
 """Pipelines of every shape: what each service did is told once, and where it belongs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
 from ddtrace.trace import tracer
 from pipecat.frames.frames import (
-    EagerEndOfTurnCancelFrame,
     ErrorFrame,
     Frame,
     LLMContextFrame,
@@ -17,8 +16,6 @@ from pipecat.frames.frames import (
     StartFrame,
     TranscriptionFrame,
     UserImageRawFrame,
-    UserStartedSpeakingFrame,
-    VADUserStartedSpeakingFrame,
     VisionFullResponseEndFrame,
     VisionFullResponseStartFrame,
     VisionTextFrame,
@@ -33,9 +30,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Delays
 from tests.support.agent import TestAgent
-from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Trace
 from tests.support.trees import stages, tree
@@ -181,7 +176,7 @@ async def test_two_transcribers_in_parallel_each_have_their_span(agent: TestAgen
     whisper = """
     stt [OpenAISTTService whisper-1]
       openai.request [createTranscription]"""
-    heard = HEARD.replace("[vad]", f"[vad]{whisper}", 1)
+    heard = HEARD.replace("[createTranscription]", f"[createTranscription]{whisper}", 1)
     assert tree(trace, stages) == (
         f"session [bot]\n  turn [user] outcome:answered{heard}{ANSWER}{SPOKEN}"
     )
@@ -402,65 +397,3 @@ async def test_a_vision_models_answer_is_a_response_of_the_bots(
             f"session [bot]\n  turn [bot] outcome:answered\n"
             f"    llm [Describes] outcome:completed{SPOKEN}"
         )
-
-
-async def speculate(bot: Bot, text: str) -> None:
-    """Have the user begin to speak, and the model asked before they have finished."""
-    await bot.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
-    await bot.until(UserStartedSpeakingFrame)
-    context = LLMContext([{"role": "user", "content": text}])
-    await bot.push(LLMContextFrame(context, speculation=True))
-
-
-@pytest.mark.parametrize("slow", [True, False])
-async def test_a_response_to_what_the_user_had_not_finished_saying_is_discarded(
-    agent: TestAgent, slow: bool
-) -> None:
-    observer = watching()
-    first_token_secs = 0.4 if slow else QUICK.first_token_secs
-    delays = Delays(QUICK.transcription_secs, first_token_secs, 0.001, QUICK.first_audio_secs)
-    async with Bot(observer, delays=delays) as bot:
-        finished = asyncio.Event()
-        inner: Callable[..., Awaitable[None]] = bot.llm._process_context  # type: ignore[attr-defined]
-
-        async def process_context(*args: Any) -> None:
-            await inner(*args)
-            finished.set()
-
-        bot.llm._process_context = process_context  # type: ignore[attr-defined]
-        await speculate(bot, "How are")
-        await bot.provider.requested("chat")
-        if not slow:
-            await finished.wait()
-        await bot.push(EagerEndOfTurnCancelFrame())
-        await bot.until(EagerEndOfTurnCancelFrame)
-        await bot.ask("How are you?")
-        await bot.end()
-
-    trace = told(agent, observer)
-    first, second = trace.named("pipecat.llm")
-    (turn,) = trace.named("pipecat.turn")
-    assert first.parent is second.parent is turn
-    assert [first["llm.outcome"], second["llm.outcome"]] == ["discarded", "completed"]
-    assert first["llm.speculative"] == "true"
-    assert second.get("llm.speculative") is None
-    assert not first.error
-    assert ("metrics.ttfb" in first.tags) is not slow, "no time to first byte without a byte"
-    assert turn["turn.outcome"] == "answered"
-    assert turn["turn.was_interrupted"] == "false"
-
-
-async def test_a_speculation_that_is_confirmed_is_the_answer(agent: TestAgent) -> None:
-    observer = watching()
-    async with Bot(observer) as bot:
-        await speculate(bot, "How are you?")
-        await bot.until(LLMContextFrame)
-        await bot.provider.requested("chat")
-        await bot.user_says("How are you?")
-        await bot.answered()
-        await bot.end()
-
-    first = told(agent, observer).named("pipecat.llm")[0]
-    assert first["llm.outcome"] == "completed"
-    assert first["llm.speculative"] == "true"
-    assert first["metrics.ttfb"] > 0

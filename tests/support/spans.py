@@ -66,11 +66,16 @@ class Span:
             yield from child.walk()
 
 
+def _place(span: Span) -> tuple[int, bool, str, int]:
+    """What spans are sorted by; what begins with the user's speech comes after it, by name."""
+    return (span.start_ns, span.name != "pipecat.user_speech", span.resource, span.end_ns)
+
+
 class Trace:
     """The spans of one trace id."""
 
     def __init__(self, raw: Iterable[dict[str, Any]]) -> None:
-        self.spans = sorted((Span(span) for span in raw), key=lambda s: (s.start_ns, s.end_ns))
+        self.spans = sorted((Span(span) for span in raw), key=_place)
         self.by_id = {span.id: span for span in self.spans}
         self.roots: list[Span] = []
         for span in self.spans:

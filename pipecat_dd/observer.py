@@ -124,18 +124,13 @@ class DatadogObserver(BaseObserver):
             participant_names=participant_names,
             phone_hash_key=phone_hash_key,
         )
-        self._session = Session(
-            id=settings.session_id or _contextual_session_id() or str(uuid.uuid4()),
-            name=settings.name,
-            tags=settings.tags,
-            capture_content=settings.capture_content,
-        )
-        # One that is thrown away before it ran must not be taken for a session that goes on.
-        weakref.finalize(self, _abandon, self._session).atexit = False
-        task = _running_task()
-        self._made_in: Callable[[], asyncio.Task[Any] | None] = (
-            weakref.ref(task) if task is not None else lambda: None
-        )
+        self._session_id = settings.session_id or str(uuid.uuid4())
+        self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None
+        with _guard.hearing.guarded():
+            self._session_id = settings.session_id or _contextual_session_id() or self._session_id
+            task = _running_task()
+            if task is not None:
+                self._made_in = weakref.ref(task)
         self._workers = 0
         self._told: active.Told | None = None
         self._sentinel: asyncio.Task[None] | None = None
@@ -145,7 +140,14 @@ class DatadogObserver(BaseObserver):
             self._begin(settings)
 
     def _begin(self, settings: Settings) -> None:
-        session = self._session
+        session = Session(
+            id=self._session_id,
+            name=settings.name,
+            tags=settings.tags,
+            capture_content=settings.capture_content,
+        )
+        # One that is thrown away before it ran must not be taken for a session that goes on.
+        weakref.finalize(self, _abandon, session).atexit = False
         found = _ddtrace.activated()
         caller = found if isinstance(found, _ddtrace.Span) else None
         tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
@@ -177,7 +179,7 @@ class DatadogObserver(BaseObserver):
     @property
     def session_id(self) -> str:
         """The session's id, as on its spans and lines."""
-        return self._session.id
+        return self._session_id
 
     @property
     def context(self) -> _ddtrace.Context:
@@ -211,8 +213,9 @@ class DatadogObserver(BaseObserver):
         await super().setup(*args, **kwargs)
         self._workers += 1
         with _guard.hearing.guarded():
-            here.set(Place(self._session))
-            self._run(time.time_ns())
+            if self._told is not None:
+                here.set(Place(self._told.session))
+                self._run(time.time_ns())
 
     async def on_processor_setup(self, data: Any) -> None:
         """Wrap the pipeline's processors as soon as one leads to them (Pipecat 1.8 on).
@@ -257,14 +260,14 @@ class DatadogObserver(BaseObserver):
         Args:
             data: The frame, and who pushed it.
         """
-        if self._hooks is None or self._hooks.wraps(data.source):
+        if self._told is None or self._hooks is None or self._hooks.wraps(data.source):
             return
         kind = type(data.frame)
         moment = (self._table.known.get(kind) or self._table.find(kind)).moment
         if moment is None:
             return
         at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
-        processor = self._session.processors.get(data.source.name)
+        processor = self._told.session.processors.get(data.source.name)
         self._ear.hears(moment, data.frame, processor, data.source, at_ns)
 
     async def cleanup(self) -> None:
@@ -274,10 +277,10 @@ class DatadogObserver(BaseObserver):
         """
         self._workers -= 1
         with _guard.hearing.guarded():
-            if _running_task() is not self._made_in():
+            if self._told is not None and _running_task() is not self._made_in():
                 # The worker's own task: the processors' clean-up, and the worker's last lines,
                 # come after this, and may know the session by nothing else.
-                here.set(Place(self._session))
+                here.set(Place(self._told.session))
             if self._workers > 0:
                 if self._told is not None:
                     self._told.conversation.goes_on()
@@ -340,11 +343,12 @@ class DatadogObserver(BaseObserver):
             self._hooks.wrap(processor)
             _pipecat.spare_events(processor, self, self._hooks.heard)
             self._listen(self._hooks.instances)
-            root = self._session.root
+            session = self._told.session
+            root = session.root
             root.facts["pipecat.version"] = _pipecat.pipecat_version()
             worker = _pipecat.worker_of(processor)
             if worker is not None:
-                owners.own(self._session, worker)
+                owners.own(session, worker)
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)
             root.know(transport=transport)
@@ -367,10 +371,8 @@ def _abandon(session: Session) -> None:
 
 
 def _contextual_session_id() -> str | None:
-    with _guard.hearing.guarded():
-        found = _loguru.contextualized().get("session_id")
-        return str(found) if found else None
-    return None
+    found = _loguru.contextualized().get("session_id")
+    return str(found) if found else None
 
 
 def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:

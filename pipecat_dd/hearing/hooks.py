@@ -21,7 +21,6 @@ from pipecat_dd.hearing.moments import Meaning, Table, opens_response
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
-from pipecat_dd.knowing.participants import Participant
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.stage import Failure, Kind
@@ -189,11 +188,14 @@ class Hooks:
         heard_before = self._ear.heard
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            kind = type(frame)
-            meaning = known.get(kind) or find(kind)
-            if meaning.moment is not None and self.is_on and frame.id not in heard_before:
-                # Each chunk of audio counts where it is made and where it is written.
-                hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
+            try:
+                kind = type(frame)
+                meaning = known.get(kind) or find(kind)
+                if meaning.moment is not None and self.is_on and frame.id not in heard_before:
+                    # Each chunk of audio counts where it is made and where it is written.
+                    hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
+            except Exception as error:
+                _guard.hearing.failed(error)
             return inner(frame, *args, **kwargs)
 
         return push_frame
@@ -213,53 +215,57 @@ class Hooks:
         in_all = frames.mode is FrameSpans.ALL
         bind, unbind, now_ns = here.set, here.reset, time.time_ns
 
-        async def visit(
-            meaning: Meaning, frame: Any, direction: Any, args: Any, kwargs: Any
-        ) -> Any:
+        def enter(meaning: Meaning, frame: Any, direction: Any) -> Visit:
             visit = Visit(session, processor, frame, direction, now_ns())
             if meaning.names is not None:
                 name = getattr(frame, meaning.names, None)
                 visit.participant = people.named_by(meaning.names, name)
-            token = bind(visit)
-            put_back = None
             if not has_own_task:
-                with _guard.spans.guarded():
-                    put_back = self._set_aside()
+                visit.put_back = self._set_aside()
+            if responds and opens_response(frame):
+                self._begin_response(visit, processor, frame)
+            return visit
+
+        def leave(visit: Visit, meaning: Meaning) -> None:
+            visit.done = True
+            if visit.put_back is not None:
+                visit.put_back()
+            end_ns = now_ns()
+            took_ns = end_ns - visit.start_ns
+            processor.frames += 1
+            processor.busy_ns += took_ns
+            if took_ns > processor.longest_ns:
+                processor.longest_ns = took_ns
+            if (
+                visit.stage is not None
+                or visit.failure is not None
+                or took_ns >= slow_ns
+                or (takes_all and (meaning.carries_data or in_all))
+            ):
+                self._end(visit, meaning, end_ns)
+            # A task made in it is not the participant's for good, and keeps no frame alive.
+            visit.participant = visit.frame = None
+
+        async def visit(
+            visit: Visit, meaning: Meaning, frame: Any, direction: Any, args: Any, kwargs: Any
+        ) -> Any:
+            token = bind(visit)
             try:
-                if responds and opens_response(frame):
-                    self._begin_response(visit, processor, frame)
                 return await inner(frame, direction, *args, **kwargs)
             except BaseException as error:
                 visit.failure = error
                 raise
             finally:
-                visit.done = True
-                if put_back is not None:
-                    with _guard.spans.guarded():
-                        put_back()
-                end_ns = now_ns()
-                took_ns = end_ns - visit.start_ns
-                processor.frames += 1
-                processor.busy_ns += took_ns
-                if took_ns > processor.longest_ns:
-                    processor.longest_ns = took_ns
-                if (
-                    visit.stage is not None
-                    or visit.failure is not None
-                    or took_ns >= slow_ns
-                    or (takes_all and (meaning.carries_data or in_all))
-                ):
-                    self._end(visit, meaning, end_ns)
-                visit.participant = None  # a task made in it is not theirs for good
+                try:
+                    leave(visit, meaning)
+                except Exception as error:
+                    _guard.hearing.failed(error)
                 try:  # noqa: SIM105 - suppress() costs more than all else here
                     unbind(token)
                 except ValueError:
                     pass  # the garbage collector closed the coroutine, from another context
 
-        async def hear_out(
-            participant: Participant, frame: Any, direction: Any, args: Any, kwargs: Any
-        ) -> Any:
-            place = Place(session, processor, participant=participant)
+        async def hear_out(place: Place, frame: Any, direction: Any, args: Any, kwargs: Any) -> Any:
             token = bind(place)
             try:
                 return await inner(frame, direction, *args, **kwargs)
@@ -271,27 +277,33 @@ class Hooks:
         def process_frame(
             frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
         ) -> Awaitable[Any]:
-            if not self.is_on:
+            if not self.is_on or _guard.hearing.off:
                 return inner(frame, direction, *args, **kwargs)
-            kind = type(frame)
-            meaning = known.get(kind) or find(kind)
-            if meaning.is_media:
-                processor.frames += 1
-                if has_own_task:
-                    bind(idle)
-                if takes_all:
-                    at_ns = now_ns()
-                    frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
-                if meaning.names is not None and people.can_be_several:
-                    # Fifty times a second, and so only where it makes a difference.
-                    name = getattr(frame, meaning.names, None)
-                    if name and (whose := people.named_by(meaning.names, name)) is not None:
-                        return hear_out(whose, frame, direction, args, kwargs)
+            try:
+                kind = type(frame)
+                meaning = known.get(kind) or find(kind)
+                if meaning.is_media:
+                    processor.frames += 1
+                    if has_own_task:
+                        bind(idle)
+                    if takes_all:
+                        at_ns = now_ns()
+                        frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
+                    if meaning.names is not None and people.can_be_several:
+                        # Fifty times a second, and so only where it makes a difference.
+                        name = getattr(frame, meaning.names, None)
+                        if name and (whose := people.named_by(meaning.names, name)) is not None:
+                            place = Place(session, processor, participant=whose)
+                            return hear_out(place, frame, direction, args, kwargs)
+                    return inner(frame, direction, *args, **kwargs)
+                if meaning.moment is not None and frame.id not in heard_before:
+                    # Pushed by something that is not wrapped: the pipeline's source, say.
+                    hears(meaning.moment, frame, None, None)
+                entered = enter(meaning, frame, direction)
+            except Exception as error:
+                _guard.hearing.failed(error)
                 return inner(frame, direction, *args, **kwargs)
-            if meaning.moment is not None and frame.id not in heard_before:
-                # Pushed by something that is not wrapped: the pipeline's source, say.
-                hears(meaning.moment, frame, None, None)
-            return visit(meaning, frame, direction, args, kwargs)
+            return visit(entered, meaning, frame, direction, args, kwargs)
 
         return process_frame
 

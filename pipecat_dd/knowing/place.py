@@ -13,7 +13,7 @@ the place is bound where the work is done, in the very task that does it:
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -78,6 +78,7 @@ class Visit(Place):
         stage: The stage that this visit is, once there is one: a service's (``pipecat.llm``)
             or the frame's own.
         failure: What it raised or reported, if anything.
+        put_back: Makes active again what was set aside for it, if anything was.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Visit(Place):
         "done",
         "failure",
         "frame",
+        "put_back",
         "stage",
         "start_ns",
     )
@@ -104,6 +106,7 @@ class Visit(Place):
         self.done = False
         self.stage: Stage | None = None
         self.failure: BaseException | None = None
+        self.put_back: Callable[[], None] | None = None
 
     @property
     def frame_class(self) -> str:

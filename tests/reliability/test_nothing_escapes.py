@@ -84,7 +84,7 @@ def functions() -> Iterator[tuple[str, Any, str, FunctionType]]:
                 for attribute, member in list(vars(value).items()):
                     if inspect.isfunction(member) and f"{name}.{attribute}" not in ENTRIES:
                         generated = member.__code__.co_filename.startswith("<")
-                        if not generated or attribute == "__init__":
+                        if (not generated and attribute != "__new__") or attribute == "__init__":
                             yield f"{module.__name__}:{name}.{attribute}", value, attribute, member
 
 

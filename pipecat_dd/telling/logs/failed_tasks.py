@@ -23,6 +23,11 @@ from pipecat_dd.telling.logs import _loguru
 LOGGER: Final = "asyncio"
 """The logger on which asyncio tells of it."""
 
+_COLLECTED: Final = (
+    "Task exception was never retrieved",
+    "Future exception was never retrieved",
+    "Task was destroyed but it is pending",
+)
 _CALLED: Final = asyncio.BaseEventLoop.call_exception_handler.__code__
 
 
@@ -30,7 +35,7 @@ class FailedTask:
     """What asyncio's exception handler was called with.
 
     Args:
-        loop: The event loop whose handler it is.
+        loop: The event loop whose handler it is; None where it is not known.
         told: What it was told.
     """
 
@@ -55,14 +60,13 @@ class FailedTask:
         Args:
             write: Writes the line.
         """
-        context = self._context()
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(write, context=context)
+        with contextlib.suppress(RuntimeError):  # there is no loop, or it is closed
+            loop = self._loop or asyncio.get_running_loop()
+            loop.call_soon_threadsafe(write, context=self._context())
 
     def _context(self) -> Context:
         theirs = _context_of(self._told)
-        # A copy of this one, which holds what else Loguru reads (contextualize), is entered by
-        # nobody else; a task's own may be.
+        # A copy, since a context that is entered already cannot be entered again.
         context = copy_context() if theirs is None else theirs.copy()
         if theirs is None:
             for variable in CARRIED:
@@ -70,18 +74,27 @@ class FailedTask:
         return context
 
 
-def told() -> FailedTask | None:
+def told(message: str) -> FailedTask | None:
     """Return what asyncio's exception handler is telling of, if that is what is at work here.
 
     A line that Loguru has written already, and that is passed on to ``logging``, is none.
+
+    Args:
+        message: What asyncio's logger was given to write.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not _loguru.is_of_loguru(frame):
+    while frame is not None:
+        if _loguru.is_of_loguru(frame):
+            return None
         if frame.f_code is _CALLED:
             told = frame.f_locals.get("context")
             loop = frame.f_locals.get("self")
             return FailedTask(loop, told) if isinstance(told, dict) else None
         frame = frame.f_back
+    if message.startswith(_COLLECTED):
+        # An event loop that is not written in Python leaves no frames: whose it was, nobody
+        # knows, but not whose work was interrupted.
+        return FailedTask(None, {})
     return None
 
 

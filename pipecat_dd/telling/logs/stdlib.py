@@ -39,17 +39,19 @@ QUIET: Final = (
     "asyncio",
     "boto3",
     "botocore",
+    "ddtrace",
     "filelock",
     "google_genai",
     "grpc",
     "hpack",
     "httpcore",
+    "httpcore2",
     "numba",
     "openai",
     "urllib3",
     "websockets",
 )
-"""Libraries that at DEBUG print each packet, or whole requests with what was said in them.
+"""Libraries that at DEBUG print each packet or span, or whole requests with what was said.
 
 They are held at INFO, also where everything else is at DEBUG, unless ``levels`` names them.
 """
@@ -64,7 +66,9 @@ class InterceptHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand one record to Loguru, unless it comes from there."""
-        failed = failed_tasks.told() if record.name == failed_tasks.LOGGER else None
+        failed = None
+        if record.name == failed_tasks.LOGGER:
+            failed = failed_tasks.told(str(record.msg))
         # The stack tells of Loguru at work; the flag is for a Loguru that no longer can.
         if getattr(self._busy, "now", False) or _loguru.is_writing():
             if failed is not None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from processes import ends, is_running
 
 from pipecat_dd.demo import story
 from pipecat_dd.demo.received import Received, receive
+from tests.support.spans import Trace, trace_of
 
 COMMAND = [sys.executable, "-m", "pipecat_dd.cli", "demo"]
 
@@ -66,6 +68,49 @@ def test_every_line_of_the_session_leads_to_a_span(run):
 
 def test_each_thing_the_user_says_is_a_turn(run):
     assert len(run.received.turns) == len(story.CONVERSATION)
+
+
+@pytest.fixture(scope="module")
+def trace(run) -> Trace:
+    """All that the test agent received of the session."""
+    chunks = json.loads((run.out / "traces.json").read_text())
+    spans = [span for chunk in chunks for span in chunk]
+    sessions = [span for span in spans if span["name"] == "pipecat.session"]
+    assert len(sessions) == 1
+    found = trace_of(spans, sessions[0]["meta"]["session_id"])
+    assert found is not None
+    return found
+
+
+def test_every_span_is_closed_and_within_its_session(trace):
+    trace.check()
+    assert len(trace.named("pipecat.session")) == 1
+
+
+def test_every_service_is_part_of_a_turn_and_its_sdks_work_part_of_it(trace):
+    turns = trace.named("pipecat.turn")
+    for kind in ("pipecat.stt", "pipecat.llm", "pipecat.tts"):
+        services = trace.named(kind)
+        assert len(services) >= len(turns), kind
+        assert all(span.parent in turns for span in services), kind
+    requests = trace.named("openai.request", "createChatCompletion")
+    assert len(requests) == len(trace.named("pipecat.llm"))
+    assert {request.parent.name for request in requests} == {"pipecat.llm"}
+    assert {tool.parent.name for tool in trace.named("pipecat.tool")} == {"pipecat.llm"}
+
+
+def test_every_line_between_start_and_end_of_the_session_has_its_ids(run, trace):
+    session = trace.one("pipecat.session")
+    within = 0
+    for text in (run.out / "bot.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        at_ns = datetime.fromisoformat(line["timestamp"]).timestamp() * 1e9
+        if session.start_ns < at_ns < session.end_ns:
+            within += 1
+            assert line["session_id"] == session["session_id"], text
+            assert line["dd.trace_id"] == trace.id, text
+            assert int(line["dd.span_id"]) in trace.by_id, text
+    assert within > 100
 
 
 def test_the_tree_shows_the_failure_and_the_interruption(run):

@@ -12,11 +12,12 @@ except ModuleNotFoundError as missing:
 from benchmarks import quiet
 
 _PIPED_WIDTH = 120
+_WIDE = 150
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Measure what pipecat_dd costs a bot."""
+    """Measure what pipecat_dd costs a bot, and what its lines carry."""
     quiet.prepare()
 
 
@@ -78,7 +79,7 @@ def lines(sessions: int, json_path: Path | None) -> None:
     """Show, for each place that a bot writes lines in, how many carry the right ids."""
     from benchmarks import lines as benchmark
 
-    console = _console()
+    console = _console(_WIDE)
     report = benchmark.run(sessions, console)
     benchmark.show(report, console)
     if json_path is not None:
@@ -116,10 +117,10 @@ def line_cost(rounds: int) -> None:
     benchmark.show(benchmark.run(rounds), rounds, _console())
 
 
-def _console() -> Console:
+def _console(piped_width: int = _PIPED_WIDTH) -> Console:
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, _PIPED_WIDTH)
+        console.width = max(console.width, piped_width)
     return console
 
 

@@ -38,7 +38,7 @@ class Configuration:
     def label(self) -> str:
         """What it is called in the table."""
         sessions = "one session" if self.sessions == 1 else f"{self.sessions} sessions"
-        return f"{sessions}, patches {'on' if self.patched else 'off'}"
+        return f"{sessions},\npatches {'on' if self.patched else 'off'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def run(sessions: int, console: Console) -> Report:
     ]
     places: dict[str, list[dict[str, int]]] = {place.name: [] for place in PLACES}
     for configuration in configurations:
-        with console.status(configuration.label):
+        with console.status(configuration.label.replace("\n", " ")):
             for name, counts in _held(configuration).items():
                 places[name].append(counts)
     unknowable = [place.name for place in PLACES if not place.is_known]
@@ -111,9 +111,9 @@ def show(report: Report, console: Console) -> None:
         title="Lines written: with the right session, span, participant; with a wrong id",
         title_justify="left",
     )
-    table.add_column("written in")
+    table.add_column("written in", no_wrap=True)
     for configuration in report.configurations:
-        table.add_column(configuration.label, justify="right")
+        table.add_column(configuration.label, justify="right", no_wrap=True)
     for name, runs in report.places.items():
         table.add_row(name, *(_cell(counts) for counts in runs))
     table.add_section()

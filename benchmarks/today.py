@@ -32,7 +32,7 @@ class Way:
         written: How many lines were written.
         session: How many carry a session's id.
         trace: How many carry the id of a span of their own conversation.
-        participant: How many carry a participant's id while there is a participant.
+        participant: How many carry the id of the participant who is there.
         wrong: How many carry an id of another conversation's.
     """
 
@@ -67,7 +67,7 @@ def run(sessions: int) -> list[Way]:
         ours.written += counts["written"]
         ours.session += counts["session"]
         ours.trace += counts["span"]
-        ours.participant += counts["participant"]
+        ours.participant += counts["named"]
         ours.wrong += counts["wrong"]
     return [today, ours]
 
@@ -89,7 +89,7 @@ def show(ways: list[Way], sessions: int, console: Any) -> None:
         "written",
         "with the session's id",
         "with a span of it",
-        "with the participant right",
+        "with the participant's",
         "with another's id",
     ):
         table.add_column(heading, justify="right")

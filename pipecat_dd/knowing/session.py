@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipecat_dd.knowing.stage import Kind, Stage
 
@@ -52,6 +52,8 @@ class Session:
     quiet_ns: int | None = field(default=None, init=False, repr=False)
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
     people: "Participants | None" = field(default=None, init=False, repr=False)
+    # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
+    told: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.root = Stage(Kind.SESSION, self, None, self.name, start_ns=0)

@@ -32,7 +32,6 @@ class Told:
         self.correlation: tuple[Any, Any] | None = None
 
 
-_told: "weakref.WeakKeyDictionary[Session, Told]" = weakref.WeakKeyDictionary()
 _by_trace: "weakref.WeakValueDictionary[int, Told]" = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
@@ -44,7 +43,7 @@ def tell(told: Told) -> None:
         told: The session.
     """
     with _lock:
-        _told[told.session] = told
+        told.session.told = told
         if _by_trace.pop(told.tree.trace_id, None) is None:
             _by_trace[told.tree.trace_id] = told
         # Else two sessions share the trace, which then names neither.
@@ -62,7 +61,8 @@ def _note_trace(told: "weakref.ref[Told]", trace_id: int) -> None:
 
 def told_of(session: Session) -> Told | None:
     """Return what follows and tells a session."""
-    return _told.get(session)
+    told: Told | None = session.told
+    return told
 
 
 def told_of_trace(trace_id: int | None) -> Told | None:
@@ -109,7 +109,7 @@ def _answer(found: Active | None) -> Active | None:
     try:
         place = current_place()
         session = None if place is None else place.session
-        told = None if session is None else _told.get(session)
+        told = None if session is None else told_of(session)
         if place is None or told is None:
             return found
         if found is not None and told.tree.is_foreign(found):

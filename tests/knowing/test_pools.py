@@ -1,5 +1,6 @@
 """Work in a thread pool is done where it was submitted from."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,4 +80,9 @@ with ThreadPoolExecutor(1) as pool, ddtrace.tracer.trace("span") as span:
 
 @pytest.mark.parametrize("steps", ["ours", "ours patch", "patch ours", "ours patch unpatch"])
 def test_ddtraces_patch_may_come_before_or_after(steps: str) -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM, *steps.split()], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, *steps.split()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        timeout=60,
+    )

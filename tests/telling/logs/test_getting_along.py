@@ -174,6 +174,7 @@ def run(program: str, *arguments: str, run_by: tuple[str, ...] = (), **environme
         [*run_by, sys.executable, "-c", program, *arguments],
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("DD_")},
+            "PYTHONPATH": os.pathsep.join(sys.path),
             "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
             "DD_REMOTE_CONFIGURATION_ENABLED": "false",
             "DD_TRACE_LOG_STREAM_HANDLER": "false",
@@ -213,7 +214,8 @@ def test_lines_are_the_same_whatever_ddtrace_has_patched(
         assert "extra" not in line
         # DD_LOGS_INJECTION=false: no ids of traces; whose line it is remains.
         assert ("dd.trace_id" in line) is ("dd.span_id" in line) is (injection == "true")
-        assert ("region" in line) is (patcher == "with") or when == "before"
+        if when != "after":  # ddtrace's patch itself replaces a patcher that is there before it
+            assert ("region" in line) is (patcher == "with")
 
 
 REPLACED = """

@@ -103,6 +103,7 @@ def test_the_next_session_takes_over_from_one_that_has_ended(
 
 
 def test_it_keeps_neither_the_object_nor_the_session() -> None:
+    gc.collect()  # what other tests have left
     before = len(owners._owned)
     worker, session = Worker(), Session("brief", "bot")
     owners.own(session, worker)

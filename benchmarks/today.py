@@ -134,7 +134,7 @@ def _hold_todays(count: int) -> Way:
 
 
 def _judged(lines: list[dict[str, Any]], spans: list[Any], bots: list[Any]) -> Way:
-    from tests.support import anywhere
+    from tests.support.verdict import place_of
 
     traces: dict[str, set[int]] = {bot.mark: set() for bot in bots}
     for span in spans:
@@ -143,7 +143,7 @@ def _judged(lines: list[dict[str, Any]], spans: list[Any], bots: list[Any]) -> W
             traces[conversation].add(span.trace_id)
     way = Way("Pipecat's tracing, ddtrace's patches")
     for line in lines:
-        found = anywhere.place_of(line, bots)
+        found = place_of(line, bots)
         if found is None:
             continue
         way.written += 1

@@ -25,8 +25,10 @@ from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
+from pipecat_dd.telling.destinations import destinations
 from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.replaced import say_what_is_replaced
+from pipecat_dd.telling.several import Several
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -153,7 +155,7 @@ class DatadogObserver(BaseObserver):
         tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
         conversation = Conversation(
             session,
-            tree,
+            Several(tree, destinations(session, tree, settings)),
             _start_timer,
             settings.turn_end_timeout_secs,
             settings.frame_spans,

@@ -1,0 +1,17 @@
+"""Where a session is told of besides its spans, by what is set."""
+
+from pipecat_dd.knowing.session import Session
+from pipecat_dd.settings import Settings
+from pipecat_dd.telling.several import Destination
+from pipecat_dd.telling.spans.tree import SpanTree
+
+
+def destinations(session: Session, tree: SpanTree, settings: Settings) -> list[Destination]:
+    """Return where else a session's stages go.
+
+    Args:
+        session: The session.
+        tree: Its spans.
+        settings: What the observer was told.
+    """
+    return []

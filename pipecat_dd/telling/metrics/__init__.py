@@ -1,0 +1,1 @@
+"""Metrics: what a conversation adds up to, sent to DogStatsD."""

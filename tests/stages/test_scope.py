@@ -4,7 +4,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
 from ddtrace.trace import tracer
 from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,

@@ -7,11 +7,17 @@ from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
+_CLI_EXTRA = "pipecat-dd[cli]"
 
 try:
     import click
+
+    from pipecat_dd.doctor.command import doctor
 except ModuleNotFoundError as missing:
-    sys.exit("pipecat-dd: " + _INSTALL.format(module=missing.name, needed=_DEMO_EXTRA))
+    is_demo = "demo" in sys.argv[1:]
+    needed = _DEMO_EXTRA if is_demo else _CLI_EXTRA
+    sys.stderr.write(f"pipecat-dd: {_INSTALL.format(module=missing.name, needed=needed)}\n")
+    sys.exit(1 if is_demo else 2)
 
 _PIPED_WIDTH = 120
 
@@ -65,6 +71,9 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
     sys.exit(run_demo(console, out, all_lines=all_lines))
+
+
+main.add_command(doctor)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Group:
 GROUPS: Final = (
     Group("installed", "Installed"),
     Group("variables", "Environment"),
+    Group("env_file", "Environment"),
     Group("settings", "pipecat_dd's own variables", ("ddtrace", "pipecat")),
     Group("integrations", "ddtrace's integrations", ("ddtrace",)),
     Group("content", "Content", ("ddtrace",)),

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import click
 
@@ -38,6 +39,11 @@ class _CouldNotRun(click.ClickException):
     help="The command that starts the bot. It is read, not run: ddtrace is switched on as it "
     "and the bot's file do it.",
 )
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of variables that the bot is started with, before Python starts.",
+)
 @click.option("--send", is_flag=True, help="Send one small session to the Agent or intake.")
 @click.option(
     "--timeout",
@@ -56,6 +62,7 @@ class _CouldNotRun(click.ClickException):
 def doctor(
     as_json: bool,
     command: str | None,
+    env_file: Path | None,
     send: bool,
     timeout_secs: float,
     api_url: str | None,
@@ -73,6 +80,7 @@ def doctor(
     try:
         from rich.console import Console
 
+        from pipecat_dd.doctor.env_file import read
         from pipecat_dd.doctor.report import examine
         from pipecat_dd.doctor.show import as_json as to_json
         from pipecat_dd.doctor.show import show
@@ -88,8 +96,8 @@ def doctor(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--start") from error
 
-    situation = Situation({**os.environ, **start.variables}, start, timeout_secs, api_url)
-    os.environ.update(start.variables)
+    os.environ.update({**(read(env_file) if env_file else {}), **start.variables})
+    situation = Situation(dict(os.environ), start, timeout_secs, api_url=api_url)
     if "ddtrace" not in sys.modules:  # under ddtrace-run it is there, with settings of its own
         os.environ.update(_QUIET)
     with _hushed():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipecat_dd.doctor.finding import Fact, Finding
 from pipecat_dd.telling.secrets import REDACTED, without_secrets
 
-_NAMES_A_SECRET = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie")
+_NAMES_A_SECRET = re.compile(r"(?i)key|token|secret|passw|credential|auth(?!or)|cookie")
 _SHORTEST = 6
 """Shorter values are taken to be settings (``true``, ``off``), which stand in other words too."""
 

@@ -18,7 +18,7 @@ def ours(situation: Situation) -> Iterator[Finding]:
     valid = []
     for name in named:
         if name not in known:
-            likely = get_close_matches(name, known, n=1, cutoff=0.6)
+            likely = _like(name, known)
             yield Finding(
                 "settings.unknown",
                 Level.PROBLEM,
@@ -49,6 +49,13 @@ def ours(situation: Situation) -> Iterator[Finding]:
             f"Set, and valid: {', '.join(valid)}.",
             facts={"set": valid},
         )
+
+
+def _like(name: str, known: frozenset[str]) -> list[str]:
+    # Without what all of them begin with, by which all of them are alike.
+    names = [one.removeprefix(ENV_PREFIX) for one in sorted(known)]
+    alike = get_close_matches(name.removeprefix(ENV_PREFIX), names, n=1)
+    return [ENV_PREFIX + one for one in alike]
 
 
 @contextmanager

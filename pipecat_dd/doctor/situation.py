@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipecat_dd.doctor.start import Start
 
@@ -16,12 +17,14 @@ class Situation:
         environ: The environment, as it was before the doctor made itself quiet in it.
         start: How the bot is started, where that was told.
         timeout_secs: How long an Agent or intake may take to answer, in seconds.
+        directory: Where the bot is started.
         api_url: Where Datadog's API is asked, if not at the site that ``DD_SITE`` names.
     """
 
     environ: Mapping[str, str]
     start: Start = field(default_factory=Start)
     timeout_secs: float = DEFAULT_TIMEOUT_SECS
+    directory: Path = field(default_factory=Path)
     api_url: str | None = None
 
     def value(self, name: str) -> str:

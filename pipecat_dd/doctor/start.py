@@ -7,9 +7,10 @@ same way before it looks.
 
 import ast
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 _DDTRACE_RUN = "ddtrace-run"
 
@@ -25,6 +26,8 @@ class Start:
         patch_all: The arguments of the source's ``patch_all()``; None where there is none.
         patch: The arguments of its ``patch()``; empty where there is none.
         source: The bot's own file, where the command leads to one.
+        loads_env: When the source loads a ``.env`` file: ``late`` where ddtrace has read its
+            variables by then, ``early`` where not; empty where it loads none.
         names: What the source imports or calls, by its last name.
     """
 
@@ -34,6 +37,7 @@ class Start:
     patch_all: dict[str, bool] | None = None
     patch: dict[str, bool] = field(default_factory=dict)
     source: Path | None = None
+    loads_env: Literal["", "early", "late"] = ""
     names: frozenset[str] = frozenset()
 
     @property
@@ -75,6 +79,7 @@ class Start:
             patch_all=seen.patch_all,
             patch=seen.patch,
             source=source,
+            loads_env=seen.loads_env(runs),
             names=frozenset(seen.names),
         )
 
@@ -130,6 +135,8 @@ class _Seen:
     patch_all: dict[str, bool] | None = None
     patch: dict[str, bool] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    ddtrace_at: int | None = None
+    loads_at: int | None = None
 
     @classmethod
     def of(cls, source: Path) -> "_Seen":
@@ -140,15 +147,26 @@ class _Seen:
             return seen
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                seen._imports(alias.name for alias in node.names)
+                seen._imports(node.lineno, [alias.name for alias in node.names])
             elif isinstance(node, ast.ImportFrom):
-                seen._imports(f"{node.module or ''}.{alias.name}" for alias in node.names)
+                seen._imports(
+                    node.lineno, [f"{node.module or ''}.{alias.name}" for alias in node.names]
+                )
             elif isinstance(node, ast.Call):
                 seen._calls(node)
         return seen
 
-    def _imports(self, names: Iterable[str]) -> None:
+    def loads_env(self, ddtrace_is_first: bool) -> Literal["", "early", "late"]:
+        """Tell whether a ``.env`` file is loaded, and whether ddtrace is imported before."""
+        if self.loads_at is None:
+            return ""
+        before = self.ddtrace_at is not None and self.ddtrace_at < self.loads_at
+        return "late" if ddtrace_is_first or before else "early"
+
+    def _imports(self, line: int, names: list[str]) -> None:
         for name in names:
+            if name.partition(".")[0] in ("ddtrace", "pipecat_dd"):
+                self.ddtrace_at = min(line, self.ddtrace_at or line)
             self.auto = self.auto or name == "ddtrace.auto"
             self.names.add(name.rpartition(".")[2])
 
@@ -159,6 +177,8 @@ class _Seen:
             self.patch_all = dict(_switches(call))
         elif name == "patch" and (switches := dict(_switches(call))):
             self.patch = switches
+        if name == "load_dotenv":
+            self.loads_at = min(call.lineno, self.loads_at or call.lineno)
         if name:
             self.names.add(name)
 

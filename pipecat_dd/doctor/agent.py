@@ -29,12 +29,7 @@ def answers(situation: Situation) -> Iterator[Finding]:
         return
     url = _ddtrace.agent_url()
     if url is None:
-        yield Finding(
-            CHECK,
-            Level.NOTE,
-            "ddtrace sends traces to no Agent, but by a writer of another kind.",
-            "Unset what chooses it (OTEL_TRACES_EXPORTER, AWS_LAMBDA_FUNCTION_NAME) if it is to.",
-        )
+        yield _no_agent_for(situation)
         return
     shown = without_userinfo(url)
     facts: dict[str, Fact] = {"url": shown}
@@ -51,6 +46,23 @@ def answers(situation: Situation) -> Iterator[Finding]:
         return
     yield of_answer(answer, facts)
     yield from clock(answer, f"the Agent at {shown}")
+
+
+def _no_agent_for(situation: Situation) -> Finding:
+    if situation.is_on("DD_LLMOBS_ENABLED", False):
+        return Finding(
+            CHECK,
+            Level.NOTE,
+            "LLM Observability has turned ddtrace to Datadog's intake, all spans included: the "
+            "Agent is too old to take what it sends, or DD_LLMOBS_AGENTLESS_ENABLED is on.",
+            "Update the Agent, or set DD_LLMOBS_AGENTLESS_ENABLED=false, to send to the Agent.",
+        )
+    return Finding(
+        CHECK,
+        Level.NOTE,
+        "ddtrace sends traces to no Agent, but by a writer of another kind.",
+        "Unset what chooses it (OTEL_TRACES_EXPORTER, AWS_LAMBDA_FUNCTION_NAME) if it is to.",
+    )
 
 
 def of_answer(answer: Answer, facts: dict[str, Fact]) -> Finding:

@@ -78,6 +78,7 @@ def doctor(
     Exit codes: 0 no problem, 1 problems, 2 it could not run.
     """
     try:
+        import packaging.requirements  # noqa: F401 - missed here rather than by a check
         from rich.console import Console
 
         from pipecat_dd.doctor.env_file import read

@@ -59,15 +59,14 @@ def of_session(held: Held, *, ids: bool) -> Iterator[Finding]:
         )
     yield _judged(held, held.line(BY_LOGURU), CHECK, "in process_frame", ids)
     yield _judged(held, held.line(BY_LOGGING), "sample.stdlib_lines", "by logging", ids)
-    priority = _priority(held)
-    if priority is not None and priority <= 0:
+    if held.priority is not None and held.priority <= 0:
         yield Finding(
             "sample.kept",
             Level.NOTE,
             "The session's trace would not have been kept: sampling decided against it.",
             "That is so for the share that DD_TRACE_SAMPLING_RULES, or the Agent's own limits, "
             "leave out.",
-            {"priority": priority},
+            {"priority": held.priority},
         )
 
 
@@ -120,14 +119,6 @@ def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
         and span.name == "pipecat.frame"
         for span in held.spans
     )
-
-
-def _priority(held: Held) -> float | None:
-    for span in held.spans:
-        value = span.tags.get("_sampling_priority_v1")
-        if isinstance(value, int | float):
-            return value
-    return None
 
 
 def _ids_wanted(situation: Situation) -> bool:

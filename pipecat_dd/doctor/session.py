@@ -32,6 +32,7 @@ class Held:
         spans: What would have been sent; nothing where it was.
         error: What went wrong, if anything did.
         failures: How often a part of this package failed in it.
+        priority: What sampling decided of its trace: kept where above 0; None if nothing.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Held:
     spans: list[SeenSpan] = field(default_factory=list)
     error: Exception | None = None
     failures: int = 0
+    priority: float | None = None
 
     def line(self, message: str) -> Line | None:
         """Return the line of a message, if it was written.
@@ -66,6 +68,7 @@ def hold(*, send: bool) -> Held:
 
     async def bot() -> None:
         observer = DatadogObserver(session_id=held.id, name=NAME, **_off(DatadogObserver))
+        held.priority = observer.context.sampling_priority
         await _pipecat.hold(observer, TIMEOUT_SECS)
 
     configure_logging(

@@ -100,10 +100,9 @@ def test_a_part_of_ours_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_trace_that_sampling_leaves_out_is_told(held: Held) -> None:
-    spans = [
-        replace(span, tags={**span.tags, "_sampling_priority_v1": -1.0}) for span in held.spans
-    ]
-    assert judged(replace(held, spans=spans))["sample.kept"].level is Level.NOTE
+    assert held.priority is not None
+    assert held.priority > 0
+    assert judged(replace(held, priority=-1))["sample.kept"].level is Level.NOTE
 
 
 def test_nothing_is_sent_and_everything_is_as_it_was(agent: TestAgent) -> None:

@@ -130,8 +130,14 @@ def _hushed() -> Iterator[None]:
         yield
         return
     logger.disable("pipecat")
+    had_default = False
+    with suppress(ValueError):
+        logger.remove(0)
+        had_default = True
     try:
         yield
     finally:
+        if had_default:
+            logger.add(sys.stderr)
         logger.enable("pipecat")
         logging.getLogger("ddtrace").removeHandler(silent)

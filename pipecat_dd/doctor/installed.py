@@ -23,11 +23,8 @@ NEEDED: Final = ("pipecat-ai>=1.0,<2", "ddtrace>=4,<5", "loguru>=0.7,<1")
 
 MODULES: Final = {"pipecat-ai": "pipecat", "ddtrace": "ddtrace", "loguru": "loguru"}
 
-OLDER_PIPECAT: Final = (
-    ((1, 8), "startup is not traced, and whether a failed service is still usable is not known"),
-    ((1, 12), "the observer is called for every push of a frame, which costs a little more"),
-)
-"""What is missing before a version of Pipecat, the most missed first."""
+OLDER_PIPECAT: Final = (1, 8)
+"""Before this version of Pipecat, some of what is told of a session is not there to be told."""
 
 _NOT_FOR_USERS = frozenset({"dev", "bench"})
 
@@ -109,15 +106,15 @@ def of_package(needed: Requirement, version: str | None) -> Finding:
         )
     if needed.name == "pipecat-ai":
         release = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-        for since, missing in OLDER_PIPECAT:
-            if release < since:
-                return Finding(
-                    check,
-                    Level.NOTE,
-                    f"Before Pipecat {since[0]}.{since[1]} {missing}; {version} is installed.",
-                    "Update Pipecat if you miss that; docs/reliability.md lists the differences.",
-                    facts,
-                )
+        if release < OLDER_PIPECAT:
+            return Finding(
+                check,
+                Level.NOTE,
+                f"pipecat-ai {version}: before {'.'.join(map(str, OLDER_PIPECAT))} startup is not "
+                "traced, and whether a service that failed is still usable is not known.",
+                "Update Pipecat if you miss that; docs/reliability.md lists the differences.",
+                facts,
+            )
     return Finding(check, Level.OK, f"{needed.name} {version}.", facts=facts)
 
 

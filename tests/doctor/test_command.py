@@ -144,6 +144,10 @@ def test_no_secret_is_printed(unwell: Ran, told: Ran) -> None:
     assert "DD_API_KEY" in unwell.out
 
 
+def test_nothing_but_the_report_is_printed(well: Ran, unwell: Ran) -> None:
+    assert (well.err, unwell.err) == ("", "")
+
+
 def test_the_bots_start_is_told_and_not_run(told: Ran) -> None:
     assert told.report["start"] == {
         "by": "ddtrace-run or ddtrace.auto",

@@ -46,8 +46,8 @@ def test_a_python_that_is_not_supported_is_told(version: tuple[int, int], level:
         ("ddtrace>=4,<5", "4.1.0rc1", Level.OK, ""),
         ("pipecat-ai>=1.0,<2", "0.0.86", Level.PROBLEM, "pip install"),
         ("pipecat-ai>=1.0,<2", "1.7.1", Level.NOTE, "reliability.md"),
-        ("pipecat-ai>=1.0,<2", "1.11.0", Level.NOTE, "reliability.md"),
-        ("pipecat-ai>=1.0,<2", "1.12.0", Level.OK, ""),
+        ("pipecat-ai>=1.0,<2", "1.8.0", Level.OK, ""),
+        ("pipecat-ai>=1.0,<2", "1.14.0", Level.OK, ""),
     ],
 )
 def test_a_version_that_is_not_supported_is_told_with_what_to_install(

@@ -45,6 +45,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body if isinstance(body, bytes) else body.encode())
 
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
+            self.do_GET()
+
         def date_time_string(self, timestamp: float | None = None) -> str:
             return formatdate(time.time() + server.ahead_secs, usegmt=True)
 

@@ -94,7 +94,7 @@ def test_who_does_not_speak_http_is_told_so() -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(404, b"404 page not found"), (200, b"<html>Hello</html>"), (200, [1]), (500, {})],
+    [(404, b"404 page not found"), (200, b"<html>Hello</html>"), (200, [1]), (500, INFO)],
 )
 def test_what_answers_and_is_no_agent_is_told(server: Server, status: int, body: object) -> None:
     server.status, server.body = status, body

@@ -179,11 +179,13 @@ def test_what_the_environment_brings_about_is_seen(told: Ran) -> None:
     assert levels["intake.key"] == "problem"
 
 
-def test_variables_from_a_file_count_as_set(tmp_path: Path) -> None:
-    (tmp_path / "bot.env").write_text("DD_SERVICE=filed\nDD_TRACE_ENABLED=false\n")
-    ran = doctor("--json", "--env-file", "bot.env", cwd=tmp_path)
+def test_variables_from_a_file_count_as_set_and_ddtrace_calls_nobody(tmp_path: Path) -> None:
+    with answering(Server()) as agent:
+        (tmp_path / "bot.env").write_text(f"DD_SERVICE=filed\nDD_TRACE_AGENT_URL={agent.url}\n")
+        ran = doctor("--json", "--env-file", "bot.env", cwd=tmp_path)
     assert ran.of("variables.unified")["facts"]["service"] == "filed"
-    assert ran.of("variables.tracing")["level"] == "problem"
+    assert ran.of("agent.answers")["facts"]["url"] == agent.url
+    assert {path for path, _ in agent.asked} == {"/info"}
 
 
 # The report for programs
@@ -239,7 +241,7 @@ def test_every_check_is_in_the_document(well: Ran, unwell: Ran, told: Ran) -> No
 
 
 def test_people_see_what_was_found_and_what_to_do(tmp_path: Path) -> None:
-    ran = doctor("--plain", cwd=tmp_path, environ={"PIPECAT_DD_XYZZY": "1"})
+    ran = doctor("--plain", "--send", cwd=tmp_path, environ={"PIPECAT_DD_XYZZY": "1"})
     assert ran.code == 1
     assert "✗ PIPECAT_DD_XYZZY is no variable" in ran.out
     assert "→ Choose from" in ran.out

@@ -53,6 +53,11 @@ def test_arguments_of_patch_all_are_seen(bot: Path) -> None:
     assert Start.read("python bot.py").patch_all == {"loguru": False}
 
 
+def test_arguments_of_patch_are_seen(bot: Path) -> None:
+    bot.write_text("import ddtrace\nddtrace.patch(openai=True, httpx=False, raise_errors=True)")
+    assert Start.read("python bot.py").patch == {"openai": True, "httpx": False}
+
+
 def test_variables_before_the_command_are_seen(bot: Path) -> None:
     start = Start.read("env DD_SERVICE=bot DD_ENV='my env' python bot.py --x=1")
     assert start.variables == {"DD_SERVICE": "bot", "DD_ENV": "my env"}

@@ -56,6 +56,7 @@ class _CouldNotRun(click.ClickException):
 @click.option(
     "--api-url",
     metavar="URL",
+    envvar="PIPECAT_DD_API_URL",
     help="Where Datadog's API is reached, if not at the site of DD_SITE (a proxy, PrivateLink).",
 )
 @click.option("--plain", is_flag=True, help="No colours, as with NO_COLOR.")

@@ -1,6 +1,7 @@
 """Whether content leaves by another way than the one that this package was told to keep shut."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Final
 
 from pipecat_dd.doctor import _ddtrace
@@ -10,6 +11,9 @@ from pipecat_dd.doctor.situation import Situation
 _MODELS: Final = frozenset(
     {"openai", "anthropic", "google_genai", "mistralai", "botocore", "litellm", "langchain"}
 )
+
+_TAKES_IT_OUT: Final = "pipecat_dd.telling.llmobs"
+"""What takes content out of ddtrace's own spans of LLM Observability."""
 
 
 def llm_observability(situation: Situation) -> Iterator[Finding]:
@@ -26,6 +30,15 @@ def llm_observability(situation: Situation) -> Iterator[Finding]:
             "LLM Observability is on, and so is the capture of content."
             if capturing
             else "LLM Observability is on; no integration that captures prompts is switched on.",
+            facts={"integrations": list(models)},
+        )
+        return
+    if find_spec(_TAKES_IT_OUT) is not None:
+        yield Finding(
+            check,
+            Level.OK,
+            f"LLM Observability is on; what {', '.join(models)} report of a session goes without "
+            "content, as capture_content is off. Of requests outside of sessions it stays.",
             facts={"integrations": list(models)},
         )
         return

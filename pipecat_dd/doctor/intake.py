@@ -22,6 +22,9 @@ SITES: Final = (
 )
 DEFAULT_SITE: Final = SITES[0]
 
+SHIP: Final = "PIPECAT_DD_SHIP"
+"""Sends lines there without an Agent."""
+
 _PAGE: Final = "Organization Settings, API Keys, on your own site"
 
 
@@ -44,6 +47,7 @@ def key(situation: Situation) -> Iterator[Finding]:
     """Ask Datadog whether the API key is one of theirs, where one is set."""
     secret = situation.value("DD_API_KEY")
     agentless = situation.is_on(AGENTLESS, False)
+    needed = agentless or situation.is_on(SHIP, False)
     if not secret:
         if agentless:
             yield Finding(
@@ -62,7 +66,7 @@ def key(situation: Situation) -> Iterator[Finding]:
     except NoAnswerError as why:
         yield Finding(
             "intake.key",
-            Level.PROBLEM if agentless else Level.NOTE,
+            Level.PROBLEM if needed else Level.NOTE,
             f"Datadog does not answer at {shown}: {why}.",
             "Without an Agent the bot's machine must reach it: check DD_SITE, the firewall and "
             "any proxy.",

@@ -53,7 +53,14 @@ def test_an_intake_that_is_slow_is_not_waited_for(server: Server) -> None:
     assert "no answer within 0.1 s" in finding.says
 
 
-@pytest.mark.parametrize(("environ", "level"), [(SET, Level.NOTE), (AGENTLESS, Level.PROBLEM)])
+@pytest.mark.parametrize(
+    ("environ", "level"),
+    [
+        (SET, Level.NOTE),
+        (AGENTLESS, Level.PROBLEM),
+        ({**SET, "PIPECAT_DD_SHIP": "true"}, Level.PROBLEM),
+    ],
+)
 def test_an_intake_that_is_not_reached_matters_where_there_is_no_agent(
     environ: dict[str, str], level: Level
 ) -> None:

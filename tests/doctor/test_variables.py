@@ -141,7 +141,7 @@ def test_every_setting_with_a_variable_is_known_by_it(monkeypatch: pytest.Monkey
     ("name", "do"),
     [
         ("PIPECAT_DD_CAPTURE_CONTENTS", "Set PIPECAT_DD_CAPTURE_CONTENT instead."),
-        ("PIPECAT_DD_XYZZY", "Choose from PIPECAT_DD_CAPTURE_CONTENT, "),
+        ("PIPECAT_DD_XYZZY", "Choose from PIPECAT_DD_API_URL, "),
     ],
 )
 def test_a_variable_of_ours_that_does_not_exist_is_told(name: str, do: str) -> None:

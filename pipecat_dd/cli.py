@@ -7,17 +7,18 @@ from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
-_CLI_EXTRA = "pipecat-dd[cli]"
+_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]"}
+"""What each command needs."""
 
 try:
     import click
 
     from pipecat_dd.doctor.command import doctor
 except ModuleNotFoundError as missing:
-    is_demo = "demo" in sys.argv[1:]
-    needed = _DEMO_EXTRA if is_demo else _CLI_EXTRA
-    sys.stderr.write(f"pipecat-dd: {_INSTALL.format(module=missing.name, needed=needed)}\n")
-    sys.exit(1 if is_demo else 2)
+    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
+    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    sys.stderr.write(f"pipecat-dd: {sentence}\n")
+    sys.exit(2 if asked == "doctor" else 1)
 
 _PIPED_WIDTH = 120
 

@@ -242,10 +242,16 @@ def test_a_site_is_not_talked_about() -> None:
     assert all(found(intake.site, {"DD_SITE": site}) == {} for site in intake.SITES)
 
 
-def test_llm_observability_with_content_that_is_not_to_be_captured_is_told() -> None:
+@pytest.mark.parametrize(
+    ("takes_it_out", "level"), [("pipecat_dd.no_such_module", Level.NOTE), ("json", Level.OK)]
+)
+def test_llm_observability_with_content_that_is_not_to_be_captured_is_told(
+    monkeypatch: pytest.MonkeyPatch, takes_it_out: str, level: Level
+) -> None:
+    monkeypatch.setattr(content, "_TAKES_IT_OUT", takes_it_out)
     on = {"DD_LLMOBS_ENABLED": "1"}
     finding = found(content.llm_observability, on)["content.llm_observability"]
-    assert finding.level is Level.NOTE
+    assert finding.level is level
     assert finding.facts == {"integrations": ["openai"]}  # which tests/conftest.py patches
     wanted = {**on, "PIPECAT_DD_CAPTURE_CONTENT": "yes"}
     assert found(content.llm_observability, wanted)["content.llm_observability"].level is Level.OK

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipecat_dd.doctor.command import doctor
 from pipecat_dd.knowing.stage import Kind
 from pipecat_dd.knowing.wait import PARTS
 from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, Type
@@ -19,6 +20,7 @@ from pipecat_dd.telling.spans.contract import SPANS, TAGS, tags_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEXT = (DOCS / "datadog.md").read_text("utf8")
+DOCTOR = (DOCS / "doctor.md").read_text("utf8")
 ON_CALL = TEXT.partition("## On call")[2]
 LINES_FIELDS = set(re.findall(r"`@?([a-z_.]+)[:`]", (DOCS / "logs.md").read_text("utf8")))
 
@@ -26,8 +28,8 @@ RESERVED = {"operation_name", "resource_name", "service", "env", "status", "vers
 """What is searched without ``@``, among spans and among lines."""
 
 
-def snippets(language: str) -> list[Any]:
-    found = re.findall(rf"```{language}\n(.*?)```", TEXT, re.S)
+def snippets(language: str, text: str = TEXT) -> list[Any]:
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.S)
     assert found
     return [pytest.param(text, id=f"{language}-{i}") for i, text in enumerate(found)]
 
@@ -71,7 +73,7 @@ def test_yaml_is_valid(text: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell to ask")
-@pytest.mark.parametrize("text", snippets("sh"))
+@pytest.mark.parametrize("text", snippets("sh", TEXT + DOCTOR))
 def test_shell_is_valid(text: str) -> None:
     done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=10)
     assert (done.returncode, done.stderr) == (0, "")
@@ -159,6 +161,15 @@ def test_whatever_else_the_walks_name_is_sent() -> None:
 def test_each_part_of_the_wait_says_where_to_look() -> None:
     for name, _ in PARTS:
         assert f"| `turn.wait.{name}_seconds` |" in ON_CALL
+
+
+def test_the_doctors_options_are_those_in_the_documents() -> None:
+    options = {name for param in doctor.params for name in param.opts if name.startswith("--")}
+    shown = set(re.findall(r"pipecat-dd doctor([^`\n]*)", TEXT + DOCTOR))
+    # What stands in quotation marks is the bot's own command.
+    used = {o for line in shown for o in re.findall(r"--[\w-]+", re.sub(r"'[^']*'", "", line))}
+    assert used <= options
+    assert all(f"`{option}" in DOCTOR or option in used for option in options)
 
 
 @pytest.mark.parametrize("path", [DOCS / "datadog.md", DOCS / "doctor.md"], ids=lambda p: p.name)

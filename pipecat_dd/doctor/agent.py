@@ -53,9 +53,9 @@ def _no_agent_for(situation: Situation) -> Finding:
         return Finding(
             CHECK,
             Level.NOTE,
-            "LLM Observability has turned ddtrace to Datadog's intake, all spans included: the "
-            "Agent is too old to take what it sends, or DD_LLMOBS_AGENTLESS_ENABLED is on.",
-            "Update the Agent, or set DD_LLMOBS_AGENTLESS_ENABLED=false, to send to the Agent.",
+            "LLM Observability has turned ddtrace to Datadog's intake, all spans included: no "
+            "Agent that takes what it sends has answered, or DD_LLMOBS_AGENTLESS_ENABLED is on.",
+            "To send to an Agent, start or update it, or set DD_LLMOBS_AGENTLESS_ENABLED=false.",
         )
     return Finding(
         CHECK,

@@ -1,13 +1,15 @@
 """Asking an Agent, or Datadog's API, one question: over TCP, TLS or a Unix socket."""
 
+import base64
 import email.utils
 import http.client
 import socket
 import time
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 _MOST_BYTES = 1_000_000
 
@@ -61,6 +63,9 @@ def without_userinfo(url: str) -> str:
 def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) -> Answer:
     """Ask with GET, and read the answer.
 
+    What is asked with TLS is asked through the proxy that ``HTTPS_PROXY`` names, as the bot's own
+    shipping does; an Agent is nearby.
+
     Args:
         url: Where: ``http://``, ``https://`` or ``unix://``.
         path: What for.
@@ -108,8 +113,28 @@ def _connection(parts: SplitResult, timeout_secs: float) -> http.client.HTTPConn
         return _OverUnixSocket(parts.netloc + parts.path, timeout_secs)
     if not parts.hostname:
         raise ValueError("this is no URL of a server")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname, parts.port, timeout=timeout_secs)
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_secs)
+    proxy = _proxy_for(parts.hostname)
+    if proxy is None:
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_secs)
+    through = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, timeout=timeout_secs)
+    through.set_tunnel(parts.hostname, parts.port, headers=_proxy_headers(proxy))
+    return through
+
+
+def _proxy_for(host: str) -> SplitResult | None:
+    named = urllib.request.getproxies().get("https")
+    if not named or urllib.request.proxy_bypass(host):
+        return None
+    return urlsplit(named if "://" in named else f"http://{named}")
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if not proxy.username:
+        return {}
+    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
 
 
 def _ahead(at: float, told: str | None) -> float | None:

@@ -45,6 +45,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body if isinstance(body, bytes) else body.encode())
 
+        def do_CONNECT(self) -> None:
+            self.do_GET()
+
         def do_POST(self) -> None:
             self.do_GET()
 

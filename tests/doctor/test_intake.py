@@ -70,6 +70,26 @@ def test_an_intake_that_is_not_reached_matters_where_there_is_no_agent(
     assert "hunter2" not in str(finding)
 
 
+def test_datadog_is_asked_through_the_proxy_that_shipping_goes_through(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.status = 502
+    monkeypatch.setenv("HTTPS_PROXY", server.url.replace("://", "://me:hunter2@"))
+    monkeypatch.setenv("NO_PROXY", "")
+    finding = found(intake.key, {**AGENTLESS, "DD_SITE": "dd.invalid"})["intake.key"]
+    assert finding.level is Level.PROBLEM
+    assert "502" in finding.says
+    ((to, headers),) = server.asked
+    assert to == "api.dd.invalid:443"
+    assert headers["Proxy-Authorization"] == "Basic bWU6aHVudGVyMg=="
+    assert KEY not in str(headers)
+    assert "hunter2" not in str(finding)
+    monkeypatch.setenv("NO_PROXY", "api.dd.invalid")
+    server.asked.clear()
+    found(intake.key, {**SET, "DD_SITE": "dd.invalid"}, timeout_secs=0.05)
+    assert server.asked == []
+
+
 def test_without_a_key_nobody_is_asked(server: Server) -> None:
     assert found(intake.key, api_url=server.url) == {}
     finding = found(intake.key, {"DD_AGENTLESS_ENABLED": "1"}, api_url=server.url)["intake.key"]

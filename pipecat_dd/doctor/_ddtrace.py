@@ -9,14 +9,21 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 PRIVATE: dict[str, str] = {
-    "_monkey._get_patched_modules, PATCH_MODULES, _MODULES_FOR_CONTRIB": "which libraries ddtrace "
-    "can patch, by default, and does; without them nothing is said of patches",
-    "internal.settings._supported_configurations": "which variables ddtrace reads, so that a "
+    "_monkey._get_patched_modules": "which integrations are switched on",
+    "_monkey.PATCH_MODULES": "which there are, and which are switched on where all are",
+    "_monkey._MODULES_FOR_CONTRIB": "which modules each of them patches",
+    "_monkey.log": "ddtrace's logger of what it could not patch, which it says nowhere else",
+    "writer.log": "its logger of what it could not send, which it says nowhere else",
+    "_supported_configurations.SUPPORTED_CONFIGURATIONS": "which variables ddtrace reads, so that a "
     "misspelt one can be told; without it none is",
-    "the loggers ddtrace._monkey and ddtrace.internal.writer": "what ddtrace could not patch or "
-    "send: it says so in log lines only",
 }
-"""What is used here without being public, and what it is used for."""
+"""What is used here without being public, and what it is used for.
+
+Where one of the first three is missing the checks of integrations cannot be made, and say so.
+"""
+
+_LOG_OF_PATCHING = "ddtrace._monkey"
+_LOG_OF_WRITING = "ddtrace.internal.writer"
 
 
 def patch(switches: Mapping[str, bool], everything: Mapping[str, bool] | None) -> None:
@@ -110,7 +117,7 @@ def complaints(*, of_writing: bool) -> Iterator[list[str]]:
         What it said, as the block goes on.
     """
     kept = _Kept()
-    logger = logging.getLogger("ddtrace.internal.writer" if of_writing else "ddtrace._monkey")
+    logger = logging.getLogger(_LOG_OF_WRITING if of_writing else _LOG_OF_PATCHING)
     logger.addHandler(kept)
     try:
         yield kept.messages

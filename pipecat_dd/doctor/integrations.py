@@ -7,6 +7,7 @@ from typing import Final
 from pipecat_dd.doctor import _ddtrace
 from pipecat_dd.doctor.finding import Fact, Finding, Level
 from pipecat_dd.doctor.situation import Situation
+from pipecat_dd.doctor.start import Start
 
 FOR_A_BOT: Final = frozenset(
     {
@@ -43,7 +44,7 @@ def patches(situation: Situation) -> Iterator[Finding]:
         "start": situation.start.by,
     }
     requests = sorted(_REQUESTS & set(off))
-    where = "by the bot's start" if situation.start.told else "in this process"
+    where = _where(situation.start)
     if not on:
         yield Finding(
             "integrations.patched",
@@ -66,6 +67,14 @@ def patches(situation: Situation) -> Iterator[Finding]:
         else "",
         facts,
     )
+
+
+def _where(start: Start) -> str:
+    if not start.told:
+        return "in this process"
+    if start.source is None:
+        return "by the bot's command, in which no file of Python was found to read"
+    return "by the bot's start"
 
 
 def failures(situation: Situation) -> Iterator[Finding]:

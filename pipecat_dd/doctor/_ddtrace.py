@@ -14,8 +14,8 @@ PRIVATE: dict[str, str] = {
     "_monkey._MODULES_FOR_CONTRIB": "which modules each of them patches",
     "_monkey.log": "ddtrace's logger of what it could not patch, which it says nowhere else",
     "writer.log": "its logger of what it could not send, which it says nowhere else",
-    "_supported_configurations.SUPPORTED_CONFIGURATIONS": "which variables ddtrace reads, so that a "
-    "misspelt one can be told; without it none is",
+    "_supported_configurations.SUPPORTED_CONFIGURATIONS": "which variables ddtrace reads, so that "
+    "a misspelt one can be told; without it none is",
 }
 """What is used here without being public, and what it is used for.
 

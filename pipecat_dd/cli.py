@@ -9,16 +9,19 @@ from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
-_EXTRAS = {"demo": _DEMO_EXTRA, "setup": "pipecat-dd[setup]"}
+_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
 """What each command needs."""
 
 try:
     import click
 
+    from pipecat_dd.doctor.command import doctor
     from pipecat_dd.setup.command import setup
 except ModuleNotFoundError as missing:
-    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "demo")
-    sys.exit("pipecat-dd: " + _INSTALL.format(module=missing.name, needed=_EXTRAS[asked]))
+    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
+    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    sys.stderr.write(f"pipecat-dd: {sentence}\n")
+    sys.exit(2 if asked == "doctor" else 1)
 
 _PIPED_WIDTH = 120
 
@@ -29,6 +32,7 @@ def main() -> None:
     """See inside a Pipecat bot from Datadog."""
 
 
+main.add_command(doctor)
 main.add_command(setup)
 
 

@@ -53,7 +53,7 @@ def test_an_agent_on_a_unix_socket_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        (f"http://127.0.0.1:{free_port()}", "nothing listens there"),
+        ("http://127.0.0.1:{free_port}", "nothing listens there"),
         ("unix:///no/such/apm.socket", "no such socket"),
         ("http://no-such-host.invalid:8126", "its name is not known"),
         ("http://", "no URL of a server"),
@@ -62,7 +62,7 @@ def test_an_agent_on_a_unix_socket_answers(tmp_path: Path) -> None:
 )
 def test_where_nobody_answers_it_says_why(url: str, why: str) -> None:
     with pytest.raises(NoAnswerError, match=why):
-        ask(url, "/info", 2, {})
+        ask(url.format(free_port=free_port()), "/info", 2, {})
 
 
 def test_who_does_not_answer_in_time_is_not_waited_for() -> None:

@@ -45,7 +45,7 @@ from tests.support.bot import QuickOutput
 from tests.support.scripted import ScriptedLLM, ScriptedTTS
 
 ASIDE = (
-    *("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.doctor"),
+    *("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.doctor", "pipecat_dd.setup"),
     *("pipecat_dd.testing", "pipecat_dd.settings"),
 )
 """What is not in a bot's path, or may refuse at construction."""

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from pipecat_dd import _guard
@@ -19,6 +20,10 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.session import forget_all
 
+FLUSH_SECS = 2.0
+"""How long the process may be held up for what is still to be sent, all in all."""
+
+_flushes: list[Callable[[float], None]] = []
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
 _prepared = False
 
@@ -30,6 +35,17 @@ def close_at_exit(conversation: Conversation) -> None:
         conversation: The conversation.
     """
     _conversations.add(conversation)
+    _prepare()
+
+
+def flush_at_exit(flush: Callable[[float], None]) -> None:
+    """Have something sent to the end when the process ends, after what is open is closed.
+
+    Args:
+        flush: Given how long it may take, in seconds.
+    """
+    if flush not in _flushes:
+        _flushes.append(flush)
     _prepare()
 
 
@@ -69,6 +85,10 @@ def _close_all(reason: str) -> None:
         with _guard.knowing.guarded():
             conversation.is_ending(reason)
             conversation.ends(time.time_ns())
+    deadline_secs = time.monotonic() + FLUSH_SECS
+    for flush in _flushes:
+        with _guard.knowing.guarded():
+            flush(max(0.0, deadline_secs - time.monotonic()))
 
 
 def _after_fork() -> None:

@@ -14,4 +14,10 @@ def destinations(session: Session, tree: SpanTree, settings: Settings) -> list[D
         tree: Its spans.
         settings: What the observer was told.
     """
-    return []
+    found: list[Destination] = []
+    if settings.metrics:
+        # Loads the `datadog` package, which only those have who send metrics.
+        from pipecat_dd.telling.metrics.destination import Metrics
+
+        found.append(Metrics(session))
+    return found

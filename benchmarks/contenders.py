@@ -13,6 +13,7 @@ from benchmarks.workload import PipelineWorker, make_worker
 NONE = "none"
 EMPTY = "empty"
 OURS = "pipecat_dd"
+METRICS = "pipecat_dd_metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def contenders() -> list[Contender]:
         Contender(NONE, "no observer", make_worker),
         Contender(EMPTY, "an empty observer", lambda p: make_worker(p, observers=[Empty()])),
         _first_pushes(),
-        _pipecat_dd(),
+        *_pipecat_dd(),
         *_opentelemetry(),
     ]
 
@@ -72,17 +73,27 @@ def _first_pushes() -> Contender:
     )
 
 
-def _pipecat_dd() -> Contender:
+def _pipecat_dd() -> list[Contender]:
     from pipecat_dd import DatadogObserver
 
     counter = quiet.Counter()
     quiet.count_ddtrace(counter)
-    return Contender(
-        OURS,
-        "pipecat_dd.DatadogObserver()",
-        lambda pipeline: make_worker(pipeline, observers=[DatadogObserver()]),
-        counter,
-    )
+    quiet.swallow_metrics()
+    return [
+        Contender(
+            OURS,
+            "pipecat_dd.DatadogObserver()",
+            lambda pipeline: make_worker(pipeline, observers=[DatadogObserver()]),
+            counter,
+        ),
+        Contender(
+            METRICS,
+            "… with metrics=True",
+            lambda pipeline: make_worker(pipeline, observers=[DatadogObserver(metrics=True)]),
+            counter,
+            None if find_spec("datadog") is not None else "not installed: datadog",
+        ),
+    ]
 
 
 def _opentelemetry() -> list[Contender]:

@@ -155,6 +155,8 @@ class Conversation:
     def abandon(self) -> None:
         """Let the session go without a word: it is another process's."""
         self.session.phase = Phase.ENDED
+        # The event loop that was forked with it may run on, and with it the wait for a turn's end.
+        self._stages.forget_all()
 
     def goes_on(self) -> None:
         """One of several pipelines is cleaned up: its end need not be the session's."""

@@ -191,7 +191,7 @@ async def converse(make: Callable[[], list[BaseObserver]]) -> list[tuple[str, st
 
 
 def with_observer() -> list[BaseObserver]:
-    return [DatadogObserver(frame_spans="all", capture_content=True)]
+    return [DatadogObserver(frame_spans="all", capture_content=True, metrics=True)]
 
 
 @pytest.fixture(autouse=True)

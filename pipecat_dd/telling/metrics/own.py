@@ -4,8 +4,10 @@ Each of these is counted where it happens, from the process's beginning on, whet
 sent or not. Here the counts are read now and then, and what has been added is sent.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.telling.metrics.sample import Sample
@@ -18,8 +20,33 @@ def _failures() -> Mapping[str, int]:
     return {name: part.failures for name, part in _guard.parts().items()}
 
 
+def _shed() -> Mapping[str, int]:
+    read = getattr(_guard, "shed_count", None)
+    return {"": read()} if read is not None else {}
+
+
+def _shipping() -> Any:
+    """Return what became of shipped lines; None where none are shipped."""
+    # Imported by whoever has lines shipped, and by nobody else.
+    read = getattr(sys.modules.get("pipecat_dd.telling.shipping"), "counts", None)
+    return read() if read is not None else None
+
+
+def _shipped() -> Mapping[str, int]:
+    counts = _shipping()
+    return {"": counts.shipped} if counts is not None else {}
+
+
+def _dropped() -> Mapping[str, int]:
+    counts = _shipping()
+    return counts.dropped if counts is not None else {}
+
+
 SOURCES: list[tuple[str, str | None, Read]] = [
     ("pipecat.observer.failures", "part", _failures),
+    ("pipecat.observer.shed", None, _shed),
+    ("pipecat.logs.shipped", None, _shipped),
+    ("pipecat.logs.dropped", "reason", _dropped),
 ]
 """What is counted: a metric of the contract, its tag, and who knows the counts."""
 
@@ -35,7 +62,9 @@ class Own:
         """Yield what has been added since last time, and how many parts are off."""
         with self._lock:
             for metric, tag, value, count in _counts():
-                added = count - self._said.get((metric, value), 0)
+                said = self._said.get((metric, value), 0)
+                # Less than before: who counts has begun anew.
+                added = count - said if count >= said else count
                 self._said[metric, value] = count
                 if added > 0:
                     yield Sample(metric, added, {tag: value} if tag else {})

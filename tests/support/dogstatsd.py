@@ -78,8 +78,7 @@ class Received:
         return [
             metric
             for metric in self.metrics
-            if metric.name == name
-            and all(metric.tag(tag) == value for tag, value in tags.items())
+            if metric.name == name and all(metric.tag(tag) == value for tag, value in tags.items())
         ]
 
     def total(self, name: str, **tags: str) -> float:

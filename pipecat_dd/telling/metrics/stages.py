@@ -165,9 +165,7 @@ def _number(metric: str, stage: Stage, fact: str, tags: dict[str, Fact | None]) 
         yield Sample(metric, value, tags)
 
 
-def _amount(
-    metric: str, stage: Stage, fact: str, tags: dict[str, Fact | None]
-) -> Iterator[Sample]:
+def _amount(metric: str, stage: Stage, fact: str, tags: dict[str, Fact | None]) -> Iterator[Sample]:
     """Yield what is counted; nothing adds nothing."""
     return (sample for sample in _number(metric, stage, fact, tags) if sample.value)
 

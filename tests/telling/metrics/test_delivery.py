@@ -116,6 +116,20 @@ def test_a_conversation_is_the_same_with_an_agent_that_does_not_read(socket_path
     assert session.root.tags["session.end_reason"] == "ended"
 
 
+def test_metrics_that_cannot_begin_take_nothing_else_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken() -> None:
+        raise OSError("no client for you")
+
+    monkeypatch.setattr(_guard.metrics, "failures", 0)
+    monkeypatch.setattr(_guard.metrics, "_kinds", set())
+    monkeypatch.setattr(sender, "shared", broken)
+    session = talk("udp://127.0.0.1:9")
+    assert session.one("pipecat.turn").tags["turn.outcome"] == "answered"
+    assert _guard.metrics.failures == 1
+
+
 def test_metrics_of_one_stage_are_one_packet() -> None:
     with listening() as received, sending_to(received.url):
         samples = [Sample("pipecat.turns", 1), Sample("pipecat.interruptions", 1)]

@@ -10,7 +10,9 @@ tags = st.tuples(st.sampled_from(["model", "tool"]), st.text() | st.integers() |
 
 
 @given(st.lists(tags, max_size=40))
-def test_no_tag_has_more_values_than_there_is_room_for(given_tags: list[tuple[str, object]]) -> None:
+def test_no_tag_has_more_values_than_there_is_room_for(
+    given_tags: list[tuple[str, object]],
+) -> None:
     values = Values(LIMIT)
     sent: dict[str, set[str]] = {}
     for name, value in given_tags:

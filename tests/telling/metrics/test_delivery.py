@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from tests.support.bot import Bot
 from tests.support.dogstatsd import Received, listening, sending_to
 from tests.support.ports import free_port
 
-HELD_UP_SECS = 0.1
+HELD_UP_SECS = 0.02
 """What would be a pause in what is heard. A send takes some microseconds."""
 REPOSITORY = Path(__file__).parents[3]
 MANY = 20_000
@@ -63,6 +64,35 @@ def test_an_agent_on_a_unix_socket_receives_what_one_on_udp_does(socket_path: Pa
     assert received.total("pipecat.sessions.started") == 1
 
 
+def test_an_agent_on_a_unix_stream_receives_whole_packets(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(socket_path))
+        server.listen()
+        server.settimeout(5)
+        with sending_to(f"unixstream://{socket_path}"):
+            sender.shared().send([Sample("pipecat.turns", 1)])
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as stream:
+                (length,) = struct.unpack("<I", stream.read(4))
+                assert stream.read(length).startswith(b"pipecat.turns:1|c|#")
+
+
+def test_datadogs_own_variables_add_tags_and_turn_sending_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with listening() as received:
+        monkeypatch.setenv("DATADOG_TAGS", "team:voice")
+        with sending_to(received.url):
+            sender.shared().send([Sample("pipecat.turns", 1)])
+            received.until(lambda: bool(received.metrics))
+        assert received.metrics[0].tag("team") == "voice"
+        monkeypatch.setenv("DD_DOGSTATSD_DISABLE", "true")
+        with sending_to(received.url):
+            sender.shared().send([Sample("pipecat.interruptions", 1)])
+            sender._flush(1.0)
+        assert [metric.name for metric in received.metrics] == ["pipecat.turns"]
+
+
 @contextmanager
 def deaf(path: Path) -> Iterator[str]:
     """A socket that somebody has bound and nobody reads."""
@@ -89,16 +119,17 @@ def test_an_agent_that_does_not_read_holds_nothing_up(
 ) -> None:
     with agent(socket_path) as url, sending_to(url):  # type: ignore[operator]
         sends = sender.shared()
-        slowest = 0.0
+        took_secs = []
         with caplog.at_level(logging.WARNING, "datadog.dogstatsd"):
             for _ in range(MANY // 10):
                 began = time.perf_counter()
                 sends.send([Sample("pipecat.turns", 1, {"outcome": "answered"})] * 10)
-                slowest = max(slowest, time.perf_counter() - began)
+                took_secs.append(time.perf_counter() - began)
             began = time.perf_counter()
             sends.flush(2.0)
             flushed_secs = time.perf_counter() - began
-        assert slowest < HELD_UP_SECS
+        # All but those in which the machine was busy with something else.
+        assert sorted(took_secs)[int(len(took_secs) * 0.99)] < HELD_UP_SECS
         assert flushed_secs < 2.5
         client = sends._client
         assert client is not None

@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipecat_dd import DatadogObserver, _guard
+from pipecat_dd import DatadogObserver, _exit, _guard
 from pipecat_dd.demo.environment import quiet_environment
 from pipecat_dd.telling.metrics import sender
 from pipecat_dd.telling.metrics._dogstatsd import Client, Line
@@ -205,6 +206,45 @@ def test_a_handler_of_a_signal_that_closes_sessions_waits_for_no_lock() -> None:
 
 
 # The process's end, and its forks
+
+
+class Slow(Client):
+    """A client to an Agent that takes its time."""
+
+    def __init__(self, secs: float) -> None:
+        super().__init__()
+        transmit = self._statsd._xmit_packet
+
+        def slowly(*args: Any, **options: Any) -> Any:
+            time.sleep(secs)
+            return transmit(*args, **options)
+
+        self._statsd._xmit_packet = slowly
+
+
+def test_what_waits_when_the_process_ends_is_waited_for() -> None:
+    with listening() as received, sending_to(received.url):
+        sends = sender.shared()
+        sends._connect = lambda: Slow(0.02)
+        for _ in range(10):
+            sends.send([Sample("pipecat.turns", 1)])
+        _exit._close_all("exited")
+        assert sends._client is not None
+        assert sends._client._statsd.packets_sent == 10
+        received.until(lambda: received.total("pipecat.turns") == 10)
+
+
+def test_the_end_of_the_process_is_held_up_for_so_long_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_exit, "FLUSH_SECS", 0.2)
+    with listening() as received, sending_to(received.url):
+        sends = sender.shared()
+        sends._connect = lambda: Slow(2.0)
+        sends.send([Sample("pipecat.turns", 1)])
+        began = time.perf_counter()
+        _exit._close_all("exited")
+        assert 0.2 <= time.perf_counter() - began < 1.5
 
 
 @contextmanager

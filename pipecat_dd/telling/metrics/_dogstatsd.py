@@ -23,6 +23,12 @@ from loguru import logger
 from pipecat_dd import _ddtrace
 from pipecat_dd.telling.metrics.contract import Type
 
+PRIVATE: dict[str, str] = {
+    "<class>_sender_thread": "the name of the client's thread, by which its log lines are told "
+    "from those of other clients",
+}
+"""What is used here without being documented, and what it is used for."""
+
 DEFAULT_PORT = 8125
 DEFAULT_SOCKET = "/var/run/datadog/dsd.socket"
 """Where the Agent listens on a host or in Kubernetes, by Datadog's own defaults."""

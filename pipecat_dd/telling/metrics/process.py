@@ -70,10 +70,10 @@ class Pulse:
             self._lags.append(max(0.0, now_secs - self._due_secs))
             if not self.sessions or _guard.metrics.off:
                 return
+            self._arm()
             if now_secs >= self._report_secs:
                 self._report_secs = now_secs + REPORT_EVERY_SECS
                 self._process.report(self._taken())
-            self._arm()
 
     def _taken(self) -> list[float]:
         lags, self._lags = self._lags, []
@@ -140,6 +140,9 @@ class Process:
     def after_fork(self) -> None:
         """Begin anew in a child, in which none of the parent's sessions run."""
         self._lock = threading.RLock()
+        for pulse in self._pulses.values():
+            # The event loop may have been forked as it ran, and its timers with it.
+            pulse.sessions.clear()
         self._pulses = {}
         self._own.after_fork()
 

@@ -133,7 +133,12 @@ def hold(received: Received) -> Told:
         await speak(f"{CANARY}-spoken")
         await join(f"{CANARY}-joined")
 
+    def has_arrived() -> bool:
+        # What is said of the process comes after the session's last words.
+        active = received.named("pipecat.sessions.active")
+        return len(received.named("pipecat.sessions.ended")) == 2 and active[-1].value == 0
+
     with sending_to(received.url), capture() as seen:
         asyncio.run(both())
-        received.until(lambda: len(received.named("pipecat.sessions.ended")) == 2)
+        received.until(has_arrived)
     return Told(seen.session(f"{CANARY}-spoken"), seen.session(f"{CANARY}-joined"), received)

@@ -20,11 +20,8 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.session import forget_all
 
-FLUSH_SECS = 2.0
-"""How long the process may be held up for what is still to be sent, all in all."""
-
-_flushes: list[Callable[[float], None]] = []
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
+_last: list[Callable[[], None]] = []
 _prepared = False
 
 
@@ -38,14 +35,13 @@ def close_at_exit(conversation: Conversation) -> None:
     _prepare()
 
 
-def flush_at_exit(flush: Callable[[float], None]) -> None:
-    """Have something sent to the end when the process ends, after what is open is closed.
+def do_last(function: Callable[[], None]) -> None:
+    """Call a function when the process ends, after all conversations are closed.
 
     Args:
-        flush: Given how long it may take, in seconds.
+        function: Sends what is left of something. It may take two seconds.
     """
-    if flush not in _flushes:
-        _flushes.append(flush)
+    _last.append(function)
     _prepare()
 
 
@@ -85,10 +81,9 @@ def _close_all(reason: str) -> None:
         with _guard.knowing.guarded():
             conversation.is_ending(reason)
             conversation.ends(time.time_ns())
-    deadline_secs = time.monotonic() + FLUSH_SECS
-    for flush in _flushes:
+    for function in _last:
         with _guard.knowing.guarded():
-            flush(max(0.0, deadline_secs - time.monotonic()))
+            function()
 
 
 def _after_fork() -> None:

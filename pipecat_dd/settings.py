@@ -1,6 +1,7 @@
 """What can be set: by argument, else by environment variable, else by default."""
 
 import importlib.util
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -111,6 +112,16 @@ class Settings:
             phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
             metrics=_setting("metrics", metrics, _metrics, False),
         )
+
+
+ARGUMENTS_ONLY = frozenset({"parent", "transport"})
+"""What no environment variable can hold."""
+
+
+def variables() -> frozenset[str]:
+    """Return the names of all environment variables that settings are read from."""
+    arguments = inspect.signature(Settings.read).parameters.keys() - ARGUMENTS_ONLY
+    return frozenset(ENV_PREFIX + name.upper() for name in arguments)
 
 
 def _default_name() -> str:

@@ -10,6 +10,10 @@ from pipecat_dd.telling.metrics.contract import METRICS
 from pipecat_dd.telling.metrics.sample import Sample
 from pipecat_dd.telling.metrics.values import Values
 
+FLUSH_SECS = 0.5
+"""How long the end of the process waits for what is still to be sent. Nothing in that waits but
+for a host's name to be looked up."""
+
 _TYPES = {metric.name: metric.type for metric in METRICS}
 
 
@@ -79,22 +83,26 @@ class Sender:
 
 
 _shared: Sender | None = None
+_prepared = False
 
 
 def shared() -> Sender:
     """Return the process's sender, which is flushed when the process ends."""
-    global _shared
+    global _shared, _prepared
     if _shared is None:
         _shared = Sender()
-        _exit.flush_at_exit(_flush)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+        if not _prepared:
+            _prepared = True
+            _exit.do_last(_flush)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_after_fork)
     return _shared
 
 
-def _flush(timeout_secs: float) -> None:
-    if _shared is not None:
-        _shared.flush(timeout_secs)
+def _flush() -> None:
+    with _guard.metrics.guarded():
+        if _shared is not None:
+            _shared.flush(FLUSH_SECS)
 
 
 def _after_fork() -> None:

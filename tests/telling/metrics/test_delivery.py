@@ -45,7 +45,7 @@ def talk(url: str) -> SeenSession:
 
     with sending_to(url), capture() as seen:
         asyncio.run(converse())
-        sender._flush(1.0)
+        sender._flush()
     return seen.session()
 
 
@@ -90,7 +90,7 @@ def test_datadogs_own_variables_add_tags_and_turn_sending_off(
         monkeypatch.setenv("DD_DOGSTATSD_DISABLE", "true")
         with sending_to(received.url):
             sender.shared().send([Sample("pipecat.interruptions", 1)])
-            sender._flush(1.0)
+            sender._flush()
         assert [metric.name for metric in received.metrics] == ["pipecat.turns"]
 
 
@@ -237,7 +237,7 @@ def test_what_waits_when_the_process_ends_is_waited_for() -> None:
 def test_the_end_of_the_process_is_held_up_for_so_long_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_exit, "FLUSH_SECS", 0.2)
+    monkeypatch.setattr(sender, "FLUSH_SECS", 0.2)
     with listening() as received, sending_to(received.url):
         sends = sender.shared()
         sends._connect = lambda: Slow(2.0)

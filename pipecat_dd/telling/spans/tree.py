@@ -19,7 +19,7 @@ from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.turns import BY_USER
-from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.telling.redaction import InForce
 
 NAME_PREFIX = "pipecat."
 
@@ -34,6 +34,9 @@ MAX_CONTENT_CHARS = 2_000
 MAX_TAG_CHARS = 5_000
 """A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
 refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+MAX_ERROR_CHARS = 50_000
+"""How much of an error's text is looked at at all: a service may quote a whole reply in it."""
 
 
 class TraceScope(StrEnum):
@@ -87,7 +90,7 @@ class SpanTree:
             scope: What is one trace.
         """
         self._scope = scope
-        self._redactor = Redactor()
+        self._redactor = InForce()
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
         self._tags = {"session_id": session.id, "component": "pipecat", **session.tags}
@@ -295,8 +298,8 @@ class SpanTree:
             _ddtrace.set_error(
                 span,
                 failure.type,
-                self._redactor.text(failure.message)[:MAX_TAG_CHARS],
-                self._redactor.text(failure.stack)[-MAX_TAG_CHARS:],
+                self._redactor.text(failure.message[:MAX_ERROR_CHARS])[:MAX_TAG_CHARS],
+                self._redactor.text(failure.stack[-MAX_ERROR_CHARS:])[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
                 span.set_tag("error.category", failure.category)

@@ -175,11 +175,23 @@ def test_a_callback_that_fails_hides_the_text(configured: Any) -> None:
     assert "logging_error" not in lines.one
 
 
+def test_a_secret_that_is_bound_by_its_name_is_hidden_in_the_message_too(configured: Any) -> None:
+    lines = configured()
+    logger.info("in as {user} with {password}", user="Bo", password="correct horse")
+    logger.bind(auth_token="staple").info("token staple, status {status}", status="ok")
+    logger.bind(password="a").info("a cat")
+    first, second, third = lines.all
+    assert first["message"] == "in as Bo with [redacted]"
+    assert second["message"] == "token [redacted], status ok"
+    assert third["message"] == "a cat"
+    assert "horse" not in lines.text
+
+
 def test_redaction_can_be_turned_off(configured: Any) -> None:
     lines = configured(redact=False)
-    logger.bind(password="hunter2").info("sk-abcdefghijklmnop +14155550123")
+    logger.bind(password="hunter2").info("hunter2 sk-abcdefghijklmnop +14155550123")
     assert lines.one["password"] == "hunter2"
-    assert lines.one["message"] == "sk-abcdefghijklmnop +14155550123"
+    assert lines.one["message"] == "hunter2 sk-abcdefghijklmnop +14155550123"
 
 
 @pytest.mark.parametrize(

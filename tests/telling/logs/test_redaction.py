@@ -78,7 +78,7 @@ def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
     [
         "+14155550123", "+1 415 555 0123", "+1 (415) 555-0123", "+44 20 7946 0958",
         "+49-30-901820", "(415) 555-0123", "415-555-0123", "415.555.0123", "1-415-555-0123",
-        "4155550123",
+        "4155550123", "%2B14155550123", "%2b4930901820",
     ],
 )  # fmt: skip
 def test_telephone_numbers_are_masked_unless_told_otherwise(number: str) -> None:
@@ -219,7 +219,7 @@ HOSTILE = [
     "token=", "token=1", "token: ", "bearer ", "bearer auth", "cookie", "cookie: ", "api key ",
     "api_key" + "-" * 39, "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "AKIA", "AKIA1", "ghp_",
     "a.", "a-", "a1.", " ", "\\", '"', "=", ":", "https://a:b@",
-    "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660",
+    "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660", "%2B1", "%2B", "%2B1 ",
 ]  # fmt: skip
 
 

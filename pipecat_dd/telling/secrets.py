@@ -121,9 +121,7 @@ _ANYWHERE: Final = (
 # "+" and eight to fifteen digits (E.164), with the separators people write between them. Not
 # after a word or a digit: that is an offset ("16:30:45+05:30") or a sum. In the URLs that HTTP
 # clients and servers log, "+" is "%2B".
-_PHONE_WITH_PLUS: Final = re.compile(
-    r"(?:(?<![\w+])\+|%2[Bb])[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)"
-)
+_PHONE_WITH_PLUS: Final = re.compile(r"(?:(?<![\w+])\+|%2[Bb])[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)")
 # North American numbers without "+": the plan has no area code or exchange that begins with 0
 # or 1, which keeps Unix times and most counters out. Not within a number, an id or a UUID.
 _PHONE_NATIONAL: Final = re.compile(

@@ -123,6 +123,9 @@ async def test_what_comes_before_the_ruling_is_in_the_trace_of_the_turn_that_is_
             assert line["dd.trace_id"] == trace.id, line
     for trace, span in spans.values():
         assert span.parent_id == 0 or span.parent is not None, trace.outline()
+        if span.parent_id == 0 and span.name != "pipecat.session":
+            (link,) = json.loads(span["_dd.span_links"])
+            assert link["trace_id"] == spans[int(link["span_id"], 16)][0].id
     for request in (span for _, span in spans.values() if span.resource == "createTranscription"):
         assert request.parent is not None
         assert request.parent.name == "pipecat.stt"

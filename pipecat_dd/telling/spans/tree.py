@@ -282,7 +282,7 @@ class SpanTree:
         if stage.kind is Kind.SESSION:
             for link in self._links:
                 span.link_span(link, {"link.name": "caller"})
-        if self._begins_trace(stage):
+        elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
             span.link_span(self._root, {"link.name": "session"})
         if stage.participant_id is not None:
             span.set_tag("participant_id", stage.participant_id)

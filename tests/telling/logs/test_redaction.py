@@ -219,7 +219,8 @@ HOSTILE = [
     "token=", "token=1", "token: ", "bearer ", "bearer auth", "cookie", "cookie: ", "api key ",
     "api_key" + "-" * 39, "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "AKIA", "AKIA1", "ghp_",
     "a.", "a-", "a1.", " ", "\\", '"', "=", ":", "https://a:b@",
-    "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660", "%2B1", "%2B", "%2B1 ",
+    "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660",
+    "%2B1", "%2B", "%2B1 ",
 ]  # fmt: skip
 
 

@@ -101,7 +101,9 @@ def _opentelemetry() -> list[Contender]:
             "pipecat_tracing",
             "Pipecat's own tracing",
             # It stands on Pipecat's turn tracking, an observer that is on by default.
-            lambda p, **o: make_worker(p, **o, enable_tracing=True, enable_turn_tracking=True),
+            lambda p, **o: make_worker(
+                p, **{**o, "enable_tracing": True, "enable_turn_tracking": True}
+            ),
             counter,
             missing,
         ),

@@ -138,7 +138,7 @@ async def converse(story: list[str], *, ends_well: bool, frame_spans: Any) -> tu
         else:
             await worker.queue_frame(FRAMES[step]())
     async with asyncio.timeout(5):  # what is not taken from the queue stays in memory for good
-        while waits_for(observer, worker):
+        while waits_for(observer, worker):  # noqa: ASYNC110 (Pipecat's queue announces nothing)
             await asyncio.sleep(0.01)
     if ends_well and "hanging answer" not in story:
         await worker.queue_frame(EndFrame())

@@ -41,6 +41,11 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
         ("-----BEGIN PRIVATE KEY-----\nhunter2", "hunter2"),
         ("ghp_abcdefghijklmnop1234", "abcdefghijklmnop"),
         ("xoxb-1234567890-abcdef", "1234567890"),
+        ("{'secrets': ['hunter1', 'hunter2']}", "hunter2"),
+        ("credentials={'user': 'bo', 'pw': 'hunter2'}, x", "hunter2"),
+        ("password=b'hunter2'", "hunter2"),
+        ("[(b'x-api-key', b'hunter2'), (b'a', b'b')]", "hunter2"),
+        ("('Authorization', 'Token hunter2')", "hunter2"),
     ],
 )
 def test_a_secret_in_text_is_redacted(text: str, secret: str) -> None:
@@ -220,7 +225,8 @@ HOSTILE = [
     "api_key" + "-" * 39, "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "AKIA", "AKIA1", "ghp_",
     "a.", "a-", "a1.", " ", "\\", '"', "=", ":", "https://a:b@",
     "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660",
-    "%2B1", "%2B", "%2B1 ",
+    "%2B1", "%2B", "%2B1 ", "secret=[", "secret={", "password=(", "('token", "(b'" + "token" * 7,
+    "('api-key', '", "password=b",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -119,6 +119,8 @@ class Intake:
 
     def stop(self) -> None:
         """Be down: connections are refused."""
+        if not self._thread.is_alive():
+            return
         self._server.shutdown()
         self._server.server_close()
         self._server.cut_all()
@@ -188,10 +190,8 @@ class _Server(ThreadingHTTPServer):
 
     def cut_all(self) -> None:
         for request in list(self._open):
-            try:
+            with suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def _is_within_limits(text: bytes, lines: list[dict[str, Any]]) -> bool:

@@ -202,6 +202,9 @@ def unconfigure_logging() -> None:
     nothing is configured.
     """
     global _current
+    if _current is not None:
+        # While there is still a sink on which to say what could not be sent.
+        running.finish()
     with _lock:
         if _current is None:
             return
@@ -209,7 +212,7 @@ def unconfigure_logging() -> None:
         if _current.had_default:
             logger.add(sys.stderr)
         _current = None
-    running.use(None)
+    running.use(None, finished=True)
 
 
 def refresh_logging() -> None:

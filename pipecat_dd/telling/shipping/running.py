@@ -9,7 +9,7 @@ from pipecat_dd import _exit, _guard
 from pipecat_dd.telling.shipping.counting import COUNTERS
 from pipecat_dd.telling.shipping.saying import is_ours
 from pipecat_dd.telling.shipping.settings import Settings
-from pipecat_dd.telling.shipping.shipper import Shipper
+from pipecat_dd.telling.shipping.shipper import END_SECS, Shipper
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -36,13 +36,14 @@ def shipper_for(settings: Settings) -> Shipper:
         return Shipper(settings, COUNTERS)
 
 
-def use(shipper: Shipper | None) -> None:
+def use(shipper: Shipper | None, *, finished: bool = False) -> None:
     """Ship by this one from now on; the one before sends what it has, and ends.
 
     Waits for that for no longer than two seconds.
 
     Args:
         shipper: The one; None to ship no more.
+        finished: Whether `finish` was called: what has come since is not waited for.
     """
     global _current
     with _lock:
@@ -51,7 +52,7 @@ def use(shipper: Shipper | None) -> None:
             _prepare()
             shipper.start()
     if before is not None and before is not shipper:
-        before.close()
+        before.close(0.0 if finished else END_SECS)
 
 
 def flush(timeout_secs: float = 1.8) -> None:
@@ -65,6 +66,16 @@ def flush(timeout_secs: float = 1.8) -> None:
     shipper = _current
     if shipper is not None:
         shipper.finish(timeout_secs, drop=False)
+
+
+def finish() -> None:
+    """Send what there is, and give what is left then to the spool, or up: the end is near.
+
+    Waits for that for no longer than two seconds.
+    """
+    with _guard.shipping.guarded():
+        if _current is not None:
+            _current.finish()
 
 
 def tapped(make: Callable[["Record"], str], shipper: Shipper) -> Callable[["Record"], str]:
@@ -90,15 +101,9 @@ def _prepare() -> None:
     if _is_prepared:
         return
     _is_prepared = True
-    _exit.do_last(_finish)
+    _exit.do_last(finish)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
-
-
-def _finish() -> None:
-    with _guard.shipping.guarded():
-        if _current is not None:
-            _current.finish()
 
 
 def _after_fork() -> None:

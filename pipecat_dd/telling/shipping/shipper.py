@@ -107,6 +107,8 @@ class Shipper:
             secs: How long that may take, in seconds.
             drop: Whether what is left may be given up, where there is no spool.
         """
+        if self._worker.is_idle:
+            return
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             ending = Ending(time.monotonic() + secs, drop)

@@ -84,11 +84,18 @@ class Worker:
         self._interval_secs = flush_interval_secs
         self._trouble = Trouble()
         self._own_in_spool = False
+        self._others_at = time.monotonic()
+        self._others_had_their_turn = False
         self._claim: Claim | None = None
         self._ending: Ending | None = None
         self._is_stopped = False
 
     # From other threads
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to send, of this process."""
+        return not (self._counters.snapshot().waiting or self._own_in_spool)
 
     def end(self, ending: Ending) -> None:
         """Have everything sent; the ending says when that is done.
@@ -147,6 +154,8 @@ class Worker:
             self._finish(ending)
         elif self._trouble.left_secs:
             self._set_aside()
+        elif self._are_others_next:
+            self._send_others()
         else:
             self._send_next(None)
 
@@ -159,10 +168,13 @@ class Worker:
             keeps = spool is None and not self._trouble.is_refused
             waiting.pause(left_secs if keeps else min(left_secs, _ASIDE_SECS))
             return
+        others_secs = self._others_at - time.monotonic()
         if self._hand or self._own_in_spool or waiting.fills_a_request:
             return
+        if spool is not None and others_secs <= 0:
+            return
         if not len(waiting):
-            waiting.pause(None if spool is None else _GLANCE_SECS, for_a_line=True)
+            waiting.pause(None if spool is None else others_secs, for_a_line=True)
         if len(waiting) and not waiting.fills_a_request and not self._is_asked:
             waiting.pause(self._interval_secs)
 
@@ -183,7 +195,7 @@ class Worker:
         try:
             tries = 0
             while self._may_still_send(ending):
-                if not self._send_next(ending.send_secs, for_others=False):
+                if not self._send_next(ending.send_secs):
                     break
                 if self._trouble.failures:
                     tries += 1
@@ -198,36 +210,52 @@ class Worker:
         secs = ending.send_secs
         return secs > 0 and not self._trouble.refusals and self._trouble.asked_secs <= secs
 
-    def _send_next(self, timeout_secs: float | None, *, for_others: bool = True) -> bool:
-        """Send one request.
+    def _send_next(self, timeout_secs: float | None) -> bool:
+        """Send one request of this process's lines.
 
         Args:
             timeout_secs: How long it may take, where that is less than usual.
-            for_others: Whether what other processes left may be sent.
 
         Returns:
             Whether there was anything to send.
         """
-        if not self._hand:
-            self._claim = self._claimed(own=True) if self._own_in_spool else None
-            self._own_in_spool = self._claim is not None
-        claim = self._claim
-        batch = claim.batch if claim is not None else self._in_hand()
-        if batch is None and for_others:
-            claim = self._claim = self._claimed(own=False)
-            batch = claim.batch if claim is not None else None
+        self._others_had_their_turn = False
+        if self._own_in_spool and not self._hand:
+            claim = self._spool.oldest(own=True) if self._spool is not None else None
+            self._own_in_spool = claim is not None
+            if claim is not None:
+                self._send_claimed(claim, timeout_secs)
+                return True
+        batch = self._in_hand()
         if batch is None:
             return False
-        try:
-            self._settle_by(self._posted(batch, timeout_secs), batch, claim)
-        finally:
-            if claim is not None:
-                claim.release()
-            self._claim = None
+        self._settle_by(self._posted(batch, timeout_secs), batch, None)
         return True
 
-    def _claimed(self, *, own: bool) -> Claim | None:
-        return self._spool.oldest(own=own) if self._spool is not None else None
+    @property
+    def _are_others_next(self) -> bool:
+        """Whether it is the turn of what other processes have left: after ours, and by turns."""
+        if self._spool is None or self._hand or self._own_in_spool:
+            return False
+        due = time.monotonic() >= self._others_at
+        return due and not (self._others_had_their_turn and len(self._waiting))
+
+    def _send_others(self) -> None:
+        """Send what another process has left, if one has."""
+        self._others_had_their_turn = True
+        claim = self._spool.oldest(own=False) if self._spool is not None else None
+        if claim is None:
+            self._others_at = time.monotonic() + _GLANCE_SECS
+        else:
+            self._send_claimed(claim, None)
+
+    def _send_claimed(self, claim: Claim, timeout_secs: float | None) -> None:
+        self._claim = claim
+        try:
+            self._settle_by(self._posted(claim.batch, timeout_secs), claim.batch, claim)
+        finally:
+            claim.release()
+            self._claim = None
 
     def _in_hand(self) -> Batch | None:
         """Return the next batch from memory, in hand."""

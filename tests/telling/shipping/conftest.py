@@ -10,7 +10,7 @@ from loguru import logger
 
 from pipecat_dd.telling.logs import configure_logging, unconfigure_logging
 from pipecat_dd.telling.shipping import Counts, Shipping, answers, counting, counts, saying
-from tests.support.intake import KEY, Intake, running_intake
+from tests.support.intake import KEY, Intake, always, running_intake
 
 QUICK_SECS = 0.02
 
@@ -40,16 +40,22 @@ def intake() -> Iterator[Intake]:
     """An intake that takes everything, until its script is changed."""
     with running_intake() as running:
         yield running
+        running.script = always()
+        unconfigure_logging()
 
 
 class Sink:
     """A sink that keeps what is written."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self._written: list[str] = []
 
     def write(self, text: str) -> None:
-        self.text += text
+        self._written.append(str(text))
+
+    @property
+    def text(self) -> str:
+        return "".join(self._written)
 
     def said(self, of: str = saying.__name__) -> list[str]:
         """Return the lines that shipping has written of itself."""

@@ -172,7 +172,9 @@ def test_without_ship_nothing_is_sent_and_no_key_is_needed() -> None:
 def test_a_refused_call_leaves_shipping_as_it_was(intake: Intake, ship_to: ShipTo) -> None:
     ship_to(intake)
     with pytest.raises(ValueError, match="rotation"):
-        configure_logging("x.log", rotation="never", ship=Shipping(api_key=KEY, site="datadoghq.eu"))
+        configure_logging(
+            "x.log", rotation="never", ship=Shipping(api_key=KEY, site="datadoghq.eu")
+        )
     logger.info("hello")
     intake.wait_for_lines(1)
 

@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from multiprocessing import util as multiprocessing_util
+from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd import _exit, _guard
 from pipecat_dd.telling.shipping.counting import COUNTERS
@@ -104,6 +105,21 @@ def _prepare() -> None:
     _exit.do_last(finish)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
+    _prepare_children()
+
+
+def _prepare_children() -> None:
+    """Have the children of ``multiprocessing`` send their lines too: they run no exit functions.
+
+    What is used for it is as old as the module, and not in its documentation.
+    """
+    util: Any = multiprocessing_util
+
+    def in_child(_: object) -> None:
+        util.Finalize(None, finish, exitpriority=-1)
+
+    with _guard.shipping.guarded():
+        util.register_after_fork(COUNTERS, in_child)
 
 
 def _after_fork() -> None:

@@ -152,12 +152,14 @@ class Worker:
         ending, self._ending = self._ending, None
         if ending is not None:
             self._finish(ending)
-        elif self._trouble.left_secs:
+            return
+        if not self._trouble.left_secs:
+            if self._are_others_next:
+                self._send_others()
+            else:
+                self._send_next(None)
+        if self._trouble.left_secs:
             self._set_aside()
-        elif self._are_others_next:
-            self._send_others()
-        else:
-            self._send_next(None)
 
     def _pause(self) -> None:
         """Wait until there is something to do."""

@@ -71,16 +71,21 @@ class Shipper:
             line: A JSON object.
         """
         try:
-            if self._is_closed:
-                with self._counters.lock:
-                    self._counters.written += 1
-                    self._counters.drop(1, Reason.EXIT)
-                return
-            self._waiting.put(line)
-            if self._thread is None:
-                self.start()
+            if self._thread is None or self._is_closed:
+                self._put_without_a_thread(line)
+            else:
+                self._waiting.put(line)
         except Exception as error:
             _guard.shipping.failed(error)
+
+    def _put_without_a_thread(self, line: str) -> None:
+        if not self._is_closed:
+            self._waiting.put(line)
+            self.start()
+            return
+        with self._counters.lock:
+            self._counters.written += 1
+            self._counters.drop(1, Reason.EXIT)
 
     def start(self) -> None:
         """Start the thread, if it is not there: what lies in the spool is sent from now on."""

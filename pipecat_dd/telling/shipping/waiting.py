@@ -4,9 +4,9 @@ What the bot's logging call waits for is in here, and nothing else of shipping i
 appended under a lock that is held for as long as that takes.
 """
 
-import sys
 from collections import deque
 from queue import Empty, SimpleQueue
+from sys import getsizeof
 from typing import Final
 
 from pipecat_dd.telling.shipping.batches import BATCH_BYTES, MAX_LINES
@@ -27,7 +27,7 @@ class Waiting:
     def __init__(self, max_bytes: int, counters: Counters) -> None:
         self._max_bytes = max_bytes
         self._counters = counters
-        self._lines: deque[tuple[str, int]] = deque()
+        self._lines: deque[str] = deque()
         self._bytes = 0
         self._in_hand_bytes = 0
         self._is_awaited = False
@@ -43,22 +43,23 @@ class Waiting:
         Args:
             line: A JSON object.
         """
-        size = sys.getsizeof(line)
-        lines = self._lines
-        with self._counters.lock:
-            self._counters.written += 1
+        counters, lines = self._counters, self._lines
+        with counters.lock:
+            counters.written += 1
             before = self._bytes
-            self._bytes = before + size
-            lines.append((line, size))
-            while self._bytes + self._in_hand_bytes > self._max_bytes and lines:
-                self._bytes -= lines.popleft()[1]
-                self._counters.drop(1, Reason.MEMORY_FULL)
-            is_due = self._is_awaited or (
-                len(lines) == MAX_LINES or before < BATCH_BYTES <= self._bytes
-            )
+            self._bytes = after = before + getsizeof(line)
+            lines.append(line)
+            if after + self._in_hand_bytes > self._max_bytes:
+                self._let_go_of_the_oldest()
+            is_due = self._is_awaited or (before < BATCH_BYTES <= after or len(lines) == MAX_LINES)
             self._is_awaited = False
         if is_due:
             self.ring()
+
+    def _let_go_of_the_oldest(self) -> None:
+        while self._lines and self._bytes + self._in_hand_bytes > self._max_bytes:
+            self._bytes -= getsizeof(self._lines.popleft())
+            self._counters.drop(1, Reason.MEMORY_FULL)
 
     def take(self) -> list[str]:
         """Return the oldest lines: as many as a request may hold, more or less."""
@@ -66,9 +67,9 @@ class Waiting:
         with self._counters.lock:
             size = 0
             while self._lines and len(taken) < MAX_LINES and size < BATCH_BYTES:
-                line, line_size = self._lines.popleft()
+                line = self._lines.popleft()
                 taken.append(line)
-                size += line_size
+                size += getsizeof(line)
             self._bytes -= size
         return taken
 

@@ -7,6 +7,7 @@ answers as its script says: with a status, slowly, not at all.
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ Script = Callable[[int, list[dict[str, Any]]], Reply]
 class Intake:
     """A running intake."""
 
-    def __init__(self, script: Script, port: int = 0) -> None:
+    def __init__(self, script: Script, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.requests: list[Request] = []
         self.connections = 0
@@ -85,6 +86,9 @@ class Intake:
         self._server = _Server(("127.0.0.1", port), Handler)
         self.port: int = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/api/v2/logs"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self.port}/api/v2/logs"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -210,9 +214,11 @@ def first(*replies: Reply) -> Script:
 
 
 @contextmanager
-def running_intake(script: Script | None = None, port: int = 0) -> Iterator[Intake]:
+def running_intake(
+    script: Script | None = None, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[Intake]:
     """Run an intake."""
-    intake = Intake(script or always(), port)
+    intake = Intake(script or always(), port, tls)
     try:
         yield intake
     finally:

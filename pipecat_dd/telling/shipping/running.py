@@ -50,10 +50,12 @@ def use(shipper: Shipper | None, *, finished: bool = False) -> None:
     with _lock:
         before, _current = _current, shipper
         if shipper is not None:
-            _prepare()
-            shipper.start()
+            with _guard.shipping.guarded():
+                _prepare()
+                shipper.start()
     if before is not None and before is not shipper:
-        before.close(0.0 if finished else END_SECS)
+        with _guard.shipping.guarded():
+            before.close(0.0 if finished else END_SECS)
 
 
 def flush(timeout_secs: float = 1.8) -> None:
@@ -64,9 +66,9 @@ def flush(timeout_secs: float = 1.8) -> None:
     Args:
         timeout_secs: How long that may take, in seconds.
     """
-    shipper = _current
-    if shipper is not None:
-        shipper.finish(timeout_secs, drop=False)
+    with _guard.shipping.guarded():
+        if _current is not None:
+            _current.finish(timeout_secs, drop=False)
 
 
 def finish() -> None:
@@ -80,7 +82,7 @@ def finish() -> None:
 
 
 def tapped(make: Callable[["Record"], str], shipper: Shipper) -> Callable[["Record"], str]:
-    """Return a function that makes lines and ships them.
+    """Return a function that makes lines and ships them. Shipping never fails the line.
 
     Args:
         make: Makes a record's line.
@@ -90,8 +92,11 @@ def tapped(make: Callable[["Record"], str], shipper: Shipper) -> Callable[["Reco
 
     def make_and_ship(record: "Record") -> str:
         line = make(record)
-        if not is_ours(record["name"]):
-            put(line)
+        try:
+            if not is_ours(record["name"]):
+                put(line)
+        except Exception as error:
+            _guard.shipping.failed(error)
         return line
 
     return make_and_ship

@@ -65,27 +65,24 @@ class Shipper:
         )
 
     def put(self, line: str) -> None:
-        """Take a line to be shipped. Does not block, and does not raise.
+        """Take a line to be shipped. Does not block.
 
         Args:
             line: A JSON object.
         """
-        try:
-            if self._thread is None or self._is_closed:
-                self._put_without_a_thread(line)
-            else:
-                self._waiting.put(line)
-        except Exception as error:
-            _guard.shipping.failed(error)
+        if self._thread is None or self._is_closed or _guard.shipping.off:
+            self._put_without_a_thread(line)
+        else:
+            self._waiting.put(line)
 
     def _put_without_a_thread(self, line: str) -> None:
-        if not self._is_closed:
+        if not (self._is_closed or _guard.shipping.off):
             self._waiting.put(line)
             self.start()
             return
         with self._counters.lock:
             self._counters.written += 1
-            self._counters.drop(1, Reason.EXIT)
+            self._counters.drop(1, Reason.EXIT if self._is_closed else Reason.FAILED)
 
     def start(self) -> None:
         """Start the thread, if it is not there: what lies in the spool is sent from now on."""
@@ -118,9 +115,10 @@ class Shipper:
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             ending = Ending(time.monotonic() + secs, drop)
             self._worker.end(ending)
-            if not ending.is_done.wait(max(secs - SETTLE_SECS, 0.0)):
+            if drop and not ending.is_done.wait(max(secs - SETTLE_SECS, 0.0)):
+                # Its answer will not be waited for any more.
                 self._intake.interrupt()
-                ending.is_done.wait(SETTLE_SECS)
+            ending.is_done.wait(SETTLE_SECS if drop else secs)
             if ending.is_done.is_set():
                 return
         # Stuck where nothing can be cut off (the name is being looked up), or not there.

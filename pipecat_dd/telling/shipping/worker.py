@@ -137,12 +137,15 @@ class Worker:
     # In the thread
 
     def run(self) -> None:
-        """Ship until told to stop."""
-        while not self._is_stopped:
+        """Ship until told to stop, or until it has failed too often."""
+        while not (self._is_stopped or _guard.shipping.off):
             try:
                 self._turn()
             except Exception as error:
-                self._broke(error)
+                try:
+                    self._broke(error)
+                except Exception:
+                    time.sleep(_AFTER_ERROR_SECS)
         self._intake.close()
 
     def _turn(self) -> None:
@@ -197,7 +200,8 @@ class Worker:
         try:
             tries = 0
             while self._may_still_send(ending):
-                if not self._send_next(ending.send_secs):
+                # Where lines stay, a request that is given up on early would be sent twice.
+                if not self._send_next(ending.send_secs if ending.drops else None):
                     break
                 if self._trouble.failures:
                     tries += 1

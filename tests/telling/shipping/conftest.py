@@ -9,7 +9,16 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.telling.logs import configure_logging, unconfigure_logging
-from pipecat_dd.telling.shipping import Counts, Shipping, answers, counting, counts, saying
+from pipecat_dd.telling.shipping import (
+    Counts,
+    Shipping,
+    answers,
+    counting,
+    counts,
+    saying,
+    shipper,
+    worker,
+)
 from tests.support.intake import KEY, Intake, always, running_intake
 
 QUICK_SECS = 0.02
@@ -42,6 +51,15 @@ def intake() -> Iterator[Intake]:
         yield running
         running.script = always()
         unconfigure_logging()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait less at the end than users do, where that is not what is tested."""
+    monkeypatch.setattr(worker, "SETTLE_SECS", 0.1)
+    monkeypatch.setattr(shipper, "SETTLE_SECS", 0.1)
+    monkeypatch.setattr(shipper.Shipper.finish, "__defaults__", (0.3,))
+    monkeypatch.setattr(shipper.Shipper.close, "__defaults__", (0.3,))
 
 
 class Sink:

@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -44,7 +43,6 @@ def main(way: str) -> None:
     logger.info("first")
     ways: dict[str, Callable[[], Any]] = {
         "returns": lambda: None,
-        "sys.exit": lambda: sys.exit(3),
         "raises": lambda: 1 / 0,
         "is told to terminate": lambda: asyncio.run(work()),
         "is killed": lambda: asyncio.run(work()),
@@ -73,7 +71,6 @@ def in_a_process() -> None:
 def with_an_observer() -> None:
     from pipecat_dd import DatadogObserver
 
-    signal.signal(signal.SIGALRM, lambda number, frame: None)
     observer = DatadogObserver(session_id="the-session")
     logger.info("in the session")
     say("working")

@@ -36,7 +36,7 @@ def one_intake() -> Iterator[Intake]:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(bursts=BURSTS, statuses=STATUSES, pieces=st.integers(1, 3))
 def test_any_lines_and_any_answers(
@@ -52,7 +52,7 @@ def test_any_lines_and_any_answers(
     )
     written: list[dict[str, Any]] = []
     for text, size, times in bursts:
-        for _ in range(times if size < 25_000 else min(times, 8)):
+        for _ in range(times if size <= 500 else min(times, 3)):
             line = {"message": text, "n": len(written), "pad": "x" * size}
             written.append(line)
             shipper.put(json.dumps(line, ensure_ascii=False))

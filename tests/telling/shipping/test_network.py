@@ -129,6 +129,7 @@ def test_lines_go_over_tls_on_one_connection(secure_intake: Intake, ship_to: Shi
     assert counts().dropped == {}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_who_cannot_prove_who_it_is_gets_neither_lines_nor_the_key(
     secure_intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ def test_it_is_not_gone_through_where_the_environment_says_so(
     assert proxy.asked == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_proxy_that_is_down_is_an_intake_that_is_down(
     secure_intake: Intake, ship_to: ShipTo, proxy: Proxy
 ) -> None:

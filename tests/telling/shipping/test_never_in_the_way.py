@@ -15,6 +15,7 @@ from tests.telling.shipping.conftest import ShipTo, check_sum
 LINES = 5_000
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["hangs", "is down", "is well"])
 async def test_the_event_loop_is_not_held_up(intake: Intake, ship_to: ShipTo, how: str) -> None:
     hangs = threading.Event()

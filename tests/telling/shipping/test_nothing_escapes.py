@@ -52,6 +52,8 @@ def test_whatever_of_it_is_broken_the_bot_logs_on(
     intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setattr(worker, "_AFTER_ERROR_SECS", 0.005)
+    monkeypatch.setattr(shipper, "SETTLE_SECS", 0.01)
+    monkeypatch.setattr(worker, "SETTLE_SECS", 0.01)
     monkeypatch.setattr(shipper.Shipper.close, "__defaults__", (0.05,))
     monkeypatch.setattr(shipper.Shipper.finish, "__defaults__", (0.05,))
     broken, names = [], []

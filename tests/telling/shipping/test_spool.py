@@ -51,6 +51,7 @@ def test_lines_of_an_outage_are_sent_in_order_when_it_is_over(
     assert counted.spooled == counted.unspooled
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_is_left_at_the_end_is_sent_by_the_next_process(
     ship_to: ShipTo, tmp_path: Path
 ) -> None:

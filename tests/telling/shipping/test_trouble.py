@@ -2,13 +2,15 @@
 
 import threading
 import time
+from email.utils import formatdate
+from http.client import HTTPMessage
 from typing import Any
 
 import pytest
 from loguru import logger
 
 from pipecat_dd.telling.logs import unconfigure_logging
-from pipecat_dd.telling.shipping import Reason, answers, counts, worker
+from pipecat_dd.telling.shipping import Reason, _http, answers, counts, worker
 from tests.support.intake import KEY, Intake, Reply, always, first, running_intake
 from tests.support.ports import free_server_port
 from tests.telling.shipping.conftest import ShipTo, check_sum
@@ -60,16 +62,32 @@ def test_it_is_left_alone_for_as_long_as_it_asks(
     assert again.at - asked.at >= 0.5
 
 
-def test_a_time_to_come_back_at_is_understood(intake: Intake, ship_to: ShipTo) -> None:
-    from email.utils import formatdate
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({"Retry-After": "120"}, 120, 120),
+        ({"Retry-After": formatdate(time.time() + 3_600, usegmt=True)}, 3_000, 3_600),
+        ({"Retry-After": formatdate(time.time() - 60, usegmt=True)}, 0, 0),
+        ({"Retry-After": "soon", "X-RateLimit-Reset": "7"}, 7, 7),
+        ({"X-RateLimit-Reset": "-3"}, 0, 0),
+    ],
+)
+def test_how_long_to_wait_is_read_from_the_answer(
+    headers: dict[str, str], least: float, most: float
+) -> None:
+    message = HTTPMessage()
+    for name, value in headers.items():
+        message[name] = value
+    secs = _http._wait_secs(message)
+    assert secs is not None
+    assert least <= secs <= most
 
-    # To the second, and rounded down: between one and two seconds from now.
-    intake.script = first(Reply(503, (("Retry-After", formatdate(time.time() + 2, usegmt=True)),)))
-    ship_to(intake)
-    write("hello")
-    intake.wait_for_lines(1)
-    asked, again = intake.requests
-    assert 0.8 <= again.at - asked.at <= 5
+
+@pytest.mark.parametrize("text", ["", "soon", "nan", "inf"])
+def test_what_is_no_time_to_wait_is_none(text: str) -> None:
+    message = HTTPMessage()
+    message["Retry-After"] = text
+    assert _http._wait_secs(message) is None
 
 
 def test_waits_grow_and_are_not_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +291,7 @@ def test_memory_is_bounded_and_the_newest_lines_stay(intake: Intake, ship_to: Sh
     assert numbers == list(range(1_500 - len(numbers), 1_500))
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("script", [always(403), always(503), always(400), always(None)])
 def test_nothing_that_is_said_of_it_is_shipped_or_holds_the_key(
     intake: Intake, ship_to: ShipTo, script: Any

@@ -1,5 +1,6 @@
 """Whatever is written and however the intake answers: within its limits, in order, all counted."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipecat_dd.telling.shipping import Reason, Shipping
+from pipecat_dd.telling.shipping import Reason, Shipping, batches
 from pipecat_dd.telling.shipping.counting import Counters
 from pipecat_dd.telling.shipping.settings import Settings
 from pipecat_dd.telling.shipping.shipper import Shipper
@@ -80,3 +81,17 @@ def test_any_lines_and_any_answers(
         assert counted.dropped.get(Reason.TOO_LARGE, 0) == too_long
     if not {400, 403, 413} & set(statuses):
         assert counted.shipped == len(written) - too_long
+
+
+@given(lines=st.lists(st.integers(0, 9).map(lambda n: b"x" * n), max_size=60))
+def test_requests_hold_all_lines_in_order_within_their_bounds(lines: list[bytes]) -> None:
+    # The bounds made small, so that they are met often.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "MAX_LINES", 7)
+        patch.setattr(batches, "BATCH_BYTES", 30)
+        found = list(batches.batched(lines))
+    assert [line for batch in found for line in batch.lines] == lines
+    for batch in found:
+        assert 1 <= len(batch) <= 7
+        assert batches.size_of(batch.lines) <= 30
+        assert len(gzip.decompress(batch.body)) <= batches.size_of(batch.lines)

@@ -8,8 +8,8 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.telling.logs import unconfigure_logging
-from pipecat_dd.telling.shipping import counts
-from tests.support.intake import Intake, Reply
+from pipecat_dd.telling.shipping import counts, running
+from tests.support.intake import Intake, Reply, first
 from tests.telling.shipping.conftest import ShipTo, check_sum
 
 LINES = 5_000
@@ -81,6 +81,24 @@ def test_ending_with_an_intake_that_hangs_takes_two_seconds(
     counted = check_sum()
     assert counted.dropped == {"exit": 2}
     assert counted.waiting == 0
+    hangs.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_after_an_end_that_was_none_lines_are_shipped_again(
+    intake: Intake, ship_to: ShipTo
+) -> None:
+    # As where a handler of SIGTERM lets the process go on.
+    hangs = threading.Event()
+    intake.script = first(Reply(202, after=hangs, keeps=False))
+    ship_to(intake, timeout_secs=60)
+    logger.info("one")
+    intake.wait_for_requests(1)
+    running.finish()
+    assert counts().dropped == {"exit": 1}
+    logger.info("two")
+    intake.wait_for_lines(1, timeout_secs=5)
+    assert intake.messages == ["two"]
     hangs.set()
 
 

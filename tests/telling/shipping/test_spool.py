@@ -128,6 +128,21 @@ def test_what_is_being_sent_is_not_sent_or_removed_by_another(tmp_path: Path) ->
     assert not files(tmp_path)
 
 
+def test_what_another_has_just_sent_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Spool(tmp_path, "host", 2**22, Counters())
+    kept.put(Batch((b"{}",)))
+    lock = spool.fcntl.flock
+
+    def after_another(descriptor: int, how: int) -> None:
+        files(tmp_path)[0].unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(spool.fcntl, "flock", after_another)
+    assert kept.oldest(own=True) is None
+
+
 def test_a_damaged_file_is_counted_and_does_not_stop_the_rest(
     intake: Intake, ship_to: ShipTo, tmp_path: Path
 ) -> None:

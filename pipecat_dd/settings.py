@@ -1,5 +1,6 @@
 """What can be set: by argument, else by environment variable, else by default."""
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -105,6 +106,16 @@ class Settings:
             participant_names=_setting("participant_names", participant_names, _switch, True),
             phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
         )
+
+
+ARGUMENTS_ONLY = frozenset({"parent", "transport"})
+"""What no environment variable can hold."""
+
+
+def variables() -> frozenset[str]:
+    """Return the names of all environment variables that settings are read from."""
+    arguments = inspect.signature(Settings.read).parameters.keys() - ARGUMENTS_ONLY
+    return frozenset(ENV_PREFIX + name.upper() for name in arguments)
 
 
 def _default_name() -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from loguru import logger
 
-from pipecat_dd.telling.shipping.counting import Counters
+from pipecat_dd.telling.shipping.counting import Counters, Reason
 
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _SILENCE_SECS: Final = 60.0
@@ -41,6 +41,7 @@ class Saying:
         self._said: set[str] = set()
         self._quiet_until = 0.0
         self._dropped_before: int | None = None
+        self._overflowed = self._overflow()
 
     def unreachable(self, why: str) -> None:
         """Say that lines cannot be sent now.
@@ -68,9 +69,32 @@ class Saying:
             return
         dropped = self._counters.snapshot().dropped_in_all - self._dropped_before
         self._dropped_before = None
+        self._overflowed = self._overflow()
         logger.warning(
             "pipecat_dd: log lines reach {} again; {} were dropped meanwhile", self._host, dropped
         )
+
+    def overflowing(self) -> None:
+        """Say that more is written than can be sent, where it is and no outage explains it."""
+        overflowed = self._overflow()
+        if (
+            overflowed == self._overflowed
+            or self._dropped_before is not None
+            or time.monotonic() < self._quiet_until
+        ):
+            return
+        lines, self._overflowed = overflowed - self._overflowed, overflowed
+        self._quiet_until = time.monotonic() + _SILENCE_SECS
+        logger.warning(
+            "pipecat_dd: {} log lines were dropped: more are written than {} takes in time. "
+            "Raise the level, sample, or give max_memory_bytes more",
+            lines,
+            self._host,
+        )
+
+    def _overflow(self) -> int:
+        dropped = self._counters.snapshot().dropped
+        return dropped.get(Reason.MEMORY_FULL, 0) + dropped.get(Reason.SPOOL_FULL, 0)
 
     def refused(self, status: int, *, dropping: bool) -> None:
         """Say that the key is wrong.

@@ -163,6 +163,7 @@ class Worker:
                 self._send_next(None)
         if self._trouble.left_secs:
             self._set_aside()
+        self._saying.overflowing()
 
     def _pause(self) -> None:
         """Wait until there is something to do."""

@@ -59,4 +59,4 @@ def test_the_defaults_are_those_of_the_code() -> None:
         default = getattr(settings, f"DEFAULT_{name.upper()}")
         number, _, unit = shown.partition(" ")
         assert default == int(number) * (2**20 if unit else 1)
-        assert re.search(rf"^\| `{name}` .*\| {shown} \|$", TEXT, re.M), name
+        assert re.search(rf"^\| `{name}`.*\| {shown} \|$", TEXT, re.M), name

@@ -276,8 +276,8 @@ def test_one_that_never_answers_is_given_up_on_and_tried_again(
 
 def test_memory_is_bounded_and_the_newest_lines_stay(intake: Intake, ship_to: ShipTo) -> None:
     hangs = threading.Event()
-    intake.script = first(Reply(503, after=hangs))
-    ship_to(intake, max_memory_bytes=2**20)
+    intake.script = first(Reply(202, after=hangs))
+    sink = ship_to(intake, max_memory_bytes=2**20)
     write("first")
     intake.wait_for_requests(1)
     for number in range(1_500):
@@ -289,6 +289,9 @@ def test_memory_is_bounded_and_the_newest_lines_stay(intake: Intake, ship_to: Sh
     intake.wait_for_lines(counted.waiting)
     numbers = [line["number"] for line in intake.lines[1:]]
     assert numbers == list(range(1_500 - len(numbers), 1_500))
+    unconfigure_logging()
+    (said,) = sink.said()
+    assert f"{counted.dropped_in_all} log lines were dropped" in said
 
 
 @pytest.mark.usefixtures("impatient")

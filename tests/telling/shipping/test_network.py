@@ -16,8 +16,8 @@ from cryptography.x509.oid import NameOID
 from loguru import logger
 
 from pipecat_dd.telling.logs import unconfigure_logging
-from pipecat_dd.telling.shipping import counts
-from tests.support.intake import KEY, Intake, running_intake
+from pipecat_dd.telling.shipping import counts, running
+from tests.support.intake import KEY, Intake, Reply, first, running_intake
 from tests.telling.shipping.conftest import ShipTo
 
 PASSWORD = "the proxy's password"
@@ -127,6 +127,22 @@ def test_lines_go_over_tls_on_one_connection(secure_intake: Intake, ship_to: Shi
         secure_intake.wait_for_lines(number + 1)
     assert secure_intake.connections == 1
     assert counts().dropped == {}
+
+
+@pytest.mark.usefixtures("trusted", "impatient")
+def test_an_answer_that_does_not_come_is_not_waited_for_at_the_end(
+    secure_intake: Intake, ship_to: ShipTo
+) -> None:
+    hangs = threading.Event()
+    secure_intake.script = first(Reply(202, after=hangs, keeps=False))
+    ship_to(secure_intake, timeout_secs=60)
+    logger.info("one")
+    secure_intake.wait_for_requests(1)
+    running.finish()
+    logger.info("two")
+    secure_intake.wait_for_lines(1, timeout_secs=5)
+    assert secure_intake.messages == ["two"]
+    hangs.set()
 
 
 @pytest.mark.usefixtures("impatient")

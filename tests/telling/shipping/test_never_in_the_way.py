@@ -66,6 +66,25 @@ def test_a_line_can_be_written_while_a_line_is_taken(intake: Intake, ship_to: Sh
     intake.wait_for_lines(1)
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_signals_handler_that_ends_the_bot_while_a_line_is_taken_does_not_wait_for_ever(
+    intake: Intake, ship_to: ShipTo
+) -> None:
+    from pipecat_dd.telling.shipping.counting import COUNTERS
+
+    ship_to(intake, flush_interval_secs=60)
+    logger.info("one")
+    begun = time.monotonic()
+    with COUNTERS.lock:  # as the interrupted line holds it, so that the thread cannot go on
+        running.finish()
+    assert time.monotonic() - begun < 2
+    unconfigure_logging()
+    counted = check_sum()
+    assert counted.waiting == 0
+    assert counted.shipped + counted.dropped_in_all == 1
+    assert len(intake.lines) == counted.shipped
+
+
 def test_ending_with_an_intake_that_hangs_takes_two_seconds(
     intake: Intake, ship_to: ShipTo
 ) -> None:

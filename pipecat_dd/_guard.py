@@ -75,6 +75,20 @@ class Part:
             self.failed(error)
 
 
+_shed = 0
+
+
+def count_shed() -> None:
+    """Count an event that was let go, since we were too far behind."""
+    global _shed
+    _shed += 1
+
+
+def shed_count() -> int:
+    """Return how many events were let go in this process, of all sessions."""
+    return _shed
+
+
 def _origin(error: BaseException) -> tuple[str, int]:
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:

@@ -219,6 +219,10 @@ class Conversation:
 
     # Figures and errors
 
+    def sheds(self) -> None:
+        """An event was let go, since there were too many to take."""
+        self.session.root.add("session.shed_count", 1)
+
     def measured(
         self, processor_name: str, facts: dict[str, Fact], counts: dict[str, Fact]
     ) -> None:

@@ -10,6 +10,7 @@ log lines name, and a stand-in that others nest in.
 What has ended is sent with the writer's next interval, a second later, whatever goes on.
 """
 
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -33,6 +34,11 @@ MAX_CONTENT_CHARS = 2_000
 MAX_TAG_CHARS = 5_000
 """A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
 refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+
+MAX_TRACES = 256
+"""How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
+at work on an older one nests in it all the same."""
 
 
 class TraceScope(StrEnum):
@@ -89,7 +95,8 @@ class SpanTree:
         self._redactor = Redactor()
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
-        self._tags = {"session_id": session.id, "component": "pipecat", **session.tags}
+        self._tags = {"session_id": session.id, "component": "pipecat"}
+        self._tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
         self._parent = parent
         self._links: list[Context] = []
         self._hidden: list[Span] = []
@@ -104,8 +111,9 @@ class SpanTree:
         self.trace_id: int = root.trace_id
         self._root = root
         self.trace_ids = {self.trace_id}
+        self._turns_trace_ids: deque[int] = deque()
         self._written_trace_ids: dict[int, str | None] = {}
-        self.on_trace: Callable[[int], None] = lambda trace_id: None
+        self.on_trace: Callable[[int, int | None], None] = lambda trace_id, forgotten: None
         session.root.handle = StageSpan(root.span_id, root)
         self._ours.add(root.span_id)
         if caller is not None:
@@ -140,6 +148,11 @@ class SpanTree:
             _ddtrace.retire(handle.node)
         if stage.kind is not Kind.SESSION:
             self._ours.discard(handle.span_id)
+
+    def dropped(self, stage: Stage) -> None:
+        """Forget the stage's id, which nothing names."""
+        if stage.handle is not None:
+            self._ours.discard(stage.handle.span_id)
 
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether a log line or a child names the stage already."""
@@ -211,8 +224,7 @@ class SpanTree:
         if handle.node is None and self._begins_trace(stage):
             handle.node = _ddtrace.new_trace_like(self._root, handle.span_id)
             assert handle.node.trace_id is not None
-            self.trace_ids.add(handle.node.trace_id)
-            self.on_trace(handle.node.trace_id)
+            self._add_trace(handle.node.trace_id)
         if handle.node is None:
             handle.node = _ddtrace.stand_in(
                 _name_of(stage),
@@ -222,6 +234,16 @@ class SpanTree:
                 handle.span_id,
             )
         return handle.node
+
+    def _add_trace(self, trace_id: int) -> None:
+        forgotten = None
+        if len(self._turns_trace_ids) >= MAX_TRACES:
+            forgotten = self._turns_trace_ids.popleft()
+            self.trace_ids.discard(forgotten)
+            self._written_trace_ids.pop(forgotten, None)
+        self._turns_trace_ids.append(trace_id)
+        self.trace_ids.add(trace_id)
+        self.on_trace(trace_id, forgotten)
 
     def _parent_of(self, stage: Stage) -> Active:
         if stage.kind is Kind.SESSION:

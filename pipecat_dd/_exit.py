@@ -12,6 +12,7 @@ its own, ddtrace's neither: there we send, too.
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
 import os
 import signal
@@ -72,16 +73,21 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
     sentinel = loop.create_task(
         _outlive(conversation), name="pipecat_dd::sentinel", context=contextvars.Context()
     )
+    # asyncio says so of its own; the bot's log has no need of a complaint about ours.
+    with contextlib.suppress(AttributeError):
+        sentinel._log_destroy_pending = False  # type: ignore[attr-defined]
     held = _Held()
     gone = weakref.finalize(held, _close, conversation, "exited")
     gone.atexit = False
-    call = loop.call_later(_NEVER_SECS, held.stay, context=contextvars.Context())
+    # Not held here: what held the call would hold on to the rest.
+    call = weakref.ref(loop.call_later(_NEVER_SECS, held.stay, context=contextvars.Context()))
 
     def call_off() -> None:
         gone.detach()
         if not loop.is_closed():
-            call.cancel()
             sentinel.cancel()
+            if (pending := call()) is not None:
+                pending.cancel()
 
     return call_off
 

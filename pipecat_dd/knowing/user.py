@@ -25,6 +25,9 @@ transcription comes; services take up to some seconds.
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
 """How long after a stretch of speech its transcription may come. Of a cough none ever does."""
 
+MAX_AWAITED = 16
+"""How many transcriptions of one service may be awaited at a time."""
+
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.
 
@@ -306,7 +309,7 @@ class UserSide:
                 end_ns = stretch.end_ns
                 if stage.output_ns is not None or end_ns is None or stretch.parent is None:
                     continue
-                if now_ns - end_ns > TRANSCRIPTION_WINDOW_NS:
+                if now_ns - end_ns > TRANSCRIPTION_WINDOW_NS or len(pending) > MAX_AWAITED:
                     pending.remove(entry)
                     stage.parent = stretch.parent
                     self._stages.drop(stage, end_ns)

@@ -1,0 +1,78 @@
+"""What there is of ours in the process: objects, tasks, handlers, registries' entries."""
+
+import asyncio
+import gc
+import weakref
+from collections import Counter
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from loguru import logger
+
+from pipecat_dd import _exit
+from pipecat_dd.knowing import owners, session
+from pipecat_dd.knowing.place import here
+from pipecat_dd.telling import active
+
+
+@dataclass(frozen=True)
+class Census:
+    """What there is.
+
+    Attributes:
+        objects: Objects of our classes, and functions of ours, by name.
+        tasks: Tasks of the running event loop, by name without its numbers.
+        entries: What our registries, and others' for us, hold.
+    """
+
+    objects: Counter[str]
+    tasks: Counter[str]
+    entries: dict[str, int]
+
+    def more_than(self, before: "Census") -> dict[str, int]:
+        """Return what there is more of than before."""
+        more = dict(self.objects - before.objects) | dict(self.tasks - before.tasks)
+        for name, count in self.entries.items():
+            if count > before.entries[name]:
+                more[name] = count - before.entries[name]
+        return more
+
+
+def census() -> Census:
+    """Count. What is garbage is collected first."""
+    here.set(None)
+    for _ in range(3):
+        gc.collect()
+    objects = Counter(
+        f"{kind.__module__}.{kind.__qualname__}"
+        for instance in gc.get_objects()
+        for kind in [instance if type(instance) is FunctionType else type(instance)]
+        if isinstance(kind.__module__, str) and kind.__module__.startswith("pipecat_dd")
+    )
+    # Pipecat numbers its tasks: ScriptedLLM#12::process_task
+    tasks = Counter("".join(c for c in task.get_name() if not c.isdigit()) for task in _tasks())
+    core: Any = logger
+    return Census(
+        objects,
+        tasks,
+        {
+            "handlers of Loguru": len(core._core.handlers),
+            "running sessions": len(session._running),
+            "sessions by trace": len(active._by_trace),
+            "owners": len(owners._owned),
+            "conversations to close": len(_exit._conversations),
+            "finalizers": len(weakref.finalize._registry),  # type: ignore[attr-defined]
+            "timers": _timers(),
+        },
+    )
+
+
+def _tasks() -> "set[asyncio.Task[Any]]":
+    return {task for task in asyncio.all_tasks() if not task.done()}
+
+
+def _timers() -> int:
+    loop: Any = asyncio.get_running_loop()
+    # asyncio lets go of cancelled timers in hundreds; what they were to call is gone at once.
+    return sum(not timer.cancelled() for timer in loop._scheduled)

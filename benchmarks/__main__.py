@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 try:
     import click
@@ -13,6 +14,14 @@ from benchmarks import quiet
 
 _PIPED_WIDTH = 120
 _WIDE = 150
+
+
+_json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all figures to this file as well.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,6 +124,90 @@ def line_cost(rounds: int) -> None:
     from benchmarks import line_cost as benchmark
 
     benchmark.show(benchmark.run(rounds), rounds, _console())
+
+
+@main.command()
+@click.option(
+    "--minutes",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="How long the long call is, in its own time.",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=5),
+    default=1_000,
+    show_default=True,
+    help="How many calls there are one after another.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many calls there are at once.",
+)
+@_json_option
+def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> None:
+    """Show what calls leave behind: memory, objects, tasks, registries' entries."""
+    from benchmarks import soak as benchmark
+
+    console = _console(_WIDE)
+    report = benchmark.run(minutes, sessions, at_once, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
+@click.option(
+    "--bots",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many bots are killed by each signal.",
+)
+@click.option(
+    "--secs",
+    type=click.FloatRange(min=0.1),
+    default=20.0,
+    show_default=True,
+    help="How long each talks at most; it is killed at some moment of the second half.",
+)
+@_json_option
+def kill(bots: int, secs: float, json_path: Path | None) -> None:
+    """Show what is lost of bots that are killed at any moment."""
+    from benchmarks import kill as benchmark
+
+    console = _console()
+    report = benchmark.run(bots, secs, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
+@click.option(
+    "--conversations",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many are held with each illness, with and without the observer.",
+)
+@_json_option
+def faults(conversations: int, json_path: Path | None) -> None:
+    """Show what a dead, slow, refusing or flapping Agent does to a bot."""
+    from benchmarks import faults as benchmark
+
+    console = _console(_WIDE)
+    report = benchmark.run(conversations, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+def _write(benchmark: Any, report: Any, path: Path | None, console: Console) -> None:
+    if path is not None:
+        benchmark.write_json(report, path)
+        console.print(f"All figures: {path}")
 
 
 def _console(piped_width: int = _PIPED_WIDTH) -> Console:

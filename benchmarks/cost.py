@@ -25,6 +25,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -32,10 +33,13 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.contenders import EMPTY, NONE, OURS, Contender, contenders
-from benchmarks.workload import MIXES, PROCESSORS, make_frames, running
+from benchmarks.workload import BARE, DEFAULT, MIXES, PROCESSORS, make_frames, running
 
 _WARM_UP_FRAMES = 100
 _SEED = 20_260
+
+WORKERS = {"bare": BARE, "default": DEFAULT}
+"""Pipecat's worker without observers of its own, and with those that it has by default."""
 
 _TITLES = {
     "mixed": "70 % audio, 20 % streamed text, 10 % control",
@@ -85,16 +89,18 @@ class Report:
     frames: int
     in_flight: int
     processors: int
+    worker: str
     mixes: dict[str, list[Row]]
 
 
-def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
+def run(rounds: int, frames: int, in_flight: int, worker: str, console: Console) -> Report:
     """Measure all contenders on all mixes.
 
     Args:
         rounds: How often each has its turn.
         frames: Frames in each turn.
         in_flight: Frames on their way at a time.
+        worker: The worker's options: one of :data:`WORKERS`.
         console: Shows how far it is, where it is a terminal.
     """
     described = machine.describe()
@@ -109,7 +115,7 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
         for round_ in range(-1, rounds):
             order.shuffle(turns)
             for mix, contender in turns:
-                us_per_hop, finished = _turn(contender, mix, frames, in_flight)
+                us_per_hop, finished = _turn(contender, mix, frames, in_flight, WORKERS[worker])
                 progress.advance(bar)
                 if round_ >= 0:
                     us[mix, contender.key].append(us_per_hop)
@@ -120,6 +126,7 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
         frames=frames,
         in_flight=in_flight,
         processors=PROCESSORS,
+        worker=worker,
         mixes={
             mix: [
                 _row(contender, us, spans, mix, rounds)
@@ -132,9 +139,11 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
     )
 
 
-def _turn(contender: Contender, mix: str, frames: int, in_flight: int) -> tuple[float, int]:
+def _turn(
+    contender: Contender, mix: str, frames: int, in_flight: int, options: dict[str, Any]
+) -> tuple[float, int]:
     async def measure() -> float:
-        async with running(contender.build) as pipeline:
+        async with running(contender.build, **options) as pipeline:
             await pipeline.send(make_frames(mix, _WARM_UP_FRAMES), in_flight)
             sent = make_frames(mix, frames)
             gc.collect()
@@ -192,7 +201,7 @@ def show(report: Report, console: Console) -> None:
         console.print(table)
     console.print(
         f"{report.rounds} interleaved rounds of {report.frames} frames through "
-        f"{report.processors} processors, {report.in_flight} in flight; "
+        f"{report.processors} processors, {report.in_flight} in flight, {report.worker} worker; "
         "minimum, then median over the rounds; spans finished in a round.",
         machine.one_line(report.machine),
         sep="\n",

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
@@ -45,14 +47,10 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     heard, and nothing leaves the machine.
     """
     try:
-        from loguru import logger
+        with _quiet_pipecat():
+            from rich.console import Console
 
-        # Pipecat greets with a log line when it is imported.
-        logger.disable("pipecat")
-
-        from rich.console import Console
-
-        from pipecat_dd.demo.show import run_demo
+            from pipecat_dd.demo.show import run_demo
     except ModuleNotFoundError as error:
         raise click.ClickException(
             _INSTALL.format(module=error.name, needed=_DEMO_EXTRA)
@@ -64,7 +62,23 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     console = Console(color_system=None, force_terminal=False) if plain else Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
-    sys.exit(run_demo(console, out, all_lines=all_lines))
+    with _quiet_pipecat():
+        sys.exit(run_demo(console, out, all_lines=all_lines))
+
+
+@contextmanager
+def _quiet_pipecat() -> Iterator[None]:
+    """Hold back Pipecat's lines in a block: it greets with one when it is imported.
+
+    Only in the block: whoever calls a command from a program of theirs keeps their lines.
+    """
+    from loguru import logger
+
+    logger.disable("pipecat")
+    try:
+        yield
+    finally:
+        logger.enable("pipecat")
 
 
 if __name__ == "__main__":

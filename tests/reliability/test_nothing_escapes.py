@@ -17,7 +17,7 @@ import pytest
 from pipecat.observers.base_observer import BaseObserver
 
 import pipecat_dd
-from pipecat_dd import DatadogObserver, _guard, configure_logging, unconfigure_logging
+from pipecat_dd import DatadogObserver, _ddtrace, _guard, configure_logging, unconfigure_logging
 from tests.support.conversation import converse
 
 ASIDE = ("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.testing", "pipecat_dd.settings")
@@ -107,6 +107,8 @@ def fresh_guards() -> Iterator[None]:
     for part in parts:
         part.failures, part.off = 0, False
         part._kinds.clear()
+    # Where the function that ends it was made to raise, it would be busy for the tests after.
+    vars(_ddtrace._busy).clear()
 
 
 NAMES = [name for name, *_ in functions()]

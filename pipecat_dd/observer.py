@@ -288,12 +288,17 @@ class DatadogObserver(BaseObserver):
                 if self._told is not None:
                     self._told.conversation.goes_on()
                 return
+        # Each by itself: whatever fails, nothing else is left behind.
+        with _guard.knowing.guarded():
             if self._told is not None:
                 self._told.conversation.ends(time.time_ns())
+        with _guard.hearing.guarded():
             if self._let_loop_end is not None:
                 self._let_loop_end()
+        with _guard.hearing.guarded():
             if self._hooks is not None:
                 self._hooks.remove()
+        with _guard.hearing.guarded():
             if self._transports is not None:
                 self._transports.remove()
         await super().cleanup()  # type: ignore[no-untyped-call]

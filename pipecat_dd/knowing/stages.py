@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from pipecat_dd import _guard
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
@@ -148,4 +149,5 @@ class Stages:
         """
         for stage in sorted(self._open, key=lambda stage: stage.start_ns, reverse=True):
             if stage.kind is not Kind.TURN:
-                self.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
+                with _guard.knowing.guarded():
+                    self.close(stage, at_ns if stage.end_ns is None else stage.end_ns)

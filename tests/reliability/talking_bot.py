@@ -2,11 +2,16 @@
 
 It reads commands from standard input, a line each: ``talk <n> observed``, or ``plain`` without the
 observer, holds a conversation n times, one after another, and prints a report as a line of JSON;
-``end`` ends the process.
+``break <seed>`` has some of our functions raise now and then, from then on; ``end`` ends the
+process.
 """
 
 import asyncio
+import functools
+import inspect
+import itertools
 import json
+import random
 import resource
 import sys
 import time
@@ -19,10 +24,13 @@ from pipecat.observers.base_observer import BaseObserver
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.demo.versions import split_sentences_offline
+from tests.reliability.test_nothing_escapes import functions, raising, references
 from tests.support.blocking import watching
 from tests.support.conversation import converse
 
 TICK_SECS = 0.005
+BROKEN = 40
+"""How many functions of ours are broken at a time."""
 
 
 def resident_mb() -> float:
@@ -86,13 +94,49 @@ async def talk(times: int, *, observed: bool) -> dict[str, Any]:
     return report
 
 
+def break_some(seed: int) -> list[str]:
+    """Have functions of ours raise, every third time that they are called; return which.
+
+    Args:
+        seed: What they are drawn by.
+    """
+    drawn = random.Random(seed).sample(list(functions()), BROKEN)
+    for _, owner, attribute, function in drawn:
+        broken = raising_at_times(function)
+        setattr(owner, attribute, broken)
+        for module, held_as in references(function):
+            setattr(module, held_as, broken)
+    return [name for name, *_ in drawn]
+
+
+def raising_at_times(function: Any) -> Any:
+    """Return a function that does what another does, and raises instead every third time."""
+    calls = itertools.count(1)
+    raises = raising(function)
+
+    @functools.wraps(function)
+    def now_and_then(*args: Any, **kwargs: Any) -> Any:
+        return (raises if next(calls) % 3 == 0 else function)(*args, **kwargs)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def later(*args: Any, **kwargs: Any) -> Any:
+            return await now_and_then(*args, **kwargs)
+
+        return later
+    return now_and_then
+
+
 async def main() -> None:
     """Do what standard input says."""
     while True:
         line = await asyncio.to_thread(sys.stdin.readline)
         match line.split():
             case ["talk", times, how]:
-                report = await talk(int(times), observed=how == "observed")
+                report: Any = await talk(int(times), observed=how == "observed")
+            case ["break", seed]:
+                report = break_some(int(seed))
             case _:
                 return
         print(json.dumps(report), flush=True)  # noqa: T201 - the test reads it

@@ -33,7 +33,7 @@ from tests.support.census import census
 TURN = 500
 """How many events at most tell of the frames of a turn that only control."""
 
-UNDER_WAY = 30
+UNDER_WAY = 25
 """How much of a kind there may be of what a call has under way, and no more with each turn."""
 
 
@@ -69,9 +69,9 @@ async def test_a_long_call_keeps_nothing_of_the_turns_that_are_over() -> None:
             await going_on.turn("call quick" if number % 5 == 0 else "say it")
 
     async with Call([observer]) as going_on:
-        await turns(going_on, 30)
+        await turns(going_on, 15)
         before = census()
-        await turns(going_on, 90)
+        await turns(going_on, 60)
         more = census().more_than(before)
     assert more.pop("sessions by trace", 0) <= MAX_TRACES
     assert {what: count for what, count in more.items() if count > UNDER_WAY} == {}

@@ -142,8 +142,11 @@ class SpanTree:
             stage.start_ns,
             handle.span_id,
         )
-        self._write(span, stage)
-        _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
+        try:
+            self._write(span, stage)
+        finally:
+            # One that is left open holds back all that is finished in its trace.
+            _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
         if isinstance(handle.node, Span):
             _ddtrace.retire(handle.node)
         if stage.kind is not Kind.SESSION:

@@ -72,7 +72,8 @@ def check(cell: Cell) -> None:
 
 def check_all_sent(agent: IllAgent, over: list[str]) -> None:
     """Check that what was over is at the Agent, and what was not, closed."""
-    sent = {s["meta"]["session_id"]: s["meta"] for s in agent.spans if s["parent_id"] == 0}
+    sessions = [span["meta"] for span in agent.spans if span["name"] == "pipecat.session"]
+    sent = {tags["session_id"]: tags for tags in sessions}
     assert set(over) < set(sent), "a session is lost"
     for session_id, tags in sent.items():
         is_over = session_id in over

@@ -99,6 +99,8 @@ async def main(way: str) -> None:
     def handled(*_: Any) -> None:
         say("handled")
 
+    if way == "nobody handles it":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if way == "handled before":
         signal.signal(signal.SIGTERM, lambda *_: (handled(), sys.exit(5)))
     bot = Running(**{way: True} if way in ("handle_sigint", "handle_sigterm") else {})

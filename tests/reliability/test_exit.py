@@ -45,6 +45,8 @@ DEATHS = [
     Death("loop closes", "exited"),
     Death("cancelled runner", "cancelled"),
     Death("sigterm", "terminated", signal.SIGTERM),
+    # As where ddtrace was imported in a thread, and so handles no signal.
+    Death("nobody handles it", "terminated", signal.SIGTERM),
     # asyncio.run() cancels main for it, and that ends Pipecat's runner.
     Death("ctrl-c", "cancelled", signal.SIGINT),
 ]

@@ -200,13 +200,22 @@ def kill(bots: int, secs: float, json_path: Path | None) -> None:
     show_default=True,
     help="How many are held with each illness, with and without the observer.",
 )
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    help="How the Agent is: well, dead, slow, 429, 500, 413 or flapping; by default each in turn.",
+)
 @_json_option
-def faults(conversations: int, json_path: Path | None) -> None:
+def faults(conversations: int, agents: tuple[str, ...], json_path: Path | None) -> None:
     """Show what a dead, slow, refusing or flapping Agent does to a bot."""
     from benchmarks import faults as benchmark
 
     console = _console(_WIDE)
-    report = benchmark.run(conversations, console)
+    try:
+        report = benchmark.run(conversations, console, agents)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--agent") from error
     benchmark.show(report, console)
     _write(benchmark, report, json_path, console)
 

@@ -9,6 +9,7 @@ long delivery took to resume, and how long the process took to end while the Age
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,20 @@ class Report:
     rows: list[Row]
 
 
-def run(conversations: int, console: Console) -> Report:
-    """Measure all illnesses, one after another.
+def run(conversations: int, console: Console, agents: Sequence[str] = ()) -> Report:
+    """Measure illnesses, one after another.
 
     Args:
         conversations: How many conversations are held with each, with and without the observer.
         console: Shows how far it is.
+        agents: How the Agent is; in all ways there are, where none is given.
+
+    Raises:
+        ValueError: There is no such illness.
     """
     described = machine.describe()
     rows = []
-    for health in Health:
+    for health in [Health(name) for name in agents] or Health:
         console.print(f"{health.value} …")
         rows.append(_row(health, conversations))
     return Report(described, conversations, rows)

@@ -33,7 +33,7 @@ from tests.support.census import census
 TURN = 500
 """How many events at most tell of the frames of a turn that only control."""
 
-UNDER_WAY = 25
+UNDER_WAY = 15
 """How much of a kind there may be of what a call has under way, and no more with each turn."""
 
 
@@ -66,10 +66,11 @@ async def test_a_long_call_keeps_nothing_of_the_turns_that_are_over() -> None:
 
     async def turns(going_on: Call, count: int) -> None:
         for number in range(count):
-            await going_on.turn("call quick" if number % 5 == 0 else "say it")
+            await going_on.turn("call quick" if number % 5 == 0 else "say it", audio_frames=1)
 
     async with Call([observer]) as going_on:
-        await turns(going_on, 15)
+        # Every other transcription never comes: by then there are as many awaited as may be.
+        await turns(going_on, 3 * MAX_AWAITED)
         before = census()
         await turns(going_on, 60)
         more = census().more_than(before)

@@ -14,6 +14,7 @@ from benchmarks.workload import PipelineWorker, make_worker
 NONE = "none"
 EMPTY = "empty"
 OURS = "pipecat_dd"
+METRICS = "pipecat_dd_metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def contenders() -> list[Contender]:
             EMPTY, "an empty observer", lambda p, **o: make_worker(p, observers=[Empty()], **o)
         ),
         _first_pushes(),
-        _pipecat_dd(),
+        *_pipecat_dd(),
         *_opentelemetry(),
     ]
 
@@ -75,17 +76,27 @@ def _first_pushes() -> Contender:
     )
 
 
-def _pipecat_dd() -> Contender:
+def _pipecat_dd() -> list[Contender]:
     from pipecat_dd import DatadogObserver
 
     counter = quiet.Counter()
     quiet.count_ddtrace(counter)
-    return Contender(
-        OURS,
-        "pipecat_dd.DatadogObserver()",
-        lambda p, **o: make_worker(p, observers=[DatadogObserver()], **o),
-        counter,
-    )
+    quiet.swallow_metrics()
+    return [
+        Contender(
+            OURS,
+            "pipecat_dd.DatadogObserver()",
+            lambda p, **o: make_worker(p, observers=[DatadogObserver()], **o),
+            counter,
+        ),
+        Contender(
+            METRICS,
+            "… with metrics=True",
+            lambda p, **o: make_worker(p, observers=[DatadogObserver(metrics=True)], **o),
+            counter,
+            None if find_spec("datadog") is not None else "not installed: datadog",
+        ),
+    ]
 
 
 def _opentelemetry() -> list[Contender]:

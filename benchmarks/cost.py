@@ -32,7 +32,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.contenders import EMPTY, NONE, OURS, Contender, contenders
+from benchmarks.contenders import EMPTY, METRICS, NONE, OURS, Contender, contenders
 from benchmarks.workload import BARE, DEFAULT, MIXES, PROCESSORS, make_frames, running
 
 _WARM_UP_FRAMES = 100
@@ -66,6 +66,8 @@ class Row:
         us_per_hop: CPU time for each hop, in microseconds.
         to_empty: The same as a multiple of the empty observer's.
         to_none: The same as a multiple of what it is with no observer.
+        to_ours: The same as a multiple of what it is with ours as it is by default; for ours
+            with more turned on.
         spans_per_round: Spans finished in a round: proof that it was at work.
         rounds_us_per_hop: Each round's CPU time for each hop, in the order of the rounds.
     """
@@ -76,6 +78,7 @@ class Row:
     us_per_hop: Figure | None = None
     to_empty: Figure | None = None
     to_none: Figure | None = None
+    to_ours: Figure | None = None
     spans_per_round: float | None = None
     rounds_us_per_hop: list[float] = field(default_factory=list)
 
@@ -171,6 +174,7 @@ def _row(
         us_per_hop=Figure(min(own), median(own)),
         to_empty=_ratio(own, us[mix, EMPTY]),
         to_none=_ratio(own, us[mix, NONE]),
+        to_ours=_ratio(own, us[mix, OURS]) if contender.key == METRICS else None,
         spans_per_round=(
             spans[mix, contender.key] / rounds if contender.counter is not None else None
         ),
@@ -199,6 +203,13 @@ def show(report: Report, console: Console) -> None:
             label = row.label if row.missing is None else f"{row.label}: {row.missing}"
             table.add_row(label, *_cells(row), style="bold" if row.contender == OURS else None)
         console.print(table)
+        for row in rows:
+            if row.to_ours is not None:
+                console.print(
+                    f"{row.label}: {row.to_ours.min:.3f} times without (median "
+                    f"{row.to_ours.median:.3f})",
+                    highlight=False,
+                )
     console.print(
         f"{report.rounds} interleaved rounds of {report.frames} frames through "
         f"{report.processors} processors, {report.in_flight} in flight, {report.worker} worker; "

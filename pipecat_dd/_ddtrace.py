@@ -340,13 +340,14 @@ def before_shutdown(callback: Callable[[bool], None]) -> None:
     function, and where the user asks for it. So nobody's handler of a signal need be replaced.
 
     Args:
-        callback: Told whether ddtrace itself shuts the tracer down. It must not raise.
+        callback: Told whether ddtrace itself shuts the tracer down.
     """
     inner = tracer.shutdown
 
     @functools.wraps(inner)
     def shutdown(*args: Any, **kwargs: Any) -> None:
-        callback(sys._getframe(1).f_code.co_name == "_atexit")
+        with contextlib.suppress(Exception):
+            callback(sys._getframe(1).f_code.co_name == "_atexit")
         inner(*args, **kwargs)
 
     tracer.shutdown = shutdown  # type: ignore[method-assign]

@@ -36,7 +36,9 @@ sending at its end; so long only where the Agent does not answer."""
 _NEVER_SECS = 10 * 365 * 24 * 3600.0
 
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
+_last: list[Callable[[], None]] = []
 _prepared = False
+_ended = False
 _prepared_child: int | None = None
 
 
@@ -107,21 +109,42 @@ class _Held:
         """Do nothing, ten years from now."""
 
 
+def do_last(function: Callable[[], None]) -> None:
+    """Call a function when the process ends, after all conversations are closed.
+
+    Args:
+        function: Sends what is left of something. It may take two seconds.
+    """
+    _last.append(function)
+    _prepare()
+
+
 def _prepare() -> None:
     global _prepared
     if _prepared:
         return
     _prepared = True
     # Exit functions run in reverse order: ddtrace's, registered when it was imported, is next.
-    atexit.register(_close_all, "exited")
+    atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
     with _guard.hearing.guarded():
-        # Of ddtrace's own accord only a signal can still do so: its exit function comes later.
-        _ddtrace.before_shutdown(lambda own: _close_all("terminated" if own else "exited"))
+        _ddtrace.before_shutdown(_before_shutdown)
     if threading.current_thread() is threading.main_thread():
         with _guard.hearing.guarded():
             _prepare_signal()
+
+
+def _at_exit() -> None:
+    global _ended
+    _ended = True
+    _close_all("exited")
+
+
+def _before_shutdown(own: bool) -> None:
+    # Of ddtrace's own accord only a signal does so, but for its exit function, which comes later.
+    if not _ended:
+        _close_all("terminated" if own else "exited")
 
 
 def _prepare_signal() -> None:
@@ -161,6 +184,9 @@ def _prepare_child() -> None:
 def _close_all(reason: str) -> None:
     for conversation in list(_conversations):
         _close(conversation, reason)
+    for function in _last:
+        with _guard.knowing.guarded():
+            function()
 
 
 def _close(conversation: Conversation, reason: str) -> None:

@@ -9,11 +9,19 @@ from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
+_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
+"""What each command needs."""
 
 try:
     import click
+
+    from pipecat_dd.doctor.command import doctor
+    from pipecat_dd.setup.command import setup
 except ModuleNotFoundError as missing:
-    sys.exit("pipecat-dd: " + _INSTALL.format(module=missing.name, needed=_DEMO_EXTRA))
+    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
+    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    sys.stderr.write(f"pipecat-dd: {sentence}\n")
+    sys.exit(2 if asked == "doctor" else 1)
 
 _PIPED_WIDTH = 120
 
@@ -22,6 +30,10 @@ _PIPED_WIDTH = 120
 @click.version_option(package_name="pipecat-dd", message="%(prog)s %(version)s")
 def main() -> None:
     """See inside a Pipecat bot from Datadog."""
+
+
+main.add_command(doctor)
+main.add_command(setup)
 
 
 @main.command()

@@ -141,6 +141,10 @@ class Stages:
             oldest = min(ending, key=lambda stage: stage.start_ns)
             self.close(oldest, at_ns if oldest.end_ns is None else oldest.end_ns)
 
+    def forget_all(self) -> None:
+        """Forget what is open: nothing of it is told."""
+        self._open.clear()
+
     def close_all(self, at_ns: int) -> None:
         """Close what is still open, the innermost first, but the turn.
 

@@ -182,7 +182,7 @@ def test_a_forked_process_has_sessions_of_its_own() -> None:
         assert process.ends()[0] == 0
         arrived(agent, f"{death.session_id}-child", since)
         trace = arrived(agent, death.session_id, since)
-    assert len(trace.named("pipecat.session")) == 1
+    assert len(trace.named("pipecat.session")) == len(trace.named("pipecat.turn")) == 1
     assert trace.one("pipecat.session")["session.end_reason"] == "ended"
 
 

@@ -60,7 +60,7 @@ def census() -> Census:
         tasks,
         {
             "handlers of Loguru": len(core._core.handlers),
-            "running sessions": len(session._running),
+            "live sessions": len(session._live),
             "sessions by trace": len(active._by_trace),
             "owners": len(owners._owned),
             "conversations to close": len(_exit._conversations),

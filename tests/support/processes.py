@@ -15,6 +15,15 @@ from tests.support.ill_agent import ENVIRONMENT
 REPOSITORY = Path(__file__).parents[2]
 
 
+def await_word(process: "subprocess.Popen[str]", word: str) -> None:
+    """Wait until a process says a word."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == word:
+            return
+    raise AssertionError(f"{process.args} ended without saying {word!r}")
+
+
 class BotProcess:
     """A bot that runs as a module of the tests.
 
@@ -62,8 +71,7 @@ class BotProcess:
 
     def hears(self, word: str) -> None:
         """Wait until it says a word."""
-        while self.line() != word:
-            pass
+        await_word(self.popen, word)
 
     def ends(self, timeout_secs: float = 60.0) -> tuple[int, float]:
         """Wait for its end; return its exit code and how many seconds that took."""

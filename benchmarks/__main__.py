@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 try:
     import click
@@ -13,6 +14,14 @@ from benchmarks import quiet
 
 _PIPED_WIDTH = 120
 _WIDE = 150
+
+
+_json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all figures to this file as well.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -141,6 +150,93 @@ def ship(rounds: int) -> None:
 
 @main.command()
 @click.option(
+    "--minutes",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="How long the long call is, in its own time.",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=5),
+    default=1_000,
+    show_default=True,
+    help="How many calls there are one after another.",
+)
+@click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="How many calls there are at once.",
+)
+@_json_option
+def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> None:
+    """Show what calls leave behind: memory, objects, tasks, registries' entries."""
+    from benchmarks import soak as benchmark
+
+    console = _console(_WIDE)
+    report = benchmark.run(minutes, sessions, at_once, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
+@click.option(
+    "--bots",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many bots are killed by each signal.",
+)
+@click.option(
+    "--secs",
+    type=click.FloatRange(min=0.1),
+    default=20.0,
+    show_default=True,
+    help="How long each talks at most; it is killed at some moment of the second half.",
+)
+@_json_option
+def kill(bots: int, secs: float, json_path: Path | None) -> None:
+    """Show what is lost of bots that are killed at any moment."""
+    from benchmarks import kill as benchmark
+
+    console = _console()
+    report = benchmark.run(bots, secs, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
+@click.option(
+    "--conversations",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many are held with each illness, with and without the observer.",
+)
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    help="How the Agent is: well, dead, slow, 429, 500, 413 or flapping; by default each in turn.",
+)
+@_json_option
+def faults(conversations: int, agents: tuple[str, ...], json_path: Path | None) -> None:
+    """Show what a dead, slow, refusing or flapping Agent does to a bot."""
+    from benchmarks import faults as benchmark
+
+    console = _console(_WIDE)
+    try:
+        report = benchmark.run(conversations, console, agents)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--agent") from error
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
+@click.option(
     "--json",
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -202,6 +298,12 @@ def lag(sessions: int, secs: float, rounds: int) -> None:
 
     console = _console()
     benchmark.show(benchmark.run(sessions, secs, rounds, console), console)
+
+
+def _write(benchmark: Any, report: Any, path: Path | None, console: Console) -> None:
+    if path is not None:
+        benchmark.write_json(report, path)
+        console.print(f"All figures: {path}")
 
 
 def _console(piped_width: int = _PIPED_WIDTH) -> Console:

@@ -5,6 +5,8 @@ spans, deciding sampling, being asked which span is active. Public names only, b
 listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
 """
 
+import contextlib
+import functools
 import math
 import os
 import secrets
@@ -33,6 +35,7 @@ PRIVATE: dict[str, str] = {
     "_sync_active_otel_thread_context, _wrapped_create_task": "ddtrace's functions that ask "
     "which span is active without anything to nest in it",
     "Span._parent": "the spans above one of the caller's, to be left aside with it",
+    "Tracer._atexit": "by its name on the stack, whether a signal shuts the tracer down",
 }
 """What is used here without being public, and what it is used for."""
 
@@ -328,6 +331,42 @@ def traces_messages(websocket: Any) -> bool:
     """
     # ddtrace's middleware leaves websockets alone, and their scope, where that is turned off.
     return "datadog" in (getattr(websocket, "scope", None) or ())
+
+
+def before_shutdown(callback: Callable[[bool], None]) -> None:
+    """Have something done before the tracer is shut down: what is finished by then is still sent.
+
+    ddtrace shuts its tracer down in its handler of SIGTERM, whoever calls that, in its exit
+    function, and where the user asks for it. So nobody's handler of a signal need be replaced.
+
+    Args:
+        callback: Told whether ddtrace itself shuts the tracer down.
+    """
+    inner = tracer.shutdown
+
+    @functools.wraps(inner)
+    def shutdown(*args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(Exception):
+            callback(sys._getframe(1).f_code.co_name == "_atexit")
+        inner(*args, **kwargs)
+
+    tracer.shutdown = shutdown  # type: ignore[method-assign]
+
+
+def flush(timeout_secs: float) -> None:
+    """Send what is finished, and wait for that, but not for an Agent that does not answer.
+
+    Args:
+        timeout_secs: How long to wait.
+    """
+
+    def send() -> None:
+        with contextlib.suppress(Exception):
+            tracer.flush()  # type: ignore[no-untyped-call]
+
+    sending = threading.Thread(target=send, name="pipecat_dd::flush", daemon=True)
+    sending.start()
+    sending.join(timeout_secs)
 
 
 _LOOKING = frozenset({"_sync_active_otel_thread_context", "_wrapped_create_task"})

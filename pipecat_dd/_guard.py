@@ -6,6 +6,7 @@ keeps failing turns itself off: a broken observer is worth less than none, and t
 pay for it.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,10 @@ class Part:
         turns_off = not self.off and self.failures >= FAILURES_BEFORE_OFF
         if turns_off:
             self.off = True
+        with contextlib.suppress(Exception):
+            self._say(error, turns_off=turns_off)
+
+    def _say(self, error: BaseException, *, turns_off: bool) -> None:
         kind = _origin(error)
         if kind in self._kinds and not turns_off:
             return
@@ -61,8 +66,6 @@ class Part:
                 logger.opt(exception=error).warning(
                     f"pipecat_dd: {self.name} failed; the bot is not affected"
                 )
-        except Exception:
-            pass
         finally:
             _reporting.reset(token)
 
@@ -73,6 +76,20 @@ class Part:
             yield
         except Exception as error:
             self.failed(error)
+
+
+_shed = 0
+
+
+def count_shed() -> None:
+    """Count an event that was let go, since we were too far behind."""
+    global _shed
+    _shed += 1
+
+
+def shed_count() -> int:
+    """Return how many events were let go in this process, of all sessions."""
+    return _shed
 
 
 def _origin(error: BaseException) -> tuple[str, int]:

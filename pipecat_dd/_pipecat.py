@@ -8,7 +8,7 @@ and never an exception.
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any
@@ -327,7 +327,12 @@ def context_text(frame: Any) -> str:
         return ""
 
 
-def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
+def spare_events(
+    processor: Any,
+    observer: Any,
+    heard: Set[int],
+    admits: Callable[[type, int], bool] = lambda kind, waiting: True,
+) -> bool:
     """Have an observer's queue take only what is not heard elsewhere.
 
     Pipecat queues every push and every visit for every observer, and wakes its task for it;
@@ -338,6 +343,8 @@ def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
         processor: A processor of the pipeline, which leads to the observers.
         observer: The observer.
         heard: The ids, as of :func:`id`, of the processors that are heard themselves.
+        admits: Whether an event about a frame of that class is still queued where so many
+            wait. It must not raise.
 
     Returns:
         Whether that could be arranged; if not, all events come, and cost what they cost.
@@ -355,9 +362,13 @@ def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
         if kind is FrameProcessed:
             if id(event.processor) in heard:
                 return
-        elif kind is FramePushed and id(event.source) in heard:
+        elif kind is not FramePushed:
+            await put(event)
             return
-        await put(event)
+        elif id(event.source) in heard:
+            return
+        if admits(type(event.frame), queue.qsize()):
+            await put(event)
 
     queue.put = spare_put
     return True

@@ -12,7 +12,8 @@ from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
-from pipecat_dd._exit import close_at_exit
+from pipecat_dd._exit import close_at_exit, close_with_loop
+from pipecat_dd.hearing.backlog import Backlog
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.moments import Table
@@ -140,7 +141,7 @@ class DatadogObserver(BaseObserver):
                 self._made_in = weakref.ref(task)
         self._workers = 0
         self._told: active.Told | None = None
-        self._sentinel: asyncio.Task[None] | None = None
+        self._let_loop_end: Callable[[], None] | None = None
         self._hooks: Hooks | None = None
         self._transports: Transports | None = None
         with _guard.spans.guarded():
@@ -293,31 +294,20 @@ class DatadogObserver(BaseObserver):
                 if self._told is not None:
                     self._told.conversation.goes_on()
                 return
+        # Each by itself: whatever fails, nothing else is left behind.
+        with _guard.knowing.guarded():
             if self._told is not None:
                 self._told.conversation.ends(time.time_ns())
-            if self._sentinel is not None:
-                self._sentinel.cancel()
+        with _guard.hearing.guarded():
+            if self._let_loop_end is not None:
+                self._let_loop_end()
+        with _guard.hearing.guarded():
             if self._hooks is not None:
                 self._hooks.remove()
+        with _guard.hearing.guarded():
             if self._transports is not None:
                 self._transports.remove()
         await super().cleanup()  # type: ignore[no-untyped-call]
-
-    async def _outlive(self) -> None:
-        """End the session if the event loop is shut down under it.
-
-        ``asyncio.run`` cancels every task when ``main`` raises or exits, those of the
-        processors too: nothing is left then to pass on the frame that Pipecat waits for to
-        clean up, and it may wait for ever.
-        """
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            with _guard.knowing.guarded():
-                if self._told is not None:
-                    self._told.conversation.is_ending("exited")
-                    self._told.conversation.ends(time.time_ns())
-            raise
 
     def _run(self, at_ns: int) -> None:
         if self._told is None:
@@ -326,11 +316,8 @@ class DatadogObserver(BaseObserver):
         if isinstance(found, _ddtrace.Span):
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
-        if self._sentinel is None:
-            # In a context of its own: it stands for the loop, and for no work of the bot's.
-            self._sentinel = asyncio.get_running_loop().create_task(
-                self._outlive(), name="pipecat_dd::sentinel", context=contextvars.Context()
-            )
+        if self._let_loop_end is None:
+            self._let_loop_end = close_with_loop(self._told.conversation)
         if self._transports is not None:
             for transport in self._given:
                 self._transports.listen(transport)
@@ -349,7 +336,8 @@ class DatadogObserver(BaseObserver):
             self._run(time.time_ns())
             self._hooks.install(outermost)
             self._hooks.wrap(processor)
-            _pipecat.spare_events(processor, self, self._hooks.heard)
+            backlog = Backlog(self._table, self._told.conversation.sheds)
+            _pipecat.spare_events(processor, self, self._hooks.heard, backlog.admits)
             self._listen(self._hooks.instances)
             session = self._told.session
             root = session.root

@@ -11,6 +11,7 @@ added to the path that is taken fifty times a second in every processor.
 import contextlib
 import sys
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
-from pipecat_dd.knowing.processor import Processor, Role
+from pipecat_dd.knowing.processor import Processor, Role, Service
 from pipecat_dd.knowing.stage import Failure, Kind
 
 Method = Callable[..., Awaitable[Any]]
@@ -165,7 +166,7 @@ class Hooks:
             key=key,
             role=role,
             is_users=_pipecat.is_users(instance),
-            service=(lambda: _pipecat.service_of(instance)) if is_service else None,
+            service=_service_of(instance) if is_service else None,
         )
         processors[instance.name] = processor
         return processor
@@ -378,3 +379,10 @@ class Hooks:
                     if isinstance(error, Exception) and not for_stage:
                         own.fail(Failure.of(error))
                     conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)
+
+
+def _service_of(instance: Any) -> Callable[[], Service]:
+    # What is known of a session outlives its pipeline, in contexts of tasks and in registries; it
+    # must not hold the pipeline, and all that hangs on it.
+    held = weakref.ref(instance)
+    return lambda: _pipecat.service_of(held())

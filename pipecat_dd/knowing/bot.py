@@ -8,6 +8,10 @@ from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.turns import Turn, Turns
 
+MAX_ASKED = 256
+"""How many calls that were asked for are remembered until they run. Some never do: of a function
+that nobody registered, or in a response that was cut off."""
+
 LATENCY = "turn.user_bot_latency_seconds"
 
 
@@ -127,7 +131,8 @@ class BotSide:
                 outcome = "completed"
             stage.facts["llm.outcome"] = outcome
         if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
-            # It may still be thrown away.
+            # It may still be thrown away, as long as its turn holds it.
+            self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
             self._hold(stage, at_ns, turn)
         elif was_announced and turn is not None and stage.parent is turn.stage:
@@ -149,6 +154,8 @@ class BotSide:
         self.response_output(processor, at_ns, spoken=False)
         for call_id in call_ids:
             self._asked[call_id] = (at_ns, processor.stage)
+        while len(self._asked) > MAX_ASKED:
+            del self._asked[next(iter(self._asked))]
 
     def tool_begins(self, processor: Processor, at_ns: int, name: str, call_id: str) -> Stage:
         """A tool call is in progress.

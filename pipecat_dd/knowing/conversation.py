@@ -1,7 +1,9 @@
 """A conversation: what hearing reports goes in, stages come out."""
 
 from collections import deque
+from collections.abc import Callable
 
+from pipecat_dd import _guard
 from pipecat_dd.knowing.bot import BotSide
 from pipecat_dd.knowing.failovers import Failovers
 from pipecat_dd.knowing.frames import FrameSpans, FrameWork
@@ -172,14 +174,7 @@ class Conversation:
             return
         began = self.session.phase is Phase.RUNNING
         if began:
-            self.turns.stop_waiting()
-            self.user.end(at_ns)
-            self.bot.end(at_ns)
-            self._tell_failed_setups()
-            self.participants.end(at_ns)
-            self._stages.close_all(at_ns)
-            self.turns.end(at_ns)
-            self.frames.gather(None)
+            self._end_all(at_ns)
         self.session.phase = Phase.ENDED
         unregister(self.session)
         if not began:
@@ -191,6 +186,22 @@ class Conversation:
         root.facts["session.bot_speech_count"] = self.bot.speech_count
         root.facts.setdefault("session.error_count", 0)
         self._stages.close(root, at_ns)
+
+    def _end_all(self, at_ns: int) -> None:
+        steps: tuple[Callable[[], None], ...] = (
+            self.turns.stop_waiting,
+            lambda: self.user.end(at_ns),
+            lambda: self.bot.end(at_ns),
+            self._tell_failed_setups,
+            lambda: self.participants.end(at_ns),
+            lambda: self._stages.close_all(at_ns),
+            lambda: self.turns.end(at_ns),
+            lambda: self.frames.gather(None),
+        )
+        for step in steps:
+            # Each by itself: a session that has not quite ended would be kept for ever.
+            with _guard.knowing.guarded():
+                step()
 
     # Frames
 
@@ -223,6 +234,10 @@ class Conversation:
         self._stages.close(stage, at_ns)
 
     # Figures and errors
+
+    def sheds(self) -> None:
+        """An event was let go, since there were too many to take."""
+        self.session.root.add("session.shed_count", 1)
 
     def measured(
         self, processor_name: str, facts: dict[str, Fact], counts: dict[str, Fact]

@@ -154,6 +154,7 @@ class Participants:
         self._by_key: dict[str, Participant] = {}
         self._left: OrderedDict[str, Participant] = OrderedDict()
         self._ids: set[str] = set()
+        self._forgotten = 0
         self._floods: dict[tuple[str, Participant | None], Flood] = {}
         self._timer: Timer | None = None
         self.only: Participant | None = None
@@ -168,8 +169,11 @@ class Participants:
 
     @property
     def count(self) -> int:
-        """How many there have been, each counted once however often they came back."""
-        return len(self._ids)
+        """How many there have been, each counted once however often they came back.
+
+        One who comes back after a thousand others have left is another.
+        """
+        return len(self._ids) + self._forgotten
 
     def joins(self, who: Who, at_ns: int, transport: Transport) -> Participant:
         """Somebody is there; nothing but what is newly known of them if they were already.
@@ -296,7 +300,11 @@ class Participants:
             del self._by_key[key]
         self._left[key] = participant
         if len(self._left) > REMEMBERED:
-            self._left.popitem(last=False)
+            _, forgotten = self._left.popitem(last=False)
+            is_back = any(other.id == forgotten.id for other in self._there.values())
+            if forgotten.id in self._ids and not is_back:
+                self._ids.discard(forgotten.id)
+                self._forgotten += 1
         participant.is_there = False
         self._count_heads()
         stage = participant.stage

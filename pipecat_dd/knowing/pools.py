@@ -24,6 +24,8 @@ _is_on = False
 def carry_into_pools() -> None:
     """Have work run in the place that it was submitted from. Does nothing the second time."""
     global _is_on
+    if _is_on:
+        return
     with _lock:
         if _is_on:
             return

@@ -17,6 +17,10 @@ MAX_CONTENT_CHARS = 4_000
 """How much content is kept: some more than is sent, since redaction may shorten it."""
 
 
+MAX_FAILURE_CHARS = 20_000
+"""How much is kept of what an error says, and of its traceback: again more than is sent."""
+
+
 class Kind(StrEnum):
     """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
 
@@ -52,6 +56,10 @@ class Failure:
     stack: str = ""
     category: str | None = None
     usable: bool | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", self.message[:MAX_FAILURE_CHARS])
+        object.__setattr__(self, "stack", self.stack[-MAX_FAILURE_CHARS:])
 
     @classmethod
     def of(

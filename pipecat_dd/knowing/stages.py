@@ -2,12 +2,21 @@
 
 from typing import Protocol
 
+from pipecat_dd import _guard
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that its figures, errors and lines belong to."""
+
+
+MAX_OPEN = 1_000
+"""How many stages of a session are open at a time. Dozens are usual; beyond this something is
+begun again and again that never ends, and the oldest is told of as it is."""
+
+MAX_RESOURCE_CHARS = 1_000
+"""A resource's length. The Agent takes 5,000; ours are names of classes, models and tools."""
 
 
 class Teller(Protocol):
@@ -18,6 +27,9 @@ class Teller(Protocol):
 
     def closed(self, stage: Stage) -> None:
         """A stage has ended, and all that will be known of it is known."""
+
+    def dropped(self, stage: Stage) -> None:
+        """A stage has come to nothing, and is not told of: nothing names it."""
 
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether something was sent that names the stage, so that it must be sent too."""
@@ -56,6 +68,9 @@ class Stages:
             processor: The processor that does the work, where there is one.
         """
         start_ns = max(start_ns, self.session.root.start_ns)
+        resource = resource[:MAX_RESOURCE_CHARS]
+        if len(self._open) >= MAX_OPEN:
+            self._close_oldest(start_ns)
         stage = Stage(kind, self.session, parent, resource, start_ns, processor=processor)
         if processor is not None and kind not in _ASIDE:
             processor.open.append(stage)
@@ -117,6 +132,14 @@ class Stages:
         else:
             self.end(stage, at_ns)
             self._open.discard(stage)
+            self._teller.dropped(stage)
+
+    def _close_oldest(self, at_ns: int) -> None:
+        lasting = (Kind.TURN, Kind.PARTICIPANT)
+        ending = [stage for stage in self._open if stage.kind not in lasting]
+        if ending:
+            oldest = min(ending, key=lambda stage: stage.start_ns)
+            self.close(oldest, at_ns if oldest.end_ns is None else oldest.end_ns)
 
     def forget_all(self) -> None:
         """Forget what is open: nothing of it is told."""
@@ -130,4 +153,5 @@ class Stages:
         """
         for stage in sorted(self._open, key=lambda stage: stage.start_ns, reverse=True):
             if stage.kind is not Kind.TURN:
-                self.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
+                with _guard.knowing.guarded():
+                    self.close(stage, at_ns if stage.end_ns is None else stage.end_ns)

@@ -22,6 +22,12 @@ transcription comes; services take up to some seconds.
 """
 
 
+TRANSCRIPTION_WINDOW_NS = 30_000_000_000
+"""How long after a stretch of speech its transcription may come. Of a cough none ever does."""
+
+MAX_AWAITED = 16
+"""How many transcriptions of one service may be awaited at a time."""
+
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.
 
@@ -84,6 +90,7 @@ class UserSide:
                 return
             self.stops_speaking(start_ns)
         self._place_stale(start_ns)
+        self._drop_unanswered(start_ns)
         stretch = self._begun_by_transcription(start_ns) or self._stretch(start_ns)
         stretch.speech = self._stages.open(
             Kind.USER_SPEECH, analyzer, start_ns, parent=stretch.parent
@@ -322,6 +329,19 @@ class UserSide:
                 pending.remove(entry)
                 stage.parent = stage.parent or stretch.parent
                 self._stages.drop(stage, drop_at_ns)
+
+    def _drop_unanswered(self, now_ns: int) -> None:
+        """Drop the transcriptions that have not come and will not."""
+        for pending in self._open.values():
+            for entry in list(pending):
+                stage, stretch = entry
+                end_ns = stretch.end_ns
+                if stage.output_ns is not None or end_ns is None or stretch.parent is None:
+                    continue
+                if now_ns - end_ns > TRANSCRIPTION_WINDOW_NS or len(pending) > MAX_AWAITED:
+                    pending.remove(entry)
+                    stage.parent = stretch.parent
+                    self._stages.drop(stage, end_ns)
 
     def _finish(self, stage: Stage, stretch: Stretch, output_ns: int) -> None:
         stage.parent = stretch.parent

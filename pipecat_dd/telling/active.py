@@ -39,7 +39,8 @@ class _Shared:
 
 
 _by_trace: "weakref.WeakValueDictionary[int, Told | _Shared]" = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+# A signal's handler may end a session, in the very thread that holds it.
+_lock = threading.RLock()
 
 
 def tell(told: Told) -> None:
@@ -61,11 +62,20 @@ def tell(told: Told) -> None:
     _ddtrace.answer_active(_answer)
 
 
-def _note_trace(told: "weakref.ref[Told]", trace_id: int) -> None:
+def _note_trace(told: "weakref.ref[Told]", trace_id: int, forgotten: int | None) -> None:
     found = told()
     if found is not None:
         with _lock:
             _by_trace[trace_id] = found
+            if forgotten is not None:
+                _by_trace.pop(forgotten, None)
+
+
+def forget_all() -> None:
+    """Forget all sessions in a forked process: they are its parent's."""
+    global _lock
+    _lock = threading.RLock()  # another thread, which is not here any more, may have held it
+    _by_trace.clear()
 
 
 def told_of(session: Session) -> Told | None:

@@ -58,6 +58,10 @@ class Several:
                 with destination.part.guarded():
                     destination.closed(stage)
 
+    def dropped(self, stage: Stage) -> None:
+        """A stage has come to nothing, and is told of nowhere."""
+        self._spans.dropped(stage)
+
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether something was sent that names the stage."""
         return self._spans.is_referred_to(stage)

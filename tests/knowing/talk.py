@@ -27,6 +27,9 @@ class Teller:
         self.told.append(stage)
         self.open.discard(stage)
 
+    def dropped(self, stage: Stage) -> None:
+        self.open.discard(stage)
+
     def is_referred_to(self, stage: Stage) -> bool:
         return stage in self.referred
 

@@ -14,36 +14,12 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from loguru import logger
-from pipecat.frames.frames import (
-    BotStoppedSpeakingFrame,
-    EndFrame,
-    Frame,
-    InputAudioRawFrame,
-    InterruptionFrame,
-    LLMTextFrame,
-    MetricsFrame,
-    TextFrame,
-    TranscriptionFrame,
-    TTSSpeakFrame,
-    UserStartedSpeakingFrame,
-    UserStoppedSpeakingFrame,
-    VADUserStartedSpeakingFrame,
-    VADUserStoppedSpeakingFrame,
-)
 from pipecat.observers.base_observer import BaseObserver
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.llm_service import FunctionCallParams
-from pipecat.transports.base_transport import TransportParams
 
 import pipecat_dd
 from pipecat_dd import DatadogObserver, _ddtrace, _guard, configure_logging, unconfigure_logging
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
 from pipecat_dd.telling.metrics import process, sender
-from tests.stages.test_any_order import asked
-from tests.support.bot import QuickOutput
-from tests.support.scripted import ScriptedLLM, ScriptedTTS
+from tests.support.conversation import converse
 
 ASIDE = (
     *("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.doctor", "pipecat_dd.setup"),
@@ -120,84 +96,14 @@ def raising(function: FunctionType) -> Callable[..., Any]:
     return raises
 
 
-class Recorder(FrameProcessor):
-    """Keeps what passes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[str, str]] = []
-        self.silent = asyncio.Event()
-        self.answered = asyncio.Event()
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, (TextFrame, TTSSpeakFrame, InterruptionFrame, EndFrame)):
-            self.seen.append((type(frame).__name__, str(getattr(frame, "text", ""))))
-        if isinstance(frame, LLMTextFrame):
-            self.answered.set()
-        if isinstance(frame, BotStoppedSpeakingFrame):
-            self.silent.set()
-        if isinstance(frame, TTSSpeakFrame) and frame.text == "broken":
-            raise ValueError("broken")
-        logger.info(f"saw {type(frame).__name__}") if not isinstance(
-            frame, (MetricsFrame, InputAudioRawFrame)
-        ) else None
-        await self.push_frame(frame, direction)
-
-
-async def converse(make: Callable[[], list[BaseObserver]]) -> list[tuple[str, str]]:
-    """Hold a conversation with a bit of everything, and return what the bot did in it."""
-    recorder, llm = Recorder(), ScriptedLLM()
-
-    async def quick(params: FunctionCallParams) -> None:
-        logger.bind(n=1).info("in the tool")
-        await params.result_callback({"done": True})
-
-    llm.register_function("quick", quick)
-    worker = PipelineWorker(
-        Pipeline(
-            [llm, recorder, ScriptedTTS(), QuickOutput(TransportParams(audio_out_enabled=True))]
-        ),
-        observers=make(),
-    )
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
-    running = asyncio.create_task(runner.run())
-
-    async def turn(word: str) -> None:
-        await worker.queue_frames(
-            [
-                VADUserStartedSpeakingFrame(),
-                UserStartedSpeakingFrame(),
-                InterruptionFrame(),
-                InputAudioRawFrame(b"\0\0" * 160, 16_000, 1),
-                VADUserStoppedSpeakingFrame(),
-                TranscriptionFrame(word, "u", "now"),
-                UserStoppedSpeakingFrame(),
-            ]
-        )
-        await worker.queue_frame(asked(word))
-
-    recorder.answered.clear()
-    await turn("say it")
-    await asyncio.wait_for(recorder.silent.wait(), 5)
-    recorder.answered.clear()
-    await turn("hang on")
-    await asyncio.wait_for(recorder.answered.wait(), 5)
-    recorder.silent.clear()
-    recorder.answered.clear()
-    await turn("say more")
-    await asyncio.wait_for(recorder.answered.wait(), 5)
-    await worker.queue_frame(TTSSpeakFrame("broken"))
-    await turn("fail now")
-    await turn("call quick")
-    await worker.queue_frame(EndFrame())
-    await asyncio.wait_for(running, 10)
-    return recorder.seen
+EVERYTHING = {"frame_spans": "all", "capture_content": True, "metrics": True, "llmobs": True}
+"""All that an observer can be asked for: what is told elsewhere must not reach the bot either."""
 
 
 def with_observer() -> list[BaseObserver]:
-    return [DatadogObserver(frame_spans="all", capture_content=True, metrics=True)]
+    known = inspect.signature(DatadogObserver).parameters
+    asked_for: Any = {name: value for name, value in EVERYTHING.items() if name in known}
+    return [DatadogObserver(**asked_for)]
 
 
 @pytest.fixture(autouse=True)

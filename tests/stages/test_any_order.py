@@ -17,7 +17,6 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
-    LLMContextFrame,
     LLMMessagesAppendFrame,
     TextFrame,
     TranscriptionFrame,
@@ -28,7 +27,6 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.transports.base_transport import TransportParams
@@ -36,7 +34,7 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat_dd import DatadogObserver, _guard
 from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
 from tests.support.bot import QuickOutput
-from tests.support.scripted import ScriptedLLM, ScriptedTTS
+from tests.support.scripted import ScriptedLLM, ScriptedTTS, asked
 
 Spans = dict[str, list[Span]]
 
@@ -70,10 +68,6 @@ class Source(FrameProcessor):
         if isinstance(frame, TextFrame) and frame.text == "raise":
             raise ValueError("told to")
         await self.push_frame(frame, direction)
-
-
-def asked(text: str) -> LLMContextFrame:
-    return LLMContextFrame(LLMContext([{"role": "user", "content": text}]))
 
 
 FRAMES: dict[str, Callable[[], Frame]] = {

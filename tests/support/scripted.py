@@ -12,9 +12,15 @@ from pipecat.frames.frames import (
     LLMTextFrame,
     TTSAudioRawFrame,
 )
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
 from pipecat.services.tts_service import TTSService
+
+
+def asked(text: str) -> LLMContextFrame:
+    """Return what has a model do something."""
+    return LLMContextFrame(LLMContext([{"role": "user", "content": text}]))
 
 
 class ScriptedLLM(LLMService):

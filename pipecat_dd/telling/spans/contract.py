@@ -138,14 +138,20 @@ TAGS = (
     ),
     TagDoc(
         "session.end_reason",
-        "`ended`, `stopped`, `cancelled`; `exited` or `terminated` with its process; `failed` "
-        "where no end was announced.",
+        "`ended`, `stopped`, `cancelled`; `exited` or `terminated` with its process, or with its "
+        "event loop; `failed` where no end was announced.",
         "",
         (Kind.SESSION,),
     ),
     TagDoc("session.turn_count", "Turns begun.", "turns", (Kind.SESSION,)),
     TagDoc("session.interruption_count", "Turns the user cut off.", "turns", (Kind.SESSION,)),
     TagDoc("session.error_count", "Errors reported or raised.", "errors", (Kind.SESSION,)),
+    TagDoc(
+        "session.shed_count",
+        "Events that were let go, since too many waited to be told of; absent where none were.",
+        "events",
+        (Kind.SESSION,),
+    ),
     TagDoc(
         "session.failover_count",
         "Times a switcher turned to another service, since the one at work had failed.",

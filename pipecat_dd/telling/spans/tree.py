@@ -10,6 +10,7 @@ log lines name, and a stand-in that others nest in.
 What has ended is sent with the writer's next interval, a second later, whatever goes on.
 """
 
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -37,6 +38,11 @@ refuses one of over 25,000. A stack trace's end is what tells, so its beginning 
 
 MAX_ERROR_CHARS = 50_000
 """How much of an error's text is looked at at all: a service may quote a whole reply in it."""
+
+
+MAX_TRACES = 256
+"""How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
+at work on an older one nests in it all the same."""
 
 
 class TraceScope(StrEnum):
@@ -93,7 +99,8 @@ class SpanTree:
         self._redactor = InForce()
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
-        self._tags = {"session_id": session.id, "component": "pipecat", **session.tags}
+        self._tags = {"session_id": session.id, "component": "pipecat"}
+        self._tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
         self._parent = parent
         self._links: list[Context] = []
         self._hidden: list[Span] = []
@@ -108,8 +115,9 @@ class SpanTree:
         self.trace_id: int = root.trace_id
         self._root = root
         self.trace_ids = {self.trace_id}
+        self._turns_trace_ids: deque[int] = deque()
         self._written_trace_ids: dict[int, str | None] = {}
-        self.on_trace: Callable[[int], None] = lambda trace_id: None
+        self.on_trace: Callable[[int, int | None], None] = lambda trace_id, forgotten: None
         self._early: Context | None = None
         session.root.handle = StageSpan(root.span_id, root)
         self._ours.add(root.span_id)
@@ -142,14 +150,22 @@ class SpanTree:
             stage.start_ns,
             handle.span_id,
         )
-        self._write(span, stage)
-        _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
+        try:
+            self._write(span, stage)
+        finally:
+            # One that is left open holds back all that is finished in its trace.
+            _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
         if isinstance(handle.node, Span):
             _ddtrace.retire(handle.node)
         if stage.kind is not Kind.SESSION:
             self._ours.discard(handle.span_id)
         if self._early is not None and span.trace_id == self._early.trace_id:
             self._early = None  # no turn came of it
+
+    def dropped(self, stage: Stage) -> None:
+        """Forget the stage's id, which nothing names."""
+        if stage.handle is not None:
+            self._ours.discard(stage.handle.span_id)
 
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether a log line or a child names the stage already."""
@@ -256,8 +272,14 @@ class SpanTree:
     def _new_trace(self, span_id: int) -> Context:
         context = _ddtrace.new_trace_like(self._root, span_id)
         assert context.trace_id is not None
+        forgotten = None
+        if len(self._turns_trace_ids) >= MAX_TRACES:
+            forgotten = self._turns_trace_ids.popleft()
+            self.trace_ids.discard(forgotten)
+            self._written_trace_ids.pop(forgotten, None)
+        self._turns_trace_ids.append(context.trace_id)
         self.trace_ids.add(context.trace_id)
-        self.on_trace(context.trace_id)
+        self.on_trace(context.trace_id, forgotten)
         return context
 
     def _begins_trace(self, stage: Stage) -> bool:

@@ -22,11 +22,11 @@ from pipecat_dd.telling.metrics import sender
 from pipecat_dd.telling.metrics._dogstatsd import Client, Line
 from pipecat_dd.telling.metrics.sample import Sample
 from pipecat_dd.testing import SeenSession, capture
-from tests.reliability.test_exit import await_word
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.dogstatsd import Received, listening, sending_to
 from tests.support.ports import free_port
+from tests.support.processes import await_word
 
 HELD_UP_SECS = 0.02
 """What would be a pause in what is heard. A send takes some microseconds."""

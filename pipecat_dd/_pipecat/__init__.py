@@ -1,0 +1,89 @@
+"""The one door to Pipecat's internals.
+
+What differs between Pipecat's versions, and what is not public, is asked for here and nowhere
+else. Everything private is listed in :data:`PRIVATE`; where it is missing, the answer is less
+and never an exception.
+"""
+
+from pipecat.processors.frame_processor import FrameProcessor
+
+from pipecat_dd._pipecat.frames import (
+    DOWNSTREAM,
+    context_counts,
+    context_text,
+    frame_class,
+    naming_attribute,
+)
+from pipecat_dd._pipecat.pipeline import (
+    conversation_id,
+    event_time_ns,
+    is_compound,
+    is_users,
+    outermost,
+    runs_in_pushers_task,
+    spare_events,
+    walk,
+    worker_of,
+)
+from pipecat_dd._pipecat.private import PRIVATE
+from pipecat_dd._pipecat.services import (
+    analyzer_of,
+    is_a,
+    is_realtime,
+    role_of,
+    service_of,
+    stop_strategy_of,
+)
+from pipecat_dd._pipecat.transports import (
+    behind,
+    call_of,
+    connected_peer,
+    daily_room,
+    handler_count,
+    has_event,
+    is_transport,
+    livekit_participant,
+    serializer_of,
+    transport_behind,
+    transport_of,
+    websocket_of,
+)
+from pipecat_dd._pipecat.versions import pipecat_version
+
+__all__ = [
+    "DOWNSTREAM",
+    "PRIVATE",
+    "FrameProcessor",
+    "analyzer_of",
+    "behind",
+    "call_of",
+    "connected_peer",
+    "context_counts",
+    "context_text",
+    "conversation_id",
+    "daily_room",
+    "event_time_ns",
+    "frame_class",
+    "handler_count",
+    "has_event",
+    "is_a",
+    "is_compound",
+    "is_realtime",
+    "is_transport",
+    "is_users",
+    "livekit_participant",
+    "naming_attribute",
+    "outermost",
+    "pipecat_version",
+    "role_of",
+    "runs_in_pushers_task",
+    "serializer_of",
+    "service_of",
+    "spare_events",
+    "stop_strategy_of",
+    "transport_behind",
+    "transport_of",
+    "walk",
+    "websocket_of",
+    "worker_of",
+]

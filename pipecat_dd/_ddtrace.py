@@ -11,13 +11,15 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import ddtrace
 from ddtrace import trace as _trace
 from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
+
+from pipecat_dd._private import peek
 
 Context = _trace.Context
 Span = _trace.Span
@@ -278,6 +280,14 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
     span.set_tag(ERROR_MSG, message)
     if stack:
         span.set_tag(ERROR_STACK, stack)
+
+
+def with_those_above(span: Span) -> Iterator[Span]:
+    """Yield a span, its parent, and so on, as far as they are here."""
+    found: Span | None = span
+    while found is not None:
+        yield found
+        found = peek(found, "_parent")
 
 
 def log_ids(active: Active) -> tuple[str | None, str | None]:

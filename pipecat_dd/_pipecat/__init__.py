@@ -25,7 +25,7 @@ from pipecat_dd._pipecat.pipeline import (
     walk,
     worker_of,
 )
-from pipecat_dd._pipecat.private import PRIVATE
+from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, PRIVATE, RUN_HANDLER
 from pipecat_dd._pipecat.services import (
     analyzer_of,
     is_a,
@@ -39,7 +39,9 @@ from pipecat_dd._pipecat.transports import (
     call_of,
     connected_peer,
     daily_room,
+    event_caller,
     handler_count,
+    handler_runner,
     has_event,
     is_transport,
     livekit_participant,
@@ -51,8 +53,10 @@ from pipecat_dd._pipecat.transports import (
 from pipecat_dd._pipecat.versions import pipecat_version
 
 __all__ = [
+    "CALL_EVENT_HANDLER",
     "DOWNSTREAM",
     "PRIVATE",
+    "RUN_HANDLER",
     "FrameProcessor",
     "analyzer_of",
     "behind",
@@ -62,9 +66,11 @@ __all__ = [
     "context_text",
     "conversation_id",
     "daily_room",
+    "event_caller",
     "event_time_ns",
     "frame_class",
     "handler_count",
+    "handler_runner",
     "has_event",
     "is_a",
     "is_compound",

@@ -5,6 +5,8 @@ from typing import Any
 
 from pipecat.observers.base_observer import FrameProcessed, FramePushed
 
+from pipecat_dd._private import peek
+
 _COMPOUND = "pipecat.pipeline."
 
 
@@ -53,7 +55,7 @@ def worker_of(processor: Any) -> Any:
 
 def conversation_id(worker: Any) -> str | None:
     """Return the ``conversation_id`` that a worker was given, if it was."""
-    found = getattr(worker, "_conversation_id", None)
+    found = peek(worker, "_conversation_id")
     return str(found) if found else None
 
 
@@ -64,7 +66,7 @@ def is_users(processor: Any) -> bool:
 
 def runs_in_pushers_task(processor: Any) -> bool:
     """Whether a processor works in the task of whoever pushes to it (direct mode)."""
-    return bool(getattr(processor, "_enable_direct_mode", True))
+    return bool(peek(processor, "_enable_direct_mode", True))
 
 
 def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
@@ -83,9 +85,9 @@ def spare_events(processor: Any, observer: Any, heard: Set[int]) -> bool:
         Whether that could be arranged; if not, all events come, and cost what they cost.
     """
     try:
-        setup = getattr(processor, "_setup", None)
-        observers = getattr(setup, "observer", None) or processor._observer
-        queue = observers._proxies[observer].queue
+        setup = peek(processor, "_setup")
+        observers = getattr(setup, "observer", None) or peek(processor, "_observer")
+        queue = peek(observers, "_proxies")[observer].queue
         put = queue.put
     except Exception:
         return False

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from pipecat_dd._private import peek
 from pipecat_dd.knowing.processor import Role, Service
 from pipecat_dd.knowing.stage import Fact
 
@@ -32,6 +33,8 @@ _PROVIDERS = {
     "OpenAIResponses": "openai",
     "AzureRealtime": "azure.ai.openai",
 }
+
+_NONE = object()
 
 _REQUEST_SETTINGS = (
     "temperature",
@@ -66,7 +69,7 @@ def service_of(processor: Any) -> Service:
     Args:
         processor: An LLM, STT or TTS service.
     """
-    settings = getattr(processor, "settings", None) or getattr(processor, "_settings", None)
+    settings = getattr(processor, "settings", None) or peek(processor, "_settings")
     facts: dict[str, Fact] = {}
     role = role_of(processor)
     if role is Role.LLM:
@@ -90,7 +93,9 @@ def service_of(processor: Any) -> Service:
 def _uses_websocket(processor: Any) -> bool:
     module = sys.modules.get("pipecat.services.websocket_service")
     kind = getattr(module, "WebsocketService", None)
-    return (kind is not None and isinstance(processor, kind)) or hasattr(processor, "_websocket")
+    if kind is not None and isinstance(processor, kind):
+        return True
+    return peek(processor, "_websocket", _NONE) is not _NONE
 
 
 def _provider(kind: type) -> str:
@@ -115,7 +120,7 @@ def is_realtime(processor: Any) -> bool:
     try:
         return bool(processor.service_metadata_frame().is_realtime_service)
     except Exception:
-        # Before Pipecat 1.9 services did not say.
+        # Before Pipecat 1.5 services did not say.
         names = " ".join(kind.__name__ for kind in type(processor).__mro__)
         return any(word in names for word in ("Realtime", "GeminiLive", "NovaSonic", "Ultravox"))
 
@@ -127,12 +132,12 @@ def analyzer_of(*processors: Any) -> str | None:
         *processors: The processors, the likeliest first.
     """
     for processor in processors:
-        for owner in ("_params", "_vad_controller"):
-            held = getattr(processor, owner, None)
-            for name in ("vad_analyzer", "_vad_analyzer"):
-                analyzer = getattr(held, name, None)
-                if analyzer is not None:
-                    return type(analyzer).__name__
+        for analyzer in (
+            getattr(peek(processor, "_params"), "vad_analyzer", None),
+            peek(peek(processor, "_vad_controller"), "_vad_analyzer"),
+        ):
+            if analyzer is not None:
+                return type(analyzer).__name__
     return None
 
 
@@ -143,7 +148,7 @@ def stop_strategy_of(*processors: Any) -> str | None:
         *processors: The pipeline's processors.
     """
     for processor in processors:
-        strategies = getattr(getattr(processor, "_params", None), "user_turn_strategies", None)
+        strategies = getattr(peek(processor, "_params"), "user_turn_strategies", None)
         stop = getattr(strategies, "stop", None)
         if isinstance(stop, (list, tuple)) and len(stop) == 1:
             return type(stop[0]).__name__

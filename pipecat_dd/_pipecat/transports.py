@@ -1,10 +1,12 @@
 """A transport: how to find it, its events, and who is connected to it."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, cast
 
+from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, RUN_HANDLER
 from pipecat_dd._pipecat.services import role_of
+from pipecat_dd._private import peek
 from pipecat_dd.knowing.processor import Role
 
 
@@ -16,7 +18,7 @@ def transport_of(processors: Iterable[Any]) -> str | None:
     """
     for processor in processors:
         if role_of(processor) in (Role.INPUT, Role.OUTPUT):
-            transport = getattr(processor, "_transport", None)
+            transport = peek(processor, "_transport")
             if transport is not None:
                 return type(transport).__name__
             name = type(processor).__name__
@@ -34,7 +36,7 @@ def behind(processor: Any) -> list[Any]:
     """
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
         return []
-    held = (getattr(processor, name, None) for name in ("_transport", "_client"))
+    held = (peek(processor, "_transport"), peek(processor, "_client"))
     return [instance for instance in held if instance is not None]
 
 
@@ -53,12 +55,12 @@ def transport_behind(processor: Any) -> Any:
     """
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
         return None
-    held = getattr(processor, "_transport", None)
+    held = peek(processor, "_transport")
     if is_transport(held):
         return held
-    client = getattr(processor, "_client", None)
-    listeners = getattr(client, "_listeners", None)
-    callers = [getattr(client, "_callbacks", None), getattr(processor, "_callbacks", None)]
+    client = peek(processor, "_client")
+    listeners = peek(client, "_listeners")
+    callers = [peek(client, "_callbacks"), peek(processor, "_callbacks")]
     callers += listeners.values() if isinstance(listeners, dict) else []
     for caller in callers:
         for callback in getattr(caller, "__dict__", {}).values():
@@ -68,21 +70,35 @@ def transport_behind(processor: Any) -> Any:
     return None
 
 
+def handler_runner(instance: Any) -> Callable[..., Awaitable[Any]] | None:
+    """Return the method of a processor or transport that runs one handler of an event.
+
+    Args:
+        instance: The processor or transport.
+    """
+    return cast("Callable[..., Awaitable[Any]] | None", peek(instance, RUN_HANDLER))
+
+
+def event_caller(transport: Any) -> Callable[..., Awaitable[Any]] | None:
+    """Return the method of a transport that tells all handlers of an event."""
+    return cast("Callable[..., Awaitable[Any]] | None", peek(transport, CALL_EVENT_HANDLER))
+
+
 def has_event(transport: Any, name: str) -> bool:
     """Whether a transport has an event of that name."""
-    return name in getattr(transport, "_event_handlers", ())
+    return name in peek(transport, "_event_handlers", ())
 
 
 def handler_count(transport: Any, name: str) -> int:
     """Return how many handlers of an event are registered at this moment."""
-    event = getattr(transport, "_event_handlers", {}).get(name)
+    event = peek(transport, "_event_handlers", {}).get(name)
     return len(getattr(event, "handlers", ()))
 
 
 def daily_room(transport: Any) -> Any:
     """Return the participants of the room that a Daily transport is in; None before it is."""
-    client = getattr(transport, "_client", None)
-    joined = getattr(client, "_joined_event", None)
+    client = peek(transport, "_client")
+    joined = peek(client, "_joined_event")
     return transport.participants() if joined is not None and joined.is_set() else None
 
 
@@ -94,7 +110,7 @@ def livekit_participant(transport: Any, participant_id: str) -> Any:
         participant_id: The participant as Pipecat calls it: its identity, or in older
             versions its ``sid``.
     """
-    room = getattr(getattr(transport, "_client", None), "room", None)
+    room = getattr(peek(transport, "_client"), "room", None)
     participants = getattr(room, "remote_participants", None) or {}
     for participant in participants.values():
         if participant_id in (
@@ -107,16 +123,16 @@ def livekit_participant(transport: Any, participant_id: str) -> Any:
 
 def connected_peer(transport: Any) -> Any:
     """Return the peer that a transport for one is connected to at this moment, or None."""
-    client = getattr(transport, "_client", None)
-    connection = getattr(client, "_webrtc_connection", None)
+    client = peek(transport, "_client")
+    connection = peek(client, "_webrtc_connection")
     if connection is not None:
-        connected = getattr(client, "_params", None) is not None and connection.is_connected()
+        connected = peek(client, "_params") is not None and connection.is_connected()
         return connection if connected else None
-    receiver = getattr(transport, "_input", None)
-    websocket = getattr(client, "_websocket", None)
+    receiver = peek(transport, "_input")
+    websocket = peek(client, "_websocket")
     if websocket is not None:
-        return websocket if getattr(receiver, "_receive_task", None) is not None else None
-    return getattr(receiver, "_websocket", None)
+        return websocket if peek(receiver, "_receive_task") is not None else None
+    return peek(receiver, "_websocket")
 
 
 _CALLS = {
@@ -138,7 +154,7 @@ def call_of(transport: Any) -> tuple[str, str] | None:
         if kind.__name__ in _CALLS:
             provider, *attributes = _CALLS[kind.__name__]
             for attribute in attributes:
-                call_id = getattr(serializer, attribute, None)
+                call_id = peek(serializer, attribute)
                 if isinstance(call_id, str) and call_id:
                     return provider, call_id
     return None
@@ -146,9 +162,9 @@ def call_of(transport: Any) -> tuple[str, str] | None:
 
 def websocket_of(transport: Any) -> Any:
     """Return the websocket that a transport was given, behind FastAPI or the like, or None."""
-    return getattr(getattr(transport, "_client", None), "_websocket", None)
+    return peek(peek(transport, "_client"), "_websocket")
 
 
 def serializer_of(transport: Any) -> Any:
     """Return what reads and writes a websocket's messages, or None."""
-    return getattr(getattr(transport, "_params", None), "serializer", None)
+    return getattr(peek(transport, "_params"), "serializer", None)

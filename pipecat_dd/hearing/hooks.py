@@ -123,8 +123,10 @@ class Hooks:
         self._own(instance, processor)
         self._replace(instance, "process_frame", self._visiting(instance, processor))
         self._replace(instance, "push_frame", self._pushing(instance, processor))
-        if hasattr(instance, "_run_handler"):
-            self._replace(instance, "_run_handler", self._handling(instance, processor))
+        runner = _pipecat.handler_runner(instance)
+        if runner is not None:
+            handling = self._handling(instance, processor, runner)
+            self._replace(instance, _pipecat.RUN_HANDLER, handling)
         if processor.role is Role.TTS:
             self._replace(instance, "run_tts", self._synthesizing(instance, processor))
 
@@ -307,9 +309,8 @@ class Hooks:
 
         return process_frame
 
-    def _handling(self, instance: Any, processor: Processor) -> Method:
+    def _handling(self, instance: Any, processor: Processor, inner: Method) -> Method:
         """Pass on each handler of the processor's events, noting what it raises."""
-        inner: Method = instance._run_handler
 
         def failing(event_name: str) -> Callable[[Exception], None]:
             def failed(error: Exception) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ddtrace.trace import Span, TraceFilter, tracer
 
+from pipecat_dd._private import peek
 from pipecat_dd.testing.seen import SeenSpan
 
 PRIVATE: dict[str, str] = {
@@ -52,7 +53,7 @@ def diverted(take: Callable[[SeenSpan], None]) -> Iterator[None]:
 
 
 def _users_filters() -> list[Any]:
-    found = getattr(getattr(tracer, "_span_aggregator", None), "user_processors", None)
+    found = getattr(peek(tracer, "_span_aggregator"), "user_processors", None)
     return [one for one in found or [] if not isinstance(one, _Divert)]
 
 

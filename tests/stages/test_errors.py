@@ -13,7 +13,6 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
-from pipecat.utils.errors import ErrorCategory
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.demo.provider import Answer, CallTool, Delays, Say
@@ -23,6 +22,7 @@ from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Span, Trace
 from tests.support.trees import tree
+from tests.support.versions import needs_pipecat
 
 DETECTION_NS = int(START_SECS * 1e9)
 """How long before it is sure of it the voice activity detector says that speech began."""
@@ -181,7 +181,10 @@ async def test_a_synthesis_that_fails_is_over_and_leaves_the_turn_unheard(
     assert first["turn.was_interrupted"] == "false"
 
 
+@needs_pipecat("1.8", "an error has no category and leaves a service usable")
 async def test_a_voice_that_is_no_longer_usable_has_no_more_syntheses(agent: TestAgent) -> None:
+    from pipecat.utils.errors import ErrorCategory
+
     observer = watching()
     async with Bot(observer) as bot:
         await bot.ask("How are you?")

@@ -5,6 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+
+from tests.support.versions import module_needs_pipecat
+
+module_needs_pipecat("1.9", "nothing is inferred before the user has finished")
+
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     LLMContextFrame,

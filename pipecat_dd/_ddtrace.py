@@ -29,11 +29,12 @@ Active = Span | Context
 """What ddtrace may have active: a span, or the context of one that is not here."""
 
 PRIVATE: dict[str, str] = {
-    'scope["datadog"]': "whether ddtrace's middleware traces a websocket's messages, to say so",
+    'middleware.scope["datadog"]': "whether a websocket's messages are traced, to say so",
     "_dd.measured": "a span's metric by which Datadog computes hits, errors and percentiles; "
     "named in Datadog's span format, not among ddtrace's public constants",
-    "_sync_active_otel_thread_context, _wrapped_create_task": "ddtrace's functions that ask "
+    "thread_context._sync_active_otel_thread_context": "a function of ddtrace's that asks "
     "which span is active without anything to nest in it",
+    "patch._wrapped_create_task": "another",
     "Span._parent": "the spans above one of the caller's, to be left aside with it",
 }
 """What is used here without being public, and what it is used for."""

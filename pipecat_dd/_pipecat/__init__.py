@@ -25,7 +25,7 @@ from pipecat_dd._pipecat.pipeline import (
     walk,
     worker_of,
 )
-from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, PRIVATE, RUN_HANDLER
+from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, PRIVATE, RUN_HANDLER, moved
 from pipecat_dd._pipecat.services import (
     analyzer_of,
     is_a,
@@ -50,13 +50,16 @@ from pipecat_dd._pipecat.transports import (
     transport_of,
     websocket_of,
 )
-from pipecat_dd._pipecat.versions import pipecat_version
+from pipecat_dd._pipecat.versions import CAME, OLDEST, Came, not_yet, pipecat_version
 
 __all__ = [
     "CALL_EVENT_HANDLER",
+    "CAME",
     "DOWNSTREAM",
+    "OLDEST",
     "PRIVATE",
     "RUN_HANDLER",
+    "Came",
     "FrameProcessor",
     "analyzer_of",
     "behind",
@@ -78,7 +81,9 @@ __all__ = [
     "is_transport",
     "is_users",
     "livekit_participant",
+    "moved",
     "naming_attribute",
+    "not_yet",
     "outermost",
     "pipecat_version",
     "role_of",

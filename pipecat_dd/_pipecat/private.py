@@ -1,5 +1,9 @@
 """What is used of Pipecat without being public: the whole list."""
 
+from pipecat.utils.base_object import BaseObject
+
+from pipecat_dd._private import peek
+
 RUN_HANDLER = "_run_handler"
 """The method that runs one handler of an event."""
 
@@ -58,3 +62,14 @@ PRIVATE: dict[str, str] = {
     "LiveKitTransport._client": "a participant's name and attributes",
 }
 """What is used here without being public, and what it is used for."""
+
+_MISSED = {
+    RUN_HANDLER: "errors in event handlers are not seen",
+    CALL_EVENT_HANDLER: "events of transports are not seen, so participants are known by frames",
+}
+"""What is not seen without those that everything else of their kind depends on."""
+
+
+def moved() -> list[str]:
+    """Return what is not seen because the installed Pipecat has moved what tells us of it."""
+    return [missed for name, missed in _MISSED.items() if peek(BaseObject, name) is None]

@@ -14,7 +14,7 @@ from pipecat_dd._private import peek
 from pipecat_dd.testing.seen import SeenSpan
 
 PRIVATE: dict[str, str] = {
-    "Tracer._span_aggregator.user_processors": "the user's own filters of traces, which see "
+    "Tracer._span_aggregator": "the user's own filters of traces, which see "
     "the spans first, and stand alone again afterwards",
 }
 """What is used here without being public, and what it is used for."""

@@ -24,9 +24,3 @@ def needs_pipecat(since: str, what: str) -> pytest.MarkDecorator:
         what: What it cannot do before; the reason that the test's report gives.
     """
     return pytest.mark.skipif(_numbers(since) > PIPECAT, reason=f"before Pipecat {since}: {what}")
-
-
-def module_needs_pipecat(since: str, what: str) -> None:
-    """Leave a module out that cannot even be imported where Pipecat cannot do it yet."""
-    if _numbers(since) > PIPECAT:
-        pytest.skip(f"before Pipecat {since}: {what}", allow_module_level=True)

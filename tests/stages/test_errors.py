@@ -21,7 +21,7 @@ from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Span, Trace
-from tests.support.trees import tree
+from tests.support.trees import as_told_here, tree
 from tests.support.versions import needs_pipecat
 
 DETECTION_NS = int(START_SECS * 1e9)
@@ -73,14 +73,11 @@ async def test_a_transcription_that_fails_is_over_and_the_next_is_its_own(
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:answered
     user_speech [vad]
     stt [OpenAISTTService gpt-transcribe] ! type:ErrorFrame category:unknown usable:true
-      openai.request [createTranscription] !{HEARD}{ANSWER}{SPOKEN}"""
-    )
+      openai.request [createTranscription] !{HEARD}{ANSWER}{SPOKEN}""")
     failed = only_error(trace)
     assert "500" in failed["error.message"]
     assert no_byte(failed)
@@ -100,14 +97,11 @@ async def test_a_model_that_refuses_the_key_is_no_longer_usable(agent: TestAgent
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:failed{HEARD}
     llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
 usable:false outcome:failed
-      openai.request [createChatCompletion] !"""
-    )
+      openai.request [createChatCompletion] !""")
     failed = only_error(trace)
     assert "401" in failed["error.message"]
     assert "AuthenticationError" in failed["error.stack"]
@@ -124,14 +118,11 @@ async def test_an_answer_cut_in_the_middle_failed_and_what_came_of_it_is_spoken(
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:answered{HEARD}
     llm [OpenAILLMService gpt-4.1] ! type:openai.APIConnectionError category:unknown \
 usable:true outcome:failed
-      openai.request [createChatCompletion] !{SPOKEN}"""
-    )
+      openai.request [createChatCompletion] !{SPOKEN}""")
     failed = only_error(trace)
     assert 0 < failed["metrics.ttfb"] < failed.secs
     assert trace.one("pipecat.turn")["turn.error_count"] == 1
@@ -165,13 +156,10 @@ async def test_a_synthesis_that_fails_is_over_and_leaves_the_turn_unheard(
 
     trace = told(agent, observer)
     kind = "openai.InternalServerError" if "status" in failure else "httpx2.RemoteProtocolError"
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:failed{HEARD}{ANSWER}
     tts [OpenAITTSService gpt-4o-mini-tts] ! type:{kind} category:unknown usable:true
-  turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}"""
-    )
+  turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}""")
     failed = only_error(trace)
     assert no_byte(failed)
     first, second = trace.named("pipecat.turn")
@@ -196,13 +184,10 @@ async def test_a_voice_that_is_no_longer_usable_has_no_more_syntheses(agent: Tes
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}
     frame [OpenAITTSService ErrorFrame] ! type:ErrorFrame category:quota usable:false
-  turn [user] outcome:unanswered{HEARD}{ANSWER}"""
-    )
+  turn [user] outcome:unanswered{HEARD}{ANSWER}""")
     assert only_error(trace)["error.message"] == "no credit left"
 
 
@@ -260,15 +245,12 @@ async def test_a_tool_that_raises_failed_and_the_model_is_told(agent: TestAgent)
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:answered{HEARD}
     llm [OpenAILLMService gpt-4.1] outcome:completed
       openai.request [createChatCompletion]
       tool [get_weather] ! type:LookupError category:application usable:true outcome:failed\
-{ANSWER}{SPOKEN}"""
-    )
+{ANSWER}{SPOKEN}""")
     failed = only_error(trace)
     assert "no such city" in failed["error.message"]
     assert "in get_weather" in failed["error.stack"]
@@ -329,17 +311,14 @@ async def test_failover_shows_the_service_that_failed_and_the_one_that_answered(
         await bot.end()
 
     trace = told(agent, observer)
-    assert (
-        tree(trace)
-        == f"""session [bot]
+    assert tree(trace) == as_told_here(f"""session [bot]
   turn [user] outcome:failed{HEARD}
     llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
 usable:false outcome:failed
       openai.request [createChatCompletion] !
   turn [user] outcome:answered{HEARD}
     llm [OpenAILLMService gpt-4.1-mini] outcome:completed
-      openai.request [createChatCompletion]{SPOKEN}"""
-    )
+      openai.request [createChatCompletion]{SPOKEN}""")
     only_error(trace)
 
 

@@ -33,7 +33,7 @@ from pipecat_dd import DatadogObserver
 from tests.support.agent import TestAgent
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Trace
-from tests.support.trees import stages, tree
+from tests.support.trees import as_told_here, stages, tree
 
 HEARD = """
     user_speech [vad]
@@ -390,7 +390,7 @@ async def test_a_vision_models_answer_is_a_response_of_the_bots(
 
     trace = told(agent, observer)
     if fails:
-        assert tree(trace, stages) == (
+        assert tree(trace, stages) == as_told_here(
             "session [bot]\n  turn [bot] outcome:failed\n"
             "    llm [Describes] ! type:ErrorFrame category:unknown usable:true outcome:failed"
         )

@@ -47,9 +47,9 @@ CAME = (
     Came((1, 7), "key presses in LiveKit rooms", "no `on_dtmf_event` from LiveKit"),
     Came(
         (1, 8),
-        "startup spans",
-        "no `pipecat.startup`; the session begins with the first frame, and a bot whose "
-        "`setup()` fails leaves none",
+        "startup of each processor",
+        "`pipecat.startup` is the pipeline's alone; the session's span begins with the first "
+        "frame, and a bot whose `setup()` fails leaves none",
     ),
     Came(
         (1, 8),
@@ -61,6 +61,12 @@ CAME = (
         (1, 8),
         "categories of errors",
         "no `error.category` and `processor.usable`; no `metrics.ttfat`",
+    ),
+    Came(
+        (1, 8),
+        "answers to tools that raise",
+        "Pipecat tells the model nothing of a tool that raised; its span is failed, and open "
+        "until the session ends",
     ),
     Came(
         (1, 9),

@@ -194,12 +194,15 @@ def _tool_result(heard: Heard) -> None:
         return
     error = getattr(frame, "error", None)
     call = heard.conversation.bot.call(str(frame.tool_call_id))
+    failed = bool(error)
     if call is not None:
         call.quote("gen_ai.tool.call.result", _as_text(frame.result))
+        # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
+        failed = failed or (not hasattr(frame, "error") and call.failure is not None)
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
         heard.at_ns,
-        "failed" if error else "completed",
+        "failed" if failed else "completed",
         Failure("ToolError", str(error)) if error else None,
     )
 

@@ -117,7 +117,13 @@ class RealtimeServer:
         self._responding = asyncio.create_task(self._answer())
 
     async def _answer(self) -> None:
-        self._response = {"id": self._id("resp"), "object": "realtime.response"}
+        self._response = {
+            "id": self._id("resp"),
+            "object": "realtime.response",
+            "status_details": None,
+            "output": [],
+            "usage": None,
+        }
         about = {"response_id": self._response["id"], "output_index": 0}
         await self._send("response.created", response={**self._response, "status": "in_progress"})
         if self.fails is not None:

@@ -69,6 +69,11 @@ CAME = (
         "until the session ends",
     ),
     Came(
+        (1, 8),
+        "the user's speech at OpenAI's realtime service",
+        "no `pipecat.user_speech` there, and a response can stand in the turn after its own",
+    ),
+    Came(
         (1, 9),
         "inference before the user has finished",
         "no `llm.speculative`",

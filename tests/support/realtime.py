@@ -24,6 +24,14 @@ USAGE = {
     "input_token_details": {"cached_tokens": 5, "text_tokens": 10, "audio_tokens": 20},
     "output_token_details": {"text_tokens": 4, "audio_tokens": 8},
 }
+NO_USAGE = {
+    "total_tokens": 0,
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "input_token_details": {"cached_tokens": 0, "text_tokens": 0, "audio_tokens": 0},
+    "output_token_details": {"text_tokens": 0, "audio_tokens": 0},
+}
+"""What a response that came to nothing has used."""
 
 
 class RealtimeServer:
@@ -166,7 +174,8 @@ class RealtimeServer:
         await self._send("response.output_item.done", **about, item={"id": item, **message})
 
     async def _done(self, status: str, **more: Any) -> None:
-        await self._send("response.done", response={**self._response, "status": status, **more})
+        response = {**self._response, "status": status, "usage": NO_USAGE, **more}
+        await self._send("response.done", response=response)
 
     async def _item(self, item_id: str, **item: Any) -> None:
         for done in ("added", "done"):

@@ -36,11 +36,17 @@ HANDLED = "handling on_client_connected"
 
 
 async def talk() -> str:
-    observer = DatadogObserver()
+    observer, pushed = DatadogObserver(), Heard()
+
+    async def on_after_push_frame(processor: Any, frame: Any) -> None:
+        pushed.note("push")
+
     async with Bot(observer) as bot:
+        bot.llm.add_event_handler("on_after_push_frame", on_after_push_frame)
         await bot.ask("How are you?")
         logger.info(LINE)
         await bot.end()
+    assert pushed.all, "the user's handlers of a processor's events are called"
     return observer.session_id
 
 

@@ -64,9 +64,9 @@ CAME = (
     ),
     Came(
         (1, 8),
-        "answers to tools that raise",
-        "Pipecat tells the model nothing of a tool that raised; its span is failed, and open "
-        "until the session ends",
+        "answers to tools that raise or are late",
+        "Pipecat tells the model nothing of a tool that raised, whose span stays open; one past "
+        "its deadline is `completed`",
     ),
     Came(
         (1, 8),

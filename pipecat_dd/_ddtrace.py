@@ -30,8 +30,7 @@ Active = Span | Context
 
 PRIVATE: dict[str, str] = {
     'middleware.scope["datadog"]': "whether a websocket's messages are traced, to say so",
-    "_dd.measured": "a span's metric by which Datadog computes hits, errors and percentiles; "
-    "named in Datadog's span format, not among ddtrace's public constants",
+    "_dd.measured": "a metric of Datadog's span format that asks for hits, errors, percentiles",
     "thread_context._sync_active_otel_thread_context": "a function of ddtrace's that asks "
     "which span is active without anything to nest in it",
     "patch._wrapped_create_task": "another",

@@ -89,3 +89,9 @@ hearing = Part("listening to the pipeline")
 knowing = Part("following the conversation")
 spans = Part("writing spans")
 lines = Part("correlating log lines")
+metrics = Part("sending metrics")
+
+
+def parts() -> dict[str, Part]:
+    """Return all parts, by a short name each."""
+    return {name: part for name, part in globals().items() if isinstance(part, Part)}

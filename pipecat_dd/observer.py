@@ -65,6 +65,7 @@ class DatadogObserver(BaseObserver):
         transport: BaseTransport | Sequence[BaseTransport] | None = None,
         participant_names: bool | None = None,
         phone_hash_key: str | bytes | None = None,
+        metrics: bool | None = None,
     ) -> None:
         """Begin a session.
 
@@ -106,10 +107,13 @@ class DatadogObserver(BaseObserver):
             phone_hash_key: A secret of at least 16 bytes. Telephone numbers are never sent;
                 with a key, spans of participants carry their HMAC-SHA256 by it, so that the
                 same caller can be found again. ``PIPECAT_DD_PHONE_HASH_KEY``.
+            metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
+                extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
 
         Raises:
             ValueError: An argument has a value that is not allowed; says which are.
             TypeError: An argument is of a type that is not allowed; says which are.
+            ImportError: Metrics are asked for and their extra is not installed.
         """
         # Pipecat 1.12 and later can leave out a frame's later pushes; earlier ones ignore it.
         super().__init__(observe_every_push=False)
@@ -126,6 +130,7 @@ class DatadogObserver(BaseObserver):
             transport=transport,
             participant_names=participant_names,
             phone_hash_key=phone_hash_key,
+            metrics=metrics,
         )
         self._session_id = settings.session_id or str(uuid.uuid4())
         self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None

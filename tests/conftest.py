@@ -32,10 +32,16 @@ split_sentences_offline()
 
 
 @pytest.fixture(scope="session")
-def agent() -> Iterator[TestAgent]:
-    """Datadog's test agent, to which this process really sends."""
+def running_agent() -> Iterator[TestAgent]:
     with running_test_agent(AGENT_PORT) as running:
         yield running
+
+
+@pytest.fixture
+def agent(running_agent: TestAgent) -> TestAgent:
+    """Datadog's test agent, to which this process really sends; it begins each test empty."""
+    running_agent.clear()
+    return running_agent
 
 
 @pytest.fixture(autouse=True)

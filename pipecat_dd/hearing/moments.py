@@ -299,6 +299,18 @@ def _error(heard: Heard) -> None:
     heard.conversation.errs(
         processor, here.get(), failure_of(frame), heard.at_ns, exception=exception
     )
+    if processor is not None:
+        heard.conversation.failovers.failed(processor, heard.at_ns)
+
+
+def _switched(heard: Heard) -> None:
+    conversation = heard.conversation
+    name = str(getattr(getattr(heard.frame, "service", None), "name", ""))
+    processor = conversation.session.processors.get(name)
+    if processor is not None:
+        turn = conversation.turns.current
+        stage = turn.stage if turn is not None else None
+        conversation.failovers.switched(processor, stage, heard.at_ns)
 
 
 def _metrics(heard: Heard) -> None:
@@ -340,6 +352,8 @@ _MEANT: dict[str, Moment] = {
     "StopFrame": _stops,
     "CancelFrame": _cancels,
     "ErrorFrame": _error,
+    # A switcher asks the service that it has turned to for what to announce of it.
+    "ServiceSwitcherRequestMetadataFrame": _switched,
     "MetricsFrame": _metrics,
 }
 

@@ -122,6 +122,11 @@ def unregister(session: Session) -> None:
     _running.pop(id(session), None)
 
 
+def running_count() -> int:
+    """Return how many sessions run in this process."""
+    return len(_running)
+
+
 def forget_all() -> None:
     """Forget the running sessions: they are another process's."""
     _running.clear()

@@ -328,6 +328,10 @@ usable:false outcome:failed
     llm [OpenAILLMService gpt-4.1-mini] outcome:completed
       openai.request [createChatCompletion]{SPOKEN}""")
     only_error(trace)
+    assert trace.one("pipecat.session")["session.failover_count"] == 1
+    first, second = trace.named("pipecat.turn")
+    assert first["failovers.openai"] == 1
+    assert "failovers.openai" not in second.tags
 
 
 @needs_pipecat("1.8", "a switcher does not pass on the failure")

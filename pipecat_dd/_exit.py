@@ -2,8 +2,9 @@
 
 An interpreter that ends in order (``sys.exit``, an exception in ``main``, Ctrl-C) runs its exit
 functions; ours comes before ddtrace's, which sends what is left. A process that is told to
-terminate runs none: ddtrace has a handler for SIGTERM that sends, and ours comes before it. A
-handler of the user's own is never replaced: whoever handles the signal ends the bot, or exits.
+terminate runs none: ddtrace has a handler for SIGTERM that sends, and ours comes before it; where
+an older ddtrace has none, ours has it send. A handler of the user's own is never replaced: whoever
+handles the signal ends the bot, or exits.
 """
 
 import atexit
@@ -15,10 +16,13 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from pipecat_dd import _guard
+from pipecat_dd import _ddtrace, _guard
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.session import forget_all
+
+SEND_SECS = 2.0
+"""How long a process that is told to terminate waits for what is left to be sent."""
 
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
 _last: list[Callable[[], None]] = []
@@ -70,10 +74,22 @@ def _prepare_signal() -> None:
         if callable(before):
             before(number, frame)
         else:
+            _send()
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, terminate)
+
+
+def _send() -> None:
+    """Have ddtrace send what is left, where it has no handler of its own that does (4.0).
+
+    In a thread: what the signal has interrupted may hold a lock of ddtrace's.
+    """
+    with _guard.spans.guarded():
+        sender = threading.Thread(target=_ddtrace.tracer.flush, daemon=True)
+        sender.start()
+        sender.join(SEND_SECS)
 
 
 def _close_all(reason: str) -> None:

@@ -89,6 +89,7 @@ hearing = Part("listening to the pipeline")
 knowing = Part("following the conversation")
 spans = Part("writing spans")
 lines = Part("correlating log lines")
+shipping = Part("shipping log lines")
 metrics = Part("sending metrics")
 
 

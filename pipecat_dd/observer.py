@@ -21,7 +21,7 @@ from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
 from pipecat_dd.knowing.pools import carry_into_pools
-from pipecat_dd.knowing.session import Phase, Session
+from pipecat_dd.knowing.session import Phase, Session, register, unregister
 from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
@@ -177,6 +177,7 @@ class DatadogObserver(BaseObserver):
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
         self._given = settings.transports
         active.tell(self._told)
+        register(session)
         close_at_exit(conversation)
         carry_into_pools()
         # Loggers that came after configure_logging(), such as uvicorn's.
@@ -377,6 +378,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 def _abandon(session: Session) -> None:
     if session.phase is Phase.MADE:
         session.phase = Phase.ENDED
+        unregister(session)
 
 
 def _contextual_session_id() -> str | None:

@@ -48,6 +48,6 @@ def agent(running_agent: TestAgent) -> TestAgent:
 def nowhere() -> Iterator[None]:
     """Begin each test outside of every session: pytest runs them all in one context."""
     token = here.set(None)
-    session._running.clear()
+    session._live.clear()
     yield
     here.reset(token)

@@ -13,9 +13,10 @@ from pipecat.frames.frames import ErrorFrame, Frame, LLMFullResponseStartFrame, 
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, Redactor, configure_logging, unconfigure_logging
 from pipecat_dd.demo.provider import Answer, CallTool, Say
 from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.telling.redaction import InForce
 from pipecat_dd.testing import Seen, capture
 from tests.support.bot import Bot
 
@@ -132,3 +133,53 @@ async def test_content_that_is_asked_for_leaves_and_secrets_do_not() -> None:
         assert content in spans, f"{content!r} is on no span"
     for content in (SAID, PROMPT, REPLY):
         assert content in lines, f"{content!r} is in no line"
+
+
+def of_ones_own() -> Redactor:
+    def shout(name: str | None, text: str) -> str:
+        return text.replace(RESULT, "[animal]")
+
+    return Redactor(patterns=[r"ORD-\d{6}"], callback=shout)
+
+
+async def test_rules_of_ones_own_hold_for_lines_and_spans_alike() -> None:
+    async def lookup(params: FunctionCallParams) -> None:
+        logger.info(f"an {RESULT} ordered ORD-123456")
+        raise ValueError(f"no {RESULT} ordered ORD-123456")
+
+    def answers(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        if messages[-1]["role"] == "tool":
+            return Say(f"The {RESULT} ordered ORD-123456.")
+        return CallTool("look", {"order": "ORD-123456"})
+
+    def text_of(seen: Seen) -> str:
+        spans = "".join(f"{span.tags}" for span in seen.spans)
+        return spans + json.dumps([dict(line) for line in seen.lines])
+
+    async def converse() -> None:
+        async with Bot(
+            DatadogObserver(capture_content=True),
+            script=answers,
+            tools=ToolsSchema(standard_tools=[LOOK]),
+            register=lambda llm: llm.register_function("look", lookup),
+        ) as bot:
+            await bot.ask("What?")
+            await bot.end()
+
+    with capture(redact=of_ones_own()) as seen:
+        await converse()
+    assert "[animal] ordered [redacted]" in text_of(seen)
+    tool = next(span for span in seen.spans if span.name == "pipecat.tool")
+    assert str(tool.tags["error.message"]).endswith("no [animal] ordered [redacted]")
+    assert RESULT not in text_of(seen)
+    assert "ORD-123456" not in text_of(seen)
+
+    redactor = of_ones_own()
+    configure_logging(lambda line: None, redact=redactor)
+    try:
+        assert InForce().text("ORD-123456") == "[redacted]"
+        configure_logging(lambda line: None, redact=False)
+        assert InForce().text("ORD-123456 sk-abcdefghijklmnop") == "ORD-123456 [redacted]"
+    finally:
+        unconfigure_logging()
+    assert InForce().text("ORD-123456") == "ORD-123456"

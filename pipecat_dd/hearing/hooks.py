@@ -19,6 +19,7 @@ from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.moments import Meaning, Table, opens_response
 from pipecat_dd.hearing.replaced import Replaced
+from pipecat_dd.hearing.segments import telling_when_through
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
@@ -130,6 +131,11 @@ class Hooks:
             self._replaced.replace(instance, _pipecat.RUN_HANDLER, handling)
         if processor.role is Role.TTS:
             self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
+        if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
+            through = telling_when_through(
+                instance.process_generator, processor, self._conversation.user, lambda: self.is_on
+            )
+            self._replaced.replace(instance, "process_generator", through)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Let what a processor does in a thread of an SDK's be known as the session's work."""

@@ -181,7 +181,8 @@ def _tool_began(heard: Heard) -> None:
     stage = heard.conversation.bot.tool_begins(
         heard.source, heard.at_ns, str(frame.function_name), str(frame.tool_call_id)
     )
-    stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
+    if stage.session.capture_content:
+        stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
     here.set(Place(heard.conversation.session, heard.source, stage))
@@ -195,10 +196,11 @@ def _tool_result(heard: Heard) -> None:
     error = getattr(frame, "error", None)
     call = heard.conversation.bot.call(str(frame.tool_call_id))
     failed = bool(error)
-    if call is not None:
-        call.quote("gen_ai.tool.call.result", _as_text(frame.result))
+    if call is not None and not hasattr(frame, "error"):
         # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
-        failed = failed or (not hasattr(frame, "error") and call.failure is not None)
+        failed = call.failure is not None
+    if call is not None and call.session.capture_content:
+        call.quote("gen_ai.tool.call.result", _as_text(frame.result))
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
         heard.at_ns,
@@ -410,11 +412,17 @@ def _kinds(*names: str) -> tuple[type, ...]:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as JSON, or as Python writes it where it is none."""
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError):
-        return repr(value)
+    """Return a value as JSON, or as Python writes it where it is none. Never raises."""
+    for write in (_as_json, repr):
+        try:
+            return write(value)
+        except Exception:  # the value's own code ran
+            continue
+    return f"<unreadable {type(value).__name__}>"
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _nanos(seconds: float) -> int:

@@ -13,13 +13,15 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import ddtrace
 from ddtrace import trace as _trace
 from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
+
+from pipecat_dd._private import peek
 
 Context = _trace.Context
 Span = _trace.Span
@@ -29,11 +31,11 @@ Active = Span | Context
 """What ddtrace may have active: a span, or the context of one that is not here."""
 
 PRIVATE: dict[str, str] = {
-    'scope["datadog"]': "whether ddtrace's middleware traces a websocket's messages, to say so",
-    "_dd.measured": "a span's metric by which Datadog computes hits, errors and percentiles; "
-    "named in Datadog's span format, not among ddtrace's public constants",
-    "_sync_active_otel_thread_context, _wrapped_create_task": "ddtrace's functions that ask "
+    'middleware.scope["datadog"]': "whether a websocket's messages are traced, to say so",
+    "_dd.measured": "a metric of Datadog's span format that asks for hits, errors, percentiles",
+    "thread_context._sync_active_otel_thread_context": "a function of ddtrace's that asks "
     "which span is active without anything to nest in it",
+    "patch._wrapped_create_task": "another",
     "Span._parent": "the spans above one of the caller's, to be left aside with it",
     "Tracer._atexit": "by its name on the stack, whether a signal shuts the tracer down",
 }
@@ -281,6 +283,14 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
     span.set_tag(ERROR_MSG, message)
     if stack:
         span.set_tag(ERROR_STACK, stack)
+
+
+def with_those_above(span: Span) -> Iterator[Span]:
+    """Yield a span, its parent, and so on, as far as they are here."""
+    found: Span | None = span
+    while found is not None:
+        yield found
+        found = peek(found, "_parent")
 
 
 def log_ids(active: Active) -> tuple[str | None, str | None]:

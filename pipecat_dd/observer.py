@@ -27,6 +27,7 @@ from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
 from pipecat_dd.telling.destinations import destinations
+from pipecat_dd.telling.lacking import say_what_is_lacking
 from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.replaced import say_what_is_replaced
 from pipecat_dd.telling.several import Several
@@ -184,6 +185,7 @@ class DatadogObserver(BaseObserver):
         refresh_logging()
         originate(session)
         say_what_is_replaced()
+        say_what_is_lacking()
 
     @property
     def session_id(self) -> str:

@@ -3,20 +3,18 @@
 import json
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipecat_dd.demo.environment import quiet_environment
+from tests.support.versions import needs_pipecat
 
 REPOSITORY = Path(__file__).parent.parent
 SESSIONS = {"alone": "1", "several at once": "3"}
 # Cartesia's services take the address of a server of one's own since then.
-PIPECAT = tuple(int(part) for part in version("pipecat-ai").split(".")[:2])
-
-pytestmark = pytest.mark.skipif(PIPECAT < (1, 8), reason="Cartesia's address is fixed before 1.8")
+pytestmark = needs_pipecat("1.8", "the address of Cartesia is fixed")
 
 
 def held(*launcher: str, patches: str = "none") -> dict[str, dict[str, dict[str, int]]]:

@@ -5,13 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.test_anywhere import PIPECAT
+from tests.support.versions import needs_pipecat
 
 REPOSITORY = Path(__file__).parent.parent
 
-pytestmark = pytest.mark.skipif(PIPECAT < (1, 8), reason="Cartesia's address is fixed before 1.8")
+pytestmark = needs_pipecat("1.8", "the address of Cartesia is fixed")
 
 
 def shown(*command: str) -> str:

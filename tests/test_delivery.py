@@ -16,7 +16,7 @@ from pipecat_dd import DatadogObserver
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.spans import Trace, trace_of
-from tests.support.versions import SETS_UP_OBSERVERS
+from tests.support.versions import needs_pipecat
 
 
 def arriving(agent: TestAgent, session_id: str, name: str, times: int = 1) -> Trace:
@@ -175,10 +175,7 @@ class Unready(FrameProcessor):
         raise RuntimeError("no microphone")
 
 
-@pytest.mark.skipif(
-    not SETS_UP_OBSERVERS,
-    reason="before Pipecat 1.8 a failing setup() ends the run before observers hear of it",
-)
+@needs_pipecat("1.8", "a failing setup() ends the run before observers hear of it")
 async def test_a_pipeline_that_fails_to_start_closes_its_session(agent: TestAgent) -> None:
     observer = DatadogObserver()
     async with Bot(observer, before=[Unready()]) as bot:

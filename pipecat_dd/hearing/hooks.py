@@ -126,8 +126,10 @@ class Hooks:
         self._own(instance, processor)
         self._replaced.replace(instance, "process_frame", self._visiting(instance, processor))
         self._replaced.replace(instance, "push_frame", self._pushing(instance, processor))
-        if hasattr(instance, "_run_handler"):
-            self._replaced.replace(instance, "_run_handler", self._handling(instance, processor))
+        runner = _pipecat.handler_runner(instance)
+        if runner is not None:
+            handling = self._handling(instance, processor, runner)
+            self._replaced.replace(instance, _pipecat.RUN_HANDLER, handling)
         if processor.role is Role.TTS:
             self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
         if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
@@ -298,9 +300,8 @@ class Hooks:
 
         return process_frame
 
-    def _handling(self, instance: Any, processor: Processor) -> Method:
+    def _handling(self, instance: Any, processor: Processor, inner: Method) -> Method:
         """Pass on each handler of the processor's events, noting what it raises."""
-        inner: Method = instance._run_handler
 
         def failing(event_name: str) -> Callable[[Exception], None]:
             def failed(error: Exception) -> None:

@@ -195,12 +195,16 @@ def _tool_result(heard: Heard) -> None:
         return
     error = getattr(frame, "error", None)
     call = heard.conversation.bot.call(str(frame.tool_call_id))
+    failed = bool(error)
+    if call is not None and not hasattr(frame, "error"):
+        # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
+        failed = call.failure is not None
     if call is not None and call.session.capture_content:
         call.quote("gen_ai.tool.call.result", _as_text(frame.result))
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
         heard.at_ns,
-        "failed" if error else "completed",
+        "failed" if failed else "completed",
         Failure("ToolError", str(error)) if error else None,
     )
 

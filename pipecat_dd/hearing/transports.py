@@ -33,6 +33,8 @@ TRACED_MESSAGES = (
     "has 100 a second). Set DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false to turn that off"
 )
 
+Method = Callable[..., Awaitable[Any]]
+
 SetAside = Callable[[], Callable[[], None]]
 """Makes whatever span is active here inactive, until what it returns is called."""
 
@@ -102,8 +104,11 @@ class Transports:
         ear = _Ear(self._conversation, transport, self._set_aside)
         alone = ear.reader.is_for_one and len(self._listening) == 1
         self._conversation.participants.can_be_several = not alone
-        self._replaced.replace(transport, "_call_event_handler", ear.dispatching())
-        self._replaced.replace(transport, "_run_handler", ear.handling())
+        caller, runner = _pipecat.event_caller(transport), _pipecat.handler_runner(transport)
+        if caller is not None:
+            self._replaced.replace(transport, _pipecat.CALL_EVENT_HANDLER, ear.dispatching(caller))
+        if runner is not None:
+            self._replaced.replace(transport, _pipecat.RUN_HANDLER, ear.handling(runner))
         call = _pipecat.call_of(transport)
         if call is not None:
             serializer = _pipecat.serializer_of(transport)
@@ -135,9 +140,7 @@ class _Ear:
 
     # The wrappers
 
-    def dispatching(self) -> Callable[..., Awaitable[Any]]:
-        inner = self._transport._call_event_handler
-
+    def dispatching(self, inner: Method) -> Method:
         async def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Any:
             place = self._begins(event_name, args)
             if place is None:
@@ -161,16 +164,14 @@ class _Ear:
 
         return _call_event_handler
 
-    def handling(self) -> Callable[..., Awaitable[Any]]:
-        inner = self._transport._run_handler
-
+    def handling(self, inner: Method) -> Method:
         def _run_handler(
             event_name: str, handler: Any, *args: Any, **kwargs: Any
         ) -> Awaitable[Any]:
             # Called by the dispatcher, in its context, before the handler has a task.
             place = here.get()
             if not isinstance(place, Dispatch) or place.transport is not self._transport:
-                return inner(event_name, handler, *args, **kwargs)  # type: ignore[no-any-return]
+                return inner(event_name, handler, *args, **kwargs)
             event = place.event
             event.pending += 1
             noted = self._noting(event, handler, args, kwargs)

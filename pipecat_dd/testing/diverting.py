@@ -10,10 +10,11 @@ from typing import Any
 
 from ddtrace.trace import Span, TraceFilter, tracer
 
+from pipecat_dd._private import peek
 from pipecat_dd.testing.seen import SeenSpan
 
 PRIVATE: dict[str, str] = {
-    "Tracer._span_aggregator.user_processors": "the user's own filters of traces, which see "
+    "Tracer._span_aggregator": "the user's own filters of traces, which see "
     "the spans first, and stand alone again afterwards",
 }
 """What is used here without being public, and what it is used for."""
@@ -52,7 +53,7 @@ def diverted(take: Callable[[SeenSpan], None]) -> Iterator[None]:
 
 
 def _users_filters() -> list[Any]:
-    found = getattr(getattr(tracer, "_span_aggregator", None), "user_processors", None)
+    found = getattr(peek(tracer, "_span_aggregator"), "user_processors", None)
     return [one for one in found or [] if not isinstance(one, _Divert)]
 
 

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ from pipecat_dd.demo.provider import Answer, CallTool, Provider, Say
 from pipecat_dd.demo.received import Received, Span, receive
 from tests.support.cartesia import CartesiaServer
 from tests.support.deepgram import DeepgramServer
+from tests.support.versions import needs_pipecat
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, version("pipecat-ai").split(".")[:2])) < (1, 12),
-    reason="the example is written in the conventions of current Pipecat",
-)
+pytestmark = needs_pipecat("1.12", "the example is written in the conventions of later ones")
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "daily_bot.py"

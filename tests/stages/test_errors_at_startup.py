@@ -11,6 +11,9 @@ from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.shapes import watching
 from tests.support.trees import tree
+from tests.support.versions import needs_pipecat
+
+pytestmark = needs_pipecat("1.8", "observers hear nothing of a startup")
 
 
 class Unready(FrameProcessor):

@@ -28,6 +28,7 @@ from tests.support.bot import Bot
 from tests.support.lines import written_lines
 from tests.support.shapes import Shaped
 from tests.support.spans import Trace
+from tests.support.versions import needs_pipecat
 
 
 def traces(agent: TestAgent, session_id: str) -> list[Trace]:
@@ -200,6 +201,7 @@ class SlowToStart(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+@needs_pipecat("1.8", "observers hear nothing of a processor's startup")
 async def test_what_took_time_to_start_has_a_span(agent: TestAgent) -> None:
     observer = DatadogObserver()
     async with Bot(observer, before=[SlowToStart()]) as bot:

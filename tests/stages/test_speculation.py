@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from pipecat.frames import frames
 from pipecat.frames.frames import (
-    EagerEndOfTurnCancelFrame,
     LLMContextFrame,
     UserStartedSpeakingFrame,
     VADUserStartedSpeakingFrame,
@@ -18,6 +18,9 @@ from tests.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import watching
+from tests.support.versions import needs_pipecat
+
+pytestmark = needs_pipecat("1.9", "nothing is inferred before the user has finished")
 
 
 async def speculate(bot: Bot, text: str) -> None:
@@ -48,8 +51,9 @@ async def test_a_response_to_what_the_user_had_not_finished_saying_is_discarded(
         await bot.provider.requested("chat")
         if not slow:
             await finished.wait()
-        await bot.push(EagerEndOfTurnCancelFrame())
-        await bot.until(EagerEndOfTurnCancelFrame)
+        cancelled = frames.EagerEndOfTurnCancelFrame
+        await bot.push(cancelled())
+        await bot.until(cancelled)
         await bot.ask("How are you?")
         await bot.end()
 

@@ -129,7 +129,11 @@ class Bot:
 
     def build(self, base_url: str) -> Any:
         """Build the worker, in the context of the caller."""
-        self.stt = OpenAISTTService(api_key="any", base_url=base_url)
+        self.stt = OpenAISTTService(
+            api_key="any",
+            base_url=base_url,
+            settings=OpenAISTTService.Settings(model="gpt-transcribe"),
+        )
         self.llm = OpenAILLMService(
             api_key="any",
             base_url=base_url,

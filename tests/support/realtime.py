@@ -24,6 +24,14 @@ USAGE = {
     "input_token_details": {"cached_tokens": 5, "text_tokens": 10, "audio_tokens": 20},
     "output_token_details": {"text_tokens": 4, "audio_tokens": 8},
 }
+NO_USAGE = {
+    "total_tokens": 0,
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "input_token_details": {"cached_tokens": 0, "text_tokens": 0, "audio_tokens": 0},
+    "output_token_details": {"text_tokens": 0, "audio_tokens": 0},
+}
+"""What a response that came to nothing has used."""
 
 
 class RealtimeServer:
@@ -117,7 +125,13 @@ class RealtimeServer:
         self._responding = asyncio.create_task(self._answer())
 
     async def _answer(self) -> None:
-        self._response = {"id": self._id("resp"), "object": "realtime.response"}
+        self._response = {
+            "id": self._id("resp"),
+            "object": "realtime.response",
+            "status_details": None,
+            "output": [],
+            "usage": None,
+        }
         about = {"response_id": self._response["id"], "output_index": 0}
         await self._send("response.created", response={**self._response, "status": "in_progress"})
         if self.fails is not None:
@@ -160,7 +174,8 @@ class RealtimeServer:
         await self._send("response.output_item.done", **about, item={"id": item, **message})
 
     async def _done(self, status: str, **more: Any) -> None:
-        await self._send("response.done", response={**self._response, "status": status, **more})
+        response = {**self._response, "status": status, "usage": NO_USAGE, **more}
+        await self._send("response.done", response=response)
 
     async def _item(self, item_id: str, **item: Any) -> None:
         for done in ("added", "done"):

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from pipecat_dd.telling.logs import _loguru
+from pipecat_dd import _loguru
 
 _RUNNER: Final = "pipecat.runner.run"
 _NEVER: Final = 2**31

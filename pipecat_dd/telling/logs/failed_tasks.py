@@ -17,8 +17,8 @@ from contextvars import Context, copy_context
 from types import FrameType
 from typing import Any, Final
 
+from pipecat_dd import _loguru
 from pipecat_dd.knowing.place import CARRIED
-from pipecat_dd.telling.logs import _loguru
 
 LOGGER: Final = "asyncio"
 """The logger on which asyncio tells of it."""

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
-from pipecat_dd.telling.logs import _loguru, failed_tasks
+from pipecat_dd import _loguru
+from pipecat_dd.telling.logs import failed_tasks
 
 if TYPE_CHECKING:
     from loguru import Record

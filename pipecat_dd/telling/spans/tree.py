@@ -206,13 +206,13 @@ class SpanTree:
             caller: A span that was active around the session when it was made or set up.
         """
         known = {hidden.span_id for hidden in self._hidden}
-        span: Span | None = caller
         if caller.span_id in known or caller.trace_id == self.trace_id:
             return
         self._links.append(caller.context)
-        while span is not None and span.span_id not in known:
+        for span in _ddtrace.with_those_above(caller):
+            if span.span_id in known:
+                break
             self._hidden.append(span)
-            span = getattr(span, "_parent", None)
 
     def is_foreign(self, found: Active) -> bool:
         """Whether what ddtrace has active in a task of the session's is somebody else's.

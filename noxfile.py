@@ -1,0 +1,147 @@
+"""The tests on each version of what we stand on: one environment a cell, and a table at the end.
+
+    nox                      every cell
+    nox -t oldest            the oldest of all, with the tests of the core, as CI does
+    nox -t newest            the newest on each Python
+    nox -s pipecat-1.8       one cell
+    nox -s pipecat-1.8 -- tests/stages -x
+    nox -s table             what was run last, once more
+
+A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
+say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+
+RESULTS = Path(".nox/results")
+VERSIONS = (
+    "import json, platform; from importlib.metadata import version as v; "
+    "print(json.dumps([platform.python_version(), v('pipecat-ai'), v('ddtrace')]))"
+)
+
+CORE = (
+    "tests/knowing",
+    "tests/versions",
+    "tests/test_conversation.py",
+    "tests/test_correlation.py",
+    "tests/test_delivery.py",
+    "tests/stages/test_tools.py",
+    "tests/participants/test_daily.py",
+    "tests/reliability/test_exit.py",
+    "tests/telling/logs/test_line.py",
+)
+"""The conversation, its stages, participants and lines, where there is no time for all tests."""
+
+ASIDE = (
+    # Does not depend on the version, and takes a fifth of all the time.
+    "--ignore=tests/reliability/test_nothing_escapes.py",
+    "--ignore=tests/test_benchmarks.py",
+    "--ignore=tests/test_benchmarks_lines.py",
+)
+
+ALL = ("tests", *ASIDE)
+
+CELLS = {
+    # The Python, Pipecat and ddtrace of each, which tests are run, and its tags.
+    "oldest": ("3.11", "==1.0.0", "==4.0.0", CORE, ["oldest"]),
+    "pipecat-1.0": ("3.11", "==1.0.0", "==4.0.0", ALL, ["all"]),
+    "pipecat-1.8": ("3.11", "==1.8.0", ">=4,<5", ALL, ["all"]),
+    "pipecat-1.12": ("3.12", "==1.12.0", ">=4,<5", ALL, ["all"]),
+    "ddtrace-4.0": ("3.11", ">=1.14,<2", "==4.0.0", ALL, ["all"]),
+    "newest-3.11": ("3.11", ">=1.14,<2", ">=4,<5", ALL, ["all", "newest"]),
+    "newest-3.12": ("3.12", ">=1.14,<2", ">=4,<5", ALL, ["all", "newest"]),
+    "newest-3.13": ("3.13", ">=1.14,<2", ">=4,<5", ALL, ["all", "newest"]),
+}
+
+
+def _cell(name: str) -> None:
+    python, pipecat, ddtrace, tests, tags = CELLS[name]
+
+    def run(session: nox.Session) -> None:
+        session.install("-q", "-e", ".[dev]", f"pipecat-ai{pipecat}", f"ddtrace{ddtrace}")
+        versions = session.run("python", "-c", VERSIONS, silent=True, log=False)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        for old in RESULTS.glob(f"{name}.*"):
+            old.unlink()
+        # Pipecat says hello on the line before.
+        (RESULTS / f"{name}.json").write_text(str(versions).strip().splitlines()[-1])
+        pytest = ("python", "-m", "pytest", "-q", "-o", f"cache_dir=.nox/cache/{name}")
+        first, second = (f"--junit-xml={RESULTS / name}.{number}.xml" for number in (1, 2))
+        tests_ = session.posargs or tests
+        try:
+            session.run(*pytest, "-n", "2", first, *tests_, success_codes=[0, 1])
+            if _read(name).failed:
+                # Some tests hold a busy machine to seconds: what failed gets one more try, alone.
+                session.run(*pytest, second, "--last-failed", *tests_)
+        finally:
+            _show([name])
+
+    # What the oldest cell runs is in that of Pipecat 1.0 too.
+    nox.session(python=python, name=name, tags=tags, default="oldest" not in tags)(run)
+
+
+@dataclass
+class Result:
+    """What one cell came to."""
+
+    versions: list[str]
+    passed: int = 0
+    failed: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def _read(name: str) -> Result:
+    """Return what a cell came to when it was last run."""
+    result = Result(json.loads((RESULTS / f"{name}.json").read_text()))
+    reports = sorted(RESULTS.glob(f"{name}.?.xml"))
+    for report in reports:
+        cases = list(ElementTree.parse(report).iter("testcase"))
+        if report != reports[0]:
+            result.passed += sum(not list(case) for case in cases)
+            result.failed = []
+        for case in cases:
+            if case.find("failure") is not None or case.find("error") is not None:
+                result.failed.append(f"{case.get('classname')}.{case.get('name')}")
+            elif report == reports[0] and (skipped := case.find("skipped")) is not None:
+                result.left_out[skipped.get("message") or ""] += 1
+            elif report == reports[0]:
+                result.passed += 1
+    return result
+
+
+def _show(names: list[str]) -> None:
+    """Print a table of cells, and of what was left out or failed in them."""
+    results = {name: _read(name) for name in names if (RESULTS / f"{name}.json").exists()}
+    print(f"\n{'cell':<14}{'Python':<9}{'Pipecat':<9}{'ddtrace':<9}passed  failed  left out")
+    for name, result in results.items():
+        python, pipecat, ddtrace = result.versions
+        print(
+            f"{name:<14}{python:<9}{pipecat:<9}{ddtrace:<9}{result.passed:>6}"
+            f"{len(result.failed):>8}{result.left_out.total():>10}"
+        )
+    for name, result in results.items():
+        for test in result.failed:
+            print(f"{name}: failed: {test}")
+        for reason, count in sorted(result.left_out.items()):
+            print(f"{name}: left out {count}: {reason}")
+
+
+for _name in CELLS:
+    _cell(_name)
+
+
+@nox.session(python=False)
+def table(session: nox.Session) -> None:
+    """Print what each cell came to when it was last run."""
+    _show(list(CELLS))

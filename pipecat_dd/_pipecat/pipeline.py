@@ -1,0 +1,131 @@
+"""A pipeline: what it is made of, who runs it, and the queues of its observers."""
+
+from collections.abc import Callable, Iterator, Set
+from typing import Any
+
+from pipecat.observers.base_observer import FrameProcessed, FramePushed
+
+from pipecat_dd._private import peek
+
+_COMPOUND = "pipecat.pipeline."
+
+
+def is_compound(processor: Any) -> bool:
+    """Whether a processor is one of Pipecat's own that only hold others, or their ends.
+
+    A user's subclass of one is not: it may do work of its own.
+
+    Args:
+        processor: The processor.
+    """
+    return type(processor).__module__.startswith(_COMPOUND)
+
+
+def walk(processor: Any) -> Iterator[Any]:
+    """Yield a processor and all that it holds, in the pipeline's order.
+
+    Args:
+        processor: The outermost.
+    """
+    yield processor
+    for inner in getattr(processor, "processors", None) or ():
+        yield from walk(inner)
+
+
+def outermost(processor: Any) -> Any:
+    """Return the outermost pipeline that a processor runs in, as far as that is known.
+
+    Args:
+        processor: A processor that has been set up. From Pipecat 1.8 on it leads to its
+            worker; before, the first to be heard of is the outermost itself.
+    """
+    try:
+        return processor.pipeline_worker.pipeline
+    except Exception:
+        return processor
+
+
+def worker_of(processor: Any) -> Any:
+    """Return the worker that runs a processor's pipeline, or None where it is not known."""
+    try:
+        return processor.pipeline_worker
+    except Exception:
+        return None
+
+
+def conversation_id(worker: Any) -> str | None:
+    """Return the ``conversation_id`` that a worker was given, if it was."""
+    found = peek(worker, "_conversation_id")
+    return str(found) if found else None
+
+
+def is_users(processor: Any) -> bool:
+    """Whether a processor's class is the user's own rather than Pipecat's."""
+    return type(processor).__module__.partition(".")[0] != "pipecat"
+
+
+def runs_in_pushers_task(processor: Any) -> bool:
+    """Whether a processor works in the task of whoever pushes to it (direct mode)."""
+    return bool(peek(processor, "_enable_direct_mode", True))
+
+
+def spare_events(
+    processor: Any,
+    observer: Any,
+    heard: Set[int],
+    admits: Callable[[type, int], bool] = lambda kind, waiting: True,
+) -> bool:
+    """Have an observer's queue take only what is not heard elsewhere.
+
+    Pipecat queues every push and every visit for every observer, and wakes its task for it;
+    that is most of what an observer costs. What we hear in the processors themselves need not
+    be queued too.
+
+    Args:
+        processor: A processor of the pipeline, which leads to the observers.
+        observer: The observer.
+        heard: The ids, as of :func:`id`, of the processors that are heard themselves.
+        admits: Whether an event about a frame of that class is still queued where so many
+            wait. It must not raise.
+
+    Returns:
+        Whether that could be arranged; if not, all events come, and cost what they cost.
+    """
+    try:
+        setup = peek(processor, "_setup")
+        observers = getattr(setup, "observer", None) or peek(processor, "_observer")
+        queue = peek(observers, "_proxies")[observer].queue
+        put = queue.put
+    except Exception:
+        return False
+
+    async def spare_put(event: Any) -> None:
+        kind = type(event)
+        if kind is FrameProcessed:
+            if id(event.processor) in heard:
+                return
+        elif kind is not FramePushed:
+            await put(event)
+            return
+        elif id(event.source) in heard:
+            return
+        if admits(type(event.frame), queue.qsize()):
+            await put(event)
+
+    queue.put = spare_put
+    return True
+
+
+def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
+    """Return when something happened that an observer's queue brought late.
+
+    Args:
+        source: The processor it happened in.
+        timestamp_ns: Its time on the pipeline's clock; 0 before the clock was started.
+        now_ns: Now, in nanoseconds since the epoch.
+    """
+    try:
+        elapsed_ns = source.get_clock().get_time() - timestamp_ns
+    except Exception:
+        return now_ns
+    return now_ns - elapsed_ns if timestamp_ns and elapsed_ns > 0 else now_ns

@@ -1,0 +1,155 @@
+"""A processor's part in the conversation, and the provider, model and settings behind it."""
+
+import sys
+from typing import Any
+
+from pipecat_dd._private import peek
+from pipecat_dd.knowing.processor import Role, Service
+from pipecat_dd.knowing.stage import Fact
+
+_ROLES = (
+    ("pipecat.services.llm_service", "LLMService", Role.LLM),
+    ("pipecat.services.vision_service", "VisionService", Role.LLM),
+    ("pipecat.services.stt_service", "STTService", Role.STT),
+    ("pipecat.services.tts_service", "TTSService", Role.TTS),
+    ("pipecat.transports.base_input", "BaseInputTransport", Role.INPUT),
+    ("pipecat.transports.base_output", "BaseOutputTransport", Role.OUTPUT),
+)
+
+_PROVIDERS = {
+    # Where the provider's name by OpenTelemetry's GenAI conventions is not the class's.
+    "AWSBedrock": "aws.bedrock",
+    "AWSNovaSonic": "aws.bedrock",
+    "AWSPolly": "aws.polly",
+    "AWSTranscribe": "aws.transcribe",
+    "Azure": "azure.ai.openai",
+    "GeminiLive": "gcp.gemini",
+    "GeminiLiveVertex": "gcp.vertex_ai",
+    "Google": "gcp.gemini",
+    "GoogleVertex": "gcp.vertex_ai",
+    "Grok": "x_ai",
+    "Mistral": "mistral_ai",
+    "OpenAIRealtime": "openai",
+    "OpenAIResponses": "openai",
+    "AzureRealtime": "azure.ai.openai",
+}
+
+_NONE = object()
+
+_REQUEST_SETTINGS = (
+    "temperature",
+    "max_tokens",
+    "max_completion_tokens",
+    "top_p",
+    "top_k",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+)
+
+
+def role_of(processor: Any) -> Role:
+    """Return what a processor does for the conversation."""
+    for module, name, role in _ROLES:
+        # A class whose module nobody has imported has no instances.
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(processor, kind):
+            return role
+    return Role.OTHER
+
+
+def is_a(instance: Any, *class_names: str) -> bool:
+    """Whether an object is of a class of that name, or of a subclass, imported or not."""
+    return any(kind.__name__ in class_names for kind in type(instance).__mro__)
+
+
+def service_of(processor: Any) -> Service:
+    """Return the provider, model and settings of a service as they are at this moment.
+
+    Args:
+        processor: An LLM, STT or TTS service.
+    """
+    settings = getattr(processor, "settings", None) or peek(processor, "_settings")
+    facts: dict[str, Fact] = {}
+    role = role_of(processor)
+    if role is Role.LLM:
+        for name in _REQUEST_SETTINGS:
+            value = getattr(settings, name, None)
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                facts[f"gen_ai.request.{name}"] = value
+    elif role is Role.TTS:
+        voice = getattr(settings, "voice", None)
+        if isinstance(voice, str) and voice:
+            facts["tts.voice"] = voice
+    model = getattr(settings, "model", None)
+    return Service(
+        _provider(type(processor)),
+        model if isinstance(model, str) else None,
+        facts,
+        by_websocket=_uses_websocket(processor),
+    )
+
+
+def _uses_websocket(processor: Any) -> bool:
+    module = sys.modules.get("pipecat.services.websocket_service")
+    kind = getattr(module, "WebsocketService", None)
+    if kind is not None and isinstance(processor, kind):
+        return True
+    return peek(processor, "_websocket", _NONE) is not _NONE
+
+
+def _provider(kind: type) -> str:
+    # A user's subclass of a service still talks to the service's provider.
+    of_pipecat = next((k for k in kind.__mro__ if k.__module__.startswith("pipecat.")), kind)
+    name = of_pipecat.__name__
+    for suffix in ("LLMService", "STTService", "TTSService", "Service"):
+        if name.endswith(suffix) and name != suffix:
+            name = name.removesuffix(suffix)
+            break
+    return _PROVIDERS.get(name, name.lower())
+
+
+def is_realtime(processor: Any) -> bool:
+    """Whether an LLM service begins responses of itself, on what it hears or is shown.
+
+    Args:
+        processor: The service.
+    """
+    if not hasattr(processor, "service_metadata_frame") and is_a(processor, "VisionService"):
+        return True
+    try:
+        return bool(processor.service_metadata_frame().is_realtime_service)
+    except Exception:
+        # Before Pipecat 1.5 services did not say.
+        names = " ".join(kind.__name__ for kind in type(processor).__mro__)
+        return any(word in names for word in ("Realtime", "GeminiLive", "NovaSonic", "Ultravox"))
+
+
+def analyzer_of(*processors: Any) -> str | None:
+    """Return the class of the voice activity detector that processors ask, if one does.
+
+    Args:
+        *processors: The processors, the likeliest first.
+    """
+    for processor in processors:
+        for analyzer in (
+            getattr(peek(processor, "_params"), "vad_analyzer", None),
+            peek(peek(processor, "_vad_controller"), "_vad_analyzer"),
+        ):
+            if analyzer is not None:
+                return type(analyzer).__name__
+    return None
+
+
+def stop_strategy_of(*processors: Any) -> str | None:
+    """Return the class of what rules that the user's turn has ended, where there is one.
+
+    Args:
+        *processors: The pipeline's processors.
+    """
+    for processor in processors:
+        strategies = getattr(peek(processor, "_params"), "user_turn_strategies", None)
+        stop = getattr(strategies, "stop", None)
+        if isinstance(stop, (list, tuple)) and len(stop) == 1:
+            return type(stop[0]).__name__
+    return None

@@ -92,6 +92,7 @@ NO_DOOR_NEEDED = {
     # What begins with an underscore and is documented all the same, or is no attribute.
     ("sys", "_getframe"): "CPython documents it",
     ("os", "_exit"): "the standard library documents it",
+    ("sentinel", "_log_destroy_pending"): "asyncio's; where a task has none, nothing is quieted",
     (None, "_fields"): "namedtuple documents it",
     (None, "_timestamp"): "an attribute of Datadog's logs",
     (None, "_seconds"): "the end of a name",

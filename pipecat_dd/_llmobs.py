@@ -91,14 +91,16 @@ def has_name() -> bool:
 
 
 def enable() -> bool:
-    """Turn LLM Observability on, unless it is.
+    """Turn LLM Observability on.
 
     Returns:
         Whether it is on: ``DD_LLMOBS_ENABLED=false`` wins over everything.
+
+    Raises:
+        ValueError: ddtrace lacks what it needs; says what.
     """
-    if not is_on():
-        enable = _llmobs().enable
-        enable(**_named(enable))
+    enable = _llmobs().enable
+    enable(**_named(enable))
     return is_on()
 
 

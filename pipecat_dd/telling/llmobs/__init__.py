@@ -15,7 +15,7 @@ from pipecat_dd.telling.llmobs.content import knows, process
 from pipecat_dd.telling.llmobs.spans import LLMObsSpans
 from pipecat_dd.telling.spans.tree import SpanTree
 
-_said = False
+_tried = False
 
 
 def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans | None:
@@ -32,8 +32,8 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
     with _guard.llmobs.guarded():
         if wanted is None:
             wanted = _llmobs.is_wanted() or _llmobs.is_on()
-        if wanted and not _llmobs.enable():
-            _say_that_it_is_off()
+        if wanted and not _llmobs.is_on():
+            _turn_on()
         if not _llmobs.is_on():
             return None
         # Also of a session that is not told: integrations report what it asks models.
@@ -44,8 +44,18 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
     return None
 
 
-def _say_that_it_is_off() -> None:
-    global _said
-    if not _said:
-        _said = True
-        logger.warning("pipecat_dd: llmobs=True, but DD_LLMOBS_ENABLED turns it off for ddtrace")
+def _turn_on() -> None:
+    """Turn LLM Observability on. Once: ddtrace asks the Agent, and waits for its answer."""
+    global _tried
+    if _tried:
+        return
+    _tried = True
+    why = "DD_LLMOBS_ENABLED turns it off for ddtrace"
+    try:
+        if _llmobs.enable():
+            return
+    except Exception as error:
+        why = str(error)
+        if "agentless" in why:
+            why += " (ddtrace asks for that where no Agent answers that takes it.)"
+    logger.warning(f"pipecat_dd: LLM Observability is wanted, but stays off in this process: {why}")

@@ -79,8 +79,9 @@ def _empty(span: Any) -> None:
     # Emptied one by one: ddtrace keeps what it had where it is given none.
     span.input = [_emptied(message) for message in span.input]
     span.output = [_emptied(message) for message in span.output]
-    metadata = getattr(span, "metadata", None) or {}
-    span.metadata = {name: value for name, value in metadata.items() if _is_figure(value)}
+    metadata = getattr(span, "metadata", None)
+    facts = metadata.items() if isinstance(metadata, dict) else ()
+    span.metadata = {name: value for name, value in facts if _is_figure(value)}
     setattr(span, _llmobs.WITHOUT_CONTENT, True)
 
 

@@ -30,6 +30,8 @@ TAGGED = (
 )
 """Facts of few values (and a call's id) that are tags there as well."""
 
+_TOLD_ELSEWHERE = ("frame.", "gen_ai.usage.", "metrics.", "processor.", "turn.user_bot_latency")
+
 Redact = Callable[[str], str]
 
 
@@ -79,12 +81,11 @@ def metadata_of(stage: Stage) -> dict[str, Any]:
     Args:
         stage: The stage.
     """
-    metadata: dict[str, Any] = {}
-    for name, value in stage.facts.items():
-        if isinstance(value, str) or name.startswith(("processor.", "gen_ai.usage.", "metrics.")):
-            continue
-        metadata[name.removeprefix("gen_ai.request.")] = value
-    return metadata
+    return {
+        name.removeprefix("gen_ai.request."): value
+        for name, value in stage.facts.items()
+        if not isinstance(value, (str, bool)) and not name.startswith(_TOLD_ELSEWHERE)
+    }
 
 
 def messages_of(text: str, redact: Redact) -> list[dict[str, str]]:

@@ -209,7 +209,7 @@ class LLMObsSpans:
         return None, None
 
     def _redacted(self, text: str) -> str:
-        return self._tree.redactor.text(text)[:MAX_CONTENT_CHARS]
+        return self._tree.redactor.text(text.strip())[:MAX_CONTENT_CHARS]
 
 
 def _word(stage: Stage, name: str) -> str | None:

@@ -1,0 +1,144 @@
+"""Several calls at once with LLM Observability on, in a process of their own.
+
+Prints, one JSON object a line, what the calls themselves know of it.
+"""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from ddtrace.llmobs import LLMObs, LLMObsSpan
+from ddtrace.propagation.http import HTTPPropagator
+from pipecat.frames.frames import BotStartedSpeakingFrame, ErrorFrame, Frame
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
+
+from pipecat_dd import DatadogObserver, current_session
+from pipecat_dd.demo.provider import Answer, CallTool, Say
+from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema, split_sentences_offline
+from tests.support.bot import Bot
+
+
+def tell(**facts: Any) -> None:
+    print(json.dumps(facts), flush=True)  # noqa: T201 - the test reads it
+
+
+class Knowledge(FrameProcessor):
+    """Looks up what may help the model to answer."""
+
+    llmobs_kind = {"LLMContextFrame": "retrieval"}  # noqa: RUF012
+
+    def __init__(self, canary: str) -> None:
+        super().__init__()
+        self._canary = canary
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if type(frame).__name__ == "LLMContextFrame":
+            with LLMObs.retrieval(name="knowledge base") as span:
+                LLMObs.annotate(
+                    span,
+                    input_data=f"{self._canary} query",
+                    output_data=[{"text": f"{self._canary} text", "name": f"{self._canary} name"}],
+                )
+        await self.push_frame(frame, direction)
+
+
+REMOTE_TRACE_ID, REMOTE_SPAN_ID = 987654321, 123456789
+
+WAYS: dict[str, dict[str, Any]] = {
+    "shut": {},
+    "open": {"capture_content": True},
+    "turns": {"trace_scope": "turn"},
+    "apart": {"llmobs": False},
+    "remote": {
+        "parent": HTTPPropagator.extract(
+            {
+                "x-datadog-trace-id": "77",
+                "x-datadog-parent-id": "78",
+                "x-datadog-sampling-priority": "1",
+                "x-datadog-tags": f"_dd.p.llmobs_parent_id={REMOTE_SPAN_ID},"
+                f"_dd.p.llmobs_trace_id={REMOTE_TRACE_ID}",
+            }
+        )
+    },
+}
+"""The calls there can be, and what the observer of each is told."""
+
+
+def users(span: LLMObsSpan) -> LLMObsSpan | None:
+    """Leave out a span by what it says, which only one that sees it can."""
+    return None if any("drop me" in str(message) for message in span.input) else span
+
+
+async def call(session_id: str) -> None:
+    """Hold a call: a tool, an interruption, an error."""
+    canary = f"CANARY-{session_id}"
+    observer = DatadogObserver(
+        session_id=session_id,
+        name=f"bot {session_id}",
+        turn_end_timeout_secs=0.3,
+        **WAYS[session_id],
+    )
+    LLMObs.register_processor(users)
+
+    def script(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        last = messages[-1]
+        if last["role"] == "tool":
+            return Say(f"{canary} reply")
+        if "weather" in str(last["content"]):
+            return CallTool("get_weather", {"city": f"{canary} city"})
+        return Say(f"{canary} reply. " + "And so on, and so on. " * 20)
+
+    async def get_weather(params: FunctionCallParams) -> None:
+        with LLMObs.task(name="look up") as span:
+            LLMObs.annotate(span, input_data=f"{canary} task", metadata={"note": f"{canary} note"})
+            await asyncio.sleep(0.02)
+            exported = LLMObs.export_span(span)
+        with LLMObs.task(name="dropped") as span:
+            LLMObs.annotate(span, input_data=f"{canary} drop me")
+        tell(session=session_id, task=exported)
+        await params.result_callback({"weather": f"{canary} result"})
+
+    schema = FunctionSchema("get_weather", f"{canary} tool", {"city": {"type": "string"}}, [])
+    bot = Bot(
+        observer,
+        script=script,
+        tools=ToolsSchema(standard_tools=[schema]),
+        register=lambda llm: llm.register_function("get_weather", get_weather),
+        between=[Knowledge(canary)],
+    )
+    async with bot:
+        await bot.ask(f"{canary} weather?")
+        session = current_session()
+        assert session is not None
+        if (turn := session.export_turn(1)) is not None:
+            LLMObs.submit_evaluation(
+                span=turn,
+                label="helpful",
+                metric_type="boolean",
+                value=True,
+                tags={"of": session_id},
+            )
+        # A second turn that the user cuts off, and a third in which the model fails.
+        spoken = bot.watch.count(BotStartedSpeakingFrame)
+        await bot.user_says(f"{canary} a story", 0.1)
+        await bot.speaks(spoken + 1)
+        bot.provider.fail("chat", status=400)
+        await bot.user_says(f"{canary} stop", 0.1)
+        await bot.until(ErrorFrame)
+        tell(session=session_id, turn=None, exported=session.export_turn())
+        await bot.end()
+    for turn in (1, 2, 99):
+        tell(session=session_id, turn=turn, exported=session.export_turn(turn))
+
+
+async def main() -> None:
+    """Hold all the calls that are named, at the same time."""
+    await asyncio.gather(*(asyncio.create_task(call(session_id)) for session_id in sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    split_sentences_offline()
+    asyncio.run(main())

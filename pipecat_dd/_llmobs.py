@@ -27,13 +27,13 @@ PRIVATE: dict[str, str] = {
     "._llmobs_context_provider": "what is asked which of its spans one begins beneath; without it "
     "no stage is told, and the spans of integrations stand alone",
     "._user_span_processor": "the processor that the user registered, so that ours calls it",
-    "._apply_user_span_processor": "gives the span itself, of which a processor sees only input, "
-    "output and metadata; without it prompt templates, instructions and descriptions of tools "
-    "that integrations report stay on their spans",
+    "._apply_user_span_processor, ._llmobs_span_event": "lead to the span itself, of which a "
+    "processor sees only input, output and metadata; without them documents, prompt templates, "
+    "instructions and descriptions of tools that integrations report stay on their spans",
     "._sampler": "whether a session is sampled, decided once; without it no decision is stated",
     "Context._meta, _dd.p.llmobs_*": "ids that cross processes, by the names of ddtrace's protocol",
     'Span._get_struct_tag("_llmobs")': "what an integration reported, to take content out of it",
-    "config._llmobs_ml_app": "the application's name, which ddtrace before 4.9 or so insists on",
+    "config._llmobs_ml_app": "the application's name, which ddtrace 4.0 insists on",
     'Span tag "llmobs_parent_id"': "which span of a trace is at its root, by the id it ends with",
 }
 """What is used here without being public, and what it is used for."""
@@ -182,6 +182,17 @@ def remote(parent: Context | None) -> tuple[int, int, dict[str, str]] | None:
         return None
 
 
+def stamp(context: Context, above: Above) -> None:
+    """Note on a context what begins beneath it here, and on nothing that shared its facts.
+
+    Args:
+        context: A context of the trace.
+        above: What it stands for.
+    """
+    with contextlib.suppress(AttributeError):
+        context._meta = {**context._meta, **above._meta, _PARENT_ID: str(above.span_id)}
+
+
 # Starting and describing
 
 
@@ -249,7 +260,7 @@ class _Answering:
 
 
 def answer_active(
-    answer: Callable[[Any], Any], began: Callable[[Span], None], process: Callable[[Any], Any]
+    answer: Callable[[Any], Any], began: Callable[[Span], None], process: Callable[[Any], bool]
 ) -> None:
     """Have LLM Observability ask us what its spans begin beneath, and pass them by us.
 
@@ -258,7 +269,8 @@ def answer_active(
     Args:
         answer: Given what is active in the task that asks, returns what is. Must not raise.
         began: Told of a span of somebody else's that has begun, after ``answer``.
-        process: Takes content out of a span, or lets it pass. Must not raise.
+        process: Takes content out of a span, or lets it pass; says whether it has taken it out.
+            Must not raise.
     """
     instance = _llmobs()._instance
     if _is_ours(instance):
@@ -305,7 +317,7 @@ def _is_ours(instance: Any) -> bool:
 class _Processor:
     """The processor of LLM Observability's spans: the user's, and then ours."""
 
-    def __init__(self, users: Callable[[Any], Any] | None, process: Callable[[Any], Any]) -> None:
+    def __init__(self, users: Callable[[Any], Any] | None, process: Callable[[Any], bool]) -> None:
         self._users = users
         self._process = process
 
@@ -314,56 +326,81 @@ class _Processor:
             result = span if self._users is None else self._users(span)
         except Exception:
             # ddtrace says so, and sends the span that it gave.
-            self._process(span)
+            self._take(span)
             raise
         if result is not span:
-            self._process(span)
+            self._take(span)
         if result is not None:
-            self._process(result)
+            self._take(result)
         return result
 
+    def _take(self, span: Any) -> None:
+        _passing.emptied = self._process(span) or _passing.emptied
 
-def _chain(instance: Any, process: Callable[[Any], Any]) -> None:
+
+class _Passing(threading.local):
+    """The span of LLM Observability's that is about to leave this thread.
+
+    Attributes:
+        emptied: Whether content was taken out of it.
+    """
+
+    emptied = False
+
+
+_passing = _Passing()
+
+
+def _chain(instance: Any, process: Callable[[Any], bool]) -> None:
     """Have spans pass by us after the user's own processor, whenever that was registered."""
     users = getattr(instance, "_user_span_processor", None)
     if not isinstance(users, _Processor):
         _llmobs().register_processor(_Processor(users, process))
 
 
-def _take_content_out(instance: Any, process: Callable[[Any], Any]) -> None:
+def _take_content_out(instance: Any, process: Callable[[Any], bool]) -> None:
+    """Have spans pass by us, with what a processor is not shown of them."""
     _chain(instance, process)
-    apply = getattr(instance, "_apply_user_span_processor", None)
-    if apply is None:
+    # The step that calls the processor: by itself, or, in ddtrace 4.0, with the rest.
+    is_alone = hasattr(instance, "_apply_user_span_processor")
+    name = "_apply_user_span_processor" if is_alone else "_llmobs_span_event"
+    inner = getattr(instance, name, None)
+    if inner is None:
         return
 
-    def applied(span: Span, *args: Any, **kwargs: Any) -> Any:
-        result = apply(span, *args, **kwargs)
-        with contextlib.suppress(Exception):
-            if getattr(result, WITHOUT_CONTENT, False):
-                _take_rest_out(span)
+    def passes(span: Span, *args: Any, **kwargs: Any) -> Any:
+        _passing.emptied = False
+        _chain(instance, process)
+        result = inner(span, *args, **kwargs)
+        if _passing.emptied and result is not None:
+            with _guard.llmobs.guarded():
+                told: Any = (span._get_struct_tag("_llmobs") if is_alone else result) or {}
+                _empty(told.get("meta") or {})
         return result
 
-    instance._apply_user_span_processor = applied
+    setattr(instance, name, passes)
 
 
-WITHOUT_CONTENT = "pipecat_dd_without_content"
-"""Set on what a processor is given, where content was taken out of it."""
-
-
-def _take_rest_out(span: Span) -> None:
-    """Take out what a processor is not shown: prompt templates, tools, an agent's instructions."""
-    data: Any = span._get_struct_tag("_llmobs") or {}
-    meta = data.get("meta") or {}
+def _empty(meta: dict[str, Any]) -> None:
+    """Take out what a processor is not shown: documents, templates, tools, instructions."""
     for name in ("tool_definitions", "intent"):
         meta.pop(name, None)
     for name in ("input", "output"):
         part = meta.get(name)
         if isinstance(part, dict):
             part.pop("prompt", None)
-            for document in part.get("documents") or ():
-                document.pop("name", None)
-                document.pop("id", None)
-    manifest = ((meta.get("metadata") or {}).get("_dd") or {}).get("agent_manifest")
-    if isinstance(manifest, dict):
-        for name in manifest.keys() - {"framework", "model", "model_provider", "name"}:
-            del manifest[name]
+            if part.get("documents"):
+                part["documents"] = [{**_figures(one), "text": ""} for one in part["documents"]]
+    metadata = meta.get("metadata") or {}
+    ddtraces = metadata.pop("_dd", None)
+    kept = _figures(metadata)
+    if isinstance(ddtraces, dict):
+        # An agent's instructions and tools, as an integration or the user declared them.
+        ddtraces.pop("agent_manifest", None)
+        kept["_dd"] = ddtraces
+    metadata.clear()
+    metadata.update(kept)
+
+
+def _figures(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if isinstance(value, (bool, int, float))}

@@ -54,7 +54,7 @@ class Session:
     people: "Participants | None" = field(default=None, init=False, repr=False)
     # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
     told: Any = field(default=None, init=False, repr=False)
-    export: "Callable[[int | None], dict[str, str] | None] | None" = field(
+    exporter: "Callable[[int | None], dict[str, str] | None] | None" = field(
         default=None, init=False, repr=False
     )
 
@@ -89,7 +89,7 @@ class Session:
             ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` gives them; None where there
             is no such turn (yet), or the session is not shown in LLM Observability.
         """
-        return None if self.export is None else self.export(number)
+        return None if self.exporter is None else self.exporter(number)
 
     @contextmanager
     def bind_participant(self, participant_id: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from pipecat_dd import _guard, _llmobs
+from pipecat_dd import _guard
 from pipecat_dd.knowing.place import current_place
 from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.telling.redaction import Redactor
@@ -30,17 +30,21 @@ def knows(session: Session) -> None:
     _sessions.add(session)
 
 
-def process(span: Any) -> Any:
+def process(span: Any) -> bool:
     """Take content out of a span, or redact it. Never raises.
 
     Args:
         span: An ``LLMObsSpan``, as ddtrace gives it to a span processor.
+
+    Returns:
+        Whether content was taken out.
     """
     try:
         captures = _captures(_tag(span, "session_id"))
         if captures is False:
             _empty(span)
-        elif captures:
+            return True
+        if captures:
             span.input = [_redacted(message) for message in span.input]
             span.output = [_redacted(message) for message in span.output]
             span.metadata = _mapped(getattr(span, "metadata", {}))
@@ -49,8 +53,8 @@ def process(span: Any) -> Any:
         span.input = [{"role": "", "content": ""}]
         span.output = [{"role": "", "content": ""}]
         span.metadata = {}
-        setattr(span, _llmobs.WITHOUT_CONTENT, True)
-    return span
+        return True
+    return False
 
 
 def _tag(span: Any, name: str) -> str | None:
@@ -82,7 +86,6 @@ def _empty(span: Any) -> None:
     metadata = getattr(span, "metadata", None)
     facts = metadata.items() if isinstance(metadata, dict) else ()
     span.metadata = {name: value for name, value in facts if _is_figure(value)}
-    setattr(span, _llmobs.WITHOUT_CONTENT, True)
 
 
 def _emptied(message: Any) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A session's stages as spans of LLM Observability's."""
 
 from pipecat_dd import _ddtrace, _guard, _llmobs
-from pipecat_dd._ddtrace import Active, Span
+from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
@@ -37,11 +37,13 @@ class LLMObsSpans:
         self._facts = facts
         self._of_root = _llmobs.in_trace(facts, self._trace_id)
         self._of_agent = _llmobs.by_agent(self._of_root, session.root.handle.span_id, session.name)
+        # Where the trace is shared with another session, ddtrace would take its session for this.
+        _llmobs.stamp(session.root.handle.node, self.beneath(session.root))
         self._told_by_others: set[Stage] = set()
         self._heard: dict[Stage, list[str]] = {}
         self._replied: dict[Stage, list[str]] = {}
         self._turns: dict[int, dict[str, str]] = {}
-        session.export = self.export
+        session.exporter = self.export
 
     # Where things belong
 
@@ -146,6 +148,15 @@ class LLMObsSpans:
             self._turns[number] = self._ids(stage)
             if len(self._turns) > KEPT_TURNS:
                 del self._turns[next(iter(self._turns))]
+
+    def stamp(self, context: Context) -> None:
+        """Have what continues the session's trace elsewhere continue it here, too.
+
+        Args:
+            context: The context of the session's span.
+        """
+        with _guard.llmobs.guarded():
+            _llmobs.stamp(context, self.beneath(self._session.root))
 
     # Details
 

@@ -71,6 +71,9 @@ class Also(Protocol):
     def write(self, span: Span, stage: Stage) -> None:
         """Describe a span that was started here and is about to finish. Must not raise."""
 
+    def stamp(self, context: Context) -> None:
+        """Note on the context of the session's span what begins beneath it. Must not raise."""
+
 
 class SpanTree:
     """Tells a session's stages as spans of one trace.
@@ -144,7 +147,10 @@ class SpanTree:
     @property
     def context(self) -> Context:
         """The context of the session's span, with the sampling decision."""
-        return _ddtrace.beside(self._root, self.session.root.handle.span_id)
+        context = _ddtrace.beside(self._root, self.session.root.handle.span_id)
+        if self.also is not None:
+            self.also.stamp(context)
+        return context
 
     # Told by the conversation
 

@@ -4,13 +4,19 @@ Prints, one JSON object a line, what the calls themselves know of it.
 """
 
 import asyncio
+import contextvars
 import json
 import sys
 from typing import Any
 
 from ddtrace.llmobs import LLMObs, LLMObsSpan
 from ddtrace.propagation.http import HTTPPropagator
-from pipecat.frames.frames import BotStartedSpeakingFrame, ErrorFrame, Frame
+from ddtrace.trace import tracer
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    ErrorFrame,
+    Frame,
+)
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
@@ -72,6 +78,13 @@ def users(span: LLMObsSpan) -> LLMObsSpan | None:
     return None if any("drop me" in str(message) for message in span.input) else span
 
 
+async def continue_elsewhere(observer: DatadogObserver) -> None:
+    """Hold a session of its own in the trace of another."""
+    child = DatadogObserver(session_id=f"{observer.session_id} child", parent=observer.context)
+    await child.setup(None)
+    await child.cleanup()
+
+
 async def call(session_id: str) -> None:
     """Hold a call: a tool, an interruption, an error."""
     canary = f"CANARY-{session_id}"
@@ -89,7 +102,9 @@ async def call(session_id: str) -> None:
             return Say(f"{canary} reply")
         if "weather" in str(last["content"]):
             return CallTool("get_weather", {"city": f"{canary} city"})
-        return Say(f"{canary} reply. " + "And so on, and so on. " * 20)
+        if "story" in str(last["content"]):
+            return Say(f"{canary} reply. " + "And so on, and so on. " * 20)
+        return Say(f"{canary} reply")
 
     async def get_weather(params: FunctionCallParams) -> None:
         with LLMObs.task(name="look up") as span:
@@ -98,7 +113,9 @@ async def call(session_id: str) -> None:
             exported = LLMObs.export_span(span)
         with LLMObs.task(name="dropped") as span:
             LLMObs.annotate(span, input_data=f"{canary} drop me")
-        tell(session=session_id, task=exported)
+        headers: dict[str, str] = {}
+        HTTPPropagator.inject(tracer.current_trace_context(), headers)
+        tell(session=session_id, task=exported, headers=headers)
         await params.result_callback({"weather": f"{canary} result"})
 
     schema = FunctionSchema("get_weather", f"{canary} tool", {"city": {"type": "string"}}, [])
@@ -113,6 +130,8 @@ async def call(session_id: str) -> None:
         await bot.ask(f"{canary} weather?")
         session = current_session()
         assert session is not None
+        if session_id in ("turns", "apart"):
+            await asyncio.create_task(continue_elsewhere(observer), context=contextvars.Context())
         if (turn := session.export_turn(1)) is not None:
             LLMObs.submit_evaluation(
                 span=turn,
@@ -121,13 +140,15 @@ async def call(session_id: str) -> None:
                 value=True,
                 tags={"of": session_id},
             )
-        # A second turn that the user cuts off, and a third in which the model fails.
+        # A second turn in which the model fails, and a third that the user cuts off.
+        bot.provider.fail("chat", status=400)
+        await bot.user_says(f"{canary} more", 0.1)
+        await bot.until(ErrorFrame)
         spoken = bot.watch.count(BotStartedSpeakingFrame)
         await bot.user_says(f"{canary} a story", 0.1)
         await bot.speaks(spoken + 1)
-        bot.provider.fail("chat", status=400)
         await bot.user_says(f"{canary} stop", 0.1)
-        await bot.until(ErrorFrame)
+        await bot.provider.requested("chat", 5)
         tell(session=session_id, turn=None, exported=session.export_turn())
         await bot.end()
     for turn in (1, 2, 99):

@@ -16,13 +16,11 @@ SERVICE = "OpenAILLMService"
 ASKED = (f"workflow {SERVICE}", REQUEST)
 TOLD_BY_INTEGRATION: tuple[Any, ...] = (
     ("workflow turn", LOOKED_UP, (*ASKED, TOOL), ASKED),
-    ("workflow turn", LOOKED_UP, ASKED),
-    ("workflow turn", LOOKED_UP, ASKED),
+    *[("workflow turn", LOOKED_UP, ASKED)] * 3,
 )
 TOLD_BY_US: tuple[Any, ...] = (
     ("workflow turn", LOOKED_UP, (f"llm {SERVICE}", TOOL), f"llm {SERVICE}"),
-    ("workflow turn", LOOKED_UP, f"llm {SERVICE}"),
-    ("workflow turn", LOOKED_UP, f"llm {SERVICE}"),
+    *[("workflow turn", LOOKED_UP, f"llm {SERVICE}")] * 3,
 )
 
 
@@ -110,7 +108,7 @@ def test_a_response_has_model_provider_tokens_and_time_to_first_token(unpatched:
 
 
 def test_time_to_first_token_is_there_where_an_integration_tells_the_rest(patched: Calls) -> None:
-    response = patched.received.one("shut", kind="agent").children[1].children[1]
+    response = patched.received.one("shut", kind="agent").children[0].children[1]
     assert set(response.metrics) == {"time_to_first_token"}
 
 
@@ -141,7 +139,7 @@ def test_without_capture_content_nothing_that_was_said_leaves_the_process(
 
 
 def test_with_capture_content_the_conversation_can_be_read(patched: Calls) -> None:
-    turn, cut_off, _ = patched.received.one("open", kind="agent").children
+    turn, _, cut_off, _ = patched.received.one("open", kind="agent").children
     assert turn.input == "CANARY-open weather?"
     assert turn.output == "CANARY-open reply"
     assert cut_off.input == "CANARY-open a story"
@@ -173,17 +171,15 @@ def test_a_processor_of_the_users_sees_each_span_first_and_may_leave_it_out(
 
 @pytest.mark.parametrize("way", ["patched", "unpatched"])
 def test_what_went_wrong_shows_where_it_did(both: dict[str, Calls], way: str) -> None:
-    first, second, third = both[way].received.one("shut", kind="agent").children
-    assert [turn.tags["turn.outcome"] for turn in (first, second, third)] == [
-        "answered",
-        "interrupted",
-        "failed",
-    ]
-    failed = third.children[1]
+    turns = both[way].received.one("shut", kind="agent").children
+    outcomes = ["answered", "failed", "interrupted"]
+    assert [turn.tags["turn.outcome"] for turn in turns[:3]] == outcomes
+    first, second, third, _ = turns
+    failed = second.children[1]
     assert failed.span["error"] == 1
     assert "Error code: 400" in failed.data["meta"]["error"]["message"]
     assert failed.tags["llm.outcome"] == "failed"
-    assert second.children[1].tags["interrupted"] == "true"
+    assert third.tags["turn.was_interrupted"] == "true"
     assert first.span.get("error", 0) == 0
 
 
@@ -198,9 +194,28 @@ def test_an_evaluation_is_of_the_turn_that_was_exported(both: dict[str, Calls], 
         joined = {"span_id": turns[0].id, "trace_id": turns[0].trace_id}
         assert evaluation["join_on"]["span"] == joined == calls.exported(session_id, 1)
         assert calls.exported(session_id, 2) == {**joined, "span_id": turns[1].id}
-        assert calls.exported(session_id, None) == {**joined, "span_id": turns[2].id}
+        assert calls.exported(session_id, None) == {**joined, "span_id": turns[3].id}
         assert calls.exported(session_id, 99) is None
         assert turns[1].tags["turn_id"] == f"{session_id}:2"
+
+
+@pytest.mark.parametrize("way", ["patched", "unpatched"])
+def test_a_request_carries_what_it_is_part_of(both: dict[str, Calls], way: str) -> None:
+    (told,) = [line for line in both[way].told if line["session"] == "shut" and "headers" in line]
+    tags = dict(tag.split("=") for tag in told["headers"]["x-datadog-tags"].split(","))
+    tool = both[way].received.one("shut", kind="tool")
+    assert tags["_dd.p.llmobs_parent_id"] == tool.id
+    assert f"{int(tags['_dd.p.llmobs_trace_id']):032x}" == tool.trace_id
+    assert tags["_dd.p.llmobs_sid"] == "shut"
+
+
+def test_two_sessions_in_one_trace_are_two_sessions(patched: Calls) -> None:
+    turns = patched.received.one("turns", kind="agent")
+    assert turns.shape() == ("agent bot turns", "agent voice-bot")
+    (of_told,) = patched.received.of("turns child")
+    assert of_told.parent_id == turns.id
+    (of_untold,) = patched.received.of("apart child")
+    assert of_untold.parent_id == "undefined"
 
 
 def test_what_the_user_opens_in_a_tool_has_the_ids_that_it_was_told(patched: Calls) -> None:
@@ -216,7 +231,7 @@ def test_with_a_trace_for_each_turn_the_session_joins_them(patched: Calls) -> No
     turns = [event for event in received.of("turns") if event.name == "turn"]
     assert [turn.shape() for turn in turns] == list(TOLD_BY_INTEGRATION)
     assert {turn.parent_id for turn in turns} == {"undefined"}
-    assert len({event.trace_id for event in received.of("turns")}) == 4
+    assert len({event.trace_id for event in received.of("turns")}) == 5
     exported = patched.exported("turns", 2)
     assert exported == {"span_id": turns[1].id, "trace_id": turns[1].trace_id}
 

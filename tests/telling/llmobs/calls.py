@@ -6,7 +6,10 @@ Prints, one JSON object a line, what the calls themselves know of it.
 import asyncio
 import contextvars
 import json
+import re
 import sys
+import textwrap
+from pathlib import Path
 from typing import Any
 
 from ddtrace.llmobs import LLMObs, LLMObsSpan
@@ -30,6 +33,20 @@ def tell(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)  # noqa: T201 - the test reads it
 
 
+def documented() -> dict[str, Any]:
+    """Return what the examples of the document define, and the piece of code as a function."""
+    text = (Path(__file__).parents[3] / "docs" / "llm-observability.md").read_text("utf8")
+    defined: dict[str, Any] = {"FrameProcessor": FrameProcessor}
+    for code in re.findall(r"```python\n(.*?)```", text, re.S):
+        if code.startswith("with "):
+            code = "async def look_up(search, question):\n" + textwrap.indent(code, "    ")
+        exec(code, defined)
+    return defined
+
+
+DOCUMENTED = documented()
+
+
 class Knowledge(FrameProcessor):
     """Looks up what may help the model to answer."""
 
@@ -39,15 +56,13 @@ class Knowledge(FrameProcessor):
         super().__init__()
         self._canary = canary
 
+    async def _search(self, question: str) -> list[dict[str, str]]:
+        return [{"text": f"{self._canary} text", "name": f"{self._canary} name"}]
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if type(frame).__name__ == "LLMContextFrame":
-            with LLMObs.retrieval(name="knowledge base") as span:
-                LLMObs.annotate(
-                    span,
-                    input_data=f"{self._canary} query",
-                    output_data=[{"text": f"{self._canary} text", "name": f"{self._canary} name"}],
-                )
+            await DOCUMENTED["look_up"](self._search, f"{self._canary} query")
         await self.push_frame(frame, direction)
 
 
@@ -132,14 +147,8 @@ async def call(session_id: str) -> None:
         assert session is not None
         if session_id in ("turns", "apart"):
             await asyncio.create_task(continue_elsewhere(observer), context=contextvars.Context())
-        if (turn := session.export_turn(1)) is not None:
-            LLMObs.submit_evaluation(
-                span=turn,
-                label="helpful",
-                metric_type="boolean",
-                value=True,
-                tags={"of": session_id},
-            )
+        DOCUMENTED["was_helpful"](True)
+        DOCUMENTED["judged"](session_id, 2, 0.5)
         # A second turn in which the model fails, and a third that the user cuts off.
         bot.provider.fail("chat", status=400)
         await bot.user_says(f"{canary} more", 0.1)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.hearing.declared import declared_kinds
+from pipecat_dd.hearing.declared import QUESTIONS, declared_kinds
 from pipecat_dd.settings import Settings
 from tests.support.agent import TestAgent
 from tests.support.lines import written_lines
 from tests.support.ports import free_port
+from tests.telling.llmobs.calls import documented
 from tests.telling.llmobs.conftest import environment
 
 OFF_THEN_ON = """
@@ -93,6 +94,10 @@ class LLMContextFrame:
 )
 def test_a_processor_says_what_its_work_is(declared: Any, kinds: dict[str, str]) -> None:
     assert declared_kinds(Says(declared)) == kinds
+
+
+def test_a_processor_says_it_as_the_document_shows() -> None:
+    assert set(declared_kinds(documented()["Knowledge"]())) == set(QUESTIONS)
 
 
 @pytest.mark.parametrize("declared", ["search", {"LLMContextFrame": "llm"}, 7, ["retrieval"]])

@@ -318,15 +318,6 @@ def log_ids(active: Active) -> tuple[str | None, str | None]:
     )
 
 
-def written(trace_id: int) -> str:
-    """Return a trace's id as ddtrace writes it.
-
-    Args:
-        trace_id: The id.
-    """
-    return f"{trace_id:032x}" if trace_id >= 1 << 64 else str(trace_id)
-
-
 def activated() -> Active | None:
     """Return what ddtrace has active in this task, leaving aside what we would answer."""
     provider = tracer.context_provider

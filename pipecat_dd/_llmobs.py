@@ -10,6 +10,7 @@ what it is beneath, and take no notice of what they are told to activate.
 """
 
 import contextlib
+import functools
 import inspect
 import os
 import sys
@@ -55,7 +56,12 @@ _TRUE = ("true", "1", "yes", "on")
 _LOOKING = frozenset({"_current_trace_context", "_current_span"})
 """Those of ddtrace that ask without anything to nest: at every task that is made, say."""
 
-_starting = threading.local()
+_MARK = "pipecat_dd_is_asked"
+"""On an instance of LLM Observability that asks us: there is one for each time it is enabled."""
+
+_here = threading.local()
+"""In this thread: ``above``, what the span that is being started begins beneath; ``emptied``,
+whether content was taken out of the one that is about to leave."""
 
 
 class Above:
@@ -86,7 +92,7 @@ def is_on() -> bool:
 
 
 def has_name() -> bool:
-    """Whether there is a name for the application, which LLM Observability files all under."""
+    """Whether there is a name for the application, which everything is filed under."""
     return bool(os.environ.get("DD_LLMOBS_ML_APP") or _ddtrace.service())
 
 
@@ -112,10 +118,15 @@ def _llmobs() -> Any:
 
 def _named(function: Callable[..., Any]) -> dict[str, str]:
     """Name the application where ddtrace would not take the service for it."""
-    if "agent_service" in inspect.signature(function).parameters:
+    if _takes_service_for_it(function):
         return {}
     name = getattr(ddtrace.config, "_llmobs_ml_app", None) or _ddtrace.service()
     return {"ml_app": str(name)} if name else {}
+
+
+@functools.cache
+def _takes_service_for_it(function: Callable[..., Any]) -> bool:
+    return "agent_service" in inspect.signature(function).parameters
 
 
 # Where a span belongs
@@ -152,6 +163,15 @@ def in_trace(facts: Mapping[str, str], trace_id: int) -> dict[str, str]:
         trace_id: The trace's id.
     """
     return {**facts, _TRACE_ID: str(trace_id)}
+
+
+def written(trace_id: int) -> str:
+    """Return a trace's id as it is written there.
+
+    Args:
+        trace_id: The id.
+    """
+    return f"{trace_id:032x}" if trace_id >= 1 << 64 else str(trace_id)
 
 
 def by_agent(facts: Mapping[str, str], span_id: int, name: str) -> dict[str, str]:
@@ -216,7 +236,7 @@ def start(
         return None
     make = getattr(LLMObs, kind)
     begun: list[Span] = []
-    _starting.above = above
+    _here.above = above
     try:
         with _ddtrace.beneath(parent, begun):
             span: Span = make(name=name, **facts, **_named(make))
@@ -228,7 +248,7 @@ def start(
         _guard.llmobs.failed(error)
         return begun[0]
     finally:
-        _starting.above = None
+        _here.above = None
     return span
 
 
@@ -243,11 +263,11 @@ def settle(span: Span) -> None:
 
 
 def annotate(span: Span, **facts: Any) -> None:
-    """Describe a span.
+    """Describe a span, with what ``LLMObs.annotate`` takes.
 
     Args:
         span: The span.
-        **facts: What ``LLMObs.annotate`` takes.
+        **facts: Its description.
     """
     _llmobs().annotate(span, **facts)
 
@@ -260,7 +280,10 @@ class _Answering:
 
 
 def answer_active(
-    answer: Callable[[Any], Any], began: Callable[[Span], None], process: Callable[[Any], bool]
+    answer: Callable[[Any], Any],
+    began: Callable[[Span], None],
+    process: Callable[[Any], bool],
+    rest: Callable[[dict[str, Any]], None],
 ) -> None:
     """Have LLM Observability ask us what its spans begin beneath, and pass them by us.
 
@@ -271,11 +294,13 @@ def answer_active(
         began: Told of a span of somebody else's that has begun, after ``answer``.
         process: Takes content out of a span, or lets it pass; says whether it has taken it out.
             Must not raise.
+        rest: Takes it out of what a processor is not shown, too.
     """
     instance = _llmobs()._instance
-    if _is_ours(instance):
+    if getattr(instance, _MARK, False):
         return
-    _take_content_out(instance, process)
+    setattr(instance, _MARK, True)
+    _take_content_out(instance, process, rest)
     provider = getattr(instance, "_llmobs_context_provider", None)
     if provider is None:
         return
@@ -288,7 +313,7 @@ def answer_active(
             """Leave what is active as it is: ddtrace's own begins with nothing."""
 
         def active(self) -> Any:
-            above = getattr(_starting, "above", None)
+            above = getattr(_here, "above", None)
             if above is not None:
                 return above
             found = super().active()
@@ -298,7 +323,7 @@ def answer_active(
             return answer(found)
 
         def activate(self, ctx: Any) -> None:
-            if getattr(_starting, "above", None) is not None:
+            if getattr(_here, "above", None) is not None:
                 return
             super().activate(ctx)
             if isinstance(ctx, Span):
@@ -335,30 +360,20 @@ class _Processor:
         return result
 
     def _take(self, span: Any) -> None:
-        _passing.emptied = self._process(span) or _passing.emptied
-
-
-class _Passing(threading.local):
-    """The span of LLM Observability's that is about to leave this thread.
-
-    Attributes:
-        emptied: Whether content was taken out of it.
-    """
-
-    emptied = False
-
-
-_passing = _Passing()
+        _here.emptied = self._process(span) or getattr(_here, "emptied", False)
 
 
 def _chain(instance: Any, process: Callable[[Any], bool]) -> None:
     """Have spans pass by us after the user's own processor, whenever that was registered."""
-    users = getattr(instance, "_user_span_processor", None)
-    if not isinstance(users, _Processor):
-        _llmobs().register_processor(_Processor(users, process))
+    with _guard.llmobs.guarded():
+        users = getattr(instance, "_user_span_processor", None)
+        if not isinstance(users, _Processor):
+            _llmobs().register_processor(_Processor(users, process))
 
 
-def _take_content_out(instance: Any, process: Callable[[Any], bool]) -> None:
+def _take_content_out(
+    instance: Any, process: Callable[[Any], bool], rest: Callable[[dict[str, Any]], None]
+) -> None:
     """Have spans pass by us, with what a processor is not shown of them."""
     _chain(instance, process)
     # The step that calls the processor: by itself, or, in ddtrace 4.0, with the rest.
@@ -369,38 +384,18 @@ def _take_content_out(instance: Any, process: Callable[[Any], bool]) -> None:
         return
 
     def passes(span: Span, *args: Any, **kwargs: Any) -> Any:
-        _passing.emptied = False
+        _here.emptied = False
         _chain(instance, process)
         result = inner(span, *args, **kwargs)
-        if _passing.emptied and result is not None:
+        if _here.emptied and result is not None:
             with _guard.llmobs.guarded():
                 told: Any = (span._get_struct_tag("_llmobs") if is_alone else result) or {}
-                _empty(told.get("meta") or {})
+                meta = told.get("meta") or {}
+                try:
+                    rest(meta)
+                except Exception:
+                    meta.clear()
+                    raise
         return result
 
     setattr(instance, name, passes)
-
-
-def _empty(meta: dict[str, Any]) -> None:
-    """Take out what a processor is not shown: documents, templates, tools, instructions."""
-    for name in ("tool_definitions", "intent"):
-        meta.pop(name, None)
-    for name in ("input", "output"):
-        part = meta.get(name)
-        if isinstance(part, dict):
-            part.pop("prompt", None)
-            if part.get("documents"):
-                part["documents"] = [{**_figures(one), "text": ""} for one in part["documents"]]
-    metadata = meta.get("metadata") or {}
-    ddtraces = metadata.pop("_dd", None)
-    kept = _figures(metadata)
-    if isinstance(ddtraces, dict):
-        # An agent's instructions and tools, as an integration or the user declared them.
-        ddtraces.pop("agent_manifest", None)
-        kept["_dd"] = ddtraces
-    metadata.clear()
-    metadata.update(kept)
-
-
-def _figures(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if isinstance(value, (bool, int, float))}

@@ -11,7 +11,7 @@ from loguru import logger
 from pipecat_dd import _guard, _llmobs
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.telling.llmobs.asked import answer, began
-from pipecat_dd.telling.llmobs.content import knows, process
+from pipecat_dd.telling.llmobs.content import empty_rest, knows, process
 from pipecat_dd.telling.llmobs.spans import LLMObsSpans
 from pipecat_dd.telling.spans.tree import SpanTree
 
@@ -37,7 +37,7 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
         if not _llmobs.is_on():
             return None
         # Also of a session that is not told: integrations report what it asks models.
-        _llmobs.answer_active(answer, began, process)
+        _llmobs.answer_active(answer, began, process, empty_rest)
         knows(session)
         if wanted:
             return LLMObsSpans(session, tree)

@@ -48,8 +48,9 @@ def began(span: Span) -> None:
     _answered.last = None
     if last is not None:
         also, stage = last
-        if stage.kind is Kind.LLM and _is_model_call(span):
-            also.is_told_by_another(stage)
+        with _guard.llmobs.guarded():
+            if stage.kind is Kind.LLM and _is_model_call(span):
+                also.is_told_by_another(stage)
 
 
 def _is_model_call(span: Span) -> bool:

@@ -6,7 +6,7 @@ span leaves the process, from every span that was opened in the session, the use
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipecat_dd import _guard
@@ -57,6 +57,31 @@ def process(span: Any) -> bool:
     return False
 
 
+def empty_rest(meta: dict[str, Any]) -> None:
+    """Take out what a span processor is not shown: documents, templates, tools, instructions.
+
+    Args:
+        meta: What ddtrace has noted of a span.
+    """
+    for name in ("tool_definitions", "intent"):
+        meta.pop(name, None)
+    for name in ("input", "output"):
+        part = meta.get(name)
+        if isinstance(part, dict):
+            part.pop("prompt", None)
+            if part.get("documents"):
+                part["documents"] = [{**_figures(one), "text": ""} for one in part["documents"]]
+    metadata = meta.get("metadata") or {}
+    ddtraces = metadata.pop("_dd", None)
+    kept = _figures(metadata)
+    if isinstance(ddtraces, dict):
+        # An agent's instructions and tools, as an integration or the user declared them.
+        ddtraces.pop("agent_manifest", None)
+        kept["_dd"] = ddtraces
+    metadata.clear()
+    metadata.update(kept)
+
+
 def _tag(span: Any, name: str) -> str | None:
     try:
         found = span.get_tag(name)
@@ -84,8 +109,7 @@ def _empty(span: Any) -> None:
     span.input = [_emptied(message) for message in span.input]
     span.output = [_emptied(message) for message in span.output]
     metadata = getattr(span, "metadata", None)
-    facts = metadata.items() if isinstance(metadata, dict) else ()
-    span.metadata = {name: value for name, value in facts if _is_figure(value)}
+    span.metadata = _figures(metadata) if isinstance(metadata, dict) else {}
 
 
 def _emptied(message: Any) -> dict[str, str]:
@@ -93,8 +117,8 @@ def _emptied(message: Any) -> dict[str, str]:
     return {"role": str(role), "content": ""}
 
 
-def _is_figure(value: object) -> bool:
-    return value is None or isinstance(value, (bool, int, float))
+def _figures(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if isinstance(value, (bool, int, float))}
 
 
 def _redacted(message: Any) -> Any:

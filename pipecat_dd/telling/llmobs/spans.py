@@ -1,6 +1,6 @@
 """A session's stages as spans of LLM Observability's."""
 
-from pipecat_dd import _ddtrace, _guard, _llmobs
+from pipecat_dd import _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
 from pipecat_dd.knowing.session import Session
@@ -188,7 +188,7 @@ class LLMObsSpans:
         trace_id = self._trace_id
         if self._tree.has_traces_per_turn:
             trace_id = self._tree.trace_id_of(turn)
-        return {"span_id": str(turn.handle.span_id), "trace_id": _ddtrace.written(trace_id)}
+        return {"span_id": str(turn.handle.span_id), "trace_id": _llmobs.written(trace_id)}
 
     def _overhear(self, stage: Stage) -> None:
         """Keep what was said in a turn, which is known by stages within it."""

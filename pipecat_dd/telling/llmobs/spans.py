@@ -131,6 +131,8 @@ class LLMObsSpans:
             span: The span.
             stage: The stage.
         """
+        if span.span_type is None:
+            return  # ddtrace failed to make it one of its spans
         with _guard.llmobs.guarded():
             _llmobs.settle(span)
             asked, replied = self._content_of(stage)

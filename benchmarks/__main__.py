@@ -44,17 +44,24 @@ def main() -> None:
     help="Frames on their way at a time. One is a bot in real time; many are a burst.",
 )
 @click.option(
+    "--worker",
+    type=click.Choice(["bare", "default"]),
+    default="bare",
+    show_default=True,
+    help="Pipecat's worker without observers of its own, or with those it has by default.",
+)
+@click.option(
     "--json",
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write all figures to this file as well.",
 )
-def cost(rounds: int, frames: int, in_flight: int, json_path: Path | None) -> None:
+def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path | None) -> None:
     """Show the CPU time that each observer adds to a frame's hop, side by side."""
     from benchmarks import cost as benchmark
 
     console = _console()
-    report = benchmark.run(rounds, frames, in_flight, console)
+    report = benchmark.run(rounds, frames, in_flight, worker, console)
     benchmark.show(report, console)
     if json_path is not None:
         benchmark.write_json(report, json_path)
@@ -115,6 +122,71 @@ def line_cost(rounds: int) -> None:
     from benchmarks import line_cost as benchmark
 
     benchmark.show(benchmark.run(rounds), rounds, _console())
+
+
+@main.command()
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all figures to this file as well.",
+)
+def volume(json_path: Path | None) -> None:
+    """Show how many spans, lines and bytes a minute of conversation sends, in each mode."""
+    from benchmarks import volume as benchmark
+
+    console = _console()
+    report = benchmark.run()
+    benchmark.show(report, console)
+    if json_path is not None:
+        benchmark.write_json(report, json_path)
+        console.print(f"All figures: {json_path}")
+
+
+@main.command()
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many conversations each contender has. One takes half a minute.",
+)
+def talk(rounds: int) -> None:
+    """Show the CPU time of a recorded conversation with each observer, voice and all."""
+    from benchmarks import talk as benchmark
+
+    console = _console()
+    benchmark.show(benchmark.run(rounds, console), console)
+
+
+@main.command()
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="How many sessions run at once, in one process.",
+)
+@click.option(
+    "--secs",
+    type=click.FloatRange(min=1),
+    default=10,
+    show_default=True,
+    help="How long each contender is watched in a round.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="How often each contender has its turn.",
+)
+def lag(sessions: int, secs: float, rounds: int) -> None:
+    """Show how late the event loop is with many sessions at once, with each observer."""
+    from benchmarks import lag as benchmark
+
+    console = _console()
+    benchmark.show(benchmark.run(sessions, secs, rounds, console), console)
 
 
 def _console(piped_width: int = _PIPED_WIDTH) -> Console:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
@@ -13,6 +14,7 @@ from benchmarks.workload import PipelineWorker, make_worker
 NONE = "none"
 EMPTY = "empty"
 OURS = "pipecat_dd"
+METRICS = "pipecat_dd_metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,14 @@ class Contender:
     Attributes:
         key: Its name in the JSON.
         label: Its name in the table.
-        build: Makes a fresh worker that is observed in this way.
+        build: Makes a fresh worker that is observed in this way; takes the worker's options.
         counter: Counts the spans it makes; None where it makes none.
         missing: Why it cannot be measured here; None where it can.
     """
 
     key: str
     label: str
-    build: Callable[[Pipeline], PipelineWorker]
+    build: Callable[..., PipelineWorker]
     counter: quiet.Counter | None = None
     missing: str | None = None
 
@@ -55,9 +57,11 @@ def contenders() -> list[Contender]:
     """
     return [
         Contender(NONE, "no observer", make_worker),
-        Contender(EMPTY, "an empty observer", lambda p: make_worker(p, observers=[Empty()])),
+        Contender(
+            EMPTY, "an empty observer", lambda p, **o: make_worker(p, observers=[Empty()], **o)
+        ),
         _first_pushes(),
-        _pipecat_dd(),
+        *_pipecat_dd(),
         *_opentelemetry(),
     ]
 
@@ -67,22 +71,32 @@ def _first_pushes() -> Contender:
     return Contender(
         "empty_first_pushes",
         "an empty observer of first pushes",
-        lambda pipeline: make_worker(pipeline, observers=[FirstPushes()]),
+        lambda p, **o: make_worker(p, observers=[FirstPushes()], **o),
         missing=None if known else "not in this Pipecat",
     )
 
 
-def _pipecat_dd() -> Contender:
+def _pipecat_dd() -> list[Contender]:
     from pipecat_dd import DatadogObserver
 
     counter = quiet.Counter()
     quiet.count_ddtrace(counter)
-    return Contender(
-        OURS,
-        "pipecat_dd.DatadogObserver()",
-        lambda pipeline: make_worker(pipeline, observers=[DatadogObserver()]),
-        counter,
-    )
+    quiet.swallow_metrics()
+    return [
+        Contender(
+            OURS,
+            "pipecat_dd.DatadogObserver()",
+            lambda p, **o: make_worker(p, observers=[DatadogObserver()], **o),
+            counter,
+        ),
+        Contender(
+            METRICS,
+            "… with metrics=True",
+            lambda p, **o: make_worker(p, observers=[DatadogObserver(metrics=True)], **o),
+            counter,
+            None if find_spec("datadog") is not None else "not installed: datadog",
+        ),
+    ]
 
 
 def _opentelemetry() -> list[Contender]:
@@ -98,7 +112,9 @@ def _opentelemetry() -> list[Contender]:
             "pipecat_tracing",
             "Pipecat's own tracing",
             # It stands on Pipecat's turn tracking, an observer that is on by default.
-            lambda p: make_worker(p, enable_tracing=True, enable_turn_tracking=True),
+            lambda p, **o: make_worker(
+                p, **{**o, "enable_tracing": True, "enable_turn_tracking": True}
+            ),
             counter,
             missing,
         ),
@@ -113,12 +129,12 @@ def _openinference(counter: quiet.Counter, missing: str | None) -> Contender:
     if find_spec("pipecat.pipeline.worker") is None:
         missing = missing or "needs Pipecat 1.3"
 
-    def build(pipeline: Pipeline) -> PipelineWorker:
+    def build(pipeline: Pipeline, **options: Any) -> PipelineWorker:
         # It observes every worker that is made while it is on, so for this one only.
         instrumentor = PipecatInstrumentor()
         instrumentor.instrument()
         try:
-            return make_worker(pipeline)
+            return make_worker(pipeline, **options)
         finally:
             instrumentor.uninstrument()
 

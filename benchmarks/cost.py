@@ -25,17 +25,21 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.contenders import EMPTY, NONE, OURS, Contender, contenders
-from benchmarks.workload import MIXES, PROCESSORS, make_frames, running
+from benchmarks.contenders import EMPTY, METRICS, NONE, OURS, Contender, contenders
+from benchmarks.workload import BARE, DEFAULT, MIXES, PROCESSORS, make_frames, running
 
 _WARM_UP_FRAMES = 100
 _SEED = 20_260
+
+WORKERS = {"bare": BARE, "default": DEFAULT}
+"""Pipecat's worker without observers of its own, and with those that it has by default."""
 
 _TITLES = {
     "mixed": "70 % audio, 20 % streamed text, 10 % control",
@@ -62,6 +66,8 @@ class Row:
         us_per_hop: CPU time for each hop, in microseconds.
         to_empty: The same as a multiple of the empty observer's.
         to_none: The same as a multiple of what it is with no observer.
+        to_ours: The same as a multiple of what it is with ours as it is by default; for ours
+            with more turned on.
         spans_per_round: Spans finished in a round: proof that it was at work.
         rounds_us_per_hop: Each round's CPU time for each hop, in the order of the rounds.
     """
@@ -72,6 +78,7 @@ class Row:
     us_per_hop: Figure | None = None
     to_empty: Figure | None = None
     to_none: Figure | None = None
+    to_ours: Figure | None = None
     spans_per_round: float | None = None
     rounds_us_per_hop: list[float] = field(default_factory=list)
 
@@ -85,16 +92,18 @@ class Report:
     frames: int
     in_flight: int
     processors: int
+    worker: str
     mixes: dict[str, list[Row]]
 
 
-def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
+def run(rounds: int, frames: int, in_flight: int, worker: str, console: Console) -> Report:
     """Measure all contenders on all mixes.
 
     Args:
         rounds: How often each has its turn.
         frames: Frames in each turn.
         in_flight: Frames on their way at a time.
+        worker: The worker's options: one of :data:`WORKERS`.
         console: Shows how far it is, where it is a terminal.
     """
     described = machine.describe()
@@ -109,7 +118,7 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
         for round_ in range(-1, rounds):
             order.shuffle(turns)
             for mix, contender in turns:
-                us_per_hop, finished = _turn(contender, mix, frames, in_flight)
+                us_per_hop, finished = _turn(contender, mix, frames, in_flight, WORKERS[worker])
                 progress.advance(bar)
                 if round_ >= 0:
                     us[mix, contender.key].append(us_per_hop)
@@ -120,6 +129,7 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
         frames=frames,
         in_flight=in_flight,
         processors=PROCESSORS,
+        worker=worker,
         mixes={
             mix: [
                 _row(contender, us, spans, mix, rounds)
@@ -132,9 +142,11 @@ def run(rounds: int, frames: int, in_flight: int, console: Console) -> Report:
     )
 
 
-def _turn(contender: Contender, mix: str, frames: int, in_flight: int) -> tuple[float, int]:
+def _turn(
+    contender: Contender, mix: str, frames: int, in_flight: int, options: dict[str, Any]
+) -> tuple[float, int]:
     async def measure() -> float:
-        async with running(contender.build) as pipeline:
+        async with running(contender.build, **options) as pipeline:
             await pipeline.send(make_frames(mix, _WARM_UP_FRAMES), in_flight)
             sent = make_frames(mix, frames)
             gc.collect()
@@ -162,6 +174,7 @@ def _row(
         us_per_hop=Figure(min(own), median(own)),
         to_empty=_ratio(own, us[mix, EMPTY]),
         to_none=_ratio(own, us[mix, NONE]),
+        to_ours=_ratio(own, us[mix, OURS]) if contender.key == METRICS else None,
         spans_per_round=(
             spans[mix, contender.key] / rounds if contender.counter is not None else None
         ),
@@ -190,9 +203,16 @@ def show(report: Report, console: Console) -> None:
             label = row.label if row.missing is None else f"{row.label}: {row.missing}"
             table.add_row(label, *_cells(row), style="bold" if row.contender == OURS else None)
         console.print(table)
+        for row in rows:
+            if row.to_ours is not None:
+                console.print(
+                    f"{row.label}: {row.to_ours.min:.3f} times without (median "
+                    f"{row.to_ours.median:.3f})",
+                    highlight=False,
+                )
     console.print(
         f"{report.rounds} interleaved rounds of {report.frames} frames through "
-        f"{report.processors} processors, {report.in_flight} in flight; "
+        f"{report.processors} processors, {report.in_flight} in flight, {report.worker} worker; "
         "minimum, then median over the rounds; spans finished in a round.",
         machine.one_line(report.machine),
         sep="\n",

@@ -10,6 +10,7 @@ _PACKAGES = (
     "pipecat-ai",
     "ddtrace",
     "pipecat-dd",
+    "datadog",
     "openinference-instrumentation-pipecat",
     "opentelemetry-sdk",
 )

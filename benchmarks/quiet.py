@@ -8,6 +8,7 @@ work: one that had turned itself off would look cheap.
 
 import logging
 import os
+import socket
 import sys
 
 from loguru import logger
@@ -68,6 +69,20 @@ def count_ddtrace(counter: Counter) -> None:
             return None
 
     tracer.configure(trace_processors=[Drop()])
+
+
+_swallowing: list[socket.socket] = []
+
+
+def swallow_metrics() -> None:
+    """Have metrics sent to a socket that takes them, and that nobody reads.
+
+    As in production each is formatted, queued and sent; the system then drops it.
+    """
+    taking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taking.bind(("127.0.0.1", 0))
+    _swallowing.append(taking)
+    os.environ["DD_DOGSTATSD_URL"] = f"udp://127.0.0.1:{taking.getsockname()[1]}"
 
 
 def count_opentelemetry(counter: Counter) -> None:

@@ -30,6 +30,8 @@ except ImportError:  # before Pipecat 1.3
     from pipecat.pipeline.task import PipelineTask as PipelineWorker
 
 __all__ = [
+    "BARE",
+    "DEFAULT",
     "MIXES",
     "PROCESSORS",
     "Last",
@@ -129,6 +131,21 @@ class Last(FrameProcessor):
             self._all_here.set()
 
 
+BARE: dict[str, Any] = {
+    "enable_rtvi": False,
+    "enable_turn_tracking": False,
+    "idle_timeout_secs": None,
+}
+"""The options of a worker that nothing observes but what is asked for."""
+
+DEFAULT: dict[str, Any] = {
+    "enable_rtvi": True,
+    "enable_turn_tracking": True,
+    "idle_timeout_secs": 300,
+}
+"""The options of a worker as users have it, with observers of Pipecat's own."""
+
+
 def make_worker(pipeline: Pipeline, **options: Any) -> PipelineWorker:
     """Make a worker that nothing observes but what is asked for.
 
@@ -136,12 +153,7 @@ def make_worker(pipeline: Pipeline, **options: Any) -> PipelineWorker:
         pipeline: Its pipeline.
         **options: What a contender needs, over the bare worker.
     """
-    bare: dict[str, Any] = {
-        "enable_rtvi": False,
-        "enable_turn_tracking": False,
-        "idle_timeout_secs": None,
-    }
-    return PipelineWorker(pipeline, **{**bare, **options})
+    return PipelineWorker(pipeline, **{**BARE, **options})
 
 
 class Running:
@@ -150,6 +162,10 @@ class Running:
     def __init__(self, worker: PipelineWorker, last: Last) -> None:
         self._worker = worker
         self._last = last
+
+    async def queue(self, frame: f.Frame) -> None:
+        """Send one frame, without waiting for it to come through."""
+        await self._worker.queue_frame(frame)
 
     async def send(self, frames: deque[f.Frame], in_flight: int) -> None:
         """Send frames through all processors, and let the observers catch up.
@@ -181,18 +197,19 @@ def _observers_queues(worker: PipelineWorker) -> Iterator["asyncio.Queue[Any]"]:
 
 
 @asynccontextmanager
-async def running(build: Callable[[Pipeline], PipelineWorker]) -> AsyncIterator[Running]:
+async def running(build: Callable[..., PipelineWorker], **options: Any) -> AsyncIterator[Running]:
     """Run such a pipeline on a worker of its own; end it on leaving.
 
     Args:
         build: Makes the worker, with whatever observes it.
+        **options: The worker's options.
 
     Yields:
         The pipeline, which has started.
     """
     last = Last()
     relay: Callable[[], FrameProcessor] = IdentityFilter
-    worker = build(Pipeline([*(relay() for _ in range(PROCESSORS - 1)), last]))
+    worker = build(Pipeline([*(relay() for _ in range(PROCESSORS - 1)), last]), **options)
     started = asyncio.Event()
 
     async def on_pipeline_started(*_: object) -> None:

@@ -7,15 +7,19 @@ It is an ordinary Pipecat bot. What it has for Datadog is marked with a comment 
     DD_SERVICE=pipecat-chatbot python daily_bot.py -t webrtc
 
 Then open http://localhost:7860. With ``-t daily`` the bot meets you in a room of Daily's. The keys
-it needs are named in KEYS, and DAILY_API_KEY for Daily; put them in the environment or into a file
-``.env``. What begins with ``DD_`` belongs in the environment: ddtrace reads it when it is imported.
+it needs are named in KEYS, and DAILY_API_KEY for Daily; put them, and what begins with ``DD_``, in
+the environment or into a file ``.env``.
 """
 
 import os
 import sys
 
-import ddtrace.auto  # noqa: F401 - Datadog: spans for OpenAI, HTTP and more; before their imports
 from dotenv import load_dotenv
+
+# Datadog: before all else, since ddtrace reads what begins with DD_ when it is imported.
+load_dotenv(override=True)
+
+import ddtrace.auto  # noqa: F401 - Datadog: spans for OpenAI, HTTP and more; before their imports
 from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import LLMRunFrame
@@ -37,8 +41,6 @@ from pipecat.transports.daily.transport import DailyParams, DailyTransport
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_dd import DatadogObserver, configure_logging
-
-load_dotenv(override=True)
 
 # Datadog: from here on every log line is one line of JSON, with the ids of its session and span.
 configure_logging()

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from pipecat_dd import _guard
@@ -20,6 +21,7 @@ from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.session import forget_all
 
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
+_last: list[Callable[[], None]] = []
 _prepared = False
 
 
@@ -30,6 +32,16 @@ def close_at_exit(conversation: Conversation) -> None:
         conversation: The conversation.
     """
     _conversations.add(conversation)
+    _prepare()
+
+
+def do_last(function: Callable[[], None]) -> None:
+    """Call a function when the process ends, after all conversations are closed.
+
+    Args:
+        function: Sends what is left of something. It may take two seconds.
+    """
+    _last.append(function)
     _prepare()
 
 
@@ -69,6 +81,9 @@ def _close_all(reason: str) -> None:
         with _guard.knowing.guarded():
             conversation.is_ending(reason)
             conversation.ends(time.time_ns())
+    for function in _last:
+        with _guard.knowing.guarded():
+            function()
 
 
 def _after_fork() -> None:

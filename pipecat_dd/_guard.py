@@ -90,3 +90,9 @@ knowing = Part("following the conversation")
 spans = Part("writing spans")
 llmobs = Part("telling LLM Observability")
 lines = Part("correlating log lines")
+metrics = Part("sending metrics")
+
+
+def parts() -> dict[str, Part]:
+    """Return all parts, by a short name each."""
+    return {name: part for name, part in globals().items() if isinstance(part, Part)}

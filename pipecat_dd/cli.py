@@ -3,15 +3,25 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
+_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
+"""What each command needs."""
 
 try:
     import click
+
+    from pipecat_dd.doctor.command import doctor
+    from pipecat_dd.setup.command import setup
 except ModuleNotFoundError as missing:
-    sys.exit("pipecat-dd: " + _INSTALL.format(module=missing.name, needed=_DEMO_EXTRA))
+    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
+    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    sys.stderr.write(f"pipecat-dd: {sentence}\n")
+    sys.exit(2 if asked == "doctor" else 1)
 
 _PIPED_WIDTH = 120
 
@@ -20,6 +30,10 @@ _PIPED_WIDTH = 120
 @click.version_option(package_name="pipecat-dd", message="%(prog)s %(version)s")
 def main() -> None:
     """See inside a Pipecat bot from Datadog."""
+
+
+main.add_command(doctor)
+main.add_command(setup)
 
 
 @main.command()
@@ -45,14 +59,10 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     heard, and nothing leaves the machine.
     """
     try:
-        from loguru import logger
+        with _quiet_pipecat():
+            from rich.console import Console
 
-        # Pipecat greets with a log line when it is imported.
-        logger.disable("pipecat")
-
-        from rich.console import Console
-
-        from pipecat_dd.demo.show import run_demo
+            from pipecat_dd.demo.show import run_demo
     except ModuleNotFoundError as error:
         raise click.ClickException(
             _INSTALL.format(module=error.name, needed=_DEMO_EXTRA)
@@ -64,7 +74,23 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     console = Console(color_system=None, force_terminal=False) if plain else Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
-    sys.exit(run_demo(console, out, all_lines=all_lines))
+    with _quiet_pipecat():
+        sys.exit(run_demo(console, out, all_lines=all_lines))
+
+
+@contextmanager
+def _quiet_pipecat() -> Iterator[None]:
+    """Hold back Pipecat's lines in a block: it greets with one when it is imported.
+
+    Only in the block: whoever calls a command from a program of theirs keeps their lines.
+    """
+    from loguru import logger
+
+    logger.disable("pipecat")
+    try:
+        yield
+    finally:
+        logger.enable("pipecat")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
 from pipecat_dd.knowing.pools import carry_into_pools
-from pipecat_dd.knowing.session import Phase, Session
+from pipecat_dd.knowing.session import Phase, Session, register, unregister
 from pipecat_dd.knowing.turns import Timer
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
@@ -65,6 +65,7 @@ class DatadogObserver(BaseObserver):
         participant_names: bool | None = None,
         phone_hash_key: str | bytes | None = None,
         llmobs: bool | None = None,
+        metrics: bool | None = None,
     ) -> None:
         """Begin a session.
 
@@ -111,10 +112,13 @@ class DatadogObserver(BaseObserver):
                 needs ``DD_LLMOBS_ML_APP`` or ``DD_SERVICE``; False leaves the session out of
                 it; by default it follows ``DD_LLMOBS_ENABLED``, or whether your code has
                 turned it on. ``PIPECAT_DD_LLMOBS``.
+            metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
+                extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
 
         Raises:
             ValueError: An argument has a value that is not allowed; says which are.
             TypeError: An argument is of a type that is not allowed; says which are.
+            ImportError: Metrics are asked for and their extra is not installed.
         """
         # Pipecat 1.12 and later can leave out a frame's later pushes; earlier ones ignore it.
         super().__init__(observe_every_push=False)
@@ -132,6 +136,7 @@ class DatadogObserver(BaseObserver):
             participant_names=participant_names,
             phone_hash_key=phone_hash_key,
             llmobs=llmobs,
+            metrics=metrics,
         )
         self._session_id = settings.session_id or str(uuid.uuid4())
         self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None
@@ -178,6 +183,7 @@ class DatadogObserver(BaseObserver):
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
         self._given = settings.transports
         active.tell(self._told)
+        register(session)
         close_at_exit(conversation)
         carry_into_pools()
         # Loggers that came after configure_logging(), such as uvicorn's.
@@ -377,6 +383,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 def _abandon(session: Session) -> None:
     if session.phase is Phase.MADE:
         session.phase = Phase.ENDED
+        unregister(session)
 
 
 def _contextual_session_id() -> str | None:

@@ -1,5 +1,7 @@
 """What can be set: by argument, else by environment variable, else by default."""
 
+import importlib.util
+import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -47,6 +49,7 @@ class Settings:
         participant_names: Whether participants' names are sent.
         phone_hash_key: The key for hashes of telephone numbers; None for no hashes.
         llmobs: Whether LLM Observability is told too; None where its own setting decides.
+        metrics: Whether metrics are sent.
     """
 
     session_id: str | None
@@ -62,6 +65,7 @@ class Settings:
     participant_names: bool
     phone_hash_key: bytes | None
     llmobs: bool | None
+    metrics: bool
 
     @classmethod
     def read(
@@ -80,12 +84,14 @@ class Settings:
         participant_names: object = None,
         phone_hash_key: object = None,
         llmobs: object = None,
+        metrics: object = None,
     ) -> "Settings":
         """Check the arguments and fill in what the environment says.
 
         Raises:
             ValueError: An argument or variable has a value that is not allowed.
             TypeError: An argument is of a type that is not allowed.
+            ImportError: Something is asked for whose extra is not installed.
         """
         return cls(
             session_id=_setting("session_id", session_id, _session_id, None),
@@ -108,7 +114,18 @@ class Settings:
             participant_names=_setting("participant_names", participant_names, _switch, True),
             phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
             llmobs=_setting("llmobs", llmobs, _llm_observability, None),
+            metrics=_setting("metrics", metrics, _metrics, False),
         )
+
+
+ARGUMENTS_ONLY = frozenset({"parent", "transport"})
+"""What no environment variable can hold."""
+
+
+def variables() -> frozenset[str]:
+    """Return the names of all environment variables that settings are read from."""
+    arguments = inspect.signature(Settings.read).parameters.keys() - ARGUMENTS_ONLY
+    return frozenset(ENV_PREFIX + name.upper() for name in arguments)
 
 
 def _default_name() -> str:
@@ -228,6 +245,15 @@ def _llm_observability(name: str, value: Any, from_environment: bool) -> bool | 
         raise ValueError(
             f"{name}={value!r}: LLM Observability needs a name for the application: must be "
             "with DD_LLMOBS_ML_APP or DD_SERVICE set"
+        )
+    return is_on
+
+
+def _metrics(name: str, value: Any, from_environment: bool) -> bool:
+    is_on = _switch(name, value, from_environment)
+    if is_on and importlib.util.find_spec("datadog") is None:
+        raise ImportError(
+            f"{name}={value!r}: needs the datadog package; pip install 'pipecat-dd[metrics]'"
         )
     return is_on
 

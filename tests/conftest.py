@@ -32,16 +32,22 @@ split_sentences_offline()
 
 
 @pytest.fixture(scope="session")
-def agent() -> Iterator[TestAgent]:
-    """Datadog's test agent, to which this process really sends."""
+def running_agent() -> Iterator[TestAgent]:
     with running_test_agent(AGENT_PORT) as running:
         yield running
+
+
+@pytest.fixture
+def agent(running_agent: TestAgent) -> TestAgent:
+    """Datadog's test agent, to which this process really sends; it begins each test empty."""
+    running_agent.clear()
+    return running_agent
 
 
 @pytest.fixture(autouse=True)
 def nowhere() -> Iterator[None]:
     """Begin each test outside of every session: pytest runs them all in one context."""
     token = here.set(None)
-    session._running.clear()
+    session._live.clear()
     yield
     here.reset(token)

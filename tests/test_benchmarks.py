@@ -7,8 +7,13 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 ALWAYS = {"none", "empty", "pipecat_dd"}
-WHERE_POSSIBLE = {"empty_first_pushes", "openinference", "pipecat_tracing"}
-MAKES_SPANS = {"pipecat_dd", "openinference", "pipecat_tracing"}
+WHERE_POSSIBLE = {
+    "empty_first_pushes",
+    "openinference",
+    "pipecat_dd_metrics",
+    "pipecat_tracing",
+}
+MAKES_SPANS = {"pipecat_dd", "pipecat_dd_metrics", "openinference", "pipecat_tracing"}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +54,10 @@ def test_ratios_are_those_of_the_same_run(cost):
         ours = next(row for row in rows if row["contender"] == "pipecat_dd")
         assert ours["to_empty"]["min"] == us["pipecat_dd"]["min"] / us["empty"]["min"]
         assert ours["to_none"]["min"] == us["pipecat_dd"]["min"] / us["none"]["min"]
+        assert ours["to_ours"] is None
+        metrics = next(row for row in rows if row["contender"] == "pipecat_dd_metrics")
+        expected = us["pipecat_dd_metrics"]["min"] / us["pipecat_dd"]["min"]
+        assert metrics["to_ours"]["min"] == expected
 
 
 def test_what_makes_spans_was_at_work(cost):

@@ -2,15 +2,16 @@
 
 import asyncio
 import concurrent.futures
+import gc
 import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ddtrace.trace import tracer
+from ddtrace.trace import Context, tracer
 from loguru import logger
-from pipecat.frames.frames import Frame, TextFrame
+from pipecat.frames.frames import Frame, StartFrame, TextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver, current_session
@@ -245,6 +246,59 @@ async def test_code_without_a_place_belongs_to_the_only_session_and_to_none_of_t
     check_lines([lines.one("thread of one"), lines.one("pool of one")], trace, first.session_id)
     assert "session_id" not in lines.one("thread of two")
     assert "dd.span_id" not in lines.one("thread of two")
+
+
+def write_in_a_thread(text: str, *, active: Context | None = None) -> None:
+    def write() -> None:
+        tracer.context_provider.activate(active)
+        logger.info(text)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+
+
+async def test_a_thread_of_a_bot_that_is_not_running_yet_is_not_taken_for_the_running_ones(
+    lines: Lines,
+) -> None:
+    async def prepare() -> DatadogObserver:
+        observer = DatadogObserver()
+        write_in_a_thread("the second loads a model")
+        return observer
+
+    write_in_a_thread("before there is any")
+    first = DatadogObserver()
+    write_in_a_thread("the first loads a model")
+    async with Bot(first) as bot:
+        await bot.until(StartFrame)
+        second = await asyncio.create_task(prepare())
+        del second
+        await asyncio.sleep(0)  # the event loop holds on to what the task returned until then
+        gc.collect()
+        write_in_a_thread("the second was thrown away")
+        await bot.end()
+
+    assert "session_id" not in lines.one("before there is any")
+    assert lines.one("the first loads a model")["session_id"] == first.session_id
+    assert "session_id" not in lines.one("the second loads a model")
+    assert lines.one("the second was thrown away")["session_id"] == first.session_id
+
+
+async def test_a_trace_that_several_sessions_continue_names_none_of_them(lines: Lines) -> None:
+    async def make(parent: Context) -> DatadogObserver:
+        return DatadogObserver(parent=parent)
+
+    shared = Context(trace_id=0x1234_5678 << 64 | 1, span_id=7, sampling_priority=1)
+    alone = Context(trace_id=0x1234_5678 << 64 | 2, span_id=7, sampling_priority=1)
+    observers = [await asyncio.create_task(make(shared)) for _ in range(3)]
+    other = await asyncio.create_task(make(alone))
+
+    write_in_a_thread("on the trace of three", active=shared)
+    write_in_a_thread("on the trace of one", active=alone)
+
+    assert len(observers) == 3
+    assert "session_id" not in lines.one("on the trace of three")
+    assert lines.one("on the trace of one")["session_id"] == other.session_id
 
 
 async def test_the_code_that_asks_learns_its_session() -> None:

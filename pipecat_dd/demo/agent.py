@@ -12,6 +12,7 @@ Example::
 """
 
 import asyncio
+import base64
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -58,6 +59,17 @@ class Agent:
             response.raise_for_status()
             chunks: Chunks = await response.json()
             return chunks
+
+    async def trace_bytes(self) -> int:
+        """Return the size of the bodies that brought the traces, as they went over the wire."""
+        async with self._http.get(f"{self.url}/test/session/requests") as response:
+            response.raise_for_status()
+            requests = await response.json()
+        return sum(
+            len(base64.b64decode(request["body"]))
+            for request in requests
+            if request["url"].endswith("/traces")
+        )
 
     async def clear(self) -> None:
         """Forget what was received."""

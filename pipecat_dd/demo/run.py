@@ -8,10 +8,11 @@ the bot: what it did is known from the traces that arrived and the lines that it
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipecat_dd.demo import story, voice
@@ -63,21 +64,31 @@ class Outcome:
         chunks: The traces, as the test agent received them.
         log_file: The bot's log lines.
         traces_file: The traces, as JSON.
+        trace_bytes: The size of the requests that brought the traces.
         failure: What went wrong; None if the conversation came to its end.
     """
 
     chunks: Chunks
     log_file: Path
     traces_file: Path
+    trace_bytes: int
     failure: str | None
 
 
-async def converse(out: Path, tell: Callable[[Progress], None]) -> Outcome:
+async def converse(
+    out: Path,
+    tell: Callable[[Progress], None],
+    *,
+    bot_module: str = "pipecat_dd.demo.bot",
+    bot_settings: Mapping[str, str] = MappingProxyType({}),
+) -> Outcome:
     """Hold the demo's conversation.
 
     Args:
         out: Directory for the log and the traces; made if it is not there.
         tell: Is told what happens.
+        bot_module: The bot, which takes the demo's bot's command line.
+        bot_settings: What its environment has besides, such as ``PIPECAT_DD_FRAME_SPANS``.
 
     Raises:
         AgentError: The test agent did not start.
@@ -106,12 +117,13 @@ async def converse(out: Path, tell: Callable[[Progress], None]) -> Outcome:
         (port,) = free_ports(1)
         bot = await stack.enter_async_context(
             leashed(
-                "pipecat_dd.demo.bot",
+                bot_module,
                 f"--host={LOOPBACK}",
                 f"--port={port}",
                 f"--log-file={log_file}",
                 f"--weather-url={provider.origin}/weather",
-                env=bot_environment(agent_url=agent.url, provider_url=provider.url),
+                env=bot_environment(agent_url=agent.url, provider_url=provider.url)
+                | dict(bot_settings),
                 output=console_file,
             )
         )
@@ -126,13 +138,13 @@ async def converse(out: Path, tell: Callable[[Progress], None]) -> Outcome:
             failure = str(error)
         except TimeoutError:
             failure = f"the bot did not end within {BOT_END_SECS:.0f} s of the user's leaving"
-        chunks = await agent.traces()
+        chunks, trace_bytes = await agent.traces(), await agent.trace_bytes()
     traces_file.write_text(json.dumps(chunks, indent=1) + "\n", encoding="utf-8")
     if failure is None:
         console_file.unlink()
     else:
         failure += f"; what it printed is in {console_file}"
-    return Outcome(chunks, log_file, traces_file, failure)
+    return Outcome(chunks, log_file, traces_file, trace_bytes, failure)
 
 
 async def _call(url: str, provider: Provider, say: Callable[[str, str], None]) -> None:

@@ -19,6 +19,8 @@ from pipecat_dd.hearing.declared import declared_kinds
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.moments import Meaning, Table, opens_response
+from pipecat_dd.hearing.replaced import Replaced
+from pipecat_dd.hearing.segments import telling_when_through
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
@@ -58,7 +60,7 @@ class Hooks:
         self._set_aside = set_aside
         self._ear = ear
         self._table = table
-        self._undo: list[Callable[[], None]] = []
+        self._replaced = Replaced()
         self._known: set[int] = set()
         self.heard: set[int] = set()
         self._outermost: set[int] = set()
@@ -122,12 +124,17 @@ class Hooks:
         if processor is None:
             processor = self._note(instance, [type(instance).__name__])
         self._own(instance, processor)
-        self._replace(instance, "process_frame", self._visiting(instance, processor))
-        self._replace(instance, "push_frame", self._pushing(instance, processor))
+        self._replaced.replace(instance, "process_frame", self._visiting(instance, processor))
+        self._replaced.replace(instance, "push_frame", self._pushing(instance, processor))
         if hasattr(instance, "_run_handler"):
-            self._replace(instance, "_run_handler", self._handling(instance, processor))
+            self._replaced.replace(instance, "_run_handler", self._handling(instance, processor))
         if processor.role is Role.TTS:
-            self._replace(instance, "run_tts", self._synthesizing(instance, processor))
+            self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
+        if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
+            through = telling_when_through(
+                instance.process_generator, processor, self._conversation.user, lambda: self.is_on
+            )
+            self._replaced.replace(instance, "process_generator", through)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Let what a processor does in a thread of an SDK's be known as the session's work."""
@@ -139,10 +146,7 @@ class Hooks:
     def remove(self) -> None:
         """Put everything back as it was."""
         self.is_on = False
-        undo, self._undo = self._undo, []
-        for step in reversed(undo):
-            with _guard.hearing.guarded():
-                step()
+        self._replaced.put_back()
         self._known.clear()
         self.heard.clear()
         self.instances.clear()
@@ -167,20 +171,6 @@ class Hooks:
         )
         processors[instance.name] = processor
         return processor
-
-    def _replace(self, instance: Any, name: str, wrapper: Method) -> None:
-        before = instance.__dict__.get(name)
-        setattr(instance, name, wrapper)
-
-        def restore() -> None:
-            if instance.__dict__.get(name) is not wrapper:
-                return  # somebody has wrapped it since; ours passes everything through
-            if before is None:
-                delattr(instance, name)
-            else:
-                setattr(instance, name, before)
-
-        self._undo.append(restore)
 
     # The wrappers
 

@@ -181,7 +181,8 @@ def _tool_began(heard: Heard) -> None:
     stage = heard.conversation.bot.tool_begins(
         heard.source, heard.at_ns, str(frame.function_name), str(frame.tool_call_id)
     )
-    stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
+    if stage.session.capture_content:
+        stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
     here.set(Place(heard.conversation.session, heard.source, stage))
@@ -194,7 +195,7 @@ def _tool_result(heard: Heard) -> None:
         return
     error = getattr(frame, "error", None)
     call = heard.conversation.bot.call(str(frame.tool_call_id))
-    if call is not None:
+    if call is not None and call.session.capture_content:
         call.quote("gen_ai.tool.call.result", _as_text(frame.result))
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
@@ -296,6 +297,18 @@ def _error(heard: Heard) -> None:
     heard.conversation.errs(
         processor, here.get(), failure_of(frame), heard.at_ns, exception=exception
     )
+    if processor is not None:
+        heard.conversation.failovers.failed(processor, heard.at_ns)
+
+
+def _switched(heard: Heard) -> None:
+    conversation = heard.conversation
+    name = str(getattr(getattr(heard.frame, "service", None), "name", ""))
+    processor = conversation.session.processors.get(name)
+    if processor is not None:
+        turn = conversation.turns.current
+        stage = turn.stage if turn is not None else None
+        conversation.failovers.switched(processor, stage, heard.at_ns)
 
 
 def _metrics(heard: Heard) -> None:
@@ -337,6 +350,8 @@ _MEANT: dict[str, Moment] = {
     "StopFrame": _stops,
     "CancelFrame": _cancels,
     "ErrorFrame": _error,
+    # A switcher asks the service that it has turned to for what to announce of it.
+    "ServiceSwitcherRequestMetadataFrame": _switched,
     "MetricsFrame": _metrics,
 }
 
@@ -393,11 +408,17 @@ def _kinds(*names: str) -> tuple[type, ...]:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as JSON, or as Python writes it where it is none."""
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError):
-        return repr(value)
+    """Return a value as JSON, or as Python writes it where it is none. Never raises."""
+    for write in (_as_json, repr):
+        try:
+            return write(value)
+        except Exception:  # the value's own code ran
+            continue
+    return f"<unreadable {type(value).__name__}>"
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _nanos(seconds: float) -> int:

@@ -20,6 +20,7 @@ from loguru import logger
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.readers import FLOODS, Effect, Reader, Said, reader_of, stream_stopped
+from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.participants import Event, Participant, Transport
 from pipecat_dd.knowing.place import Place, here
@@ -75,7 +76,7 @@ class Transports:
         self._set_aside = set_aside
         self._traces_messages = traces_messages
         self._listening: dict[int, Any] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._replaced = Replaced()
 
     def find(self, processors: Iterable[Any]) -> None:
         """Listen to the transports that processors are the input or output of.
@@ -101,12 +102,12 @@ class Transports:
         ear = _Ear(self._conversation, transport, self._set_aside)
         alone = ear.reader.is_for_one and len(self._listening) == 1
         self._conversation.participants.can_be_several = not alone
-        self._replace(transport, "_call_event_handler", ear.dispatching())
-        self._replace(transport, "_run_handler", ear.handling())
+        self._replaced.replace(transport, "_call_event_handler", ear.dispatching())
+        self._replaced.replace(transport, "_run_handler", ear.handling())
         call = _pipecat.call_of(transport)
         if call is not None:
             serializer = _pipecat.serializer_of(transport)
-            self._replace(serializer, "deserialize", ear.deserializing(serializer))
+            self._replaced.replace(serializer, "deserialize", ear.deserializing(serializer))
         with _guard.hearing.guarded():
             ear.looks_around()
         websocket = _pipecat.websocket_of(transport)
@@ -116,25 +117,8 @@ class Transports:
 
     def remove(self) -> None:
         """Put everything back as it was."""
-        undo, self._undo = self._undo, []
-        for step in reversed(undo):
-            with _guard.hearing.guarded():
-                step()
+        self._replaced.put_back()
         self._listening.clear()
-
-    def _replace(self, instance: Any, name: str, wrapper: Any) -> None:
-        before = instance.__dict__.get(name)
-        setattr(instance, name, wrapper)
-
-        def restore() -> None:
-            if instance.__dict__.get(name) is not wrapper:
-                return  # somebody has wrapped it since; ours passes everything through
-            if before is None:
-                delattr(instance, name)
-            else:
-                setattr(instance, name, before)
-
-        self._undo.append(restore)
 
 
 class _Ear:

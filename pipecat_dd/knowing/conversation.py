@@ -3,6 +3,7 @@
 from collections import deque
 
 from pipecat_dd.knowing.bot import BotSide
+from pipecat_dd.knowing.failovers import Failovers
 from pipecat_dd.knowing.frames import FrameSpans, FrameWork
 from pipecat_dd.knowing.participants import Participants
 from pipecat_dd.knowing.place import Place, Visit
@@ -27,6 +28,7 @@ class Conversation:
         user: The user's side of it.
         bot: The bot's side of it.
         frames: What its processors did.
+        failovers: How often a switcher turned to another service for an error.
         participants: Who is there.
         has_detector: Whether a voice activity detector of the pipeline's has heard the user.
         analyzer: The class of the voice activity detector that hears the user.
@@ -75,6 +77,7 @@ class Conversation:
         )
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
+        self.failovers = Failovers(session.root)
         self.user = UserSide(self._stages, self.turns, self._transcribers)
         self.bot = BotSide(self._stages, self.turns, self._has_voice)
 
@@ -152,6 +155,8 @@ class Conversation:
     def abandon(self) -> None:
         """Let the session go without a word: it is another process's."""
         self.session.phase = Phase.ENDED
+        # The event loop that was forked with it may run on, and with it the wait for a turn's end.
+        self._stages.forget_all()
 
     def goes_on(self) -> None:
         """One of several pipelines is cleaned up: its end need not be the session's."""

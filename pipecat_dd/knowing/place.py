@@ -99,7 +99,11 @@ class Visit(Place):
         direction: Any,
         start_ns: int,
     ) -> None:
-        super().__init__(session, processor)
+        # Made for every frame in every processor: what the base class would set is set here.
+        self.session = session
+        self.processor = processor
+        self.bound = None
+        self.participant = None
         self.frame = frame
         self.direction = direction
         self.start_ns = start_ns

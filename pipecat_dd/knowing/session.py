@@ -136,29 +136,38 @@ class Session:
         return turn
 
 
-_running: dict[int, Session] = {}
+_live: dict[int, Session] = {}
 
 
 def register(session: Session) -> None:
-    """Count a session among the running ones, when it is set up."""
-    _running[id(session)] = session
+    """Count a session among the live ones, from its making on.
+
+    One that is made and not yet set up may write from a thread already: what is not known to
+    be another's may be its.
+    """
+    _live[id(session)] = session
 
 
 def unregister(session: Session) -> None:
-    """Take a session from the running ones, at its end."""
-    _running.pop(id(session), None)
+    """Take a session from the live ones, at its end, or when it is thrown away."""
+    _live.pop(id(session), None)
+
+
+def running_count() -> int:
+    """Return how many sessions run in this process."""
+    return len(_running)
 
 
 def forget_all() -> None:
-    """Forget the running sessions: they are another process's."""
-    _running.clear()
+    """Forget the live sessions: they are another process's."""
+    _live.clear()
 
 
 def only_session() -> Session | None:
-    """Return the running session of this process, if there is exactly one."""
-    if len(_running) != 1:
+    """Return the live session of this process, if there is exactly one."""
+    if len(_live) != 1:
         return None
     try:
-        return next(iter(_running.values()))
+        return next(iter(_live.values()))
     except (StopIteration, RuntimeError):  # another thread's session ended or began just now
         return None

@@ -118,6 +118,10 @@ class Stages:
             self.end(stage, at_ns)
             self._open.discard(stage)
 
+    def forget_all(self) -> None:
+        """Forget what is open: nothing of it is told."""
+        self._open.clear()
+
     def close_all(self, at_ns: int) -> None:
         """Close what is still open, the innermost first, but the turn.
 

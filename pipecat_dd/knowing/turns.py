@@ -26,6 +26,10 @@ SPEECH_PENDING_SECS = 10.0
 """How long to wait for the bot to speak what its model has already answered."""
 
 
+BY_USER = "user"
+"""The resource of a turn that the user began."""
+
+
 class Timer(Protocol):
     """A running timer."""
 
@@ -131,7 +135,7 @@ class Turns:
             if before.user_active:
                 return before
             self._leave(before, at_ns)
-        return self._begin("user", min(start_ns, at_ns))
+        return self._begin(BY_USER, min(start_ns, at_ns))
 
     def bot_begins(self, at_ns: int) -> Turn:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
@@ -233,7 +237,7 @@ class Turns:
         session = self._stages.session
         stage = self._stages.open(Kind.TURN, initiator, start_ns, parent=session.root)
         stage.facts["turn.number"] = self.count
-        turn = Turn(stage, by_user=initiator == "user")
+        turn = Turn(stage, by_user=initiator == BY_USER)
         self.current = turn
         session.turn = stage
         return turn

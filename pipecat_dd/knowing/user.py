@@ -70,6 +70,7 @@ class UserSide:
         self._silent_ns = 0
         self._unplaced: list[Stretch] = []
         self._open: dict[Processor, deque[tuple[Stage, Stretch]]] = {}
+        self._answers: dict[Processor, int] = {}
 
     def starts_speaking(self, start_ns: int, analyzer: str) -> None:
         """The detector heard speech begin.
@@ -200,6 +201,7 @@ class UserSide:
             stretch = self._stretch(at_ns)
             stage = self._open_transcription(processor, stretch)
         stage.output_ns = at_ns
+        self._answers[processor] = self.answers(processor) + 1
         stage.know(language=language, user_id=user_id)
         if (turn := self._turns.current) is not None and not turn.bot_spoke:
             turn.waited.transcribed_ns = at_ns
@@ -223,8 +225,35 @@ class UserSide:
         if stage.output_ns is None:
             stage.output_ns = at_ns
         turn = self._turns.current
-        if stage.processor is not None and not (turn is not None and turn.user_active):
-            self._settle(stage.processor)
+        if stage.processor is not None:
+            self._answers[stage.processor] = self.answers(stage.processor) + 1
+            if not (turn is not None and turn.user_active):
+                self._settle(stage.processor)
+
+    def answers(self, processor: Processor) -> int:
+        """Return how many transcriptions came, or failed, of a service."""
+        return self._answers.get(processor, 0)
+
+    def segment_ends(self, processor: Processor, answers_before: int, at_ns: int) -> None:
+        """A service that transcribes one stretch after another is through with one.
+
+        If nothing came of it, as of a cough, nothing will: what comes next is another's.
+
+        Args:
+            processor: The service.
+            answers_before: Its `answers` when it began on the stretch.
+            at_ns: When it was through.
+        """
+        if self.answers(processor) != answers_before:
+            return
+        pending = self._open.get(processor, deque())
+        for entry in pending:
+            stage, stretch = entry
+            if stretch.end_ns is not None and stage.output_ns is None:
+                pending.remove(entry)
+                stage.parent = stage.parent or stretch.parent
+                self._stages.drop(stage, at_ns)
+                return
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open, drop what nothing came of."""

@@ -22,7 +22,7 @@ from pipecat_dd.telling.spans.tree import SpanTree
 class Told:
     """A session, with all that follows and tells it."""
 
-    __slots__ = ("__weakref__", "conversation", "correlation", "session", "tree")
+    __slots__ = ("__weakref__", "conversation", "correlation", "session", "shared", "tree")
 
     def __init__(self, session: Session, conversation: Conversation, tree: SpanTree) -> None:
         self.session = session
@@ -30,9 +30,15 @@ class Told:
         self.tree = tree
         # What the last line carried, and by what that was found: kept by telling.correlation.
         self.correlation: tuple[Any, Any] | None = None
+        # Kept by all that share a trace, for as long as one of them is there.
+        self.shared: _Shared | None = None
 
 
-_by_trace: "weakref.WeakValueDictionary[int, Told]" = weakref.WeakValueDictionary()
+class _Shared:
+    """Stands for a trace that several sessions share, and so names none of them."""
+
+
+_by_trace: "weakref.WeakValueDictionary[int, Told | _Shared]" = weakref.WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -44,9 +50,12 @@ def tell(told: Told) -> None:
     """
     with _lock:
         told.session.told = told
-        if _by_trace.pop(told.tree.trace_id, None) is None:
-            _by_trace[told.tree.trace_id] = told
-        # Else two sessions share the trace, which then names neither.
+        before = _by_trace.get(told.tree.trace_id)
+        if isinstance(before, Told):
+            before.shared = told.shared = _Shared()
+        else:
+            told.shared = before
+        _by_trace[told.tree.trace_id] = told.shared or told
     # A trace that begins later, a turn's, names its session too.
     told.tree.on_trace = partial(_note_trace, weakref.ref(told))
     _ddtrace.answer_active(_answer)
@@ -67,7 +76,8 @@ def told_of(session: Session) -> Told | None:
 
 def told_of_trace(trace_id: int | None) -> Told | None:
     """Return the session whose trace this is, if it is one's."""
-    return None if trace_id is None else _by_trace.get(trace_id)
+    found = None if trace_id is None else _by_trace.get(trace_id)
+    return found if isinstance(found, Told) else None
 
 
 def stage_at(place: Place, told: Told) -> Stage:

@@ -1,5 +1,6 @@
 """Where a session is told of besides its spans, by what is set."""
 
+from pipecat_dd import _guard
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling import llmobs
@@ -16,4 +17,11 @@ def destinations(session: Session, tree: SpanTree, settings: Settings) -> list[D
         settings: What the observer was told.
     """
     tree.also = llmobs.begin(session, tree, settings.llmobs)
-    return []
+    found: list[Destination] = []
+    if settings.metrics:
+        with _guard.metrics.guarded():
+            # What is sent is of no concern to those who send none.
+            from pipecat_dd.telling.metrics.destination import Metrics
+
+            found.append(Metrics(session))
+    return found

@@ -243,3 +243,38 @@ def _compiled(
                 f"{argument}: {one!r} is no valid regular expression: {error}"
             ) from None
     return tuple(compiled)
+
+
+class InForce:
+    """The rules that `configure_logging` was given, else the built-in ones.
+
+    What is no line (an error on a span, captured content) is redacted by the same rules as
+    lines. That lines are not to be redacted (``redact=False``) is said of lines alone.
+    """
+
+    __slots__ = ()
+
+    def text(self, text: str) -> str:
+        """Return the text without what must not leave."""
+        return _in_force.text(text)
+
+
+_BUILT_IN: Final = Redactor()
+_in_force: Redactor = _BUILT_IN
+
+
+def put_in_force(redactor: Redactor | None) -> Redactor:
+    """Have all that is no line redacted by these rules.
+
+    Args:
+        redactor: The rules; None, or those that let everything pass, for the built-in ones.
+
+    Returns:
+        Those that were in force before.
+    """
+    global _in_force
+    before = _in_force
+    if redactor is None or isinstance(redactor, NoRedaction):
+        redactor = _BUILT_IN
+    _in_force = redactor
+    return before

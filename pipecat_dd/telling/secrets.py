@@ -33,8 +33,12 @@ class Rule:
 
 
 # The value after "password=", '"api_key": ' and the like: quoted (the closing quote may be
-# missing where a text was cut), or up to what ends a value.
-_VALUE: Final = r"""(?:\\*"[^"\\\n]{1,2000}|\\*'[^'\\\n]{1,2000}|[^\s"'\\,;&)}\]]+)"""
+# missing where a text was cut), a list or the like of any such, or up to what ends a value.
+_VALUE: Final = (
+    r"""(?:[bru]?\\*"[^"\\\n]{1,2000}|[bru]?\\*'[^'\\\n]{1,2000}"""
+    r"""|\[[^\[\]\n]{0,2000}\]?|\{[^{}\n]{0,2000}\}?|\([^()\n]{0,2000}\)?"""
+    r"""|[^\s"'\\,;&)}\]]+)"""
+)
 _SCHEME: Final = r"(?:(?:basic|bearer|token|digest|apikey|negotiate)[ \t]{1,8})?"
 # From the name to the value: a closing quote, what is left of a name ("_value"), "=" or ":".
 _TO_VALUE: Final = r"""[\w-]{0,40}\\{0,4}["']?[ \t]{0,8}[=:][ \t]{0,8}"""
@@ -68,6 +72,17 @@ _AFTER_A_NAME: Final = (
         ),
         rf"\g<1>{REDACTED}",
     ),
+)
+
+# Pairs, as HTTP headers are written out: (b'x-api-key', b'…').
+_PAIR: Final = Rule(
+    ("pass", "secret", "credential", "authorization", "key", "token", "cookie"),
+    re.compile(
+        r"""(?i)(\(b?["'][\w-]{0,40}?(?:passw(?:or)?d|passphrase|secret(?!ar)|credential"""
+        r"""|authorization|api[-_]?key|private[-_]?key|access[-_]?key|token|cookie)[\w-]{0,40}["'],"""
+        r"""[ ]{0,4}b?["'])[^"'\n]{1,2000}"""
+    ),
+    rf"\g<1>{REDACTED}",
 )
 
 _BEARER: Final = Rule(
@@ -119,8 +134,9 @@ _ANYWHERE: Final = (
 )
 
 # "+" and eight to fifteen digits (E.164), with the separators people write between them. Not
-# after a word or a digit: that is an offset ("16:30:45+05:30") or a sum.
-_PHONE_WITH_PLUS: Final = re.compile(r"(?<![\w+])\+[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)")
+# after a word or a digit: that is an offset ("16:30:45+05:30") or a sum. In the URLs that HTTP
+# clients and servers log, "+" is "%2B".
+_PHONE_WITH_PLUS: Final = re.compile(r"(?:(?<![\w+])\+|%2[Bb])[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)")
 # North American numbers without "+": the plan has no area code or exchange that begins with 0
 # or 1, which keeps Unix times and most counters out. Not within a number, an id or a UUID.
 _PHONE_NATIONAL: Final = re.compile(
@@ -142,6 +158,8 @@ def without_secrets(text: str) -> str:
     low = text.lower()
     if ":" in low or "=" in low:
         text = _apply(_AFTER_A_NAME, text, low)
+    if "(" in low:
+        text = _apply((_PAIR,), text, low)
     if "bearer" in low:
         text = _BEARER.pattern.sub(_BEARER.replacement, text)
     return text
@@ -151,7 +169,7 @@ def without_phone_numbers(text: str) -> str:
     """Return a text without what looks like a telephone number."""
     if _PHONE_HINT.search(text) is None:
         return text
-    if "+" in text:
+    if "+" in text or "%2" in text:
         text = _PHONE_WITH_PLUS.sub(PHONE, text)
     return _PHONE_NATIONAL.sub(PHONE, text)
 

@@ -12,7 +12,7 @@ from pipecat_dd.telling.logs.configure import intercepting, redactor_of
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.slip import json_format
-from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.telling.redaction import Redactor, put_in_force
 from pipecat_dd.testing.diverting import diverted
 from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
 
@@ -111,8 +111,10 @@ def capture(
         ValueError: There is no such level.
     """
     least = level_number(level, "level")
-    make = LineMaker(redactor_of(redact), capture_content=capture_content)
+    redactor = redactor_of(redact)
+    make = LineMaker(redactor, capture_content=capture_content)
     seen = Seen()
+    before = put_in_force(redactor) if isinstance(redact, Redactor) else None
     with diverted(seen._take_span), intercepting(least):
         handler_id = logger.add(
             lambda message: seen._take_line(str(message)),
@@ -122,6 +124,8 @@ def capture(
         try:
             yield seen
         finally:
+            if before is not None:
+                put_in_force(before)
             with suppress(ValueError):  # the code under test has removed all handlers
                 logger.remove(handler_id)
 

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from loguru import logger
 
 import pipecat_dd.demo.show
 from pipecat_dd.cli import main
@@ -72,3 +73,23 @@ def test_an_out_directory_that_cannot_be_made_is_said_without_a_traceback():
     assert done.exit_code == 1
     assert "/dev/null/demo" in done.output
     assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_pipecats_lines_are_held_back_in_the_command_and_nowhere_else(monkeypatch, tmp_path):
+    lines = []
+
+    def pipecat_says(text):
+        exec(f"logger.info({text!r})", {"__name__": "pipecat.pipeline", "logger": logger})
+
+    def run_demo(console, out, *, all_lines):
+        pipecat_says("during")
+        return 0
+
+    monkeypatch.setattr(pipecat_dd.demo.show, "run_demo", run_demo)
+    handler = logger.add(lambda message: lines.append(message.record["message"]))
+    try:
+        assert CliRunner().invoke(main, ["demo", "--out", str(tmp_path)]).exit_code == 0
+        pipecat_says("afterwards")
+    finally:
+        logger.remove(handler)
+    assert lines == ["afterwards"]

@@ -1,6 +1,7 @@
 """The bot that users copy, run as it stands: what it sends and writes, seen from outside."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -266,3 +267,18 @@ def test_all_missing_keys_are_named_in_one_sentence() -> None:
         "Please set DEEPGRAM_API_KEY, CARTESIA_API_KEY in the environment "
         "or in a file named .env.\n"
     )
+
+
+def test_what_datadog_is_told_in_a_file_is_read_in_time(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLE, tmp_path)
+    (tmp_path / ".env").write_text("DD_SERVICE=named-in-the-file\nDD_TRACE_ENABLED=false\n")
+    code = "import daily_bot, ddtrace; print(ddtrace.config.service)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=quiet_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1:] == ["named-in-the-file"], done.stderr

@@ -63,6 +63,23 @@ def test_a_cough_that_a_request_was_made_for_keeps_what_the_request_is_part_of()
     assert talk.all("stt") == [transcribing]
 
 
+def test_what_comes_after_a_stretch_of_which_nothing_came_is_not_its_transcription() -> None:
+    talk = Talk()
+    user = talk.talk.user
+    talk.user_speaks(0.2)
+    user.segment_ends(talk.stt, user.answers(talk.stt), talk.ns)
+    talk.wait(20)
+    talk.user_speaks(1.0)
+    before = user.answers(talk.stt)
+    talk.wait(0.1)
+    talk.transcribed()
+    user.segment_ends(talk.stt, before, talk.ns)
+    talk.ends()
+    (stt,) = talk.all("stt")
+    assert stt.start_ns == talk.all("user_speech")[1].start_ns
+    assert stt.facts["stt.finalization_seconds"] < 1
+
+
 def test_a_cough_during_the_answer_belongs_to_its_turn() -> None:
     talk = Talk()
     talk.user_asks()

@@ -107,5 +107,5 @@ def test_a_forked_process_has_sessions_of_its_own(agent: TestAgent) -> None:
         assert process.wait(20) == 0
     arrived(agent, f"{session_id}-child", "pipecat.session")
     trace = arrived(agent, session_id, "pipecat.session")
-    assert len(trace.named("pipecat.session")) == 1
+    assert len(trace.named("pipecat.session")) == len(trace.named("pipecat.turn")) == 1
     assert trace.one("pipecat.session")["session.end_reason"] == "ended"

@@ -38,13 +38,17 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.transports.base_transport import TransportParams
 
 import pipecat_dd
-from pipecat_dd import DatadogObserver, _guard, configure_logging, unconfigure_logging
+from pipecat_dd import DatadogObserver, _ddtrace, _guard, configure_logging, unconfigure_logging
 from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.telling.metrics import process, sender
 from tests.stages.test_any_order import asked
 from tests.support.bot import QuickOutput
 from tests.support.scripted import ScriptedLLM, ScriptedTTS
 
-ASIDE = ("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.testing", "pipecat_dd.settings")
+ASIDE = (
+    *("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.doctor", "pipecat_dd.setup"),
+    *("pipecat_dd.testing", "pipecat_dd.settings"),
+)
 """What is not in a bot's path, or may refuse at construction."""
 
 ENTRIES = {
@@ -191,7 +195,7 @@ async def converse(make: Callable[[], list[BaseObserver]]) -> list[tuple[str, st
 
 
 def with_observer() -> list[BaseObserver]:
-    return [DatadogObserver(frame_spans="all", capture_content=True)]
+    return [DatadogObserver(frame_spans="all", capture_content=True, metrics=True)]
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +205,8 @@ def fresh_guards() -> Iterator[None]:
     for part in parts:
         part.failures, part.off = 0, False
         part._kinds.clear()
+    # Where the function that ends it was made to raise, it would be busy for the tests after.
+    vars(_ddtrace._busy).clear()
 
 
 NAMES = [name for name, *_ in functions()]
@@ -222,6 +228,9 @@ def test_no_error_of_ours_changes_what_the_bot_does(
         for guard in (p for p in vars(_guard).values() if isinstance(p, _guard.Part)):
             guard.failures, guard.off = 0, False
         configure_logging(lambda message: None, level="DEBUG")
+        if ".metrics." in name:
+            # As if the process had just begun: some of it is done once.
+            sender._shared = process._shared = None
         with monkeypatch.context() as patch:
             if inspect.isclass(owner):
                 patch.setattr(owner, attribute, raising(function))

@@ -102,6 +102,12 @@ PAUSE = "pause"
 steps = st.lists(st.sampled_from([*FRAMES, PAUSE, PAUSE, PAUSE]), max_size=30)
 
 
+def waits_for(observer: DatadogObserver, worker: Any) -> int:
+    """Return how much waits in the queue in front of an observer: Pipecat has one for each."""
+    proxies = worker._observer._proxies or {}
+    return proxies[observer].queue.qsize() if observer in proxies else 0
+
+
 async def converse(story: list[str], *, ends_well: bool, frame_spans: Any) -> tuple[str, Any]:
     observer = DatadogObserver(frame_spans=frame_spans, turn_end_timeout_secs=0.05)
     source, llm = Source(), ScriptedLLM()
@@ -131,6 +137,9 @@ async def converse(story: list[str], *, ends_well: bool, frame_spans: Any) -> tu
             await asyncio.sleep(0.02)
         else:
             await worker.queue_frame(FRAMES[step]())
+    async with asyncio.timeout(5):  # what is not taken from the queue stays in memory for good
+        while waits_for(observer, worker):  # noqa: ASYNC110 (Pipecat's queue announces nothing)
+            await asyncio.sleep(0.01)
     if ends_well and "hanging answer" not in story:
         await worker.queue_frame(EndFrame())
     else:

@@ -338,6 +338,10 @@ usable:false outcome:failed
       openai.request [createChatCompletion]{SPOKEN}"""
     )
     only_error(trace)
+    assert trace.one("pipecat.session")["session.failover_count"] == 1
+    first, second = trace.named("pipecat.turn")
+    assert first["failovers.openai"] == 1
+    assert "failovers.openai" not in second.tags
 
 
 async def test_a_switcher_with_nothing_left_reports_the_failure_it_passes_on_once(

@@ -218,7 +218,9 @@ async def test_a_switcher_shows_the_service_that_was_active(agent: TestAgent) ->
         await bot.end()
 
     other = ANSWER.replace("gpt-4.1", "gpt-4.1-mini")
-    assert tree(told(agent, observer), stages) == (
+    trace = told(agent, observer)
+    assert "session.failover_count" not in trace.one("pipecat.session").tags, "it was asked to"
+    assert tree(trace, stages) == (
         f"session [bot]\n  turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}"
         f"\n  turn [user] outcome:answered{HEARD}{other}{SPOKEN}"
     )

@@ -34,6 +34,10 @@ class TestAgent:
             chunks: list[list[dict[str, Any]]] = json.load(answer)
             return chunks
 
+    def clear(self) -> None:
+        """Forget all that was received: whoever asks is answered with all there is."""
+        urllib.request.urlopen(f"{self.url}/test/session/clear", timeout=10).close()
+
     def spans(self) -> list[dict[str, Any]]:
         """Return all spans received since the start."""
         return [span for chunk in self.chunks() for span in chunk]

@@ -12,10 +12,10 @@ from typing import Any
 from pipecat_dd import _guard
 from pipecat_dd.knowing.place import current_place
 from pipecat_dd.knowing.session import Phase, Session
-from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.telling.redaction import InForce
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
-_redactor = Redactor()
+_redactor = InForce()
 
 _MEDIA = ("audio_parts", "image_parts")
 _AS_THEY_ARE = ("role", "type", *_MEDIA)
@@ -100,7 +100,7 @@ def _captures(session_id: str | None) -> bool | None:
             meant = [place.session]
     if not meant:
         # Whose it is cannot be known: it may be that of one which captures nothing.
-        meant = [session for session in sessions if session.phase is Phase.RUNNING]
+        meant = [session for session in sessions if session.phase is not Phase.ENDED]
     return all(session.capture_content for session in meant) if meant else None
 
 

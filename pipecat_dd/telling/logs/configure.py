@@ -20,7 +20,7 @@ from pipecat_dd.telling.logs.sampling import Sampler
 from pipecat_dd.telling.logs.slip import format_function, json_format
 from pipecat_dd.telling.logs.stdlib import Interception, is_console
 from pipecat_dd.telling.logs.thresholds import Thresholds
-from pipecat_dd.telling.redaction import NoRedaction, Redactor
+from pipecat_dd.telling.redaction import NoRedaction, Redactor, put_in_force
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -109,8 +109,9 @@ def configure_logging(
             named are kept whole.
         sample_by: ``"session"`` keeps all of a session's lines or none, by the hash by which
             its trace is sampled; ``"record"`` decides for each line.
-        redact: True for the rules of `Redactor`, a `Redactor` for your own beside them, False
-            to write everything as it is.
+        redact: True for the rules of `Redactor`, a `Redactor` for your own beside them, which
+            then hold for errors and captured content on spans too; False to write everything
+            as it is (spans are still redacted by the built-in rules).
         capture_content: Whether Pipecat's own lines keep transcripts, prompts and tool
             arguments. By default as the session's observer was told.
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
@@ -171,7 +172,9 @@ def configure_logging(
     if format == "json":
         options["colorize"] = False
     options |= _file_options(sink, rotation, retention, compression)
-    return _install(sink, options, least, by_name, intercept_stdlib)
+    handler_id = _install(sink, options, least, by_name, intercept_stdlib)
+    put_in_force(redactor)
+    return handler_id
 
 
 def unconfigure_logging() -> None:
@@ -188,6 +191,7 @@ def unconfigure_logging() -> None:
         if _current.had_default:
             logger.add(sys.stderr)
         _current = None
+        put_in_force(None)
 
 
 def refresh_logging() -> None:

@@ -20,7 +20,7 @@ from pipecat_dd.telling.logs.fitting import Json, fitted
 from pipecat_dd.telling.logs.ids import trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
-from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.telling.redaction import Redactor, Secrecy
 from pipecat_dd.telling.secrets import REDACTED
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAX_NAME_CHARS: Final = 200
 _REMEMBERED: Final = 2048
+_MIN_SECRET_CHARS: Final = 4
+"""What is shorter stands in a message for other reasons too."""
 _ASCII: Final = Json(ascii_only=True)
 
 
@@ -95,10 +97,25 @@ class LineMaker:
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        message = hidden(record["name"] or "", message)
+        message = self._without_bound_secrets(hidden(record["name"] or "", message), record)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)
+
+    def _without_bound_secrets(self, message: str, record: "Record") -> str:
+        """Return a message without the secrets that stand beside it under their names.
+
+        ``logger.info("in as {password}", password=…)`` binds what it writes.
+        """
+        for name, value in (record["extra"] or {}).items():
+            if (
+                type(value) is str
+                and len(value) >= _MIN_SECRET_CHARS
+                and value in message
+                and self._redactor.secrecy(str(name)) in (Secrecy.SECRET, Secrecy.TOKEN)
+            ):
+                message = message.replace(value, REDACTED)
+        return message
 
     def _line(self, record: "Record", known: Correlation) -> str:
         """Return a record's line, of any length.

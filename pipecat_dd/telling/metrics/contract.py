@@ -135,7 +135,8 @@ METRICS = (
         Type.COUNT,
         "failovers",
         ("provider",),
-        "Times a switcher turned to another service; `provider` is the one turned to.",
+        "Times a switcher turned to another service, since the one at work had failed; `provider` "
+        "is the one turned to. Told with the turn's end.",
     ),
     MetricDoc(
         "pipecat.tokens",
@@ -203,3 +204,13 @@ METRICS = (
         "Lines that could not be shipped.",
     ),
 )
+
+
+def tables() -> str:
+    """Return the part of ``docs/metrics.md`` that is written from here."""
+    rows = ["| metric | type | unit | tags | meaning |", "| --- | --- | --- | --- | --- |"]
+    for metric in METRICS:
+        tags = ", ".join(f"`{tag}`" for tag in metric.tags) or "none"
+        cells = (f"`{metric.name}`", metric.type, metric.unit, tags, metric.meaning)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "## Metrics\n\n" + "\n".join(rows) + "\n"

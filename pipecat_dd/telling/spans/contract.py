@@ -146,6 +146,12 @@ TAGS = (
     TagDoc("session.turn_count", "Turns begun.", "turns", (Kind.SESSION,)),
     TagDoc("session.interruption_count", "Turns the user cut off.", "turns", (Kind.SESSION,)),
     TagDoc("session.error_count", "Errors reported or raised.", "errors", (Kind.SESSION,)),
+    TagDoc(
+        "session.failover_count",
+        "Times a switcher turned to another service, since the one at work had failed.",
+        "times",
+        (Kind.SESSION,),
+    ),
     TagDoc("session.bot_speech_count", "Times the bot began to speak.", "times", (Kind.SESSION,)),
     TagDoc(
         "session.participant_count",
@@ -239,6 +245,13 @@ TAGS = (
     *(
         TagDoc(f"turn.wait.{name}_seconds", f"Waited {what}.", "seconds", (Kind.TURN,))
         for name, what in PARTS
+    ),
+    TagDoc(
+        "failovers.<provider>",
+        "Times a switcher turned to a service of that provider's for an error: on the turn it "
+        "was in, else on the session.",
+        "times",
+        (Kind.TURN, Kind.SESSION),
     ),
     TagDoc(
         "processor.<key>.frames",

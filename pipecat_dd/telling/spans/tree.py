@@ -18,7 +18,8 @@ from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
-from pipecat_dd.telling.redaction import Redactor
+from pipecat_dd.knowing.turns import BY_USER
+from pipecat_dd.telling.redaction import InForce
 
 NAME_PREFIX = "pipecat."
 
@@ -33,6 +34,9 @@ MAX_CONTENT_CHARS = 2_000
 MAX_TAG_CHARS = 5_000
 """A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
 refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+MAX_ERROR_CHARS = 50_000
+"""How much of an error's text is looked at at all: a service may quote a whole reply in it."""
 
 
 class TraceScope(StrEnum):
@@ -100,7 +104,7 @@ class SpanTree:
             scope: What is one trace.
         """
         self._scope = scope
-        self.redactor = Redactor()
+        self.redactor = InForce()
         self.also: Also | None = None
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
@@ -121,6 +125,7 @@ class SpanTree:
         self.trace_ids = {self.trace_id}
         self._written_trace_ids: dict[int, str | None] = {}
         self.on_trace: Callable[[int], None] = lambda trace_id: None
+        self._early: Context | None = None
         session.root.handle = StageSpan(root.span_id, root)
         self._ours.add(root.span_id)
         if caller is not None:
@@ -159,6 +164,9 @@ class SpanTree:
         if stage.handle is None:
             stage.handle = StageSpan(_ddtrace.new_span_id())
             self._ours.add(stage.handle.span_id)
+        if self._early is not None and stage.kind is Kind.TURN and stage.resource == BY_USER:
+            stage.handle.node = _ddtrace.beside(self._early, stage.handle.span_id)
+            self._early = None
 
     def closed(self, stage: Stage) -> None:
         """Send the stage's span."""
@@ -177,6 +185,8 @@ class SpanTree:
             _ddtrace.retire(handle.node)
         if stage.kind is not Kind.SESSION:
             self._ours.discard(handle.span_id)
+        if self._early is not None and span.trace_id == self._early.trace_id:
+            self._early = None  # no turn came of it
 
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether a log line or a child names the stage already."""
@@ -246,10 +256,7 @@ class SpanTree:
     def _node(self, stage: Stage) -> Active:
         handle: StageSpan = stage.handle
         if handle.node is None and self._begins_trace(stage):
-            handle.node = _ddtrace.new_trace_like(self._root, handle.span_id)
-            assert handle.node.trace_id is not None
-            self.trace_ids.add(handle.node.trace_id)
-            self.on_trace(handle.node.trace_id)
+            handle.node = self._new_trace(handle.span_id)
         if handle.node is None:
             handle.node = _ddtrace.stand_in(
                 _name_of(stage),
@@ -265,8 +272,30 @@ class SpanTree:
             return self._above_root()
         if self._begins_trace(stage):
             return _ddtrace.above(self._node(stage))
-        parent = stage.parent
-        return self._root if parent is None else self._node(parent)
+        if stage.parent is None:
+            return self._root if self._scope is TraceScope.SESSION else self._early_trace()
+        parent, node = self._node(stage.parent), stage.handle.node
+        if node is not None and node.trace_id != parent.trace_id:
+            # It was named before it was known what it is part of, which is no turn of the user's.
+            return _ddtrace.above(node)
+        return parent
+
+    def _early_trace(self) -> Context:
+        """Return the trace of the user's next turn, for what is most likely part of it.
+
+        The user's speech, and its transcription, come before the ruling that it is a turn. What
+        names them, or nests in them, by then must find them where they will be.
+        """
+        if self._early is None:
+            self._early = self._new_trace(_ddtrace.new_span_id())
+        return self._early
+
+    def _new_trace(self, span_id: int) -> Context:
+        context = _ddtrace.new_trace_like(self._root, span_id)
+        assert context.trace_id is not None
+        self.trace_ids.add(context.trace_id)
+        self.on_trace(context.trace_id)
+        return context
 
     def _begins_trace(self, stage: Stage) -> bool:
         return self.has_traces_per_turn and stage.kind is Kind.TURN
@@ -290,7 +319,7 @@ class SpanTree:
         if stage.kind is Kind.SESSION:
             for link in self._links:
                 span.link_span(link, {"link.name": "caller"})
-        if self._begins_trace(stage):
+        elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
             span.link_span(self._root, {"link.name": "session"})
         if stage.participant_id is not None:
             span.set_tag("participant_id", stage.participant_id)
@@ -306,8 +335,8 @@ class SpanTree:
             _ddtrace.set_error(
                 span,
                 failure.type,
-                self.redactor.text(failure.message)[:MAX_TAG_CHARS],
-                self.redactor.text(failure.stack)[-MAX_TAG_CHARS:],
+                self.redactor.text(failure.message[:MAX_ERROR_CHARS])[:MAX_TAG_CHARS],
+                self.redactor.text(failure.stack[-MAX_ERROR_CHARS:])[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
                 span.set_tag("error.category", failure.category)

@@ -41,6 +41,11 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
         ("-----BEGIN PRIVATE KEY-----\nhunter2", "hunter2"),
         ("ghp_abcdefghijklmnop1234", "abcdefghijklmnop"),
         ("xoxb-1234567890-abcdef", "1234567890"),
+        ("{'secrets': ['hunter1', 'hunter2']}", "hunter2"),
+        ("credentials={'user': 'bo', 'pw': 'hunter2'}, x", "hunter2"),
+        ("password=b'hunter2'", "hunter2"),
+        ("[(b'x-api-key', b'hunter2'), (b'a', b'b')]", "hunter2"),
+        ("('Authorization', 'Token hunter2')", "hunter2"),
     ],
 )
 def test_a_secret_in_text_is_redacted(text: str, secret: str) -> None:
@@ -78,7 +83,7 @@ def test_what_only_looks_like_a_secret_is_kept(text: str) -> None:
     [
         "+14155550123", "+1 415 555 0123", "+1 (415) 555-0123", "+44 20 7946 0958",
         "+49-30-901820", "(415) 555-0123", "415-555-0123", "415.555.0123", "1-415-555-0123",
-        "4155550123",
+        "4155550123", "%2B14155550123", "%2b4930901820",
     ],
 )  # fmt: skip
 def test_telephone_numbers_are_masked_unless_told_otherwise(number: str) -> None:
@@ -175,11 +180,23 @@ def test_a_callback_that_fails_hides_the_text(configured: Any) -> None:
     assert "logging_error" not in lines.one
 
 
+def test_a_secret_that_is_bound_by_its_name_is_hidden_in_the_message_too(configured: Any) -> None:
+    lines = configured()
+    logger.info("in as {user} with {password}", user="Bo", password="correct horse")
+    logger.bind(auth_token="staple").info("token staple, status {status}", status="ok")
+    logger.bind(password="a").info("a cat")
+    first, second, third = lines.all
+    assert first["message"] == "in as Bo with [redacted]"
+    assert second["message"] == "token [redacted], status ok"
+    assert third["message"] == "a cat"
+    assert "horse" not in lines.text
+
+
 def test_redaction_can_be_turned_off(configured: Any) -> None:
     lines = configured(redact=False)
-    logger.bind(password="hunter2").info("sk-abcdefghijklmnop +14155550123")
+    logger.bind(password="hunter2").info("hunter2 sk-abcdefghijklmnop +14155550123")
     assert lines.one["password"] == "hunter2"
-    assert lines.one["message"] == "sk-abcdefghijklmnop +14155550123"
+    assert lines.one["message"] == "hunter2 sk-abcdefghijklmnop +14155550123"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,8 @@ HOSTILE = [
     "api_key" + "-" * 39, "-----BEGIN PRIVATE KEY-----", "-----BEGIN ", "AKIA", "AKIA1", "ghp_",
     "a.", "a-", "a1.", " ", "\\", '"', "=", ":", "https://a:b@",
     "eyJa.eyJa.", "secret" + "_" * 40, "authorization: bearer ", "x@y.", "\u0660",
+    "%2B1", "%2B", "%2B1 ", "secret=[", "secret={", "password=(", "('token", "(b'" + "token" * 7,
+    "('api-key', '", "password=b",
 ]  # fmt: skip
 
 

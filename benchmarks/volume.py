@@ -1,0 +1,141 @@
+"""How much a minute of conversation sends, by which frames have spans.
+
+The demo's conversation is held once in each mode, all at once: a real bot in a process of its
+own, and Datadog's test agent, which receives what ddtrace really sends. Bytes are those of the
+request bodies, as they go over the wire; an Agent compresses what it passes on.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import machine
+
+MODES = ("off", "notable", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one mode sent, for a minute of conversation.
+
+    Attributes:
+        mode: The mode.
+        secs: How long the session was.
+        turns: How many turns it had.
+        spans_per_minute: Spans, of everything.
+        ours_per_minute: Those of the conversation's own, ``pipecat.*``.
+        frames_per_minute: Those that are a processor's work on a frame.
+        trace_kb_per_minute: Their size.
+        lines_per_minute: Log lines, at DEBUG.
+        log_kb_per_minute: Their size.
+    """
+
+    mode: str
+    secs: float
+    turns: int
+    spans_per_minute: float
+    ours_per_minute: float
+    frames_per_minute: float
+    trace_kb_per_minute: float
+    lines_per_minute: float
+    log_kb_per_minute: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run: what was measured, and on what."""
+
+    machine: dict[str, str | int | float | None]
+    rows: list[Row]
+
+
+def run() -> Report:
+    """Hold the conversation in every mode.
+
+    Raises:
+        RuntimeError: One of them did not come to its end.
+    """
+    described = machine.describe()
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = asyncio.run(_all(Path(scratch)))
+    return Report(described, rows)
+
+
+async def _all(scratch: Path) -> list[Row]:
+    return await asyncio.gather(*(_mode(mode, scratch / mode) for mode in MODES))
+
+
+async def _mode(mode: str, out: Path) -> Row:
+    from pipecat_dd.demo.run import converse
+
+    outcome = await converse(
+        out, lambda progress: None, bot_settings={"PIPECAT_DD_FRAME_SPANS": mode}
+    )
+    if outcome.failure is not None:
+        raise RuntimeError(f"frame_spans={mode!r}: {outcome.failure}")
+    spans = [span for chunk in outcome.chunks for span in chunk]
+    names = Counter(span["name"] for span in spans)
+    (session,) = (span for span in spans if span["name"] == "pipecat.session")
+    secs = session["duration"] / 1e9
+    lines = outcome.log_file.read_bytes()
+    minutes = secs / 60
+    return Row(
+        mode,
+        secs,
+        names["pipecat.turn"],
+        len(spans) / minutes,
+        sum(count for name, count in names.items() if name.startswith("pipecat.")) / minutes,
+        names["pipecat.frame"] / minutes,
+        outcome.trace_bytes / 1e3 / minutes,
+        lines.count(b"\n") / minutes,
+        len(lines) / 1e3 / minutes,
+    )
+
+
+def show(report: Report, console: Console) -> None:
+    """Print a table.
+
+    Args:
+        report: What was measured.
+        console: Where to.
+    """
+    table = Table(title="A minute of conversation, by frame_spans", title_justify="left")
+    headings = ("spans", "of ours", "of frames", "kB of traces", "log lines", "kB of lines")
+    table.add_column("frame_spans")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for row in report.rows:
+        table.add_row(
+            row.mode,
+            f"{row.spans_per_minute:.0f}",
+            f"{row.ours_per_minute:.0f}",
+            f"{row.frames_per_minute:.0f}",
+            f"{row.trace_kb_per_minute:.0f}",
+            f"{row.lines_per_minute:.0f}",
+            f"{row.log_kb_per_minute:.0f}",
+            style="bold" if row.mode == "notable" else None,
+        )
+    console.print(table)
+    secs, turns = report.rows[0].secs, report.rows[0].turns
+    console.print(
+        f"The demo's conversation: {turns} turns in {secs:.0f} s, with lines at DEBUG.",
+        machine.one_line(report.machine),
+        sep="\n",
+        highlight=False,
+    )
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Write all figures.
+
+    Args:
+        report: What was measured.
+        path: The file.
+    """
+    path.write_text(json.dumps(asdict(report), indent=2) + "\n")

@@ -1,0 +1,196 @@
+"""Which environment variables are set, and which of them do not do what they seem to."""
+
+import json
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Final
+
+from pipecat_dd.doctor import _ddtrace
+from pipecat_dd.doctor.finding import Finding, Level
+from pipecat_dd.doctor.situation import Situation
+from pipecat_dd.telling.replaced import REPLACED
+
+UNIFIED: Final = ("DD_SERVICE", "DD_ENV", "DD_VERSION")
+
+_SHOWN: Final = ("DD_TRACE_AGENT_URL", "DD_AGENT_HOST", "DD_TRACE_AGENT_PORT", "DD_SITE")
+
+_OTHERS: Final = frozenset({"DD_APP_KEY", "DD_APPLICATION_KEY", "DD_HOSTNAME", "DD_URL"})
+"""Read by Datadog's Agent and clients, if not by ddtrace; not worth a word."""
+
+_ALIKE: Final = 0.9
+"""How like a known name an unknown one is to be taken for a slip, 0 to 1."""
+
+_SPAN_LIMIT: Final = 300
+
+_API_KEY_CHARS: Final = 32
+_APP_KEY_CHARS: Final = 40
+
+
+def unified(situation: Situation) -> Iterator[Finding]:
+    """Check that it is said whose spans and lines these are."""
+    values = {name: situation.value(name) for name in UNIFIED}
+    missing = [name for name, value in values.items() if not value]
+    facts: dict[str, str | None] = {
+        name.removeprefix("DD_").lower(): value or None for name, value in values.items()
+    }
+    if missing:
+        yield Finding(
+            "variables.unified",
+            Level.NOTE,
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: spans and "
+            "lines cannot be told apart by it"
+            + (
+                ", and ddtrace names the service after the program"
+                if not values[UNIFIED[0]]
+                else ""
+            )
+            + ".",
+            f"Set {', '.join(missing)} where the bot is started, the same as on its Agent or pod.",
+            facts,
+        )
+        return
+    yield Finding(
+        "variables.unified",
+        Level.OK,
+        ", ".join(f"{name}={value}" for name, value in values.items()) + ".",
+        facts=facts,
+    )
+
+
+def destination(situation: Situation) -> Iterator[Finding]:
+    """Tell which variables say where to send to; of the key, only that it is there."""
+    shown = [f"{name}={value}" for name in _SHOWN if (value := situation.value(name))]
+    key = situation.environ.get("DD_API_KEY", "")
+    if key:
+        shown.append("DD_API_KEY (not shown)")
+    if shown:
+        yield Finding(
+            "variables.destination",
+            Level.OK,
+            f"Set: {', '.join(shown)}.",
+            facts={"set": [one.partition("=")[0].split()[0] for one in shown]},
+        )
+    if key and key != key.strip(" \t\r\n\"'"):
+        yield Finding(
+            "variables.api_key",
+            Level.PROBLEM,
+            "DD_API_KEY begins or ends with a space, a line's end or a quotation mark.",
+            "Take it off: files of variables (docker --env-file) keep quotation marks as they are.",
+        )
+    elif len(key) == _APP_KEY_CHARS:
+        yield Finding(
+            "variables.api_key",
+            Level.PROBLEM,
+            f"DD_API_KEY is {_APP_KEY_CHARS} characters long, as application keys are; API keys "
+            f"are {_API_KEY_CHARS}.",
+            "Set it to an API key: Organization Settings, API Keys.",
+        )
+
+
+def replaced(situation: Situation) -> Iterator[Finding]:
+    """Name what is set and does nothing any more."""
+    for name, instead in REPLACED.items():
+        if value := situation.value(name):
+            yield Finding(
+                "variables.replaced",
+                Level.PROBLEM,
+                f"{name}={value} has no effect any more.",
+                _sentence(instead.format(value=value)),
+                {"variable": name},
+            )
+
+
+def misspelt(situation: Situation) -> Iterator[Finding]:
+    """Name what begins as ddtrace's variables do and is nearly one of them."""
+    known = _ddtrace.variables()
+    if not known:
+        return
+    known = known | _OTHERS | REPLACED.keys()
+    for name in sorted(situation.environ):
+        if name.startswith("DD_") and name not in known:
+            likely = get_close_matches(name, known, n=1, cutoff=_ALIKE)
+            if likely and not likely[0].startswith("_"):
+                yield Finding(
+                    "variables.misspelt",
+                    Level.NOTE,
+                    f"ddtrace knows no {name}.",
+                    f"If it is meant to be {likely[0]}, set that.",
+                    {"variable": name, "likely": likely[0]},
+                )
+
+
+def tracing(situation: Situation) -> Iterator[Finding]:
+    """Check what turns off, or holds back, traces and the ids on lines."""
+    if not situation.is_on("DD_TRACE_ENABLED", True):
+        yield Finding(
+            "variables.tracing",
+            Level.PROBLEM,
+            "DD_TRACE_ENABLED turns tracing off: no span is sent, and lines carry no span's id.",
+            "Unset it.",
+        )
+    if situation.value("DD_LOGS_INJECTION").lower() in ("false", "0"):
+        yield Finding(
+            "variables.log_ids",
+            Level.NOTE,
+            "DD_LOGS_INJECTION leaves dd.trace_id and dd.span_id out of lines: no way leads from "
+            "a line to its trace, nor back.",
+            "Unset it, if that is not what you want.",
+        )
+    yield from _flushing(situation)
+    rules = situation.value("DD_TRACE_SAMPLING_RULES")
+    if rules and not _is_list_of_rules(rules):
+        yield Finding(
+            "variables.sampling_rules",
+            Level.PROBLEM,
+            "DD_TRACE_SAMPLING_RULES is no list of rules in JSON, so ddtrace leaves it aside.",
+            'Write it as [{"sample_rate": 0.5}], with quotation marks that survive your shell.',
+        )
+
+
+def _flushing(situation: Situation) -> Iterator[Finding]:
+    name, least = "DD_TRACE_PARTIAL_FLUSH_ENABLED", "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS"
+    effect = "whatever stays open in a session's trace holds back what has finished in it"
+    if not situation.is_on(name, True):
+        yield Finding(
+            "variables.partial_flush",
+            Level.NOTE,
+            f"{name} turns sending in parts off: {effect}, however much that is.",
+            "Unset it; for long calls, PIPECAT_DD_TRACE_SCOPE=turn makes each turn a trace.",
+        )
+        return
+    spans = situation.value(least)
+    if spans.isdigit() and int(spans) > _SPAN_LIMIT:
+        yield Finding(
+            "variables.partial_flush",
+            Level.NOTE,
+            f"{least}={spans}: {effect}, up to {spans} spans.",
+            f"Unset it: by default that is {_SPAN_LIMIT}.",
+        )
+
+
+def own_lines(situation: Situation) -> Iterator[Finding]:
+    """Check that ddtrace's own lines do not stand as text between those of JSON."""
+    name = "DD_TRACE_LOG_STREAM_HANDLER"
+    if situation.is_on(name, True):
+        yield Finding(
+            "variables.ddtrace_lines",
+            Level.NOTE,
+            "ddtrace writes its own lines to standard error as plain text, until "
+            "configure_logging() writes to the console, and always where that writes to a file.",
+            f"Set {name}=false: configure_logging() writes them as JSON among all others.",
+        )
+
+
+def _is_list_of_rules(text: str) -> bool:
+    try:
+        rules = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(rules, list) and all(isinstance(rule, dict) for rule in rules)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+CHECKS: Final = (unified, destination, replaced, misspelt, tracing, own_lines)

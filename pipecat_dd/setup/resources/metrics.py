@@ -1,0 +1,167 @@
+"""Metrics that Datadog makes, and what it computes of metrics that are sent."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from pipecat_dd.setup._datadog_api import Api
+from pipecat_dd.setup.definitions.counted import MARK as QUERY_MARK
+from pipecat_dd.setup.definitions.distributions import MARK as TAG_MARK
+from pipecat_dd.setup.refusals import NotThere, NotYet, Rejected
+from pipecat_dd.setup.resources.base import Resource
+from pipecat_dd.setup.things import Body, Found, Kind, Thing
+
+_UNKNOWN = "does not exist"
+"""In what Datadog answers (400) where a metric was never sent."""
+
+
+class _Counted(Resource):
+    """Metrics that Datadog makes, marked in their query."""
+
+    type: ClassVar[str]
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self._taken: set[str] = set()
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        for metric in self._list()["data"]:
+            name, body = metric["id"], metric["attributes"]
+            if QUERY_MARK in body["filter"]["query"].split():
+                yield Found(self.kind, name, name, body, name)
+            else:
+                self._taken.add(name)
+
+    def taken(self, thing: Thing) -> str:
+        """Return what has its name and is not ours."""
+        return "a metric of yours has this name" if thing.key in self._taken else ""
+
+    def create(self, thing: Thing) -> None:
+        """Make it."""
+        self._create(thing.key, {"id": thing.key, "type": self.type, "attributes": thing.body})
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it; anew, where Datadog lets nobody change what is computed."""
+        if _computed(found.body) != _computed(body):
+            self.delete(found)
+            self._create(found.id, {"id": found.id, "type": self.type, "attributes": body})
+            return
+        changed: Body = {"filter": body["filter"], "group_by": body["group_by"]}
+        if "include_percentiles" in body["compute"]:
+            changed["compute"] = {"include_percentiles": body["compute"]["include_percentiles"]}
+        self._update(found.id, {"type": self.type, "attributes": changed})
+
+    @abstractmethod
+    def _list(self) -> Any: ...
+
+    @abstractmethod
+    def _create(self, name: str, data: Body) -> None: ...
+
+    @abstractmethod
+    def _update(self, name: str, data: Body) -> None: ...
+
+
+class LineMetrics(_Counted):
+    """Metrics that Datadog makes of lines."""
+
+    kind = Kind.LINE_METRIC
+    permission = "logs_read_config, logs_generate_metrics"
+    type = "logs_metrics"
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.line_metrics.delete_logs_metric, found.id)
+
+    def _list(self) -> Any:
+        return self._api.read(self._api.line_metrics.list_logs_metrics)
+
+    def _create(self, name: str, data: Body) -> None:
+        self._api.create(self._api.line_metrics.create_logs_metric, body={"data": data})
+
+    def _update(self, name: str, data: Body) -> None:
+        self._api.change(self._api.line_metrics.update_logs_metric, name, body={"data": data})
+
+
+class SpanMetrics(_Counted):
+    """Metrics that Datadog makes of spans."""
+
+    kind = Kind.SPAN_METRIC
+    permission = "apm_read, apm_generate_metrics"
+    type = "spans_metrics"
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.span_metrics.delete_spans_metric, found.id)
+
+    def _list(self) -> Any:
+        return self._api.read(self._api.span_metrics.list_spans_metrics)
+
+    def _create(self, name: str, data: Body) -> None:
+        self._api.create(self._api.span_metrics.create_spans_metric, body={"data": data})
+
+    def _update(self, name: str, data: Body) -> None:
+        self._api.change(self._api.span_metrics.update_spans_metric, name, body={"data": data})
+
+
+class Percentiles(Resource):
+    """Configurations of metrics, marked by a tag that they leave out."""
+
+    kind = Kind.PERCENTILES
+    permission = "metrics_read, metric_tags_write"
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self._taken: dict[str, str] = {}
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        for thing in things:
+            try:
+                answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, thing.key)
+            except NotThere:
+                continue
+            body = answer["data"]["attributes"]
+            if body.get("exclude_tags_mode") and TAG_MARK in body.get("tags", ()):
+                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+            else:
+                has = "" if body.get("include_percentiles") else ", without percentiles"
+                self._taken[thing.key] = f"you have configured this metric yourself{has}"
+
+    def taken(self, thing: Thing) -> str:
+        """Return how the metric is configured, where that is not by us."""
+        return self._taken.get(thing.key, "")
+
+    def create(self, thing: Thing) -> None:
+        """Make it.
+
+        Raises:
+            NotYet: The metric was never sent.
+        """
+        data = {"type": "manage_tags", "id": thing.key, "attributes": thing.body}
+        try:
+            self._api.create(
+                self._api.metrics.create_tag_configuration, thing.key, body={"data": data}
+            )
+        except (NotThere, Rejected) as refusal:
+            if not isinstance(refusal, NotThere) and _UNKNOWN not in str(refusal):
+                raise
+            raise NotYet(
+                "Datadog has not seen the metric; run this again after the first conversation "
+                "with metrics=True"
+            ) from refusal
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it."""
+        attributes = {name: value for name, value in body.items() if name != "metric_type"}
+        data = {"type": "manage_tags", "id": found.id, "attributes": attributes}
+        self._api.change(self._api.metrics.update_tag_configuration, found.id, body={"data": data})
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.metrics.delete_tag_configuration, found.id)
+
+
+def _computed(body: Body) -> tuple[Any, Any]:
+    compute = body["compute"]
+    return compute["aggregation_type"], compute.get("path")

@@ -1,0 +1,83 @@
+"""What this package says of itself: errors of its own, and what it let go.
+
+Each of these is counted where it happens, from the process's beginning on, whether metrics are
+sent or not. Here the counts are read now and then, and what has been added is sent.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pipecat_dd import _guard
+from pipecat_dd.telling.metrics.sample import Sample
+
+Read = Callable[[], Mapping[str, int]]
+"""Returns the counts so far, by the value of the metric's tag; by ``""`` where it has none."""
+
+
+def _failures() -> Mapping[str, int]:
+    return {name: part.failures for name, part in _guard.parts().items()}
+
+
+def _shed() -> Mapping[str, int]:
+    read = getattr(_guard, "shed_count", None)
+    return {"": read()} if read is not None else {}
+
+
+def _shipping() -> Any:
+    """Return what became of shipped lines; None where none are shipped."""
+    # Imported by whoever has lines shipped, and by nobody else.
+    read = getattr(sys.modules.get("pipecat_dd.telling.shipping"), "counts", None)
+    return read() if read is not None else None
+
+
+def _shipped() -> Mapping[str, int]:
+    counts = _shipping()
+    return {"": counts.shipped} if counts is not None else {}
+
+
+def _dropped() -> Mapping[str, int]:
+    counts = _shipping()
+    return counts.dropped if counts is not None else {}
+
+
+SOURCES: list[tuple[str, str | None, Read]] = [
+    ("pipecat.observer.failures", "part", _failures),
+    ("pipecat.observer.shed", None, _shed),
+    ("pipecat.logs.shipped", None, _shipped),
+    ("pipecat.logs.dropped", "reason", _dropped),
+]
+"""What is counted: a metric of the contract, its tag, and who knows the counts."""
+
+
+class Own:
+    """Remembers what has been said of the counts."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], int] = {}
+        self._lock = threading.RLock()
+
+    def poll(self) -> Iterator[Sample]:
+        """Yield what has been added since last time, and how many parts are off."""
+        with self._lock:
+            for metric, tag, value, count in _counts():
+                said = self._said.get((metric, value), 0)
+                # Less than before: who counts has begun anew.
+                added = count - said if count >= said else count
+                self._said[metric, value] = count
+                if added > 0:
+                    yield Sample(metric, added, {tag: value} if tag else {})
+        off = sum(part.off for part in _guard.parts().values())
+        yield Sample("pipecat.observer.parts_off", off)
+
+    def after_fork(self) -> None:
+        """Leave out what was counted by the parent, which says it itself."""
+        self._lock = threading.RLock()
+        self._said = {(metric, value): count for metric, _, value, count in _counts()}
+
+
+def _counts() -> Iterator[tuple[str, str | None, str, int]]:
+    for metric, tag, read in SOURCES:
+        for value, count in read().items():
+            yield metric, tag, value, count

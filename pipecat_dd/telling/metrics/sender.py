@@ -1,0 +1,111 @@
+"""Sends a process's metrics: one client for all sessions, made with the first thing to send."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+
+from pipecat_dd import _exit, _guard
+from pipecat_dd.telling.metrics._dogstatsd import Client
+from pipecat_dd.telling.metrics.contract import METRICS
+from pipecat_dd.telling.metrics.sample import Sample
+from pipecat_dd.telling.metrics.values import Values
+
+FLUSH_SECS = 0.5
+"""How long the end of the process waits for what is still to be sent. Nothing in that waits but
+for a host's name to be looked up."""
+
+_TYPES = {metric.name: metric.type for metric in METRICS}
+
+
+class Sender:
+    """Sends metrics, in any thread."""
+
+    def __init__(self, connect: Callable[[], Client] = Client) -> None:
+        """Prepare to send.
+
+        Args:
+            connect: Makes the client.
+        """
+        self._connect = connect
+        self._client: Client | None = None
+        self._values = Values()
+        self._lock = threading.RLock()
+        self._within = threading.local()
+
+    def send(self, samples: Iterable[Sample]) -> None:
+        """Send metrics together; returns at once.
+
+        Called in the middle of another call in the same thread, as by a handler of a signal
+        that closes sessions, it drops them: the client's locks may be held by what was
+        interrupted, and it would wait for them for ever.
+
+        Args:
+            samples: The metrics.
+        """
+        lines = [
+            (_TYPES[sample.metric], sample.metric, sample.value, self._tags(sample))
+            for sample in samples
+        ]
+        if not lines or getattr(self._within, "call", False):
+            return
+        self._within.call = True
+        try:
+            self._connected().send(lines)
+        finally:
+            self._within.call = False
+
+    def flush(self, timeout_secs: float) -> None:
+        """Wait until all is sent.
+
+        Args:
+            timeout_secs: How long at most.
+        """
+        client = self._client
+        if client is not None and not getattr(self._within, "call", False):
+            client.flush(timeout_secs)
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: the client's thread, and whoever held its locks, are not in it."""
+        self._client = None
+        self._lock = threading.RLock()
+        self._within = threading.local()
+
+    def _connected(self) -> Client:
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client = self._client or self._connect()
+        return client
+
+    def _tags(self, sample: Sample) -> list[str]:
+        tags = (self._values.tag(name, value) for name, value in sample.tags.items())
+        return [tag for tag in tags if tag is not None]
+
+
+_shared: Sender | None = None
+_prepared = False
+
+
+def shared() -> Sender:
+    """Return the process's sender, which is flushed when the process ends."""
+    global _shared, _prepared
+    if _shared is None:
+        _shared = Sender()
+        if not _prepared:
+            _prepared = True
+            _exit.do_last(_flush)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_after_fork)
+    return _shared
+
+
+def _flush() -> None:
+    with _guard.metrics.guarded():
+        if _shared is not None:
+            _shared.flush(FLUSH_SECS)
+
+
+def _after_fork() -> None:
+    with _guard.metrics.guarded():
+        if _shared is not None:
+            _shared.after_fork()

@@ -1,0 +1,184 @@
+"""What docs/datadog.md shows is valid, and its queries name only what is sent."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipecat_dd.doctor.command import doctor
+from pipecat_dd.knowing.stage import Kind
+from pipecat_dd.knowing.wait import PARTS
+from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, Type
+from pipecat_dd.telling.spans.contract import SPANS, TAGS, tags_of
+
+DOCS = Path(__file__).parent.parent / "docs"
+TEXT = (DOCS / "datadog.md").read_text("utf8")
+DOCTOR = (DOCS / "doctor.md").read_text("utf8")
+ON_CALL = TEXT.partition("## On call")[2]
+LINES_FIELDS = set(re.findall(r"`@?([a-z_.]+)[:`]", (DOCS / "logs.md").read_text("utf8")))
+
+RESERVED = {"operation_name", "resource_name", "service", "env", "status", "version"}
+"""What is searched without ``@``, among spans and among lines."""
+
+
+def snippets(language: str, text: str = TEXT) -> list[Any]:
+    found = re.findall(rf"```{language}\n(.*?)```", text, re.S)
+    assert found
+    return [pytest.param(text, id=f"{language}-{i}") for i, text in enumerate(found)]
+
+
+@dataclass(frozen=True)
+class Query:
+    where: str
+    text: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return dict(re.findall(r"@([\w.]+):(\([^)]*\)|\S+)", self.text))
+
+    @property
+    def kinds(self) -> list[Kind]:
+        named = re.findall(r"operation_name:(\([^)]*\)|\S+)", self.text)
+        return [
+            Kind(name.removeprefix("pipecat."))
+            for group in named
+            for name in group.strip("()").split(" OR ")
+        ]
+
+
+def queries() -> Iterator[Query]:
+    for row in re.findall(r"^\|(.*)\|$", ON_CALL, re.M):
+        cells = [cell.strip() for cell in row.split(" | ")]
+        if len(cells) == 3 and cells[1].partition(",")[0] in ("Traces", "Logs", "Metrics"):
+            for code in re.findall(r"`([^`]+)`", cells[2]):
+                if ":" in code:
+                    yield Query(cells[1].partition(",")[0], code)
+
+
+def test_there_are_queries_of_each_kind() -> None:
+    assert {query.where for query in queries()} == {"Traces", "Logs", "Metrics"}
+    assert len(list(queries())) > 25
+
+
+@pytest.mark.parametrize("text", snippets("yaml"))
+def test_yaml_is_valid(text: str) -> None:
+    assert isinstance(yaml.safe_load(text), dict)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell to ask")
+@pytest.mark.parametrize("text", snippets("sh", TEXT + DOCTOR))
+def test_shell_is_valid(text: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_pods_annotation_is_for_its_container_and_says_the_pods_service() -> None:
+    (pod,) = (
+        found["spec"]["template"]
+        for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
+        if (found := yaml.safe_load(text)).get("kind") == "Deployment"
+    )
+    ((name, value),) = pod["metadata"]["annotations"].items()
+    (container,) = pod["spec"]["containers"]
+    assert name == f"ad.datadoghq.com/{container['name']}.logs"
+    (source,) = json.loads(value)
+    labels = pod["metadata"]["labels"]
+    assert source == {"source": "python", "service": labels["tags.datadoghq.com/service"]}
+    for variable in container["env"][:3]:
+        label = re.findall(r"'(.*)'", variable["valueFrom"]["fieldRef"]["fieldPath"])[0]
+        assert label in labels
+        assert label.endswith(variable["name"].removeprefix("DD_").lower())
+
+
+def test_the_container_s_label_is_json() -> None:
+    (bot,) = (
+        found["services"]["bot"]
+        for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
+        if "services" in (found := yaml.safe_load(text))
+    )
+    (source,) = json.loads(bot["labels"]["com.datadoghq.ad.logs"])
+    assert source["service"] == bot["environment"]["DD_SERVICE"]
+
+
+@pytest.mark.parametrize("query", [q for q in queries() if q.where != "Metrics"], ids=str)
+def test_a_query_names_what_is_sent(query: Query) -> None:
+    bare = re.findall(r"(?<![@\w.{,])([a-z_]+):", query.text)
+    assert set(bare) <= RESERVED
+    for name, value in query.attributes.items():
+        if query.where == "Logs":
+            assert name in LINES_FIELDS, name
+            continue
+        for kind in query.kinds or [span.kind for span in SPANS if _may_carry(span.kind, name)]:
+            assert _may_carry(kind, name), f"{name} on pipecat.{kind}"
+        (tag,) = (tag for tag in TAGS if tag.name == name)
+        if value.startswith(">"):
+            assert tag.unit, f"{name} is no number"
+        elif tag.meaning.count("`") > 2:
+            for one in value.strip("()").split(" OR "):
+                assert f"`{one}`" in tag.meaning, f"{name} is never {one}"
+
+
+def _may_carry(kind: Kind, name: str) -> bool:
+    return any(tag.name == name for tag in tags_of(kind))
+
+
+@pytest.mark.parametrize("query", [q for q in queries() if q.where == "Metrics"], ids=str)
+def test_a_metric_query_names_what_is_sent(query: Query) -> None:
+    match = re.fullmatch(
+        r"(sum|avg|p95):([\w.]+)\{([^}]*)\}(?: by \{([\w,]+)\})?(\.as_count\(\))?", query.text
+    )
+    assert match is not None
+    how, name, scope, by, as_count = match.groups()
+    (metric,) = (one for one in METRICS if one.name == name)
+    tags = {*metric.tags, *UNIFIED}
+    assert set(re.findall(r"(\w+):", scope)) <= tags
+    assert set(by.split(",") if by else []) <= tags
+    assert bool(as_count) == (metric.type is Type.COUNT)
+    assert how == "sum" if metric.type is Type.COUNT else metric.type is Type.DISTRIBUTION
+
+
+def test_whatever_else_the_walks_name_is_sent() -> None:
+    roots = {tag.name.partition(".")[0] for tag in TAGS if "." in tag.name} - {"span", "pipecat"}
+    names = {tag.name for tag in TAGS} | LINES_FIELDS
+    named = set(re.findall(r"`@?([a-z_]+\.[\w.<>]+)`", ON_CALL))
+    for name in named:
+        if name.endswith((".md", ".py")):
+            continue
+        if name.startswith("pipecat."):
+            assert name.removeprefix("pipecat.") in {str(span.kind) for span in SPANS}, name
+        elif name.partition(".")[0] in roots:
+            assert name in names, name
+    assert "turn.outcome" in named
+
+
+def test_each_part_of_the_wait_says_where_to_look() -> None:
+    for name, _ in PARTS:
+        assert f"| `turn.wait.{name}_seconds` |" in ON_CALL
+
+
+def test_the_doctors_options_are_those_in_the_documents() -> None:
+    options = {name for param in doctor.params for name in param.opts if name.startswith("--")}
+    shown = set(re.findall(r"pipecat-dd doctor([^`\n]*)", TEXT + DOCTOR))
+    # What stands in quotation marks is the bot's own command.
+    used = {o for line in shown for o in re.findall(r"--[\w-]+", re.sub(r"'[^']*'", "", line))}
+    assert used <= options
+    assert all(f"`{option}" in DOCTOR or option in used for option in options)
+
+
+@pytest.mark.parametrize("path", [DOCS / "datadog.md", DOCS / "doctor.md"], ids=lambda p: p.name)
+def test_links_within_a_document_and_to_headings_lead_somewhere(path: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", path.read_text("utf8")):
+        text = (DOCS / target if target else path).read_text("utf8")
+        headings = re.findall(r"^#+ (.*)$", text, re.M)
+        assert anchor in {_anchor(heading) for heading in headings}, anchor
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

@@ -126,6 +126,21 @@ def line_cost(rounds: int) -> None:
 
 @main.command()
 @click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    help="How often each way has its turn.",
+)
+def ship(rounds: int) -> None:
+    """Show what shipping a line to Datadog without an Agent costs, against the line without."""
+    from benchmarks import ship as benchmark
+
+    benchmark.show(benchmark.run(rounds), rounds, _console())
+
+
+@main.command()
+@click.option(
     "--json",
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),

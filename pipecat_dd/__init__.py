@@ -21,12 +21,14 @@ if TYPE_CHECKING:
         datadog_format,
         unconfigure_logging,
     )
+    from pipecat_dd.telling.shipping import Shipping
 
 __all__ = [
     "DatadogObserver",
     "Participant",
     "Redactor",
     "Session",
+    "Shipping",
     "configure_logging",
     "current_session",
     "datadog_format",
@@ -40,6 +42,7 @@ _HOMES = {
     "Participant": "pipecat_dd.knowing.participants",
     "Redactor": "pipecat_dd.telling.logs",
     "Session": "pipecat_dd.knowing.session",
+    "Shipping": "pipecat_dd.telling.shipping",
     "configure_logging": "pipecat_dd.telling.logs",
     "current_session": "pipecat_dd.knowing.place",
     "datadog_format": "pipecat_dd.telling.logs",

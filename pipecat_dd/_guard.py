@@ -90,6 +90,7 @@ knowing = Part("following the conversation")
 spans = Part("writing spans")
 llmobs = Part("telling LLM Observability")
 lines = Part("correlating log lines")
+shipping = Part("shipping log lines")
 metrics = Part("sending metrics")
 
 

@@ -54,3 +54,11 @@ def test_a_lines_cost_is_shown_as_a_ratio() -> None:
     table = shown("line-cost", "--rounds", "2")
     for way in ("Loguru's serialize=True", "in a session", "outside of a session"):
         assert way in table
+
+
+def test_what_shipping_costs_is_shown_as_a_ratio() -> None:
+    table = shown("ship", "--rounds", "1")
+    for way in ("without", "the intake takes all", "the intake is down"):
+        assert way in table
+    (takes,) = [line for line in table.splitlines() if "takes all" in line]
+    assert "100%" in takes

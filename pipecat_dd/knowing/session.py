@@ -155,7 +155,7 @@ def unregister(session: Session) -> None:
 
 def running_count() -> int:
     """Return how many sessions run in this process."""
-    return len(_running)
+    return sum(session.phase is Phase.RUNNING for session in list(_live.values()))
 
 
 def forget_all() -> None:

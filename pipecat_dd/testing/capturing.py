@@ -8,7 +8,8 @@ from typing import Any
 
 from loguru import logger
 
-from pipecat_dd.telling.logs.configure import intercepting, redactor_of
+from pipecat_dd.telling.logs.arguments import redactor_of
+from pipecat_dd.telling.logs.configure import intercepting
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.slip import json_format

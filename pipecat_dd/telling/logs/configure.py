@@ -1,6 +1,5 @@
 """Setting Loguru up for Datadog, and putting it back."""
 
-import codecs
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -13,6 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 from loguru import logger
 
 from pipecat_dd.telling.logs import dev_runner
+from pipecat_dd.telling.logs.arguments import (
+    check_flag,
+    check_max_message_chars,
+    file_options,
+    is_not_utf8,
+    levels_by_name,
+    redactor_of,
+)
 from pipecat_dd.telling.logs.console import LAST, TEMPLATE, ConsoleMaker
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
@@ -20,7 +27,9 @@ from pipecat_dd.telling.logs.sampling import Sampler
 from pipecat_dd.telling.logs.slip import format_function, json_format
 from pipecat_dd.telling.logs.stdlib import Interception, is_console
 from pipecat_dd.telling.logs.thresholds import Thresholds
-from pipecat_dd.telling.redaction import NoRedaction, Redactor, put_in_force
+from pipecat_dd.telling.redaction import Redactor, put_in_force
+from pipecat_dd.telling.shipping import Shipping, running
+from pipecat_dd.telling.shipping.settings import settings_of
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -43,7 +52,8 @@ Sink: TypeAlias = (
 )
 """What Loguru can write to: a stream, a file's path, a function, a ``logging.Handler``."""
 
-_DEFAULT_HANDLER: Final = 0
+_default_handler = 0
+"""Loguru's id of its default handler: another one, once that has been put back."""
 
 
 @dataclass
@@ -87,6 +97,7 @@ def configure_logging(
     retention: Any = None,
     compression: Any = None,
     enqueue: bool = False,
+    ship: bool | Shipping | None = None,
 ) -> int:
     """Set Loguru up to write lines that Datadog reads and that know their session and span.
 
@@ -123,13 +134,18 @@ def configure_logging(
         compression: How old files are packed, as in ``logger.add``. Files only.
         enqueue: Write from a thread of Loguru's, as in ``logger.add``: a slow sink then does
             not hold up the bot, but bound values must be picklable.
+        ship: True to send each line to Datadog's log intake as well, from a thread, for where
+            there is no Agent; a `Shipping` to say how. It needs ``DD_API_KEY``. The lines are
+            those of ``format="json"``, whatever the sink gets. By default as
+            ``PIPECAT_DD_SHIP`` says, else False.
 
     Returns:
         Loguru's id of the handler.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument has a value that is not allowed.
+        ValueError: An argument has a value that is not allowed, or lines are to be shipped and
+            there is no API key.
 
     Example::
 
@@ -138,32 +154,35 @@ def configure_logging(
     if sink is None:
         sink = sys.stdout
     least = level_number(level, "level")
-    by_name = _levels(levels)
+    by_name = levels_by_name(levels)
     if format not in ("json", "console"):
         raise ValueError(f'format={format!r}: must be "json" or "console"')
     sampler = Sampler({} if sample is None else sample, sample_by)
     redactor = redactor_of(redact)
     if capture_content is not None:
-        _check_flag(capture_content, "capture_content", "True, False or None")
-    _check_flag(intercept_stdlib, "intercept_stdlib", "True or False")
-    _check_flag(enqueue, "enqueue", "True or False")
-    _check_max_message_chars(max_message_chars)
+        check_flag(capture_content, "capture_content", "True, False or None")
+    check_flag(intercept_stdlib, "intercept_stdlib", "True or False")
+    check_flag(enqueue, "enqueue", "True or False")
+    check_max_message_chars(max_message_chars)
     lines = LineMaker(
         redactor,
         capture_content=capture_content,
         max_message_chars=max_message_chars,
         sample_rate_of=sampler.rate_of if sample else None,
-        ascii_only=_is_not_utf8(sink),
+        ascii_only=is_not_utf8(sink),
     )
+    settings = settings_of(ship)
+    shipper = None if settings is None else running.shipper_for(settings)
+    made = lines if shipper is None else running.tapped(lines, shipper)
     thresholds = Thresholds(least, by_name)
     # A logging.Handler ends its lines itself.
     end = "" if isinstance(sink, LoggingHandler) else "\n"
     options: dict[str, Any] = {
         "level": thresholds.least,
         "filter": _filter(thresholds, sampler if sample else None),
-        "format": json_format(lines, end)
+        "format": json_format(made, end)
         if format == "json"
-        else format_function(ConsoleMaker(redactor, lines), TEMPLATE + end, LAST),
+        else _console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
         "enqueue": enqueue,
         # Neither is used: both would cost milliseconds for each exception.
         "backtrace": False,
@@ -171,27 +190,33 @@ def configure_logging(
     }
     if format == "json":
         options["colorize"] = False
-    options |= _file_options(sink, rotation, retention, compression)
+    options |= file_options(sink, rotation, retention, compression)
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
     put_in_force(redactor)
+    running.use(shipper)
     return handler_id
 
 
 def unconfigure_logging() -> None:
     """Undo `configure_logging`: Loguru and the standard library's loggers are as before.
 
-    Handlers and levels that others changed since are left as they are now. Does nothing when
+    Handlers and levels that others changed since are left as they are now. Lines that are to be
+    shipped are sent first, for which it waits for two seconds at most. Does nothing when
     nothing is configured.
     """
-    global _current
+    global _current, _default_handler
+    if _current is not None:
+        # While there is still a sink on which to say what could not be sent.
+        running.finish()
     with _lock:
         if _current is None:
             return
         _take_down(_current)
         if _current.had_default:
-            logger.add(sys.stderr)
+            _default_handler = logger.add(sys.stderr)
         _current = None
         put_in_force(None)
+    running.use(None, finished=True)
 
 
 def refresh_logging() -> None:
@@ -230,7 +255,7 @@ def _install(
     with _lock:
         # The new handler first: should Loguru refuse it, all stays as it is.
         handler_id = logger.add(sink, **options)
-        had_default = _removed(_DEFAULT_HANDLER)
+        had_default = _removed(_default_handler)
         if _current is not None:
             _take_down(_current)
             had_default = had_default or _current.had_default
@@ -279,81 +304,19 @@ def _removed(handler_id: int) -> bool:
     return True
 
 
+def _console_format(
+    console: ConsoleMaker, end: str, ship: Callable[["Record"], str] | None
+) -> Callable[["Record"], str]:
+    def make(record: "Record") -> Mapping[str, str]:
+        if ship is not None:
+            ship(record)
+        return console(record)
+
+    return format_function(make, TEMPLATE + end, LAST)
+
+
 def _filter(thresholds: Thresholds, sampler: Sampler | None) -> Callable[["Record"], bool]:
     if sampler is None:
         return thresholds.lets_through
     keeps, lets_through = sampler.keeps, thresholds.lets_through
     return lambda record: lets_through(record) and keeps(record)
-
-
-def _levels(levels: Mapping[str, str | int] | None) -> dict[str, int]:
-    if levels is None:
-        return {}
-    if not isinstance(levels, Mapping):
-        raise TypeError(
-            f'levels={levels!r}: must map names to levels, such as {{"httpx": "WARNING"}}'
-        )
-    by_name: dict[str, int] = {}
-    for name, level in levels.items():
-        if not isinstance(name, str):
-            raise TypeError(f"levels: {name!r} must be the name of a module or logger")
-        if not name or name.startswith(".") or name.endswith("."):
-            raise ValueError(
-                f"levels: {name!r} is no name of a module or logger; the level of all others "
-                "is the argument level"
-            )
-        by_name[name] = level_number(level, f"levels[{name!r}]")
-    return by_name
-
-
-def redactor_of(redact: bool | Redactor) -> Redactor:
-    """Return the redactor that the argument ``redact`` stands for.
-
-    Raises:
-        TypeError: It is neither True, False nor a `Redactor`.
-    """
-    if isinstance(redact, Redactor):
-        return redact
-    _check_flag(redact, "redact", "True, False or a Redactor")
-    return Redactor() if redact else NoRedaction()
-
-
-def _check_flag(value: object, argument: str, allowed: str) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{argument}={value!r}: must be {allowed}")
-
-
-def _check_max_message_chars(value: int | None) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"max_message_chars={value!r}: must be a number of characters, or None")
-    if value < 1:
-        raise ValueError(f"max_message_chars={value!r}: must be 1 or more, or None")
-
-
-def _file_options(sink: object, rotation: Any, retention: Any, compression: Any) -> dict[str, Any]:
-    given = {"rotation": rotation, "retention": retention, "compression": compression}
-    options = {name: value for name, value in given.items() if value is not None}
-    if isinstance(sink, (str, PathLike)):
-        return options
-    for name, value in options.items():
-        raise ValueError(f"{name}={value!r}: only a sink that is a file's path can have one")
-    if not (
-        callable(sink) or callable(getattr(sink, "write", None)) or isinstance(sink, LoggingHandler)
-    ):
-        raise TypeError(
-            f"sink={sink!r}: must be a stream, the path of a file, a function, or a logging.Handler"
-        )
-    return options
-
-
-def _is_not_utf8(sink: object) -> bool:
-    """Tell whether a stream would fail on, or garble, what is beyond ASCII."""
-    encoding = getattr(sink, "encoding", None)
-    if not isinstance(encoding, str):
-        return False
-    try:
-        return codecs.lookup(encoding).name != "utf-8"
-    except LookupError:
-        return True

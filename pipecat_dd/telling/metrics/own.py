@@ -4,12 +4,11 @@ Each of these is counted where it happens, from the process's beginning on, whet
 sent or not. Here the counts are read now and then, and what has been added is sent.
 """
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from pipecat_dd import _guard
+from pipecat_dd.telling import shipping
 from pipecat_dd.telling.metrics.sample import Sample
 
 Read = Callable[[], Mapping[str, int]]
@@ -21,25 +20,15 @@ def _failures() -> Mapping[str, int]:
 
 
 def _shed() -> Mapping[str, int]:
-    read = getattr(_guard, "shed_count", None)
-    return {"": read()} if read is not None else {}
-
-
-def _shipping() -> Any:
-    """Return what became of shipped lines; None where none are shipped."""
-    # Imported by whoever has lines shipped, and by nobody else.
-    read = getattr(sys.modules.get("pipecat_dd.telling.shipping"), "counts", None)
-    return read() if read is not None else None
+    return {"": _guard.shed_count()}
 
 
 def _shipped() -> Mapping[str, int]:
-    counts = _shipping()
-    return {"": counts.shipped} if counts is not None else {}
+    return {"": shipping.counts().shipped}
 
 
 def _dropped() -> Mapping[str, int]:
-    counts = _shipping()
-    return counts.dropped if counts is not None else {}
+    return shipping.counts().dropped
 
 
 SOURCES: list[tuple[str, str | None, Read]] = [

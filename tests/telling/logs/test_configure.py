@@ -86,6 +86,8 @@ configure_logging()
 logger.info("configured")
 unconfigure_logging()
 logger.info("as before")
+configure_logging()
+logger.info("configured anew")
 """
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -99,6 +101,7 @@ logger.info("as before")
     assert "as before" not in done.stdout
     assert "as before" in done.stderr
     assert "configured" not in done.stderr
+    assert '"message":"configured anew"' in done.stdout
 
 
 def test_a_refused_call_changes_nothing(configured: Any, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ PRIVATE: dict[str, str] = {
     "._apply_user_span_processor, ._llmobs_span_event": "lead to the span itself, of which a "
     "processor sees only input, output and metadata; without them documents, prompt templates, "
     "instructions and descriptions of tools that integrations report stay on their spans",
+    "_current_trace_context, _current_span": "ddtrace's functions that ask what is active without "
+    "anything to nest in it",
     "._sampler": "whether a session is sampled, decided once; without it no decision is stated",
     "Context._meta, _dd.p.llmobs_*": "ids that cross processes, by the names of ddtrace's protocol",
     'Span._get_struct_tag("_llmobs")': "what an integration reported, to take content out of it",
@@ -54,7 +56,7 @@ _AGENT_NAME = "_dd.p.llmobs_pagent_name"
 
 _TRUE = ("true", "1", "yes", "on")
 _LOOKING = frozenset({"_current_trace_context", "_current_span"})
-"""Those of ddtrace that ask without anything to nest: at every task that is made, say."""
+"""They ask at every task that is made, say."""
 
 _MARK = "pipecat_dd_is_asked"
 """On an instance of LLM Observability that asks us: there is one for each time it is enabled."""

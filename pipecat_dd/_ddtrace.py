@@ -67,6 +67,22 @@ class _Busy:
 _BUSY = _Busy()
 
 
+@contextlib.contextmanager
+def beneath(parent: Active, begun: list[Span]) -> Iterator[None]:
+    """Have what ddtrace starts in a block begin beneath a parent, and make nothing active.
+
+    Args:
+        parent: The parent, which need not have been started.
+        begun: What is started is appended to it.
+    """
+    _busy.beneath = parent, begun
+    try:
+        with _BUSY:
+            yield
+    finally:
+        _busy.beneath = None
+
+
 def is_enabled() -> bool:
     """Whether ddtrace sends anything (``DD_TRACE_ENABLED``)."""
     return bool(tracer.enabled)
@@ -236,21 +252,28 @@ def retire(stand_in: Span) -> None:
         stand_in.finish()
 
 
-def start(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
+def start(name: str, parent: Active, resource: str) -> Span:
     """Start a span without making it active.
 
     Args:
         name: Its name.
         parent: Its parent, which need not have been started.
         resource: Its resource.
+    """
+    with _BUSY:
+        return tracer.start_span(name, child_of=parent, resource=resource)
+
+
+def place(span: Span, start_ns: int, span_id: int) -> None:
+    """Put a span that has just been started where it belongs.
+
+    Args:
+        span: The span.
         start_ns: When it began, in nanoseconds since the epoch.
         span_id: The id reserved for it.
     """
-    with _BUSY:
-        span = tracer.start_span(name, child_of=parent, resource=resource)
     span.start_ns = start_ns
     span.span_id = span_id
-    return span
 
 
 def finish(span: Span, end_ns: int) -> None:
@@ -406,6 +429,11 @@ class _Answering:
         raise NotImplementedError
 
 
+def answers() -> bool:
+    """Whether ddtrace asks us which span is active."""
+    return isinstance(tracer.context_provider, _Answering)
+
+
 def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
     """Have ddtrace ask us which span is active.
 
@@ -428,10 +456,20 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
         """Answers with the stage of the conversation that is at work."""
 
         def active(self) -> Active | None:
+            beneath: tuple[Active, list[Span]] | None = getattr(_busy, "beneath", None)
+            if beneath is not None:
+                return beneath[0]
             found = super().active()
             if is_busy() or _is_only_looking(sys._getframe(1)):
                 return found  # type: ignore[no-any-return]
             return answer(found)
+
+        def activate(self, ctx: Active | None) -> None:
+            beneath = getattr(_busy, "beneath", None)
+            if beneath is None:
+                super().activate(ctx)
+            elif isinstance(ctx, Span):
+                beneath[1].append(ctx)
 
         def activated(self) -> Active | None:
             return super().active()  # type: ignore[no-any-return]

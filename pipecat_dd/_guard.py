@@ -105,6 +105,7 @@ def _origin(error: BaseException) -> tuple[str, int]:
 hearing = Part("listening to the pipeline")
 knowing = Part("following the conversation")
 spans = Part("writing spans")
+llmobs = Part("telling LLM Observability")
 lines = Part("correlating log lines")
 shipping = Part("shipping log lines")
 metrics = Part("sending metrics")

@@ -66,6 +66,7 @@ class DatadogObserver(BaseObserver):
         transport: BaseTransport | Sequence[BaseTransport] | None = None,
         participant_names: bool | None = None,
         phone_hash_key: str | bytes | None = None,
+        llmobs: bool | None = None,
         metrics: bool | None = None,
     ) -> None:
         """Begin a session.
@@ -108,6 +109,11 @@ class DatadogObserver(BaseObserver):
             phone_hash_key: A secret of at least 16 bytes. Telephone numbers are never sent;
                 with a key, spans of participants carry their HMAC-SHA256 by it, so that the
                 same caller can be found again. ``PIPECAT_DD_PHONE_HASH_KEY``.
+            llmobs: Whether the session is shown in LLM Observability too, as an agent with its
+                turns, model calls and tools. True turns that product on in this process, which
+                needs ``DD_LLMOBS_ML_APP`` or ``DD_SERVICE``; False leaves the session out of
+                it; by default it follows ``DD_LLMOBS_ENABLED``, or whether your code has
+                turned it on. ``PIPECAT_DD_LLMOBS``.
             metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
 
@@ -131,6 +137,7 @@ class DatadogObserver(BaseObserver):
             transport=transport,
             participant_names=participant_names,
             phone_hash_key=phone_hash_key,
+            llmobs=llmobs,
             metrics=metrics,
         )
         self._session_id = settings.session_id or str(uuid.uuid4())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from pipecat_dd import _ddtrace, _pipecat
+from pipecat_dd import _ddtrace, _llmobs, _pipecat
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.telling.spans.tree import TraceScope
 
@@ -48,6 +48,7 @@ class Settings:
         transports: Transports that the pipeline does not lead to.
         participant_names: Whether participants' names are sent.
         phone_hash_key: The key for hashes of telephone numbers; None for no hashes.
+        llmobs: Whether LLM Observability is told too; None where its own setting decides.
         metrics: Whether metrics are sent.
     """
 
@@ -63,6 +64,7 @@ class Settings:
     transports: tuple[Any, ...]
     participant_names: bool
     phone_hash_key: bytes | None
+    llmobs: bool | None
     metrics: bool
 
     @classmethod
@@ -81,6 +83,7 @@ class Settings:
         transport: object = None,
         participant_names: object = None,
         phone_hash_key: object = None,
+        llmobs: object = None,
         metrics: object = None,
     ) -> "Settings":
         """Check the arguments and fill in what the environment says.
@@ -110,6 +113,7 @@ class Settings:
             transports=_transports(transport),
             participant_names=_setting("participant_names", participant_names, _switch, True),
             phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
+            llmobs=_setting("llmobs", llmobs, _llm_observability, None),
             metrics=_setting("metrics", metrics, _metrics, False),
         )
 
@@ -233,6 +237,16 @@ def _switch(name: str, value: Any, from_environment: bool) -> bool:
             return False
         raise ValueError(f"{name}={value!r}: must be true or false")
     return _of_type(name, value, bool, "True or False")
+
+
+def _llm_observability(name: str, value: Any, from_environment: bool) -> bool | None:
+    is_on = _switch(name, value, from_environment)
+    if is_on and not (_llmobs.has_name() or _llmobs.is_on()):
+        raise ValueError(
+            f"{name}={value!r}: LLM Observability needs a name for the application: must be "
+            "with DD_LLMOBS_ML_APP or DD_SERVICE set"
+        )
+    return is_on
 
 
 def _metrics(name: str, value: Any, from_environment: bool) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.declared import declared_kinds
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.moments import Meaning, Table, opens_response
@@ -169,6 +170,7 @@ class Hooks:
             role=role,
             is_users=_pipecat.is_users(instance),
             service=_service_of(instance) if is_service else None,
+            kinds=declared_kinds(instance),
         )
         processors[instance.name] = processor
         return processor

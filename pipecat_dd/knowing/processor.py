@@ -1,6 +1,6 @@
 """What is known of a processor of the pipeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -49,6 +49,7 @@ class Processor:
         is_users: Whether its class is the user's own rather than Pipecat's.
         service: Reads the provider and model it uses at this moment; None where it is no
             service.
+        kinds: What its work on frames of a class is, where it says so itself (``retrieval``).
         open: Its open stages, the latest last.
         frames: Frames it has worked on since that was last noted on a turn.
         busy_ns: How long that took it, media aside, whose time is not taken.
@@ -61,6 +62,7 @@ class Processor:
     role: Role
     is_users: bool = False
     service: Callable[[], Service] | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
     open: list[Stage] = field(default_factory=list)
     frames: int = 0
     busy_ns: int = 0

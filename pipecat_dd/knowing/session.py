@@ -1,7 +1,7 @@
 """The session: one conversation of one bot, from the observer's making to its clean-up."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,6 +54,9 @@ class Session:
     people: "Participants | None" = field(default=None, init=False, repr=False)
     # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
     told: Any = field(default=None, init=False, repr=False)
+    exporter: "Callable[[int | None], dict[str, str] | None] | None" = field(
+        default=None, init=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         self.root = Stage(Kind.SESSION, self, None, self.name, start_ns=0)
@@ -63,6 +66,30 @@ class Session:
         """Who is there at this moment, in the order they came; never the bot itself."""
         people = self.people
         return () if people is None else people.there
+
+    def export_turn(self, number: int | None = None) -> dict[str, str] | None:
+        """Return the ids of a turn's span, to submit an evaluation of it to LLM Observability.
+
+        It can be asked for while the turn goes on, afterwards, and after the session's end.
+
+        Example::
+
+            LLMObs.submit_evaluation(
+                span=current_session().export_turn(),
+                label="helpful",
+                metric_type="boolean",
+                value=True,
+            )
+
+        Args:
+            number: The turn's number, from 1; of the latest 1,000. The turn that goes on, or
+                went on last, if not given.
+
+        Returns:
+            ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` gives them; None where there
+            is no such turn (yet), or the session is not shown in LLM Observability.
+        """
+        return None if self.exporter is None else self.exporter(number)
 
     @contextmanager
     def bind_participant(self, participant_id: str) -> Iterator[None]:

@@ -122,24 +122,37 @@ def _answer(found: Active | None) -> Active | None:
     """Answer ddtrace, which has found this to be active."""
     if _guard.spans.off:
         return found
-    if here.get() is None:
-        # Work that nothing ties to a session, such as another web request's, is not part of
-        # one: that it could be no other session's is enough for a line, not for a span.
-        return found
     try:
-        place = current_place()
-        session = None if place is None else place.session
-        told = None if session is None else told_of(session)
-        if place is None or told is None:
-            return found
-        if found is not None and told.tree.is_foreign(found):
-            return found
-        if told.session.phase is not Phase.RUNNING:
-            # Before the pipeline is set up, and after it is cleaned up, spans are the
-            # caller's own business: one that stands open around the run must not be part of
-            # the session's trace.
-            return found
-        return told.tree.active(stage_at(place, told))
+        at_work = work_here(found)
+        return found if at_work is None else at_work[0].tree.active(at_work[1])
     except Exception as error:
         _guard.spans.failed(error)
         return found
+
+
+def work_here(found: Any) -> tuple[Told, Stage] | None:
+    """Return the stage that a span which begins here is part of, and who tells it.
+
+    Args:
+        found: What ddtrace has active here.
+
+    Returns:
+        None where a span of somebody else's is active, or it is no work of a session's.
+    """
+    if here.get() is None:
+        # Work that nothing ties to a session, such as another web request's, is not part of
+        # one: that it could be no other session's is enough for a line, not for a span.
+        return None
+    place = current_place()
+    session = None if place is None else place.session
+    told = None if session is None else told_of(session)
+    if place is None or told is None:
+        return None
+    if found is not None and told.tree.is_foreign(found):
+        return None
+    if told.session.phase is not Phase.RUNNING:
+        # Before the pipeline is set up, and after it is cleaned up, spans are the
+        # caller's own business: one that stands open around the run must not be part of
+        # the session's trace.
+        return None
+    return told, stage_at(place, told)

@@ -3,6 +3,7 @@
 from pipecat_dd import _guard
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.settings import Settings
+from pipecat_dd.telling import llmobs
 from pipecat_dd.telling.several import Destination
 from pipecat_dd.telling.spans.tree import SpanTree
 
@@ -15,6 +16,7 @@ def destinations(session: Session, tree: SpanTree, settings: Settings) -> list[D
         tree: Its spans.
         settings: What the observer was told.
     """
+    tree.also = llmobs.begin(session, tree, settings.llmobs)
     found: list[Destination] = []
     if settings.metrics:
         with _guard.metrics.guarded():

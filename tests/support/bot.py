@@ -104,6 +104,7 @@ class Bot:
         register: Callable[[OpenAILLMService], None] = lambda llm: None,
         extra: Sequence[FrameProcessor] = (),
         before: Sequence[FrameProcessor] = (),
+        between: Sequence[FrameProcessor] = (),
         params: dict[str, Any] | None = None,
         worker: dict[str, Any] | None = None,
         user: dict[str, Any] | None = None,
@@ -121,6 +122,7 @@ class Bot:
         self._register = register
         self._extra = extra
         self._before = before
+        self._between = between
         self._params = {"enable_metrics": True, "enable_usage_metrics": True, **(params or {})}
         self._worker_args = worker or {}
         self._user = user or {}
@@ -163,6 +165,7 @@ class Bot:
                     *self._before,
                     self.stt,
                     pair.user(),
+                    *self._between,
                     self.llm,
                     *self._extra,
                     self.tts,

@@ -13,7 +13,7 @@ What has ended is sent with the writer's next interval, a second later, whatever
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span
@@ -72,11 +72,25 @@ class StageSpan:
         self.nested = False
 
 
+class Also(Protocol):
+    """What else a stage's span is told as, while it is a span of the trace's all the same."""
+
+    def start(self, stage: Stage, name: str, parent: Active) -> Span | None:
+        """Start a stage's span; None leaves it to the tree. Must not raise."""
+
+    def write(self, span: Span, stage: Stage) -> None:
+        """Describe a span that was started here and is about to finish. Must not raise."""
+
+    def stamp(self, context: Context) -> None:
+        """Note on the context of the session's span what begins beneath it. Must not raise."""
+
+
 class SpanTree:
     """Tells a session's stages as spans of one trace.
 
     Attributes:
         trace_id: The trace's id, 128 bits.
+        also: What else the spans are told as, if anything.
     """
 
     def __init__(
@@ -96,7 +110,8 @@ class SpanTree:
             scope: What is one trace.
         """
         self._scope = scope
-        self._redactor = InForce()
+        self.redactor = InForce()
+        self.also: Also | None = None
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
         self._tags = {"session_id": session.id, "component": "pipecat"}
@@ -125,9 +140,30 @@ class SpanTree:
             self.hide(caller)
 
     @property
+    def parent(self) -> Context | None:
+        """The remote parent whose trace the session continues, if it has one."""
+        return self._parent
+
+    @property
+    def has_traces_per_turn(self) -> bool:
+        """Whether each turn is a trace of its own."""
+        return self._scope is TraceScope.TURN
+
+    def trace_id_of(self, stage: Stage) -> int:
+        """Return the id of the trace that a stage's span is part of.
+
+        Args:
+            stage: The stage.
+        """
+        return self._node(stage).trace_id or self.trace_id
+
+    @property
     def context(self) -> Context:
         """The context of the session's span, with the sampling decision."""
-        return _ddtrace.beside(self._root, self.session.root.handle.span_id)
+        context = _ddtrace.beside(self._root, self.session.root.handle.span_id)
+        if self.also is not None:
+            self.also.stamp(context)
+        return context
 
     # Told by the conversation
 
@@ -143,15 +179,16 @@ class SpanTree:
     def closed(self, stage: Stage) -> None:
         """Send the stage's span."""
         handle: StageSpan = stage.handle
-        span = _ddtrace.start(
-            _name_of(stage),
-            self._parent_of(stage),
-            stage.resource,
-            stage.start_ns,
-            handle.span_id,
-        )
+        name, parent, also = _name_of(stage), self._parent_of(stage), self.also
+        span = None if also is None else also.start(stage, name, parent)
+        if span is None:
+            also = None
+            span = _ddtrace.start(name, parent, stage.resource)
         try:
+            _ddtrace.place(span, stage.start_ns, handle.span_id)
             self._write(span, stage)
+            if also is not None:
+                also.write(span, stage)
         finally:
             # One that is left open holds back all that is finished in its trace.
             _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
@@ -283,7 +320,7 @@ class SpanTree:
         return context
 
     def _begins_trace(self, stage: Stage) -> bool:
-        return self._scope is TraceScope.TURN and stage.kind is Kind.TURN
+        return self.has_traces_per_turn and stage.kind is Kind.TURN
 
     def _above_root(self) -> Context:
         if self._parent is not None and self._parent.span_id is not None:
@@ -311,7 +348,7 @@ class SpanTree:
         for name, value in stage.facts.items():
             set_fact(span, name, value)
         for name, text in stage.content.items():
-            span.set_tag(name, self._redactor.text(text)[:MAX_CONTENT_CHARS])
+            span.set_tag(name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
         processor = stage.processor
         if processor is not None:
             span.set_tag("processor.name", processor.name)
@@ -320,8 +357,8 @@ class SpanTree:
             _ddtrace.set_error(
                 span,
                 failure.type,
-                self._redactor.text(failure.message[:MAX_ERROR_CHARS])[:MAX_TAG_CHARS],
-                self._redactor.text(failure.stack[-MAX_ERROR_CHARS:])[-MAX_TAG_CHARS:],
+                self.redactor.text(failure.message[:MAX_ERROR_CHARS])[:MAX_TAG_CHARS],
+                self.redactor.text(failure.stack[-MAX_ERROR_CHARS:])[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
                 span.set_tag("error.category", failure.category)

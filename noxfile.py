@@ -52,7 +52,7 @@ ASIDE = (
 
 ALL = ("tests", *ASIDE)
 OLDER = (*ALL, "--ignore=tests/doctor")
-"""What `pipecat-dd doctor` says is of the versions that are installed; its tests know the newest."""
+"""What the doctor says is of the versions that are installed; its tests know the newest."""
 
 CELLS = {
     # The Python, Pipecat and ddtrace of each, which tests are run, and its tags.

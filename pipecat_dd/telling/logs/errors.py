@@ -11,7 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from pipecat_dd.telling.logs.fields import Place
-from pipecat_dd.telling.logs.plain import Plainer
+from pipecat_dd.telling.logs.plain import MAX_TEXT_CHARS, Plainer
+
+_LEFT_OUT = "\n  …\n"
 
 
 def error_fields(
@@ -66,7 +68,7 @@ def _of_exception(
     }
     stack = _stack_of(type_, value, trace)
     if stack:
-        error["stack"] = plain.text(stack)
+        error["stack"] = plain.text(_without_its_middle(stack))
     return error
 
 
@@ -77,6 +79,18 @@ def _message_of(value: BaseException | None) -> str:
         return str(value)
     except Exception:
         return f"<unreadable {type(value).__name__}>"
+
+
+def _without_its_middle(stack: str) -> str:
+    """Return a traceback that is too long without whole lines of its middle.
+
+    What was raised is at its end, and text that is too long is otherwise cut there.
+    """
+    if len(stack) <= MAX_TEXT_CHARS:
+        return stack
+    half = MAX_TEXT_CHARS // 2 - len(_LEFT_OUT)
+    head, tail = stack[:half].rpartition("\n")[0], stack[-half:].partition("\n")[2]
+    return f"{head}{_LEFT_OUT}{tail}" if tail else stack
 
 
 def _stack_of(

@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.dogstatsd import listening
+from tests.support.versions import PIPECAT
 from tests.telling.metrics.conversation import Told, hold
 
 
 @pytest.fixture(scope="package")
 def told() -> Iterator[Told]:
     """A conversation of which metrics were sent by UDP."""
+    if PIPECAT < (1, 8):
+        pytest.skip("before Pipecat 1.8: a tool that raised is never answered, and one does here")
     with listening() as received:
         yield hold(received)
 

@@ -10,10 +10,12 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
+from ddtrace.llmobs import LLMObs
 from pipecat.observers.base_observer import BaseObserver
 
 import pipecat_dd
@@ -96,14 +98,19 @@ def raising(function: FunctionType) -> Callable[..., Any]:
     return raises
 
 
-EVERYTHING = {"frame_spans": "all", "capture_content": True, "metrics": True, "llmobs": True}
-"""All that an observer can be asked for: what is told elsewhere must not reach the bot either."""
+def with_observer(*, llmobs: bool = False) -> list[BaseObserver]:
+    return [
+        DatadogObserver(
+            frame_spans="all", capture_content=True, metrics=True, llmobs=llmobs or None
+        )
+    ]
 
 
-def with_observer() -> list[BaseObserver]:
-    known = inspect.signature(DatadogObserver).parameters
-    asked_for: Any = {name: value for name, value in EVERYTHING.items() if name in known}
-    return [DatadogObserver(**asked_for)]
+@pytest.fixture(autouse=True)
+def no_llm_observability() -> Iterator[None]:
+    """Turn it off again: it is on for a whole process, and other tests run in this one."""
+    yield
+    LLMObs.disable()
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +153,7 @@ def test_no_error_of_ours_changes_what_the_bot_does(
                 for module, held_as in references(function):
                     patch.setattr(module, held_as, raising(function))
             try:
-                seen = asyncio.run(converse(with_observer))
+                seen = asyncio.run(converse(partial(with_observer, llmobs="llmobs" in name)))
                 if seen != expected:
                     broken.append(f"{name}: the bot did something else")
             except Exception as error:

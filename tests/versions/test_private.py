@@ -60,6 +60,9 @@ WHERE = {
     "thread_context": "ddtrace.internal.opentelemetry.thread_context",
     "patch": "ddtrace.contrib.internal.asyncio.patch",
     "middleware": "ddtrace.contrib.internal.asgi.middleware",
+    "Context": "ddtrace._trace.context",
+    "LLMObs": "ddtrace.llmobs._llmobs",
+    "_config": "ddtrace.internal.settings._config",
     "_monkey": "ddtrace._monkey",
     "writer": "ddtrace.internal.writer.writer",
     "_supported_configurations": "ddtrace.internal.settings._supported_configurations",
@@ -80,10 +83,15 @@ ONLY = {
     # In 4.16 and not in 4.0; which one brought them is not known here.
     "thread_context._sync_active_otel_thread_context": (DDTRACE, (4, 16), None),
     "_supported_configurations.SUPPORTED_CONFIGURATIONS": (DDTRACE, (4, 16), None),
+    "LLMObs._apply_user_span_processor": (DDTRACE, (4, 16), None),
+    "LLMObs._instance": (DDTRACE, None, None),
+    "LLMObs._sampler": (DDTRACE, (4, 16), None),
 }
 
 NOT_LOOKED_UP = {
     "_dd.measured": "a name in Datadog's span format, which no library has to have",
+    "_dd.p.llmobs_*": "names in Datadog's protocol",
+    "llmobs_parent_id": "a name in Datadog's protocol",
     "<class>_sender_thread": "the name of a thread; tests/telling/metrics sees it run",
 }
 """What is not looked up, and why."""
@@ -128,10 +136,7 @@ def is_in(place: str, owner: str, name: str) -> bool:
     body: ast.AST = tree
     if owner[:1].isupper():
         classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-        found = classes.get(renamed or owner)
-        if found is None:
-            return False
-        body = found
+        body = classes.get(renamed or owner, ast.Module([], []))
     for node in ast.walk(body):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == name:
             return True
@@ -145,9 +150,14 @@ def is_in(place: str, owner: str, name: str) -> bool:
             and node.value.id == "self"
         ):
             return True
+        if isinstance(node, ast.Constant) and node.value == name:
+            return True
         if isinstance(node, ast.Subscript) and ast.unparse(node).replace("'", '"') == name:
             return True
-    return False
+    # What is compiled has no source.
+    return module.startswith("ddtrace") and hasattr(
+        getattr(importlib.import_module(module), owner, None), name
+    )
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

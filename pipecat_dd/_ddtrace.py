@@ -21,6 +21,7 @@ import ddtrace
 from ddtrace import trace as _trace
 from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
 
+from pipecat_dd import _guard
 from pipecat_dd._private import peek
 
 Context = _trace.Context
@@ -459,9 +460,15 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
             beneath: tuple[Active, list[Span]] | None = getattr(_busy, "beneath", None)
             if beneath is not None:
                 return beneath[0]
-            found = super().active()
-            if is_busy() or _is_only_looking(sys._getframe(1)):
-                return found  # type: ignore[no-any-return]
+            found: Active | None = super().active()
+            # Whoever asks, asyncio's create_task among them, must not hear of an error of ours.
+            # (ddtrace.auto asks at each callback of the event loop: no context manager here.)
+            try:
+                if is_busy() or _is_only_looking(sys._getframe(1)):
+                    return found
+            except Exception as error:
+                _guard.spans.failed(error)
+                return found
             return answer(found)
 
         def activate(self, ctx: Active | None) -> None:

@@ -241,12 +241,19 @@ def _switch(name: str, value: Any, from_environment: bool) -> bool:
 
 def _llm_observability(name: str, value: Any, from_environment: bool) -> bool | None:
     is_on = _switch(name, value, from_environment)
-    if is_on and not (_llmobs.has_name() or _llmobs.is_on()):
+    if is_on and not _application_has_name():
         raise ValueError(
             f"{name}={value!r}: LLM Observability needs a name for the application: must be "
             "with DD_LLMOBS_ML_APP or DD_SERVICE set"
         )
     return is_on
+
+
+def _application_has_name() -> bool:
+    try:
+        return _llmobs.has_name() or _llmobs.is_on()
+    except Exception:
+        return True  # not known to have none
 
 
 def _metrics(name: str, value: Any, from_environment: bool) -> bool:

@@ -16,7 +16,7 @@ from pipecat_dd._exit import close_at_exit, close_with_loop
 from pipecat_dd.hearing.backlog import Backlog
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.hooks import Hooks
-from pipecat_dd.hearing.moments import Table
+from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.transports import Transports
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation

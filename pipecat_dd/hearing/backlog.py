@@ -10,7 +10,7 @@ from collections.abc import Callable
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
-from pipecat_dd.hearing.moments import Table
+from pipecat_dd.hearing.table import Table
 
 MEDIA_LIMIT = 1_000
 """How many events may wait for media to be queued too."""

@@ -19,9 +19,9 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd.hearing.declared import declared_kinds
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
-from pipecat_dd.hearing.moments import Meaning, Table, opens_response
 from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.hearing.segments import telling_when_through
+from pipecat_dd.hearing.table import Meaning, Table, opens_response
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans

@@ -1,8 +1,4 @@
-"""What each frame of Pipecat's means for the conversation.
-
-A function for each kind of frame, and a table that finds it by the frame's class. A frame
-without an entry means nothing to us and costs one dictionary look-up.
-"""
+"""What each frame of Pipecat's says about the conversation: a function for each kind of frame."""
 
 import json
 from collections.abc import Callable
@@ -38,25 +34,6 @@ class Heard:
 
 
 Moment = Callable[[Heard], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What frames of a class mean, and how they are treated on their way.
-
-    Attributes:
-        moment: What they say about the conversation, if anything.
-        is_media: They come many a second, all the time: counted, and nothing else.
-        is_streamed: They come many a second while something is said.
-        carries_data: They carry what was said, written or seen, rather than control.
-        names: The attribute by which they name a participant, if they do.
-    """
-
-    moment: Moment | None
-    is_media: bool
-    is_streamed: bool
-    carries_data: bool
-    names: str | None = None
 
 
 def _vad_started(heard: Heard) -> None:
@@ -322,7 +299,7 @@ def _metrics(heard: Heard) -> None:
             heard.conversation.measured(str(data.processor), facts, counts)
 
 
-_MEANT: dict[str, Moment] = {
+MEANT: dict[str, Moment] = {
     "VADUserStartedSpeakingFrame": _vad_started,
     "VADUserStoppedSpeakingFrame": _vad_stopped,
     "ProposedUserStartedSpeakingFrame": _model_heard_speech,
@@ -358,57 +335,7 @@ _MEANT: dict[str, Moment] = {
     "ServiceSwitcherRequestMetadataFrame": _switched,
     "MetricsFrame": _metrics,
 }
-
-_STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
-_DATA = ("DataFrame", "LLMContextFrame", "AudioRawFrame", "ImageRawFrame")
-_MEDIA = (
-    "AudioRawFrame",
-    "ImageRawFrame",
-    "SpriteFrame",
-    "UserSpeakingFrame",
-    "BotSpeakingFrame",
-    "HeartbeatFrame",
-)
-
-
-class Table:
-    """Finds what a frame means by its class; a subclass means what its base does.
-
-    Attributes:
-        known: What has been found so far. Look here first: it is the common case by far.
-    """
-
-    def __init__(self) -> None:
-        self._moments: dict[type, Moment] = {}
-        for name, moment in _MEANT.items():
-            for kind in _kinds(name):
-                self._moments[kind] = moment
-        self._media = _kinds(*_MEDIA)
-        self._streamed = _kinds(*_STREAMED)
-        self._data = _kinds(*_DATA)
-        self.known: dict[type, Meaning] = {}
-
-    def find(self, kind: type) -> Meaning:
-        """Return what frames of a class mean.
-
-        Args:
-            kind: The frame's class.
-        """
-        is_media = issubclass(kind, self._media)
-        meaning = Meaning(
-            moment=next((self._moments[k] for k in kind.__mro__ if k in self._moments), None),
-            is_media=is_media,
-            is_streamed=is_media or issubclass(kind, self._streamed),
-            carries_data=issubclass(kind, self._data),
-            names=_pipecat.naming_attribute(kind),
-        )
-        self.known[kind] = meaning
-        return meaning
-
-
-def _kinds(*names: str) -> tuple[type, ...]:
-    """Return the classes of those names that this version of Pipecat has."""
-    return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
+"""What frames say, by the name of their class."""
 
 
 def _as_text(value: Any) -> str:
@@ -432,13 +359,3 @@ def _nanos(seconds: float) -> int:
 def _wall_ns(seconds: Any, default_ns: int) -> int:
     """Return a time in nanoseconds that a frame gives in wall-clock seconds."""
     return int(seconds * 1e9) if isinstance(seconds, (int, float)) and seconds > 0 else default_ns
-
-
-def opens_response(frame: Any) -> bool:
-    """Whether an LLM service that works on this frame begins a response."""
-    return isinstance(frame, _CONTEXTS)
-
-
-_CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")
-
-__all__ = ["Heard", "Meaning", "Moment", "Table", "opens_response"]

@@ -11,70 +11,14 @@ Nothing of what was said or sent is read, but its kind and size.
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipecat_dd import _pipecat
+from pipecat_dd.hearing.events import FAMILIES, KIND, READ, Effect, Said, text_of
 from pipecat_dd.knowing.participants import Who
-from pipecat_dd.knowing.stage import Fact
-from pipecat_dd.knowing.telephone import Numbers
 
-FLOODS = frozenset(
-    {
-        "on_active_speaker_changed",
-        "on_app_message",
-        "on_data_received",
-        "on_network_connection_status_updated",
-        "on_participant_updated",
-        "on_transcription_message",
-    }
-)
-"""Events that may come many a second."""
-
-_KIND = re.compile(r"[\w.:/\-]{1,64}")
-_NUMBERS = Numbers()
 _MAX_NAME_CHARS = 200
-
-
-class Effect(Enum):
-    """What an event says about who is there."""
-
-    NONE = "none"
-    JOINS = "joins"
-    SEEN = "seen"
-    """Said of somebody who has joined, or of one nobody said it of."""
-    UPDATED = "updated"
-    LEAVES = "leaves"
-    ENTERS = "enters"
-    """The bot itself is in the room now, with whoever was there before."""
-
-
-@dataclass(slots=True)
-class Said:
-    """What an event says.
-
-    Attributes:
-        effect: What it says about who is there.
-        who: The participant it describes.
-        name: What the transport calls the participant it is about; empty where it is about no
-            one in particular.
-        room: Who was there before the bot.
-        facts: What it says about itself.
-        tone: A key that was pressed.
-        reason: Why somebody left.
-        error: What went wrong, where that is what it tells.
-    """
-
-    effect: Effect = Effect.NONE
-    who: Who | None = None
-    name: str = ""
-    room: Iterable[Who] = ()
-    facts: dict[str, Fact] = field(default_factory=dict)
-    tone: str | None = None
-    reason: str = "disconnected"
-    error: str | None = None
 
 
 class Reader:
@@ -150,13 +94,13 @@ class Reader:
             return Said(effect, room=self.enters(first))
         if effect is not Effect.NONE or event in _OF_CLIENT:
             return self._of_client(event, effect, args)
-        read = _READ.get(event)
+        read = READ.get(event)
         if read is None:
             family = event.removeprefix("on_").partition("_")[0]
-            read = _FAMILIES.get(family)
+            read = FAMILIES.get(family)
         said = read(event, args) if read is not None else Said()
         if event.endswith("_error") and said.error is None:
-            said.error = _text(args[-1]) if args else ""
+            said.error = text_of(args[-1]) if args else ""
         return said
 
     def forget(self, key: str) -> None:
@@ -340,7 +284,7 @@ def stream_stopped(data: Any) -> str | None:
         return None
     stop = message.get("stop")
     reason = stop.get("reason") if isinstance(stop, Mapping) else None
-    return reason if isinstance(reason, str) and _KIND.fullmatch(reason) else "stream_stopped"
+    return reason if isinstance(reason, str) and KIND.fullmatch(reason) else "stream_stopped"
 
 
 _IDS = ("id", "participant_id", "participantId", "streamId")
@@ -350,7 +294,7 @@ _OF_CLIENT = frozenset({*_JOINING, *_LEAVING, "on_session_timeout"})
 
 
 def _reason(args: tuple[Any, ...]) -> str:
-    if len(args) > 1 and isinstance(args[1], str) and _KIND.fullmatch(args[1]):
+    if len(args) > 1 and isinstance(args[1], str) and KIND.fullmatch(args[1]):
         return args[1]
     code = getattr(args[0], "close_code", None) if args else None
     if isinstance(code, int) and code not in (1000, 1001, 1005):
@@ -373,116 +317,3 @@ def _role_in(data: Any) -> str | None:
             return None
     role = data.get("role") if isinstance(data, Mapping) else None
     return role if isinstance(role, str) and re.fullmatch(r"[\w .\-]{1,50}", role) else None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        found = (value.get(name) for name in ("errorMsg", "error", "message", "msg"))
-        value = next((text for text in found if isinstance(text, str)), "")
-    return str(value)
-
-
-# What the events say about themselves
-
-
-def _message(event: str, args: tuple[Any, ...]) -> Said:
-    message = args[0] if args else None
-    sender = args[1] if len(args) > 1 else None
-    facts: dict[str, Fact] = {"message.size_bytes": _size(message)}
-    kind = message.get("type") if isinstance(message, Mapping) else None
-    if isinstance(kind, str) and _KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
-        facts["message.kind"] = kind
-    return Said(name=str(sender or ""), facts=facts)
-
-
-def _size(message: Any) -> int:
-    if isinstance(message, (bytes, bytearray)):
-        return len(message)
-    if isinstance(message, str):
-        return len(message.encode(errors="replace"))
-    try:
-        return len(json.dumps(message, default=str).encode())
-    except (TypeError, ValueError, RecursionError):
-        return 0
-
-
-def _about(event: str, args: tuple[Any, ...]) -> Said:
-    """An event about a participant, given by id or with one."""
-    first = args[0] if args else None
-    key = first if isinstance(first, str) else _id_in(first, "id", *_SESSIONS)
-    return Said(name=key)
-
-
-_SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
-
-
-def _id_in(data: Any, *names: str) -> str:
-    if not isinstance(data, Mapping):
-        return ""
-    found = (data.get(name) for name in names)
-    return next((value for value in found if isinstance(value, str) and value), "")
-
-
-def _dtmf(event: str, args: tuple[Any, ...]) -> Said:
-    said = _about(event, args)
-    tone = args[0].get("tone") if args and isinstance(args[0], Mapping) else None
-    said.tone = tone if isinstance(tone, str) and len(tone) <= 8 else None
-    return said
-
-
-def _call(event: str, args: tuple[Any, ...]) -> Said:
-    """Dialling in or out: ``on_dialin_connected`` and its like."""
-    family, _, state = event.removeprefix("on_").partition("_")
-    data = args[0] if args else None
-    said = Said(name=_id_in(data, *_SESSIONS), facts={f"{family}.state": state})
-    if state == "error":
-        said.error = _text(data)
-    return said
-
-
-def _call_state(event: str, args: tuple[Any, ...]) -> Said:
-    return Said(facts=_kinds(("call.state", args[0] if args else None)))
-
-
-def _network(event: str, args: tuple[Any, ...]) -> Said:
-    status = args[0] if args and isinstance(args[0], Mapping) else {}
-    return Said(
-        facts=_kinds(
-            ("network.event", status.get("event")),
-            ("network.connection", status.get("connection")),
-        )
-    )
-
-
-def _error(event: str, args: tuple[Any, ...]) -> Said:
-    return Said(error=_text(args[0]) if args else "")
-
-
-def _kinds(*values: tuple[str, Any]) -> dict[str, Fact]:
-    """Return those values that are words rather than what somebody wrote."""
-    return {name: v for name, v in values if isinstance(v, str) and _KIND.fullmatch(v)}
-
-
-Read = Callable[[str, tuple[Any, ...]], Said]
-
-_READ: dict[str, Read] = {
-    "on_active_speaker_changed": _about,
-    "on_app_message": _message,
-    "on_avatar_connected": _about,
-    "on_avatar_disconnected": _about,
-    "on_call_state_updated": _call_state,
-    "on_data_received": _message,
-    "on_dtmf_event": _dtmf,
-    "on_error": _error,
-    "on_network_connection_status_updated": _network,
-    "on_transcription_message": lambda event, args: Said(
-        name=_id_in(args[0] if args else None, "participantId")
-    ),
-}
-
-_FAMILIES: dict[str, Read] = {
-    "audio": _about,  # on_audio_track_subscribed
-    "video": _about,
-    "dialin": _call,
-    "dialout": _call,
-}

@@ -18,8 +18,9 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.events import FLOODS, Effect, Said
 from pipecat_dd.hearing.handlers import noting
-from pipecat_dd.hearing.readers import FLOODS, Effect, Reader, Said, reader_of, stream_stopped
+from pipecat_dd.hearing.readers import Reader, reader_of, stream_stopped
 from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.participants import Event, Participant, Transport

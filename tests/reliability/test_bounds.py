@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
 
 from pipecat_dd import DatadogObserver, _guard
 from pipecat_dd.hearing.backlog import DATA_LIMIT, LIMIT, MEDIA_LIMIT, Backlog
-from pipecat_dd.hearing.moments import Table
+from pipecat_dd.hearing.table import Table
 from pipecat_dd.knowing.participants import REMEMBERED, Participants, Transport, Who
 from pipecat_dd.knowing.stage import Kind
 from pipecat_dd.knowing.stages import MAX_OPEN, MAX_RESOURCE_CHARS

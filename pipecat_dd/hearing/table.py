@@ -1,0 +1,89 @@
+"""Finds what a frame means by its class.
+
+A frame without an entry in :data:`~pipecat_dd.hearing.moments.MEANT` means nothing to us and costs
+one dictionary look-up.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pipecat_dd import _pipecat
+from pipecat_dd.hearing.moments import MEANT, Moment
+
+_STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
+_DATA = ("DataFrame", "LLMContextFrame", "AudioRawFrame", "ImageRawFrame")
+_MEDIA = (
+    "AudioRawFrame",
+    "ImageRawFrame",
+    "SpriteFrame",
+    "UserSpeakingFrame",
+    "BotSpeakingFrame",
+    "HeartbeatFrame",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What frames of a class mean, and how they are treated on their way.
+
+    Attributes:
+        moment: What they say about the conversation, if anything.
+        is_media: They come many a second, all the time: counted, and nothing else.
+        is_streamed: They come many a second while something is said.
+        carries_data: They carry what was said, written or seen, rather than control.
+        names: The attribute by which they name a participant, if they do.
+    """
+
+    moment: Moment | None
+    is_media: bool
+    is_streamed: bool
+    carries_data: bool
+    names: str | None = None
+
+
+class Table:
+    """Finds what a frame means by its class; a subclass means what its base does.
+
+    Attributes:
+        known: What has been found so far. Look here first: it is the common case by far.
+    """
+
+    def __init__(self) -> None:
+        self._moments: dict[type, Moment] = {}
+        for name, moment in MEANT.items():
+            for kind in _kinds(name):
+                self._moments[kind] = moment
+        self._media = _kinds(*_MEDIA)
+        self._streamed = _kinds(*_STREAMED)
+        self._data = _kinds(*_DATA)
+        self.known: dict[type, Meaning] = {}
+
+    def find(self, kind: type) -> Meaning:
+        """Return what frames of a class mean.
+
+        Args:
+            kind: The frame's class.
+        """
+        is_media = issubclass(kind, self._media)
+        meaning = Meaning(
+            moment=next((self._moments[k] for k in kind.__mro__ if k in self._moments), None),
+            is_media=is_media,
+            is_streamed=is_media or issubclass(kind, self._streamed),
+            carries_data=issubclass(kind, self._data),
+            names=_pipecat.naming_attribute(kind),
+        )
+        self.known[kind] = meaning
+        return meaning
+
+
+def _kinds(*names: str) -> tuple[type, ...]:
+    """Return the classes of those names that this version of Pipecat has."""
+    return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
+
+
+def opens_response(frame: Any) -> bool:
+    """Whether an LLM service that works on this frame begins a response."""
+    return isinstance(frame, _CONTEXTS)
+
+
+_CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")

@@ -116,6 +116,8 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd import configure_logging, unconfigure_logging
     from pipecat_dd.telling.shipping import counts, flush
 
+    # Each round with an intake that is down would say so.
+    logger.disable("pipecat_dd.telling.shipping.saying")
     configure_logging(_Nowhere(), ship=ship)
     before = counts().shipped
     write = logger.bind(operation="llm_generation", duration_ms=812.4).info

@@ -1,22 +1,20 @@
 """This package's own variables: that they exist, and that what they are set to is allowed."""
 
-import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 from pipecat_dd.doctor.finding import Finding, Level
 from pipecat_dd.doctor.situation import Situation
 from pipecat_dd.settings import ENV_PREFIX, Settings, variables
+from pipecat_dd.telling.shipping import settings as shipping
 
 API_URL: Final = "PIPECAT_DD_API_URL"
 """Read by the command line alone."""
 
-_SHIPPING: Final = "pipecat_dd.telling.shipping"
 _ANY_KEY: Final = "0" * 32
 
 
@@ -39,16 +37,11 @@ def readers() -> Iterator[Reader]:
     """Yield all that read variables of ours."""
     yield Reader("DatadogObserver()", variables(), Settings.read)
     yield Reader("the command line", frozenset({API_URL}), lambda: None)
-    if find_spec(_SHIPPING) is not None:
-        yield from _shipping(importlib.import_module(f"{_SHIPPING}.settings"))
-
-
-def _shipping(settings: Any) -> Iterator[Reader]:
     who = "configure_logging(ship=True)"
-    yield Reader(who, frozenset({settings.SWITCH}), lambda: settings.settings_of(None))
-    names = {settings.ENV_PREFIX + field.name.upper() for field in fields(settings.Shipping)}
+    yield Reader(who, frozenset({shipping.SWITCH}), lambda: shipping.settings_of(None))
+    names = {shipping.ENV_PREFIX + field.name.upper() for field in fields(shipping.Shipping)}
     # The key's own check is the intake's; here it must not hide what is wrong with the others.
-    yield Reader(who, frozenset(names), lambda: settings.Shipping(api_key=_ANY_KEY))
+    yield Reader(who, frozenset(names), lambda: shipping.Shipping(api_key=_ANY_KEY))
 
 
 def ours(situation: Situation) -> Iterator[Finding]:

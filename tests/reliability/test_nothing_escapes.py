@@ -19,7 +19,8 @@ from ddtrace.llmobs import LLMObs
 from pipecat.observers.base_observer import BaseObserver
 
 import pipecat_dd
-from pipecat_dd import DatadogObserver, _ddtrace, _guard, configure_logging, unconfigure_logging
+from pipecat_dd import DatadogObserver, _guard, configure_logging, unconfigure_logging
+from pipecat_dd._ddtrace import busy
 from pipecat_dd.telling.metrics import process, sender
 from tests.support.conversation import converse
 
@@ -121,7 +122,7 @@ def fresh_guards() -> Iterator[None]:
         part.failures, part.off = 0, False
         part._kinds.clear()
     # Where the function that ends it was made to raise, it would be busy for the tests after.
-    vars(_ddtrace._busy).clear()
+    vars(busy.thread_state).clear()
 
 
 NAMES = [name for name, *_ in functions()]

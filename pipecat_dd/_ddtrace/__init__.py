@@ -1,0 +1,70 @@
+"""The one door to ddtrace.
+
+Everything this package takes from ddtrace passes through here: starting, dating and finishing
+spans, deciding sampling, being asked which span is active. Public names only, but for those
+listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
+"""
+
+from pipecat_dd._ddtrace.asking import activated, answer_active, answers, set_aside, traces_messages
+from pipecat_dd._ddtrace.busy import beneath, is_busy
+from pipecat_dd._ddtrace.ending import before_shutdown, flush
+from pipecat_dd._ddtrace.private import PRIVATE
+from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
+from pipecat_dd._ddtrace.settings import INJECTS_IDS, env, is_enabled, service, unified, version
+from pipecat_dd._ddtrace.spans import (
+    MEASURED,
+    finish,
+    log_ids,
+    place,
+    retire,
+    set_error,
+    stand_in,
+    start,
+    with_those_above,
+)
+from pipecat_dd._ddtrace.traces import (
+    above,
+    beside,
+    continue_trace,
+    new_span_id,
+    new_trace,
+    new_trace_like,
+)
+
+__all__ = [
+    "INJECTS_IDS",
+    "MEASURED",
+    "PRIVATE",
+    "Active",
+    "Context",
+    "Span",
+    "above",
+    "activated",
+    "answer_active",
+    "answers",
+    "before_shutdown",
+    "beneath",
+    "beside",
+    "continue_trace",
+    "env",
+    "finish",
+    "flush",
+    "is_busy",
+    "is_enabled",
+    "log_ids",
+    "new_span_id",
+    "new_trace",
+    "new_trace_like",
+    "place",
+    "retire",
+    "service",
+    "set_aside",
+    "set_error",
+    "stand_in",
+    "start",
+    "tracer",
+    "traces_messages",
+    "unified",
+    "version",
+    "with_those_above",
+]

@@ -1,0 +1,49 @@
+"""Who the bot is to Datadog, and what is switched on."""
+
+import os
+import time
+
+import ddtrace
+
+from pipecat_dd._ddtrace.public import tracer
+
+
+def is_enabled() -> bool:
+    """Whether ddtrace sends anything (``DD_TRACE_ENABLED``)."""
+    return bool(tracer.enabled)
+
+
+def service() -> str | None:
+    """``DD_SERVICE``, or None where it is not set."""
+    return _text(ddtrace.config.service)
+
+
+def env() -> str | None:
+    """``DD_ENV``, or None where it is not set."""
+    return _text(ddtrace.config.env)
+
+
+def version() -> str | None:
+    """``DD_VERSION``, or None where it is not set."""
+    return _text(ddtrace.config.version)
+
+
+INJECTS_IDS = os.environ.get("DD_LOGS_INJECTION", "").strip().lower() not in ("false", "0")
+"""Whether log lines carry the ids of trace and span; ``DD_LOGS_INJECTION=false`` turns it off."""
+
+_UNIFIED_FOR_SECS = 1.0
+_unified: tuple[float, tuple[str | None, str | None, str | None]] | None = None
+
+
+def unified() -> tuple[str | None, str | None, str | None]:
+    """Return service, env and version, looked up at most once a second: each line asks."""
+    global _unified
+    now = time.monotonic()
+    held = _unified
+    if held is None or now - held[0] > _UNIFIED_FOR_SECS:
+        held = _unified = (now, (service(), env(), version()))
+    return held[1]
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None

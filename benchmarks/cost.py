@@ -44,6 +44,7 @@ WORKERS = {"bare": BARE, "default": DEFAULT}
 _TITLES = {
     "mixed": "70 % audio, 20 % streamed text, 10 % control",
     "audio": "audio alone",
+    "recorded": "a recorded conversation, frame by frame",
 }
 
 
@@ -145,6 +146,9 @@ def run(rounds: int, frames: int, in_flight: int, worker: str, console: Console)
 def _turn(
     contender: Contender, mix: str, frames: int, in_flight: int, options: dict[str, Any]
 ) -> tuple[float, int]:
+    if mix == "recorded":
+        frames = len(MIXES[mix])  # all of it, however long a turn is
+
     async def measure() -> float:
         async with running(contender.build, **options) as pipeline:
             await pipeline.send(make_frames(mix, _WARM_UP_FRAMES), in_flight)

@@ -22,6 +22,8 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from benchmarks.recording import makers
+
 try:
     from pipecat.pipeline.worker import PipelineWorker
     from pipecat.workers.runner import WorkerRunner
@@ -86,9 +88,14 @@ _TURN: tuple[Make, ...] = (
     f.BotStoppedSpeakingFrame,
 )
 
-MIXES: dict[str, tuple[Make, ...]] = {"mixed": _TURN, "audio": (_audio,)}
+MIXES: dict[str, tuple[Make, ...]] = {
+    "mixed": _TURN,
+    "audio": (_audio,),
+    "recorded": makers(),
+}
 """What is sent. ``mixed`` is a conversation: 70 % audio, 20 % streamed text, 10 % control.
-``audio`` is what a bot hears while nobody says anything, which is most of its life."""
+``audio`` is what a bot hears while nobody says anything, which is most of its life. ``recorded``
+is a real conversation of half a minute, frame by frame; see :mod:`benchmarks.recording`."""
 
 
 def make_frames(mix: str, count: int) -> deque[f.Frame]:

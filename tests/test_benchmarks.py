@@ -34,7 +34,7 @@ def cost(tmp_path_factory) -> tuple[str, dict]:
 
 def test_every_contender_has_a_row_and_none_that_can_be_measured_is_left_out(cost):
     _, report = cost
-    assert set(report["mixes"]) == {"mixed", "audio"}
+    assert set(report["mixes"]) == {"mixed", "audio", "recorded"}
     for rows in report["mixes"].values():
         assert {row["contender"] for row in rows} == ALWAYS | WHERE_POSSIBLE
         for row in rows:

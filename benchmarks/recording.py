@@ -1,0 +1,124 @@
+"""The frames of a recorded conversation, to be sent through a pipeline again.
+
+``python -m benchmarks.recording`` holds the conversation of ``pipecat-dd demo`` and writes down,
+into ``recorded.json``, the class of each frame that its pipeline saw, in their order. Sent again,
+they are as many and as mixed as in a real call; what they carry is made up.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pipecat.frames import frames as f
+
+FILE = Path(__file__).parent / "recorded.json"
+_REPOSITORY = Path(__file__).parent.parent
+_NOT_SENT = ("StartFrame", "EndFrame", "StopFrame", "CancelFrame")
+"""What begins and ends a pipeline: whoever sends the others does that."""
+_CHUNK = bytes(2 * 16_000 * 20 // 1_000)
+_VALUES: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: _CHUNK,
+    "str": lambda: "word ",
+    "int": lambda: 1,
+    "float": lambda: 0.2,
+    "list": list,
+    "dict": dict,
+}
+_KNOWN = {"sample_rate": 16_000, "num_channels": 1}
+
+
+def makers() -> tuple[Callable[[], f.Frame], ...]:
+    """Return what makes each frame of the conversation, in their order.
+
+    A frame that the installed Pipecat does not have is left out.
+    """
+    return tuple(
+        _maker(kind)
+        for name, count in json.loads(FILE.read_text())
+        if (kind := getattr(f, name, None)) is not None
+        for _ in range(count)
+    )
+
+
+def _maker(kind: type[f.Frame]) -> Callable[[], f.Frame]:
+    required = [
+        field
+        for field in dataclasses.fields(kind)
+        if field.init
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+
+    def value(field: "dataclasses.Field[Any]") -> Any:
+        hint = field.type if isinstance(field.type, str) else field.type.__name__
+        return _KNOWN.get(field.name) or _VALUES.get(hint.partition("[")[0], lambda: None)()
+
+    return lambda: kind(**{field.name: value(field) for field in required})
+
+
+def record() -> None:
+    """Hold the conversation and write down its frames.
+
+    Raises:
+        RuntimeError: It did not come to its end.
+    """
+    from pipecat_dd.demo.run import converse
+
+    path = os.pathsep.join(filter(None, (str(_REPOSITORY), os.environ.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as scratch:
+        outcome = asyncio.run(
+            converse(
+                Path(scratch),
+                lambda progress: None,
+                bot_module="benchmarks.recording",
+                bot_settings={"PYTHONPATH": path},
+            )
+        )
+    if outcome.failure is not None:
+        raise RuntimeError(outcome.failure)
+
+
+def _be_the_bot() -> None:
+    from pipecat.observers.base_observer import BaseObserver, FramePushed
+
+    from pipecat_dd.demo import bot
+    from pipecat_dd.demo.versions import split_sentences_offline
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--weather-url")
+    parser.add_argument("--log-file")
+    args = parser.parse_args()
+    names: list[str] = []
+
+    class Recorder(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__(observe_every_push=False)
+
+        async def on_push_frame(self, data: FramePushed) -> None:
+            names.append(type(data.frame).__name__)
+
+    bot.DatadogObserver = Recorder  # type: ignore[assignment, misc]
+    split_sentences_offline()
+    asyncio.run(bot.run_bot(args.host, args.port, args.weather_url))
+    sent = (name for name in names if name not in _NOT_SENT)
+    runs = [json.dumps([name, len(list(run))]) for name, run in groupby(sent)]
+    FILE.write_text("[\n" + ",\n".join(runs) + "\n]\n")
+
+
+if __name__ == "__main__":
+    if "--help" in sys.argv:
+        print(__doc__)
+    elif len(sys.argv) > 1:
+        _be_the_bot()
+    else:
+        record()

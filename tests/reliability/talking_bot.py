@@ -128,8 +128,26 @@ def raising_at_times(function: Any) -> Any:
     return now_and_then
 
 
+async def _stay_awake() -> None:
+    """Wake the event loop now and then, as the timers of a call do.
+
+    A signal that comes as the loop goes to sleep is handled when it wakes: Python runs handlers
+    between bytecodes. With nothing to wake for, that would be never.
+    """
+    while True:  # noqa: ASYNC110 - there is nothing to wait for
+        await asyncio.sleep(0.1)
+
+
 async def main() -> None:
     """Do what standard input says."""
+    awake = asyncio.create_task(_stay_awake())
+    try:
+        await _obey()
+    finally:
+        awake.cancel()
+
+
+async def _obey() -> None:
     while True:
         line = await asyncio.to_thread(sys.stdin.readline)
         match line.split():

@@ -12,6 +12,7 @@ from tests.support.ill_agent import ENVIRONMENT, Health, IllAgent
 from tests.support.processes import BotProcess, bot_process
 from tests.support.spans import Trace, trace_of
 from tests.support.together import together
+from tests.support.versions import DDTRACE
 
 WITHIN_SECS = 2.0
 """How long after the end what was open is at the Agent."""
@@ -57,7 +58,9 @@ HANDLERS = [
     Death("handled before", "exited", signal.SIGTERM),
     Death("handled after", "terminated", signal.SIGTERM),
     Death("handle_sigint", "cancelled", signal.SIGINT),
-    Death("uvicorn", "terminated", signal.SIGTERM),
+    # uvicorn puts back what it found and sends itself the signal again. ddtrace 4.0 has no handler
+    # of its own that it could find.
+    *([Death("uvicorn", "terminated", signal.SIGTERM)] if DDTRACE >= (4, 16) else []),
 ]
 """Handlers of the user's: an event loop's, by which the bot ends in order; one that was there
 before the observer; one that came after it and calls what it found; Pipecat's runner's; a web

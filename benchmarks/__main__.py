@@ -59,12 +59,7 @@ def main() -> None:
     show_default=True,
     help="Pipecat's worker without observers of its own, or with those it has by default.",
 )
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all figures to this file as well.",
-)
+@_json_option
 def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path | None) -> None:
     """Show the CPU time that each observer adds to a frame's hop, side by side."""
     from benchmarks import cost as benchmark
@@ -72,9 +67,7 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
     console = _console()
     report = benchmark.run(rounds, frames, in_flight, worker, console)
     benchmark.show(report, console)
-    if json_path is not None:
-        benchmark.write_json(report, json_path)
-        console.print(f"All figures: {json_path}")
+    _write(benchmark, report, json_path, console)
 
 
 @main.command()
@@ -85,12 +78,7 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
     show_default=True,
     help="How many sessions run at once, where there are several.",
 )
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all counts to this file as well.",
-)
+@_json_option
 def lines(sessions: int, json_path: Path | None) -> None:
     """Show, for each place that a bot writes lines in, how many carry the right ids."""
     from benchmarks import lines as benchmark
@@ -98,9 +86,7 @@ def lines(sessions: int, json_path: Path | None) -> None:
     console = _console(_WIDE)
     report = benchmark.run(sessions, console)
     benchmark.show(report, console)
-    if json_path is not None:
-        benchmark.write_json(report, json_path)
-        console.print(f"All counts: {json_path}")
+    _write(benchmark, report, json_path, console)
 
 
 @main.command()
@@ -236,12 +222,7 @@ def faults(conversations: int, agents: tuple[str, ...], json_path: Path | None) 
 
 
 @main.command()
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all figures to this file as well.",
-)
+@_json_option
 def volume(json_path: Path | None) -> None:
     """Show how many spans, lines and bytes a minute of conversation sends, in each mode."""
     from benchmarks import volume as benchmark
@@ -249,9 +230,7 @@ def volume(json_path: Path | None) -> None:
     console = _console()
     report = benchmark.run()
     benchmark.show(report, console)
-    if json_path is not None:
-        benchmark.write_json(report, json_path)
-        console.print(f"All figures: {json_path}")
+    _write(benchmark, report, json_path, console)
 
 
 @main.command()

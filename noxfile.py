@@ -38,7 +38,6 @@ CORE = (
     "tests/test_delivery.py",
     "tests/stages/test_tools.py",
     "tests/participants/test_daily.py",
-    "tests/reliability/test_exit.py",
     "tests/telling/logs/test_line.py",
 )
 """The conversation, its stages, participants and lines, where there is no time for all tests."""

@@ -36,10 +36,6 @@ MAX_TAG_CHARS = 5_000
 """A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
 refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
 
-MAX_ERROR_CHARS = 50_000
-"""How much of an error's text is looked at at all: a service may quote a whole reply in it."""
-
-
 MAX_TRACES = 256
 """How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
 at work on an older one nests in it all the same."""
@@ -357,8 +353,8 @@ class SpanTree:
             _ddtrace.set_error(
                 span,
                 failure.type,
-                self.redactor.text(failure.message[:MAX_ERROR_CHARS])[:MAX_TAG_CHARS],
-                self.redactor.text(failure.stack[-MAX_ERROR_CHARS:])[-MAX_TAG_CHARS:],
+                self.redactor.text(failure.message)[:MAX_TAG_CHARS],
+                self.redactor.text(failure.stack)[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
                 span.set_tag("error.category", failure.category)

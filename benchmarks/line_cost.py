@@ -18,15 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
+from benchmarks.quiet import Nowhere
 
 _SEED = 20_260
 _LINES = 1_000
 THEIRS = "Loguru's serialize=True"
-
-
-class _Nowhere:
-    def write(self, text: str) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ def run(rounds: int) -> list[Row]:
 
 def _spent(options: dict[str, Any]) -> float:
     logger.remove()
-    logger.add(_Nowhere(), level=0, **options)
+    logger.add(Nowhere(), level=0, **options)
     write: Callable[..., None] = logger.bind(operation="llm_generation", duration_ms=812.4).info
     began_ns = time.process_time_ns()
     for number in range(_LINES):

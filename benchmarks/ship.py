@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
+from benchmarks.quiet import Nowhere
 
 _SEED = 20_260
 _LINES = 5_000
@@ -32,11 +33,6 @@ _KEY = "0123456789abcdef0123456789abcdef"
 WITHOUT = "without"
 TAKES = "ship=True, the intake takes all"
 DOWN = "ship=True, the intake is down"
-
-
-class _Nowhere:
-    def write(self, text: str) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
 
     # Each round with an intake that is down would say so.
     logger.disable("pipecat_dd.telling.shipping.saying")
-    configure_logging(_Nowhere(), ship=ship)
+    configure_logging(Nowhere(), ship=ship)
     before = counts().shipped
     write = logger.bind(operation="llm_generation", duration_ms=812.4).info
     caller_ns, process_ns = time.thread_time_ns(), time.process_time_ns()

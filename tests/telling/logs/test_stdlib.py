@@ -1,7 +1,10 @@
 """Lines of the standard library's logging come through once, as what they were."""
 
 import io
+import json
 import logging
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -319,3 +322,40 @@ def test_a_configured_logger_costs_little_where_nothing_is_written(
     for _ in range(10_000):
         library.debug("not written")
     assert time.process_time() - begun < 1
+
+
+FORKS = """
+import logging, os, threading
+
+# Registered first, this is called last, when Loguru has locked all its handlers, as Python 3.12's
+# own warning of a fork with threads is.
+os.register_at_fork(before=lambda: logging.getLogger("hook").warning("about to fork"))
+
+from pipecat_dd import configure_logging
+
+configure_logging()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        logging.warning("the child")
+        os._exit(0)
+    os.waitpid(child, 0)
+    logging.warning("the parent")
+"""
+
+
+def test_what_is_logged_in_the_moment_of_a_fork_is_written_once_it_is_over() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", FORKS],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    written = [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    # Python 3.12 and later warn of their own.
+    said = [message for message in written if "is multi-threaded" not in message]
+    assert sorted(said) == ["about to fork"] * 2 + ["the child"] * 2 + ["the parent"] * 2
+    assert said.index("about to fork") < said.index("the parent")

@@ -3,8 +3,8 @@
 Pipecat logs transcripts, prompts, whole chat contexts, tool arguments and digits that callers
 press, mostly at DEBUG and TRACE. They are content, and content leaves only if it was asked
 for. The table below holds the words after which content follows, as they stand in the source
-of Pipecat 1.0.0 and 1.14.0; from there to its end a line is masked, since what was said may
-itself hold any bracket or quote that seems to close it.
+of Pipecat 1.0.0 to 1.14.0, of each minor version; from there to its end a line is masked, since
+what was said may itself hold any bracket or quote that seems to close it.
 
 A test reads the source of the Pipecat that is installed and fails when a line that prints
 something named like content is not covered: that is the place to see what a new Pipecat
@@ -32,6 +32,7 @@ _EVERYWHERE: Final = (
     "transcript with unknown role",
     "turn.end: ",
     "turn.update: ",
+    "turn.eager_end: ",
     "EagerEndOfTurn - ",
     "Update event: ",
     "TurnResumed: ",
@@ -68,6 +69,7 @@ _EVERYWHERE: Final = (
     "context message: ",
     "_from_universal_context_message: ",
     "ystem instruction: ",
+    "ystem instruction composed: ",
     "prompt: ",
     "sending session.update: ",
     "LLM CONTEXT FRAME: ",
@@ -150,6 +152,7 @@ _BY_MODULE: Final[dict[str, tuple[str, ...]]] = {
     "pipecat.services.speechmatics.stt": (" -> ", "message to STT: "),
     "pipecat.services.aws.stt": ("Payload: ",),
     "pipecat.transports.whatsapp.client": (": ",),
+    "pipecat.utils.context.aggregated_frame_sequencer": ("Word '",),
     "pipecat.workers.proxy.websocket.client": (": sent ", ": received "),
     "pipecat.workers.proxy.websocket.server": (": sent ", ": received "),
     "pipecat.services.elevenlabs.dialogue.tts": ("with no context: ",),

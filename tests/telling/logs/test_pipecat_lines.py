@@ -21,6 +21,13 @@ LINES = [
     ("pipecat.services.openai.responses.llm", "x#0: Generating response from universal context {}"),
     ("pipecat.services.llm_service", "x Calling function [f:1] with arguments {{'a': '{}'}}"),
     ("pipecat.processors.frame_processor", "Pushing TranscriptionFrame#1(user: u, text: [{}]) on"),
+    # Up to Pipecat 1.8: later ones have other lines there.
+    ("pipecat.services.llm_service", "x#0: System instruction composed: {}"),
+    ("pipecat.services.cartesia.turns.stt", "Cartesia Ink-2 ASR turn.eager_end: {}"),
+    (
+        "pipecat.utils.context.aggregated_frame_sequencer",
+        "x#0 Word '{}' not recognised by any slot",
+    ),
     ("pipecat.serializers.vonage", "Received DTMF digit: {}"),
     ("pipecat.extensions.voicemail.voicemail_detector", "x: HUMAN (0.93) for '{}'"),
 ]

@@ -36,6 +36,7 @@ CORE = (
     "tests/test_conversation.py",
     "tests/test_correlation.py",
     "tests/test_delivery.py",
+    "tests/reliability/test_exit.py",
     "tests/stages/test_tools.py",
     "tests/participants/test_daily.py",
     "tests/telling/logs/test_line.py",

@@ -228,7 +228,8 @@ class DatadogObserver(BaseObserver):
             *args: The task manager.
             **kwargs: None known.
         """
-        await super().setup(*args, **kwargs)
+        if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
+            await super().setup(*args, **kwargs)
         self._workers += 1
         with _guard.hearing.guarded():
             if self._told is not None:

@@ -1,8 +1,13 @@
 """One test agent for the whole run: ddtrace reads where to send to when it is imported."""
 
 import os
+import signal
 
 from tests.support.ports import free_port
+
+# A shell that runs the tests in its background has them ignore Ctrl-C, and each bot that they
+# start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 AGENT_PORT = free_port()
 

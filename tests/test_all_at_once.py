@@ -19,9 +19,13 @@ from tests.support import dogstatsd
 from tests.support.agent import running_test_agent
 from tests.support.intake import KEY, running_intake
 from tests.support.ports import free_port
+from tests.support.versions import needs_ddtrace
 from tests.telling.llmobs.received import Received
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [
+    pytest.mark.timeout(180),
+    needs_ddtrace("4.16", "LLM Observability knows less of a span: docs/versions.md"),
+]
 
 
 @dataclass

@@ -221,7 +221,8 @@ def test_a_dead_agent_holds_up_a_processs_end_no_longer_than_ddtrace_alone() -> 
             since = kill(process, death)
             process.ends()
             took = time.monotonic() - since
-        assert took <= alone(death.way) + WITHIN_SECS
+        # ddtrace draws how long it waits between its tries.
+        assert took <= max(alone(death.way), alone(death.way)) + WITHIN_SECS
 
     with IllAgent(Health.DEAD) as agent:
         together([Death("loop stops", ""), Death("sigterm", "", signal.SIGTERM)], check)

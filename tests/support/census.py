@@ -16,6 +16,8 @@ from pipecat_dd.knowing import owners, session
 from pipecat_dd.knowing.place import here
 from pipecat_dd.telling import active
 
+TURN_TRACKING = "pipecat.observers.turn_tracking_observer"
+
 
 @dataclass(frozen=True)
 class Census:
@@ -78,10 +80,15 @@ def _forget_cancelled_timers() -> None:
     """Have the event loop let go of timers that were cancelled, and of their contexts.
 
     It does so by itself, in hundreds, or when they would have been due: a time-out of the bot's
-    holds the session that it was set in until then.
+    holds the session that it was set in until then. So does one that Pipecat's turn tracking
+    leaves running for 2.5 seconds after a call's end, up to Pipecat 1.13.
     """
     loop: Any = asyncio.get_running_loop()
-    going_on = [timer for timer in loop._scheduled if not timer.cancelled()]
+    going_on = [
+        timer
+        for timer in loop._scheduled
+        if not timer.cancelled() and timer._callback.__module__ != TURN_TRACKING
+    ]
     heapq.heapify(going_on)
     for timer in loop._scheduled:
         timer._scheduled = timer in going_on

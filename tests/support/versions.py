@@ -24,3 +24,13 @@ def needs_pipecat(since: str, what: str) -> pytest.MarkDecorator:
         what: What it cannot do before; the reason that the test's report gives.
     """
     return pytest.mark.skipif(_numbers(since) > PIPECAT, reason=f"before Pipecat {since}: {what}")
+
+
+def needs_ddtrace(since: str, what: str) -> pytest.MarkDecorator:
+    """Leave a test, or a module by its ``pytestmark``, out where ddtrace cannot do it yet.
+
+    Args:
+        since: The version that it was seen to work with, as ``"4.16"``.
+        what: What an older one was seen not to do; the reason that the test's report gives.
+    """
+    return pytest.mark.skipif(_numbers(since) > DDTRACE, reason=f"before ddtrace {since}: {what}")

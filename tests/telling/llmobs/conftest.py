@@ -32,6 +32,7 @@ def environment(agent_url: str, **more: str) -> dict[str, str]:
             "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
             "DD_REMOTE_CONFIGURATION_ENABLED": "false",
             "DD_TRACE_LOG_STREAM_HANDLER": "false",
+            "DD_TRACE_API_VERSION": "v0.4",
             "LOGURU_LEVEL": "WARNING",
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
         }

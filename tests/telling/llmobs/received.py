@@ -74,18 +74,32 @@ class Received:
             chunk
             for url, body in self.bodies
             if url.endswith("/traces")
-            for chunk in msgpack.unpackb(body)
+            for chunk in msgpack.unpackb(body, strict_map_key=False)
         ]
         self.spans = [span for chunk in self.chunks for span in chunk]
+        apart = self._sent_apart()
         self.events = [
-            Event(span, msgpack.unpackb(span["meta_struct"]["_llmobs"]))
+            Event(span, apart.get(str(span["span_id"])) or _within(span))
             for span in self.spans
-            if span.get("type") == "llm" and "_llmobs" in (span.get("meta_struct") or {})
+            if span.get("type") == "llm" and (_within(span) or str(span["span_id"]) in apart)
         ]
         by_id = {event.id: event for event in self.events}
         for event in sorted(self.events, key=lambda event: event.span["start"]):
             if event.parent_id in by_id:
                 by_id[event.parent_id].children.append(event)
+
+    def _sent_apart(self) -> dict[str, dict[str, Any]]:
+        """Return what was not sent with the trace but by itself, by span: so in ddtrace 4.0."""
+        events = [
+            event
+            for url, body in self.bodies
+            if url.endswith("/api/v2/llmobs")
+            for payload in json.loads(body)
+            for event in payload["spans"]
+        ]
+        for event in events:
+            event["tags"] = dict(tag.split(":", 1) for tag in event["tags"])
+        return {event["span_id"]: event for event in events}
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -109,3 +123,9 @@ class Received:
             )
         ]
         return found
+
+
+def _within(span: dict[str, Any]) -> dict[str, Any]:
+    packed = (span.get("meta_struct") or {}).get("_llmobs")
+    found: dict[str, Any] = msgpack.unpackb(packed) if packed else {}
+    return found

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.versions import needs_ddtrace
 from tests.telling.llmobs.calls import REMOTE_SPAN_ID, REMOTE_TRACE_ID
 from tests.telling.llmobs.conftest import Calls
 from tests.telling.llmobs.received import Event
+
+knows_more = needs_ddtrace("4.16", "LLM Observability knows less of a span: docs/versions.md")
 
 LOOKED_UP = ("retrieval Knowledge", "retrieval knowledge base")
 TOOL = ("tool get_weather", "task look up")
@@ -32,6 +35,7 @@ def apm_ancestors(calls: Calls, event: Event) -> list[str]:
     return found
 
 
+@knows_more
 @pytest.mark.parametrize("session_id", ["shut", "open"])
 def test_a_call_is_an_agent_with_its_turns_and_each_request_nests_once(
     patched: Calls, session_id: str
@@ -40,6 +44,7 @@ def test_a_call_is_an_agent_with_its_turns_and_each_request_nests_once(
     assert agent.shape() == (f"agent bot {session_id}", *TOLD_BY_INTEGRATION)
 
 
+@knows_more
 @pytest.mark.parametrize("session_id", ["shut", "open", "remote"])
 def test_a_response_that_no_integration_tells_of_is_the_llm_span(
     unpatched: Calls, session_id: str
@@ -65,6 +70,7 @@ def test_both_products_know_a_span_by_one_id_and_place_it_alike(
         assert agent.parent_id == "undefined"
 
 
+@knows_more
 @pytest.mark.parametrize("way", ["patched", "unpatched"])
 def test_tokens_are_counted_once(both: dict[str, Calls], way: str) -> None:
     received = both[way].received
@@ -112,6 +118,7 @@ def test_time_to_first_token_is_there_where_an_integration_tells_the_rest(patche
     assert set(response.metrics) == {"time_to_first_token"}
 
 
+@knows_more
 @pytest.mark.parametrize("way", ["patched", "unpatched"])
 def test_every_span_of_a_call_has_its_session_and_none_has_anothers(
     both: dict[str, Calls], way: str
@@ -138,6 +145,7 @@ def test_without_capture_content_nothing_that_was_said_leaves_the_process(
             assert f"CANARY-{session_id}".encode() not in body, url
 
 
+@knows_more
 def test_with_capture_content_the_conversation_can_be_read(patched: Calls) -> None:
     turn, _, cut_off, _ = patched.received.one("open", kind="agent").children
     assert turn.input == "CANARY-open weather?"
@@ -212,6 +220,7 @@ def test_a_request_carries_what_it_is_part_of(both: dict[str, Calls], way: str) 
     assert tags["_dd.p.llmobs_sid"] == "shut"
 
 
+@knows_more
 def test_two_sessions_in_one_trace_are_two_sessions(patched: Calls) -> None:
     turns = patched.received.one("turns", kind="agent")
     assert turns.shape() == ("agent bot turns", "agent voice-bot")
@@ -221,6 +230,7 @@ def test_two_sessions_in_one_trace_are_two_sessions(patched: Calls) -> None:
     assert of_untold.parent_id == "undefined"
 
 
+@knows_more
 def test_what_the_user_opens_in_a_tool_has_the_ids_that_it_was_told(patched: Calls) -> None:
     (told,) = [
         line["task"] for line in patched.told if line["session"] == "shut" and "task" in line
@@ -229,6 +239,7 @@ def test_what_the_user_opens_in_a_tool_has_the_ids_that_it_was_told(patched: Cal
     assert told == {"span_id": task.id, "trace_id": task.trace_id}
 
 
+@knows_more
 def test_with_a_trace_for_each_turn_the_session_joins_them(patched: Calls) -> None:
     received = patched.received
     turns = [event for event in received.of("turns") if event.name == "turn"]
@@ -256,6 +267,7 @@ def test_a_session_with_a_remote_parent_is_part_of_what_called_it(unpatched: Cal
     assert {event.trace_id for event in unpatched.received.of("remote")} == {str(REMOTE_TRACE_ID)}
 
 
+@knows_more
 @pytest.mark.parametrize("way", ["patched", "unpatched"])
 def test_a_call_is_sampled_as_a_whole(both: dict[str, Calls], way: str) -> None:
     for session_id in ("shut", "open"):
@@ -278,6 +290,7 @@ def test_a_finished_turn_waits_for_nothing_that_goes_on(both: dict[str, Calls], 
         assert not any({"agent", "workflow"} <= kind for kind in kinds)
 
 
+@knows_more
 def test_spans_of_the_trace_say_what_they_said_before(patched: Calls) -> None:
     received = patched.received
     (session,) = [

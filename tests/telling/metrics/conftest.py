@@ -1,10 +1,12 @@
 """Conversations held once, for all that is to be said of them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from pipecat_dd import _guard
 from tests.support.dogstatsd import listening
 from tests.support.versions import PIPECAT
 from tests.telling.metrics.conversation import Told, hold
@@ -15,8 +17,23 @@ def told() -> Iterator[Told]:
     """A conversation of which metrics were sent by UDP."""
     if PIPECAT < (1, 8):
         pytest.skip("before Pipecat 1.8: a tool that raised is never answered, and one does here")
-    with listening() as received:
+    with _nothing_shed(), listening() as received:
         yield hold(received)
+
+
+@contextmanager
+def _nothing_shed() -> Iterator[None]:
+    """What other tests of this process have shed is not told of here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_guard, "_shed", 0)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_shed() -> Iterator[None]:
+    """What other tests of this process have shed is not told of here."""
+    with _nothing_shed():
+        yield
 
 
 @pytest.fixture

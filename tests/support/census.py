@@ -81,7 +81,7 @@ def _forget_cancelled_timers() -> None:
 
     It does so by itself, in hundreds, or when they would have been due: a time-out of the bot's
     holds the session that it was set in until then. So does one that Pipecat's turn tracking
-    leaves running for 2.5 seconds after a call's end, up to Pipecat 1.13.
+    leaves running for 2.5 seconds after a call's end, up to Pipecat 1.12.
     """
     loop: Any = asyncio.get_running_loop()
     going_on = [

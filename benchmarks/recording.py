@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipecat.frames import frames as f
+from pipecat.processors.aggregators.llm_context import LLMContext
 
 FILE = Path(__file__).parent / "recorded.json"
 _REPOSITORY = Path(__file__).parent.parent
@@ -31,6 +32,8 @@ _VALUES: dict[str, Callable[[], Any]] = {
     "float": lambda: 0.2,
     "list": list,
     "dict": dict,
+    "Sequence": tuple,
+    "LLMContext": LLMContext,
 }
 _KNOWN = {"sample_rate": 16_000, "num_channels": 1}
 
@@ -59,7 +62,8 @@ def _maker(kind: type[f.Frame]) -> Callable[[], f.Frame]:
 
     def value(field: "dataclasses.Field[Any]") -> Any:
         hint = field.type if isinstance(field.type, str) else field.type.__name__
-        return _KNOWN.get(field.name) or _VALUES.get(hint.partition("[")[0], lambda: None)()
+        name = hint.partition("[")[0].partition(" |")[0]
+        return _KNOWN.get(field.name) or _VALUES.get(name, lambda: None)()
 
     return lambda: kind(**{field.name: value(field) for field in required})
 

@@ -191,8 +191,9 @@ class Running:
             for _ in range(count):
                 await self._worker.queue_frame(frames.popleft())
             await all_here.wait()
-        for queue in _observers_queues(self._worker):
-            await queue.join()
+        async with asyncio.timeout(_PATIENCE_SECS):  # one whose task has failed never does
+            for queue in _observers_queues(self._worker):
+                await queue.join()
 
 
 def _observers_queues(worker: PipelineWorker) -> Iterator["asyncio.Queue[Any]"]:

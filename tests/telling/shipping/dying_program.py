@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,8 @@ def main(way: str) -> None:
 
 
 def fork() -> None:
+    # Python 3.12 and later warn of a fork with threads, in a line of its own.
+    warnings.simplefilter("ignore", DeprecationWarning)
     child = os.fork()
     if child == 0:
         in_child("in the child")

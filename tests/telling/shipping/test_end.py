@@ -140,6 +140,7 @@ def test_a_forked_process_sends_its_own_lines_and_not_its_parents(
     assert said[-1] == "counts 2 2 0 0"
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_parent_that_forks_while_a_request_is_out_sends_it_once(
     intake: Intake, ship_to: ShipTo
 ) -> None:

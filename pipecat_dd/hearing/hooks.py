@@ -1,15 +1,11 @@
-"""Stands in each processor's own task while it works.
+"""Puts our wrappers around the processors of a pipeline, and takes them off again.
 
 ``process_frame`` and ``push_frame`` are replaced on each processor *instance*: Pipecat calls
 both through the instance, so the class and every other session are left alone. The wrapped
 method is awaited in place, with the same arguments; what it returns and raises passes through.
-
-For media the wrapper is a plain function that returns the inner coroutine, so no layer is
-added to the path that is taken fifty times a second in every processor.
+What a processor works on is noted in :mod:`~pipecat_dd.hearing.visits`.
 """
 
-import contextlib
-import sys
 import time
 import weakref
 from collections.abc import Awaitable, Callable
@@ -21,15 +17,13 @@ from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
 from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.hearing.segments import telling_when_through
-from pipecat_dd.hearing.table import Meaning, Table, opens_response
+from pipecat_dd.hearing.table import Table
+from pipecat_dd.hearing.visits import Method, Visits
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.frames import FrameSpans
-from pipecat_dd.knowing.place import Place, Visit, here
+from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.processor import Processor, Role, Service
-from pipecat_dd.knowing.stage import Failure, Kind
-
-Method = Callable[..., Awaitable[Any]]
+from pipecat_dd.knowing.stage import Failure
 
 
 class Hooks:
@@ -58,7 +52,7 @@ class Hooks:
                 pusher's task; returns what makes it active again.
         """
         self._conversation = conversation
-        self._set_aside = set_aside
+        self._visits = Visits(conversation, ear, table, set_aside)
         self._ear = ear
         self._table = table
         self._replaced = Replaced()
@@ -90,7 +84,7 @@ class Hooks:
         Args:
             outermost: The pipeline.
         """
-        self.is_on = True
+        self.is_on = self._visits.is_on = True
         self._outermost.add(id(outermost))
         # What only holds others says nothing that those do not.
         self.heard.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
@@ -125,7 +119,7 @@ class Hooks:
         if processor is None:
             processor = self._note(instance, [type(instance).__name__])
         self._own(instance, processor)
-        self._replaced.replace(instance, "process_frame", self._visiting(instance, processor))
+        self._replaced.replace(instance, "process_frame", self._visits.noting(instance, processor))
         self._replaced.replace(instance, "push_frame", self._pushing(instance, processor))
         runner = _pipecat.handler_runner(instance)
         if runner is not None:
@@ -148,7 +142,7 @@ class Hooks:
 
     def remove(self) -> None:
         """Put everything back as it was."""
-        self.is_on = False
+        self.is_on = self._visits.is_on = False
         self._replaced.put_back()
         self._known.clear()
         self.heard.clear()
@@ -195,113 +189,6 @@ class Hooks:
 
         return push_frame
 
-    def _visiting(self, instance: Any, processor: Processor) -> Method:
-        inner: Method = instance.process_frame
-        known, find, hears = self._table.known, self._table.find, self._ear.hears
-        heard_before = self._ear.heard
-        frames = self._conversation.frames
-        people = self._conversation.participants
-        session = self._conversation.session
-        idle = Place(session, processor)
-        responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
-        has_own_task = not _pipecat.runs_in_pushers_task(instance)
-        takes_all = frames.takes_all_of(processor)
-        slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
-        in_all = frames.mode is FrameSpans.ALL
-        bind, unbind, now_ns = here.set, here.reset, time.time_ns
-
-        def enter(meaning: Meaning, frame: Any, direction: Any) -> Visit:
-            visit = Visit(session, processor, frame, direction, now_ns())
-            if meaning.names is not None:
-                name = getattr(frame, meaning.names, None)
-                visit.participant = people.named_by(meaning.names, name)
-            if not has_own_task:
-                visit.put_back = self._set_aside()
-            if responds and opens_response(frame):
-                self._begin_response(visit, processor, frame)
-            return visit
-
-        def leave(visit: Visit, meaning: Meaning) -> None:
-            visit.done = True
-            if visit.put_back is not None:
-                visit.put_back()
-            end_ns = now_ns()
-            took_ns = end_ns - visit.start_ns
-            processor.frames += 1
-            processor.busy_ns += took_ns
-            if took_ns > processor.longest_ns:
-                processor.longest_ns = took_ns
-            if (
-                visit.stage is not None
-                or visit.failure is not None
-                or took_ns >= slow_ns
-                or (takes_all and (meaning.carries_data or in_all))
-            ):
-                self._end(visit, meaning, end_ns)
-            # A task made in it is not the participant's for good, and keeps no frame alive.
-            visit.participant = visit.frame = None
-
-        async def visit(
-            visit: Visit, meaning: Meaning, frame: Any, direction: Any, args: Any, kwargs: Any
-        ) -> Any:
-            token = bind(visit)
-            try:
-                return await inner(frame, direction, *args, **kwargs)
-            except BaseException as error:
-                visit.failure = error
-                raise
-            finally:
-                try:
-                    leave(visit, meaning)
-                except Exception as error:
-                    _guard.hearing.failed(error)
-                try:  # noqa: SIM105 - suppress() costs more than all else here
-                    unbind(token)
-                except ValueError:
-                    pass  # the garbage collector closed the coroutine, from another context
-
-        async def hear_out(place: Place, frame: Any, direction: Any, args: Any, kwargs: Any) -> Any:
-            token = bind(place)
-            try:
-                return await inner(frame, direction, *args, **kwargs)
-            finally:
-                place.participant = None
-                with contextlib.suppress(ValueError):
-                    unbind(token)
-
-        def process_frame(
-            frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
-        ) -> Awaitable[Any]:
-            if not self.is_on or _guard.hearing.off:
-                return inner(frame, direction, *args, **kwargs)
-            try:
-                kind = type(frame)
-                meaning = known.get(kind) or find(kind)
-                if meaning.is_media:
-                    processor.frames += 1
-                    if has_own_task:
-                        bind(idle)
-                    if takes_all:
-                        at_ns = now_ns()
-                        frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
-                    if meaning.names is not None and people.can_be_several:
-                        # Fifty times a second, and so only where it makes a difference.
-                        name = getattr(frame, meaning.names, None)
-                        if name and (whose := people.named_by(meaning.names, name)) is not None:
-                            place = Place(session, processor, participant=whose)
-                            return hear_out(place, frame, direction, args, kwargs)
-                    return inner(frame, direction, *args, **kwargs)
-                if meaning.moment is not None and frame.id not in heard_before:
-                    # Pushed by something that is not wrapped: the pipeline's source, say.
-                    hears(meaning.moment, frame, None, None)
-                entered = enter(meaning, frame, direction)
-            except Exception as error:
-                _guard.hearing.failed(error)
-                return inner(frame, direction, *args, **kwargs)
-            return visit(entered, meaning, frame, direction, args, kwargs)
-
-        return process_frame
-
     def _handling(self, instance: Any, processor: Processor, inner: Method) -> Method:
         """Pass on each handler of the processor's events, noting what it raises."""
 
@@ -335,53 +222,6 @@ class Hooks:
             return inner(text, context_id, *args, **kwargs)
 
         return run_tts
-
-    def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
-        with _guard.knowing.guarded():
-            session = self._conversation.session
-            stage = self._conversation.bot.response_begins(processor, visit.start_ns)
-            messages, tools = _pipecat.context_counts(frame)
-            stage.know(llm__message_count=messages, llm__tool_count=tools)
-            if session.capture_content:
-                stage.quote("gen_ai.input.messages", _pipecat.context_text(frame))
-            if getattr(frame, "speculation", False):
-                stage.facts["llm.speculative"] = True
-            visit.stage = stage
-
-    def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:
-        """Tell of a visit in which something happened."""
-        with _guard.knowing.guarded():
-            conversation = self._conversation
-            frames, processor = conversation.frames, visit.processor
-            assert processor is not None
-            stage, error = visit.stage, visit.failure
-            failed = isinstance(error, Exception)
-            responded = stage is not None and stage.kind is not Kind.FRAME
-            # What a service raises is its stage's, once Pipecat has said what it means.
-            for_stage = failed and stage is None and processor.stage is not None
-            if isinstance(error, Exception):
-                conversation.raised(processor, error, told=not for_stage)
-            if stage is not None:
-                if isinstance(error, Exception):
-                    stage.fail(Failure.of(error))
-                cancelled = error is not None and not failed
-                conversation.visit_ends(stage, end_ns, cancelled=cancelled)
-            if responded and frames.mode is not FrameSpans.ALL:
-                return  # the stage of the response says all there is to say of it
-            if stage is None or responded:
-                slow = end_ns - visit.start_ns >= frames.slow_ns
-                if meaning.is_streamed and not (slow or failed or responded):
-                    frames.passed(
-                        processor, visit.frame_class, visit.direction, visit.start_ns, end_ns
-                    )
-                    return
-                if for_stage and not (slow or frames.takes_all_of(processor)):
-                    return
-                own = conversation.visit_stage(visit)
-                if own is not None:
-                    if isinstance(error, Exception) and not for_stage:
-                        own.fail(Failure.of(error))
-                    conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)
 
 
 def _service_of(instance: Any) -> Callable[[], Service]:

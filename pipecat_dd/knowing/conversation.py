@@ -32,6 +32,7 @@ class Conversation:
         frames: What its processors did.
         failovers: How often a switcher turned to another service for an error.
         participants: Who is there.
+        cut_visits: Called at the session's end to end what processors are still at work on.
         has_detector: Whether a voice activity detector of the pipeline's has heard the user.
         analyzer: The class of the voice activity detector that hears the user.
         strategy: The class of what rules that the user's turn has ended.
@@ -70,6 +71,7 @@ class Conversation:
         # Reported in the same breath; a few, so that what never is holds nothing for long.
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
+        self.cut_visits: Callable[[int], None] = lambda at_ns: None
         self.has_detector = False
         self.analyzer = "vad"
         self.strategy = "user_turn"
@@ -192,6 +194,7 @@ class Conversation:
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
             lambda: self.bot.end(at_ns),
+            lambda: self.cut_visits(at_ns),
             self._tell_failed_setups,
             lambda: self.participants.end(at_ns),
             lambda: self._stages.close_all(at_ns),

@@ -32,6 +32,10 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 class Own(FrameProcessor):
     """A processor of the user's own, which does something with what passes."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs, self.goes_on = asyncio.Event(), asyncio.Event()
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, TTSSpeakFrame):
@@ -41,6 +45,9 @@ class Own(FrameProcessor):
                 logger.info("saw it")
             if frame.text == "failed":
                 raise ValueError("no such word")
+            if frame.text == "hangs":
+                self.hangs.set()
+                await self.goes_on.wait()
         await self.push_frame(frame, direction)
 
 
@@ -147,6 +154,25 @@ async def test_notable_is_what_was_slow_logged_or_failed(agent: TestAgent) -> No
     assert not [s for s in frames_of(trace, own.name) if s["frame.class"] == "EndFrame"]
     controls = {s["frame.class"] for s in frames_of(trace, "QuickOutput") if not s.error}
     assert "BotStartedSpeakingFrame" not in controls, "nothing happened in it"
+
+
+async def test_what_hangs_when_the_session_ends_is_told_and_counted(agent: TestAgent) -> None:
+    for mode in ("all", "notable"):
+        observer, own = DatadogObserver(frame_spans=mode), Own()  # type: ignore[arg-type]
+        async with Bot(observer, extra=[own]) as bot:
+            await bot.push(TTSSpeakFrame("logged"), TTSSpeakFrame("hangs"))
+            await own.hangs.wait()
+            await observer.cleanup()  # as where the process is told to end
+            own.goes_on.set()
+            await bot.end()
+        trace = agent.session(observer.session_id)
+        trace.check()
+        hung = [span for span in frames_of(trace, "Own#") if span.tags.get("interrupted")]
+        assert [span["frame.class"] for span in hung] == ["TTSSpeakFrame"]
+        assert hung[0].error is False
+        if mode == "all":
+            told = sum(int(span["frame.count"]) for span in frames_of(trace, "Own#"))
+            assert trace.one("pipecat.session")["processor.Own.frames"] == told
 
 
 async def test_what_the_users_own_processor_streams_is_one_span_for_a_run(

@@ -1,0 +1,235 @@
+"""Stands in each processor's own task while it works on a frame.
+
+The wrapped ``process_frame`` is awaited in place, with the same arguments; what it returns and
+raises passes through. For media the wrapper is a plain function that returns the inner
+coroutine, so no layer is added to the path that is taken fifty times a second in every
+processor. For everything else there is one coroutine around it, and all that a visit costs is
+in that one function: with each call that is saved here, a conversation costs less.
+"""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.ear import Ear
+from pipecat_dd.hearing.table import Meaning, Table, opens_response
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.frames import FrameSpans
+from pipecat_dd.knowing.place import Place, Visit, here
+from pipecat_dd.knowing.processor import Processor, Role
+from pipecat_dd.knowing.stage import Failure, Kind
+
+Method = Callable[..., Awaitable[Any]]
+
+
+class Visits:
+    """What the processors of one session's pipeline are at work on.
+
+    Attributes:
+        is_on: Whether their work is noted.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        ear: Ear,
+        table: Table,
+        set_aside: Callable[[], Callable[[], None]],
+    ) -> None:
+        """Prepare to note it.
+
+        Args:
+            conversation: The conversation that the processors hold.
+            ear: Hears what comes to them from something that is not heard itself.
+            table: Says what a frame means.
+            set_aside: Makes a span of the pusher's inactive in a processor that works in the
+                pusher's task; returns what makes it active again.
+        """
+        self._conversation = conversation
+        self._ear = ear
+        self._table = table
+        self._set_aside = set_aside
+        self._open: set[Visit] = set()
+        self.is_on = False
+        conversation.cut_visits = self._cut
+
+    def noting(self, instance: Any, processor: Processor) -> Method:
+        """Return what takes the place of a processor's ``process_frame``.
+
+        Args:
+            instance: The processor.
+            processor: What is known of it.
+        """
+        inner: Method = instance.process_frame
+        known, find, hears = self._table.known, self._table.find, self._ear.hears
+        heard_before = self._ear.heard
+        frames = self._conversation.frames
+        people = self._conversation.participants
+        session = self._conversation.session
+        idle = Place(session, processor)
+        responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
+        has_own_task = not _pipecat.runs_in_pushers_task(instance)
+        takes_all = frames.takes_all_of(processor)
+        slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
+        in_all = frames.mode is FrameSpans.ALL
+        guard = _guard.hearing
+        bind, unbind, bound, now_ns = here.set, here.reset, here.get, time.time_ns
+        opened, closed = self._open.add, self._open.discard
+
+        async def visiting(
+            frame: Any, direction: Any, meaning: Meaning, args: Any, kwargs: Any
+        ) -> Any:
+            try:
+                visit = Visit(session, processor, frame, direction, now_ns())
+                if meaning.names is not None:
+                    name = getattr(frame, meaning.names, None)
+                    visit.participant = people.named_by(meaning.names, name)
+                if not has_own_task:
+                    visit.put_back = self._set_aside()
+                if responds and opens_response(frame):
+                    self._begin_response(visit, processor, frame)
+                opened(visit)
+                token = bind(visit)
+            except Exception as error:
+                guard.failed(error)
+                return await inner(frame, direction, *args, **kwargs)
+            try:
+                return await inner(frame, direction, *args, **kwargs)
+            except BaseException as error:
+                visit.failure = error
+                raise
+            finally:
+                try:
+                    closed(visit)
+                    if visit.put_back is not None:
+                        visit.put_back()
+                    if not visit.done:
+                        visit.done = True
+                        end_ns = now_ns()
+                        took_ns = end_ns - visit.start_ns
+                        processor.frames += 1
+                        processor.busy_ns += took_ns
+                        if took_ns > processor.longest_ns:
+                            processor.longest_ns = took_ns
+                        if (
+                            visit.stage is not None
+                            or visit.failure is not None
+                            or took_ns >= slow_ns
+                            or (takes_all and (meaning.carries_data or in_all))
+                        ):
+                            self._end(visit, meaning, end_ns)
+                    # A task made in it is not the participant's for good, and keeps no frame
+                    # alive.
+                    visit.participant = visit.frame = None
+                except Exception as error:
+                    guard.failed(error)
+                try:  # noqa: SIM105 - suppress() costs more than all else here
+                    unbind(token)
+                except ValueError:
+                    pass  # the garbage collector closed the coroutine, from another context
+
+        async def hear_out(place: Place, frame: Any, direction: Any, args: Any, kwargs: Any) -> Any:
+            token = bind(place)
+            try:
+                return await inner(frame, direction, *args, **kwargs)
+            finally:
+                place.participant = None
+                with contextlib.suppress(ValueError):
+                    unbind(token)
+
+        def process_frame(
+            frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
+        ) -> Awaitable[Any]:
+            if not self.is_on or guard.off:
+                return inner(frame, direction, *args, **kwargs)
+            try:
+                kind = type(frame)
+                meaning = known.get(kind) or find(kind)
+                if meaning.is_media:
+                    processor.frames += 1
+                    if has_own_task and bound() is not idle:
+                        bind(idle)
+                    if takes_all:
+                        at_ns = now_ns()
+                        frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
+                    if meaning.names is not None and people.can_be_several:
+                        # Fifty times a second, and so only where it makes a difference.
+                        name = getattr(frame, meaning.names, None)
+                        if name and (whose := people.named_by(meaning.names, name)) is not None:
+                            place = Place(session, processor, participant=whose)
+                            return hear_out(place, frame, direction, args, kwargs)
+                    return inner(frame, direction, *args, **kwargs)
+                if meaning.moment is not None and frame.id not in heard_before:
+                    # Pushed by something that is not wrapped: the pipeline's source, say.
+                    hears(meaning.moment, frame, None, None)
+            except Exception as error:
+                guard.failed(error)
+                return inner(frame, direction, *args, **kwargs)
+            return visiting(frame, direction, meaning, args, kwargs)
+
+        return process_frame
+
+    def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
+        with _guard.knowing.guarded():
+            session = self._conversation.session
+            stage = self._conversation.bot.response_begins(processor, visit.start_ns)
+            messages, tools = _pipecat.context_counts(frame)
+            stage.know(llm__message_count=messages, llm__tool_count=tools)
+            if session.capture_content:
+                stage.quote("gen_ai.input.messages", _pipecat.context_text(frame))
+            if getattr(frame, "speculation", False):
+                stage.facts["llm.speculative"] = True
+            visit.stage = stage
+
+    def _cut(self, at_ns: int) -> None:
+        """End what is still worked on at the session's end, as if it were cancelled."""
+        for visit in list(self._open):
+            with _guard.knowing.guarded():
+                visit.done = True
+                processor, took_ns = visit.processor, at_ns - visit.start_ns
+                assert processor is not None
+                processor.frames += 1
+                processor.busy_ns += took_ns
+                processor.longest_ns = max(processor.longest_ns, took_ns)
+                visit.failure = asyncio.CancelledError()
+                self._end(visit, self._table.find(type(visit.frame)), at_ns)
+        self._open.clear()
+
+    def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:
+        """Tell of a visit in which something happened."""
+        with _guard.knowing.guarded():
+            conversation = self._conversation
+            frames, processor = conversation.frames, visit.processor
+            assert processor is not None
+            stage, error = visit.stage, visit.failure
+            failed = isinstance(error, Exception)
+            responded = stage is not None and stage.kind is not Kind.FRAME
+            # What a service raises is its stage's, once Pipecat has said what it means.
+            for_stage = failed and stage is None and processor.stage is not None
+            if isinstance(error, Exception):
+                conversation.raised(processor, error, told=not for_stage)
+            if stage is not None:
+                if isinstance(error, Exception):
+                    stage.fail(Failure.of(error))
+                cancelled = error is not None and not failed
+                conversation.visit_ends(stage, end_ns, cancelled=cancelled)
+            if responded and frames.mode is not FrameSpans.ALL:
+                return  # the stage of the response says all there is to say of it
+            if stage is None or responded:
+                slow = end_ns - visit.start_ns >= frames.slow_ns
+                if meaning.is_streamed and not (slow or failed or responded):
+                    frames.passed(
+                        processor, visit.frame_class, visit.direction, visit.start_ns, end_ns
+                    )
+                    return
+                if for_stage and not (slow or frames.takes_all_of(processor)):
+                    return
+                own = conversation.visit_stage(visit)
+                if own is not None:
+                    if isinstance(error, Exception) and not for_stage:
+                        own.fail(Failure.of(error))
+                    conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)

@@ -185,7 +185,8 @@ class Hooks:
                     hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
             except Exception as error:
                 _guard.hearing.failed(error)
-            return inner(frame, *args, **kwargs)
+            # Less to do where, as nearly always, nothing is given by name.
+            return inner(frame, *args, **kwargs) if kwargs else inner(frame, *args)
 
         return push_frame
 

@@ -80,9 +80,7 @@ class Visits:
         bind, unbind, bound, now_ns = here.set, here.reset, here.get, time.time_ns
         opened, closed = self._open.add, self._open.discard
 
-        async def visiting(
-            frame: Any, direction: Any, meaning: Meaning, args: Any, kwargs: Any
-        ) -> Any:
+        async def visiting(call: Method, frame: Any, direction: Any, meaning: Meaning) -> Any:
             try:
                 visit = Visit(session, processor, frame, direction, now_ns())
                 if meaning.names is not None:
@@ -96,9 +94,9 @@ class Visits:
                 token = bind(visit)
             except Exception as error:
                 guard.failed(error)
-                return await inner(frame, direction, *args, **kwargs)
+                return await call(frame, direction)
             try:
-                return await inner(frame, direction, *args, **kwargs)
+                return await call(frame, direction)
             except BaseException as error:
                 visit.failure = error
                 raise
@@ -119,9 +117,14 @@ class Visits:
                             visit.stage is not None
                             or visit.failure is not None
                             or took_ns >= slow_ns
-                            or (takes_all and (meaning.carries_data or in_all))
                         ):
                             self._end(visit, meaning, end_ns)
+                        elif takes_all and (meaning.carries_data or in_all):
+                            if meaning.is_streamed:
+                                name = type(frame).__name__
+                                frames.passed(processor, name, direction, visit.start_ns, end_ns)
+                            else:
+                                self._end(visit, meaning, end_ns)
                     # A task made in it is not the participant's for good, and keeps no frame
                     # alive.
                     visit.participant = visit.frame = None
@@ -132,10 +135,10 @@ class Visits:
                 except ValueError:
                     pass  # the garbage collector closed the coroutine, from another context
 
-        async def hear_out(place: Place, frame: Any, direction: Any, args: Any, kwargs: Any) -> Any:
+        async def hear_out(call: Method, place: Place, frame: Any, direction: Any) -> Any:
             token = bind(place)
             try:
-                return await inner(frame, direction, *args, **kwargs)
+                return await call(frame, direction)
             finally:
                 place.participant = None
                 with contextlib.suppress(ValueError):
@@ -144,12 +147,20 @@ class Visits:
         def process_frame(
             frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
         ) -> Awaitable[Any]:
+            call = inner
+            if args or kwargs:  # a user's own, with more to it than Pipecat's
+
+                def call(frame: Any, direction: Any) -> Awaitable[Any]:
+                    return inner(frame, direction, *args, **kwargs)
+
             if not self.is_on or guard.off:
-                return inner(frame, direction, *args, **kwargs)
+                return call(frame, direction)
+            place = None
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
-                if meaning.is_media:
+                is_media = meaning.is_media
+                if is_media:
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         bind(idle)
@@ -161,15 +172,15 @@ class Visits:
                         name = getattr(frame, meaning.names, None)
                         if name and (whose := people.named_by(meaning.names, name)) is not None:
                             place = Place(session, processor, participant=whose)
-                            return hear_out(place, frame, direction, args, kwargs)
-                    return inner(frame, direction, *args, **kwargs)
-                if meaning.moment is not None and frame.id not in heard_before:
+                elif meaning.moment is not None and frame.id not in heard_before:
                     # Pushed by something that is not wrapped: the pipeline's source, say.
                     hears(meaning.moment, frame, None, None)
             except Exception as error:
                 guard.failed(error)
-                return inner(frame, direction, *args, **kwargs)
-            return visiting(frame, direction, meaning, args, kwargs)
+                return call(frame, direction)
+            if place is not None:
+                return hear_out(call, place, frame, direction)
+            return call(frame, direction) if is_media else visiting(call, frame, direction, meaning)
 
         return process_frame
 

@@ -3,8 +3,8 @@
 Sending must never hold the event loop up. A UDP socket takes what it is given; a Unix socket
 whose Agent does not read is full at some point, and a host's name has to be looked up. So the
 client's own background thread does the sending, on sockets that never wait, from a queue that
-drops its oldest packet when it is full. What is sent at once (a stage's metrics) is one packet,
-handed over at once: no other thread has to wake up for that, and no interval has to pass.
+drops its oldest packet when it is full. What is sent at once is as few packets as it fits into,
+handed over at once: the client's own buffer, and the thread that empties it, are not used.
 
 The client adds ``DD_SERVICE``, ``DD_ENV`` and ``DD_VERSION`` as tags, and the Agent the tags of
 the container. Its own telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is

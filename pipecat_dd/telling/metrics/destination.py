@@ -39,7 +39,7 @@ class Metrics:
             samples.append(stages.joined(stage))
         elif stage.kind not in _BEFORE_START:
             samples += self._start()
-        self._sender.send(samples)
+        self._sender.keep(samples)
 
     def closed(self, stage: Stage) -> None:
         """A stage has ended."""
@@ -49,7 +49,7 @@ class Metrics:
         ):
             samples += self._start()
         samples += stages.closed(stage)
-        self._sender.send(samples)
+        self._sender.keep(samples)
         if stage.kind is Kind.SESSION:
             self._process.session_ends(self._session)
 

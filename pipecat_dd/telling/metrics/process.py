@@ -1,8 +1,9 @@
 """What is true of the process rather than of a session: told once, however many run in it.
 
-A timer in each event loop that sessions run in takes the loop's lag, and now and then says how
-many sessions run and what this package says of itself. It starts with the first of them and
-stops with the last: no task and no timer is left behind.
+A timer in each event loop that sessions run in takes the loop's lag and passes on what their
+stages have to say; now and then it says how many sessions run and what this package says of
+itself. It starts with the first of them and stops with the last: no task and no timer is left
+behind.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from pipecat_dd.telling.metrics.sample import Sample
 from pipecat_dd.telling.metrics.sender import Sender
 
 LAG_EVERY_SECS = 0.5
-"""How often a loop's lag is taken."""
+"""How often a loop's lag is taken, and how long a stage's metrics wait for those of others."""
 
 REPORT_EVERY_SECS = 5.0
 """How often the rest is said: the Agent keeps a gauge for ten seconds."""
@@ -74,6 +75,8 @@ class Pulse:
             if now_secs >= self._report_secs:
                 self._report_secs = now_secs + REPORT_EVERY_SECS
                 self._process.report(self._taken())
+            else:
+                self._process.pass_on()
 
     def _taken(self) -> list[float]:
         lags, self._lags = self._lags, []
@@ -136,6 +139,10 @@ class Process:
         samples.append(Sample("pipecat.sessions.active", running_count()))
         samples += self._own.poll()
         self._sender.send(samples)
+
+    def pass_on(self) -> None:
+        """Send what stages had to say since last time."""
+        self._sender.pass_on()
 
     def after_fork(self) -> None:
         """Begin anew in a child, in which none of the parent's sessions run."""

@@ -1,8 +1,10 @@
 """Sends a process's metrics: one client for all sessions, made with the first thing to send."""
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from pipecat_dd import _exit, _guard
 from pipecat_dd.telling.metrics._dogstatsd import Client
@@ -13,6 +15,9 @@ from pipecat_dd.telling.metrics.values import Values
 FLUSH_SECS = 0.5
 """How long the end of the process waits for what is still to be sent. Nothing in that waits but
 for a host's name to be looked up."""
+
+KEPT_MAX = 200
+"""How many metrics are kept back at most, to be sent together."""
 
 _TYPES = {metric.name: metric.type for metric in METRICS}
 
@@ -29,11 +34,30 @@ class Sender:
         self._connect = connect
         self._client: Client | None = None
         self._values = Values()
+        self._kept: deque[Sample] = deque()
         self._lock = threading.RLock()
         self._within = threading.local()
 
+    def keep(self, samples: Iterable[Sample]) -> None:
+        """Have metrics sent with the next that are, or by :meth:`pass_on`.
+
+        Each packet wakes the sending thread, which then takes the interpreter from the event
+        loop: with fifty conversations and a packet for each stage, for milliseconds at a time.
+
+        Args:
+            samples: The metrics.
+        """
+        self._kept.extend(samples)
+        if len(self._kept) >= KEPT_MAX:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Send what was kept back."""
+        if self._kept:
+            self.send(())
+
     def send(self, samples: Iterable[Sample]) -> None:
-        """Send metrics together; returns at once.
+        """Send metrics, together with what was kept back before them; returns at once.
 
         Called in the middle of another call in the same thread, as by a handler of a signal
         that closes sessions, it drops them: the client's locks may be held by what was
@@ -42,11 +66,13 @@ class Sender:
         Args:
             samples: The metrics.
         """
+        if getattr(self._within, "call", False):
+            return
         lines = [
             (_TYPES[sample.metric], sample.metric, sample.value, self._tags(sample))
-            for sample in samples
+            for sample in (*self._taken(), *samples)
         ]
-        if not lines or getattr(self._within, "call", False):
+        if not lines:
             return
         self._within.call = True
         try:
@@ -60,15 +86,26 @@ class Sender:
         Args:
             timeout_secs: How long at most.
         """
+        self.pass_on()
         client = self._client
         if client is not None and not getattr(self._within, "call", False):
             client.flush(timeout_secs)
 
     def after_fork(self) -> None:
-        """Begin anew in a child: the client's thread, and whoever held its locks, are not in it."""
+        """Begin anew in a child: the client's thread, and whoever held its locks, are not in it.
+
+        What was kept back is the parent's to send.
+        """
         self._client = None
+        self._kept = deque()
         self._lock = threading.RLock()
         self._within = threading.local()
+
+    def _taken(self) -> Iterator[Sample]:
+        """Take what was kept back, of which another thread may be taking some too."""
+        with contextlib.suppress(IndexError):
+            while True:
+                yield self._kept.popleft()
 
     def _connected(self) -> Client:
         client = self._client

@@ -12,7 +12,7 @@ from pipecat_dd import DatadogObserver
 from pipecat_dd.telling.metrics import process, sender
 from pipecat_dd.telling.metrics.sample import Sample
 from tests.support.bot import Bot
-from tests.support.dogstatsd import Received, listening, sending_to
+from tests.support.dogstatsd import TELEMETRY, Received, listening, sending_to
 
 LAG = "pipecat.event_loop.lag_seconds"
 EVERY_SECS = 0.02
@@ -93,6 +93,29 @@ async def test_a_loop_that_is_held_up_is_late_by_as_much(received: Received) -> 
     lags = received.values(LAG)
     assert BLOCKED_SECS - 2 * EVERY_SECS <= lags[-1] <= BLOCKED_SECS + 1
     assert lags[0] < EVERY_SECS
+
+
+async def test_what_stages_say_is_sent_together_while_the_call_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tick_secs = 0.4
+    monkeypatch.setattr(process, "LAG_EVERY_SECS", tick_secs)
+    with listening() as received, sending_to(received.url):
+        async with Bot(DatadogObserver(metrics=True, turn_end_timeout_secs=0.05)) as bot:
+            begun = time.monotonic()
+            for number in range(1, 4):
+                await bot.user_says("How are you?")
+                await bot.answered(number)
+            await asyncio.to_thread(
+                received.until, lambda: received.total("pipecat.turns", outcome="answered") >= 3
+            )
+            ticks = (time.monotonic() - begun) / tick_secs
+            # Two more for the session's beginning; the client's own are none of ours. What is said
+            # at once may need two packets.
+            sent = [d for d in received.datagrams if not d.startswith(TELEMETRY)]
+            assert len(sent) <= 2 * ticks + 2
+            assert len(received.named("pipecat.service.ttfb_seconds")) >= 9
+            await bot.end()
 
 
 def test_each_loop_has_its_own_lag_and_the_process_one_gauge(received: Received) -> None:

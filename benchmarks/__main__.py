@@ -1,6 +1,7 @@
 """The command ``python -m benchmarks``."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,14 @@ from benchmarks import quiet
 
 _PIPED_WIDTH = 120
 _WIDE = 150
+
+
+def _number(
+    name: str, default: float, help_: str, *, least: float = 1
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    kind = click.IntRange if isinstance(default, int) else click.FloatRange
+    type_: Any = kind(min=least)
+    return click.option(name, type=type_, default=default, show_default=True, help=help_)
 
 
 _json_option = click.option(
@@ -31,26 +40,10 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    help="How often each contender has its turn.",
-)
-@click.option(
-    "--frames",
-    type=click.IntRange(min=1),
-    default=1_000,
-    show_default=True,
-    help="Frames in each turn; each passes eight processors.",
-)
-@click.option(
-    "--in-flight",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Frames on their way at a time. One is a bot in real time; many are a burst.",
+@_number("--rounds", 12, "How often each contender has its turn.")
+@_number("--frames", 1_000, "Frames in each turn; each passes eight processors.")
+@_number(
+    "--in-flight", 1, "Frames on their way at a time. One is a bot in real time; many are a burst."
 )
 @click.option(
     "--worker",
@@ -71,13 +64,7 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
 
 
 @main.command()
-@click.option(
-    "--sessions",
-    type=click.IntRange(min=2),
-    default=50,
-    show_default=True,
-    help="How many sessions run at once, where there are several.",
-)
+@_number("--sessions", 50, "How many sessions run at once, where there are several.", least=2)
 @_json_option
 def lines(sessions: int, json_path: Path | None) -> None:
     """Show, for each place that a bot writes lines in, how many carry the right ids."""
@@ -90,13 +77,7 @@ def lines(sessions: int, json_path: Path | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--sessions",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many sessions run at once.",
-)
+@_number("--sessions", 1, "How many sessions run at once.")
 def today(sessions: int) -> None:
     """Show what a conversation's lines carry with Pipecat's and ddtrace's own means, and ours."""
     from benchmarks import today as benchmark
@@ -105,13 +86,7 @@ def today(sessions: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=30,
-    show_default=True,
-    help="How often each way has its turn.",
-)
+@_number("--rounds", 30, "How often each way has its turn.")
 def line_cost(rounds: int) -> None:
     """Show what a log line costs, against Loguru's own serialize=True."""
     from benchmarks import line_cost as benchmark
@@ -120,13 +95,7 @@ def line_cost(rounds: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=15,
-    show_default=True,
-    help="How often each way has its turn.",
-)
+@_number("--rounds", 15, "How often each way has its turn.")
 def ship(rounds: int) -> None:
     """Show what shipping a line to Datadog without an Agent costs, against the line without."""
     from benchmarks import ship as benchmark
@@ -135,27 +104,9 @@ def ship(rounds: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--minutes",
-    type=click.IntRange(min=1),
-    default=60,
-    show_default=True,
-    help="How long the long call is, in its own time.",
-)
-@click.option(
-    "--sessions",
-    type=click.IntRange(min=5),
-    default=1_000,
-    show_default=True,
-    help="How many calls there are one after another.",
-)
-@click.option(
-    "--at-once",
-    type=click.IntRange(min=1),
-    default=200,
-    show_default=True,
-    help="How many calls there are at once.",
-)
+@_number("--minutes", 60, "How long the long call is, in its own time.")
+@_number("--sessions", 1_000, "How many calls there are one after another.", least=5)
+@_number("--at-once", 200, "How many calls there are at once.")
 @_json_option
 def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> None:
     """Show what calls leave behind: memory, objects, tasks, registries' entries."""
@@ -168,19 +119,12 @@ def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> N
 
 
 @main.command()
-@click.option(
-    "--bots",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="How many bots are killed by each signal.",
-)
-@click.option(
+@_number("--bots", 20, "How many bots are killed by each signal.")
+@_number(
     "--secs",
-    type=click.FloatRange(min=0.1),
-    default=20.0,
-    show_default=True,
-    help="How long each talks at most; it is killed at some moment of the second half.",
+    20.0,
+    "How long each talks at most; it is killed at some moment of the second half.",
+    least=0.1,
 )
 @_json_option
 def kill(bots: int, secs: float, json_path: Path | None) -> None:
@@ -194,12 +138,8 @@ def kill(bots: int, secs: float, json_path: Path | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--conversations",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="How many are held with each illness, with and without the observer.",
+@_number(
+    "--conversations", 20, "How many are held with each illness, with and without the observer."
 )
 @click.option(
     "--agent",
@@ -234,13 +174,7 @@ def volume(json_path: Path | None) -> None:
 
 
 @main.command()
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    help="How many conversations each contender has. One takes half a minute.",
-)
+@_number("--rounds", 3, "How many conversations each contender has. One takes half a minute.")
 def talk(rounds: int) -> None:
     """Show the CPU time of a recorded conversation with each observer, voice and all."""
     from benchmarks import talk as benchmark
@@ -250,27 +184,9 @@ def talk(rounds: int) -> None:
 
 
 @main.command()
-@click.option(
-    "--sessions",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="How many sessions run at once, in one process.",
-)
-@click.option(
-    "--secs",
-    type=click.FloatRange(min=1),
-    default=10,
-    show_default=True,
-    help="How long each contender is watched in a round.",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    help="How often each contender has its turn.",
-)
+@_number("--sessions", 50, "How many sessions run at once, in one process.")
+@_number("--secs", 10.0, "How long each contender is watched in a round.")
+@_number("--rounds", 4, "How often each contender has its turn.")
 def lag(sessions: int, secs: float, rounds: int) -> None:
     """Show how late the event loop is with many sessions at once, with each observer."""
     from benchmarks import lag as benchmark

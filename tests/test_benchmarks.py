@@ -18,9 +18,13 @@ MAKES_SPANS = {"pipecat_dd", "pipecat_dd_metrics", "openinference", "pipecat_tra
 
 @pytest.fixture(scope="module")
 def cost(tmp_path_factory) -> tuple[str, dict]:
+    return measure(tmp_path_factory.mktemp("cost"), "--rounds", "2")
+
+
+def measure(directory: Path, *options: str) -> tuple[str, dict]:
     # A process of its own, as a user runs it: ddtrace must not have been imported before.
-    path = tmp_path_factory.mktemp("cost") / "cost.json"
-    command = ["-m", "benchmarks", "cost", "--rounds", "2", "--frames", "100", "--json"]
+    path = directory / "cost.json"
+    command = ["-m", "benchmarks", "cost", "--frames", "100", *options, "--json"]
     done = subprocess.run(
         [sys.executable, *command, str(path)],
         cwd=REPOSITORY,
@@ -30,6 +34,12 @@ def cost(tmp_path_factory) -> tuple[str, dict]:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(path.read_text())
+
+
+def test_pipecats_own_observers_bear_what_is_sent(tmp_path):
+    _, report = measure(tmp_path, "--rounds", "1", "--worker", "default")
+    assert report["worker"] == "default"
+    assert set(report["mixes"]) == {"mixed", "audio", "recorded"}
 
 
 def test_every_contender_has_a_row_and_none_that_can_be_measured_is_left_out(cost):

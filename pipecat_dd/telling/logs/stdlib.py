@@ -23,7 +23,7 @@ from loguru import logger
 
 from pipecat_dd import _loguru
 from pipecat_dd.telling.logs import failed_tasks
-from pipecat_dd.telling.logs.forking import held_back
+from pipecat_dd.telling.logs.forking import forks, hold_back
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -82,7 +82,8 @@ class InterceptHandler(logging.Handler):
             self._hand_over(record)
 
     def _hand_over(self, record: logging.LogRecord) -> None:
-        if held_back(partial(self._hand_over, record)):
+        if forks():
+            hold_back(partial(self._hand_over, record))
             return
         self._busy.now = True
         try:

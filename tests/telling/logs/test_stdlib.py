@@ -325,23 +325,38 @@ def test_a_configured_logger_costs_little_where_nothing_is_written(
 
 
 FORKS = """
-import logging, os, threading
+import asyncio, gc, logging, os, threading
 
-# Registered first, this is called last, when Loguru has locked all its handlers, as Python 3.12's
-# own warning of a fork with threads is.
-os.register_at_fork(before=lambda: logging.getLogger("hook").warning("about to fork"))
+# Registered first, these are called while Loguru has locked all its handlers, as Python 3.12's own
+# warning of a fork with threads is: before it last of all, after it first of all.
+os.register_at_fork(
+    before=lambda: (logging.getLogger("hook").warning("about to fork"), kept.clear(), gc.collect()),
+    after_in_child=lambda: logging.getLogger("hook").warning("in the child"),
+)
 
+from loguru import logger
 from pipecat_dd import configure_logging
 
+kept = []
 configure_logging()
 threading.Thread(target=threading.Event().wait, daemon=True).start()
-for _ in range(2):
-    child = os.fork()
-    if child == 0:
-        logging.warning("the child")
-        os._exit(0)
-    os.waitpid(child, 0)
-    logging.warning("the parent")
+
+async def fails():
+    raise ValueError
+
+async def main():
+    with logger.contextualize(session_id="A"):
+        kept.append(asyncio.create_task(fails()))
+    await asyncio.sleep(0)
+    with logger.contextualize(session_id="B"):
+        child = os.fork()
+        if child == 0:
+            logging.warning("the child")
+            os._exit(0)
+        os.waitpid(child, 0)
+        logging.warning("the parent")
+
+asyncio.run(main())
 """
 
 
@@ -354,8 +369,18 @@ def test_what_is_logged_in_the_moment_of_a_fork_is_written_once_it_is_over() -> 
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    written = [json.loads(line)["message"] for line in done.stdout.splitlines()]
+    written = [json.loads(line) for line in done.stdout.splitlines()]
     # Python 3.12 and later warn of their own.
-    said = [message for message in written if "is multi-threaded" not in message]
-    assert sorted(said) == ["about to fork"] * 2 + ["the child"] * 2 + ["the parent"] * 2
-    assert said.index("about to fork") < said.index("the parent")
+    said = [
+        (line["message"].splitlines()[0], line["session_id"])
+        for line in written
+        if "is multi-threaded" not in line["message"]
+    ]
+    assert sorted(said) == [
+        ("Task exception was never retrieved", "A"),
+        ("about to fork", "B"),
+        ("in the child", "B"),
+        ("the child", "B"),
+        ("the parent", "B"),
+    ]
+    assert said.index(("about to fork", "B")) < said.index(("the parent", "B"))

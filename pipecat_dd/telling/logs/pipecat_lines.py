@@ -56,6 +56,7 @@ _EVERYWHERE: Final = (
     "overflow word '",
     "Dropping word '",
     "force-complet",
+    "llm_consumed ",
     "Flushing Aggregated Frame ",
     "reply(answer=",
     # What went into and out of a model.

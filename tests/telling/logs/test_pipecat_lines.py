@@ -21,7 +21,8 @@ LINES = [
     ("pipecat.services.openai.responses.llm", "x#0: Generating response from universal context {}"),
     ("pipecat.services.llm_service", "x Calling function [f:1] with arguments {{'a': '{}'}}"),
     ("pipecat.processors.frame_processor", "Pushing TranscriptionFrame#1(user: u, text: [{}]) on"),
-    # Up to Pipecat 1.8: later ones have other lines there.
+    # Up to Pipecat 1.8, as the next two: later ones have other lines there.
+    ("pipecat.utils.context.word_completion_tracker", "x: llm_consumed '{}' does not contain 'y'"),
     ("pipecat.services.llm_service", "x#0: System instruction composed: {}"),
     ("pipecat.services.cartesia.turns.stt", "Cartesia Ink-2 ASR turn.eager_end: {}"),
     (
@@ -87,7 +88,7 @@ def test_masking_takes_linear_time() -> None:
 # Names under which Pipecat keeps what was said.
 CONTENT = re.compile(
     r"(?:^|[._])(?:text|texts|transcript|transcript_text|transcription|messages|prompt|arguments"
-    r"|full_response|complete_sentence|word|raw_overflow_word|remaining_text|system_instruction|utterance|content|_streamed_text"
+    r"|full_response|complete_sentence|word|raw_overflow_word|remaining_text|system_instruction|utterance|content|_streamed_text|_llm_consumed|_frame_word"
     r"|_user_transcription_buffer|text_clean|summary_message|tool_result_message)$"
     r"|get_messages_for_logging|messages_for_logging"
 )

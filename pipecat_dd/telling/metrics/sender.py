@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from pipecat_dd import _exit, _guard
-from pipecat_dd.telling.metrics._dogstatsd import Client
+from pipecat_dd.telling.metrics._dogstatsd import Client, Line
 from pipecat_dd.telling.metrics.contract import METRICS
 from pipecat_dd.telling.metrics.sample import Sample
 from pipecat_dd.telling.metrics.values import Values
@@ -68,15 +68,12 @@ class Sender:
         """
         if getattr(self._within, "call", False):
             return
-        lines = [
-            (_TYPES[sample.metric], sample.metric, sample.value, self._tags(sample))
-            for sample in (*self._taken(), *samples)
-        ]
-        if not lines:
-            return
         self._within.call = True
         try:
-            self._connected().send(lines)
+            client = self._connected()
+            lines = [*self._lines((*self._taken(), *samples))]
+            if lines:
+                client.send(lines)
         finally:
             self._within.call = False
 
@@ -100,6 +97,15 @@ class Sender:
         self._kept = deque()
         self._lock = threading.RLock()
         self._within = threading.local()
+
+    def _lines(self, samples: Iterable[Sample]) -> Iterator[Line]:
+        for sample in samples:
+            try:
+                line = _TYPES[sample.metric], sample.metric, sample.value, self._tags(sample)
+            except Exception as error:  # each by itself: they are of several sessions
+                _guard.metrics.failed(error)
+            else:
+                yield line
 
     def _taken(self) -> Iterator[Sample]:
         """Take what was kept back, of which another thread may be taking some too."""

@@ -173,6 +173,37 @@ def test_metrics_of_one_stage_are_one_packet() -> None:
         ]
 
 
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_what_one_session_says_wrongly_takes_nothing_of_others_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_guard.metrics, "failures", 0)
+    monkeypatch.setattr(_guard.metrics, "_kinds", set())
+    tries = 0
+
+    def connect() -> Client:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OSError("not yet")
+        return Client()
+
+    with listening() as received, sending_to(received.url):
+        sends = sender.Sender(connect)
+        sends.keep([Sample("pipecat.turns", 1)] * 5)
+        sends.keep([Sample("pipecat.turns", 1, {"transport": Unprintable()})])
+        with pytest.raises(OSError, match="not yet"):
+            sends.pass_on()
+        sends.pass_on()
+        received.until(lambda: received.total("pipecat.turns") >= 5)
+        assert received.total("pipecat.turns") == 5
+    assert _guard.metrics.failures == 1
+
+
 class Interrupted(Client):
     """A client that is interrupted while it holds its locks, as by the handler of a signal."""
 

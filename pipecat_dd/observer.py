@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
@@ -148,6 +149,7 @@ class DatadogObserver(BaseObserver):
             if task is not None:
                 self._made_in = weakref.ref(task)
         self._workers = 0
+        self._is_said_over = False
         self._told: active.Told | None = None
         self._let_loop_end: Callable[[], None] | None = None
         self._hooks: Hooks | None = None
@@ -336,6 +338,9 @@ class DatadogObserver(BaseObserver):
         with _guard.hearing.guarded():
             if self._told is None or self._hooks is None or _guard.hearing.off:
                 return
+            if self._told.session.phase is Phase.ENDED:
+                self._say_over()
+                return
             outermost = _pipecat.outermost(processor)
             is_within = outermost is processor or self._hooks.has_installed(outermost)
             if self._hooks.is_on and is_within:
@@ -358,6 +363,15 @@ class DatadogObserver(BaseObserver):
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)
             root.know(transport=transport)
+
+    def _say_over(self) -> None:
+        """Say, once, that a second conversation is not seen: a session ends with its first."""
+        if not self._is_said_over:
+            self._is_said_over = True
+            logger.warning(
+                f"pipecat_dd: the session {self.session_id} is over; make a DatadogObserver for "
+                "each conversation. This one is not seen"
+            )
 
     def _listen(self, processors: Iterable[Any]) -> None:
         if self._transports is not None:

@@ -129,7 +129,10 @@ class Hooks:
             self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
         if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
             through = telling_when_through(
-                instance.process_generator, processor, self._conversation.user, lambda: self.is_on
+                instance.process_generator,
+                processor,
+                self._conversation.user,
+                lambda: self._visits.is_on,
             )
             self._replaced.replace(instance, "process_generator", through)
 
@@ -174,13 +177,13 @@ class Hooks:
     def _pushing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.push_frame
         known, find, hears = self._table.known, self._table.find, self._ear.hears
-        heard_before = self._ear.heard
+        heard_before, visits = self._ear.heard, self._visits
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
-                if meaning.moment is not None and self.is_on and frame.id not in heard_before:
+                if meaning.moment is not None and visits.is_on and frame.id not in heard_before:
                     # Each chunk of audio counts where it is made and where it is written.
                     hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
             except Exception as error:
@@ -203,7 +206,7 @@ class Hooks:
             return failed
 
         def _run_handler(event_name: str, handler: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.is_on:
+            if self._visits.is_on:
                 with _guard.hearing.guarded():
                     handler = noting(handler, (instance, *args), kwargs, failing(event_name))
             return inner(event_name, handler, *args, **kwargs)
@@ -214,7 +217,7 @@ class Hooks:
         inner: Method = instance.run_tts
 
         def run_tts(text: str, context_id: Any = None, *args: Any, **kwargs: Any) -> Any:
-            if self.is_on:
+            if self._visits.is_on:
                 with _guard.knowing.guarded():
                     stage = self._conversation.bot.synthesis_begins(
                         processor, time.time_ns(), str(context_id)

@@ -80,21 +80,47 @@ class Visits:
         bind, unbind, bound, now_ns = here.set, here.reset, here.get, time.time_ns
         opened, closed = self._open.add, self._open.discard
 
+        def enter(frame: Any, direction: Any, meaning: Meaning) -> Visit:
+            visit = Visit(session, processor, frame, direction, now_ns())
+            if meaning.names is not None:
+                name = getattr(frame, meaning.names, None)
+                visit.participant = people.named_by(meaning.names, name)
+            if responds and opens_response(frame):
+                self._begin_response(visit, processor, frame)
+            if not has_own_task:
+                visit.put_back = self._set_aside()
+            opened(visit)
+            return visit
+
+        def leave(visit: Visit, meaning: Meaning) -> None:
+            closed(visit)
+            if not visit.done:
+                visit.done = True
+                end_ns = now_ns()
+                took_ns = end_ns - visit.start_ns
+                processor.frames += 1
+                processor.busy_ns += took_ns
+                if took_ns > processor.longest_ns:
+                    processor.longest_ns = took_ns
+                if (
+                    visit.stage is not None
+                    or visit.failure is not None
+                    or took_ns >= slow_ns
+                    or (takes_all and (meaning.carries_data or in_all))
+                ):
+                    self._end(visit, meaning, end_ns)
+            # A task made in it is not the participant's for good, and keeps no frame alive.
+            visit.participant = visit.frame = visit.failure = None
+
         async def visiting(call: Method, frame: Any, direction: Any, meaning: Meaning) -> Any:
+            visit = None
             try:
-                visit = Visit(session, processor, frame, direction, now_ns())
-                if meaning.names is not None:
-                    name = getattr(frame, meaning.names, None)
-                    visit.participant = people.named_by(meaning.names, name)
-                if not has_own_task:
-                    visit.put_back = self._set_aside()
-                if responds and opens_response(frame):
-                    self._begin_response(visit, processor, frame)
-                opened(visit)
-                token = bind(visit)
+                visit = enter(frame, direction, meaning)
             except Exception as error:
                 guard.failed(error)
+            if visit is None:
                 return await call(frame, direction)
+            token = bind(visit)
             try:
                 return await call(frame, direction)
             except BaseException as error:
@@ -102,38 +128,17 @@ class Visits:
                 raise
             finally:
                 try:
-                    closed(visit)
+                    unbind(token)
                     if visit.put_back is not None:
                         visit.put_back()
-                    if not visit.done:
-                        visit.done = True
-                        end_ns = now_ns()
-                        took_ns = end_ns - visit.start_ns
-                        processor.frames += 1
-                        processor.busy_ns += took_ns
-                        if took_ns > processor.longest_ns:
-                            processor.longest_ns = took_ns
-                        if (
-                            visit.stage is not None
-                            or visit.failure is not None
-                            or took_ns >= slow_ns
-                        ):
-                            self._end(visit, meaning, end_ns)
-                        elif takes_all and (meaning.carries_data or in_all):
-                            if meaning.is_streamed:
-                                name = type(frame).__name__
-                                frames.passed(processor, name, direction, visit.start_ns, end_ns)
-                            else:
-                                self._end(visit, meaning, end_ns)
-                    # A task made in it is not the participant's for good, and keeps no frame
-                    # alive.
-                    visit.participant = visit.frame = None
+                except ValueError:
+                    pass  # the garbage collector closed the coroutine, in another context
                 except Exception as error:
                     guard.failed(error)
-                try:  # noqa: SIM105 - suppress() costs more than all else here
-                    unbind(token)
-                except ValueError:
-                    pass  # the garbage collector closed the coroutine, from another context
+                try:
+                    leave(visit, meaning)
+                except Exception as error:
+                    guard.failed(error)
 
         async def hear_out(call: Method, place: Place, frame: Any, direction: Any) -> Any:
             token = bind(place)
@@ -155,12 +160,11 @@ class Visits:
 
             if not self.is_on or guard.off:
                 return call(frame, direction)
-            place = None
+            place = meaning = None
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
-                is_media = meaning.is_media
-                if is_media:
+                if meaning.is_media:
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         bind(idle)
@@ -177,10 +181,12 @@ class Visits:
                     hears(meaning.moment, frame, None, None)
             except Exception as error:
                 guard.failed(error)
-                return call(frame, direction)
+            # Outside of what guards us: what the bot raises is its own, and is raised once.
             if place is not None:
                 return hear_out(call, place, frame, direction)
-            return call(frame, direction) if is_media else visiting(call, frame, direction, meaning)
+            if meaning is None or meaning.is_media:
+                return call(frame, direction)
+            return visiting(call, frame, direction, meaning)
 
         return process_frame
 
@@ -196,8 +202,15 @@ class Visits:
                 stage.facts["llm.speculative"] = True
             visit.stage = stage
 
-    def _cut(self, at_ns: int) -> None:
-        """End what is still worked on at the session's end, as if it were cancelled."""
+    def _cut(self, at_ns: int, *, cancelled: bool) -> None:
+        """End what is still worked on at the session's end, and note nothing from here on.
+
+        Args:
+            at_ns: When the session ends.
+            cancelled: Whether the bot ends in the middle of things. Otherwise Pipecat may let
+                its processors finish what they are at.
+        """
+        self.is_on = False
         for visit in list(self._open):
             with _guard.knowing.guarded():
                 visit.done = True
@@ -206,8 +219,19 @@ class Visits:
                 processor.frames += 1
                 processor.busy_ns += took_ns
                 processor.longest_ns = max(processor.longest_ns, took_ns)
-                visit.failure = asyncio.CancelledError()
-                self._end(visit, self._table.find(type(visit.frame)), at_ns)
+                if cancelled:
+                    visit.failure = asyncio.CancelledError()
+                frames, meaning = self._conversation.frames, self._table.find(type(visit.frame))
+                if (
+                    visit.stage is not None
+                    or cancelled
+                    or took_ns >= frames.slow_ns
+                    or (
+                        frames.takes_all_of(processor)
+                        and (meaning.carries_data or frames.mode is FrameSpans.ALL)
+                    )
+                ):
+                    self._end(visit, meaning, at_ns)
         self._open.clear()
 
     def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:

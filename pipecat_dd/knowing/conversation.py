@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.knowing.bot import BotSide
@@ -19,6 +20,17 @@ from pipecat_dd.knowing.user import UserSide
 
 STARTUP_NS = 1_000_000
 """How long a processor takes to be set up for that to be told of."""
+
+
+class CutVisits(Protocol):
+    """Ends what processors are still at work on at the session's end."""
+
+    def __call__(self, at_ns: int, *, cancelled: bool) -> None:
+        """Say when that is, and whether the bot ends in the middle of things."""
+
+
+def _has_none(at_ns: int, *, cancelled: bool) -> None:
+    """Stand for a conversation that nobody hears the processors of."""
 
 
 class Conversation:
@@ -71,7 +83,7 @@ class Conversation:
         # Reported in the same breath; a few, so that what never is holds nothing for long.
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
-        self.cut_visits: Callable[[int], None] = lambda at_ns: None
+        self.cut_visits: CutVisits = _has_none
         self.has_detector = False
         self.analyzer = "vad"
         self.strategy = "user_turn"
@@ -194,7 +206,7 @@ class Conversation:
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
             lambda: self.bot.end(at_ns),
-            lambda: self.cut_visits(at_ns),
+            lambda: self.cut_visits(at_ns, cancelled=self._end_reason not in ("ended", "stopped")),
             self._tell_failed_setups,
             lambda: self.participants.end(at_ns),
             lambda: self._stages.close_all(at_ns),

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.knowing.processor import Processor
-from pipecat_dd.knowing.session import Session
+from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.stage import Kind, Stage
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
@@ -72,6 +72,10 @@ class Stages:
         if len(self._open) >= MAX_OPEN:
             self._close_oldest(start_ns)
         stage = Stage(kind, self.session, parent, resource, start_ns, processor=processor)
+        if self.session.phase is Phase.ENDED:
+            # A bot may go on after that, as one does that a server ends; of that nothing is told.
+            stage.end_ns = start_ns
+            return stage
         if processor is not None and kind not in _ASIDE:
             processor.open.append(stage)
         people = self.session.people

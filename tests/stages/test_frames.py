@@ -1,15 +1,30 @@
 """Every visit of a frame to a processor is accounted for, in every mode."""
 
 import asyncio
+import contextvars
+import gc
+import sys
+import time
 from collections import Counter
 from typing import Any
 
 import pytest
+from ddtrace.trace import tracer
 from loguru import logger
-from pipecat.frames.frames import EndFrame, Frame, LLMTextFrame, TextFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    LLMTextFrame,
+    StopFrame,
+    TextFrame,
+    TTSSpeakFrame,
+)
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, _guard
+from pipecat_dd.hearing import visits as visits_module
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.spans import Span, Trace
@@ -173,6 +188,133 @@ async def test_what_hangs_when_the_session_ends_is_told_and_counted(agent: TestA
         if mode == "all":
             told = sum(int(span["frame.count"]) for span in frames_of(trace, "Own#"))
             assert trace.one("pipecat.session")["processor.Own.frames"] == told
+
+
+@pytest.mark.parametrize("last", [EndFrame, StopFrame])
+async def test_what_is_still_worked_on_as_a_bot_ends_in_order_is_not_cut_off(
+    agent: TestAgent, last: type[Frame]
+) -> None:
+    class Late(FrameProcessor):
+        finished = False
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            await self.push_frame(frame, direction)
+            if isinstance(frame, last):
+                await asyncio.sleep(0.05)
+                self.finished = True
+
+    class Slow(BaseObserver):
+        async def cleanup(self) -> None:
+            await asyncio.sleep(0.2)
+
+    late = Late()
+    observer = DatadogObserver(frame_spans="all")
+    async with Bot(observer, Slow(), extra=[late]) as bot:
+        await bot.push(last())
+        assert bot.running is not None
+        await bot.running
+        while not late.finished:  # noqa: ASYNC110 - Pipecat may let it go on in its own time
+            await asyncio.sleep(0.01)
+    trace = agent.session(observer.session_id)
+    trace.check()
+    assert frames_of(trace, "Late#")
+    assert not [span for span in frames_of(trace, "Late#") if span.tags.get("interrupted")]
+
+
+async def test_of_a_bot_that_goes_on_after_its_sessions_end_nothing_is_told(
+    agent: TestAgent,
+) -> None:
+    observer = DatadogObserver(frame_spans="all", turn_end_timeout_secs=0.05)
+    async with Bot(observer, extra=[Own()]) as bot:
+        await bot.ask("How are you?")
+        assert observer._told is not None
+        conversation = observer._told.conversation
+        conversation.ends(time.time_ns())  # as where a server is told to end, and drains
+        await bot.push(TTSSpeakFrame("failed"))
+        await bot.ask("And now?")
+        await bot.end()
+        assert not conversation._stages._open
+    trace = agent.session(observer.session_id)
+    trace.check()
+    assert len(trace.named("pipecat.turn")) == 1
+
+
+async def test_an_observer_sees_one_conversation_and_says_so_of_a_second(agent: TestAgent) -> None:
+    observer = DatadogObserver()
+    said: list[str] = []
+    handler = logger.add(said.append, level="WARNING")
+    for number in range(2):
+        async with Bot(observer) as bot:
+            await bot.ask(f"Question {number}")
+            await bot.end()
+    logger.remove(handler)
+    assert sum("make a DatadogObserver for each conversation" in line for line in said) == 1
+    trace = agent.session(observer.session_id)
+    trace.check()
+    assert len(trace.named("pipecat.turn")) == 1
+
+
+async def test_an_error_of_ours_is_not_in_what_the_bot_raises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*args: Any) -> None:
+        raise RuntimeError("of ours")
+
+    class Raises(FrameProcessor):
+        seen: Any = "nothing"
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            self.seen = sys.exc_info()[0]
+            raise ValueError("of the bot's")
+
+    observer, raises = DatadogObserver(), Raises()
+    for part in _guard.parts().values():
+        monkeypatch.setattr(part, "failures", 0)
+    monkeypatch.setattr(visits_module, "Visit", broken)
+    await observer.setup(None)
+    assert observer._hooks is not None
+    observer._hooks.install(Pipeline([raises]))
+    with pytest.raises(ValueError, match="of the bot's") as raised:
+        await raises.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
+    assert _guard.hearing.failures == 1
+    assert raised.value.__context__ is None
+    assert raises.seen is None
+    await observer.cleanup()
+
+
+async def test_a_visit_that_the_garbage_collector_ends_activates_nothing_there() -> None:
+    class Hangs(FrameProcessor):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await asyncio.Event().wait()
+
+    observer, hangs = DatadogObserver(), Hangs(enable_direct_mode=True)
+    await observer.setup(None)
+    assert observer._hooks is not None
+    observer._hooks.install(Pipeline([hangs]))
+    pending: list[Any] = []
+
+    async def caller() -> None:
+        with tracer.trace("the caller's"):
+            visit: Any = hangs.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
+            visit.send(None)
+            pending.append(visit)
+            del visit
+            await found
+
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    calls = asyncio.create_task(caller())
+    await asyncio.sleep(0)
+
+    async def elsewhere() -> None:
+        pending.clear()
+        gc.collect()
+        found.set_result(tracer.context_provider.active())
+
+    await asyncio.create_task(elsewhere(), context=contextvars.Context())
+    await calls
+    assert found.result() is None
+    await observer.cleanup()
 
 
 async def test_what_the_users_own_processor_streams_is_one_span_for_a_run(

@@ -34,7 +34,7 @@ def lines() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("part", "function"),
     [
-        (_guard.hearing, "pipecat_dd.hearing.hooks.Visit"),
+        (_guard.hearing, "pipecat_dd.hearing.visits.Visit"),
         (_guard.knowing, "pipecat_dd.hearing.ear.Ear._remember"),
         (_guard.spans, "pipecat_dd.telling.active.stage_at"),
         (_guard.lines, "pipecat_dd.telling.correlation.current_place"),

@@ -114,6 +114,15 @@ def enable() -> bool:
     return is_on()
 
 
+def knows_less() -> bool:
+    """Whether this ddtrace sends the product's spans apart from the trace, as 4.0 does.
+
+    It then knows neither a span's own name, nor whose session one is of that is opened beneath
+    it, nor whether the session is sampled.
+    """
+    return not hasattr(_llmobs()._instance, "_apply_user_span_processor")
+
+
 def _llmobs() -> Any:
     from ddtrace.llmobs import LLMObs
 

@@ -10,7 +10,15 @@ from pipecat_dd._ddtrace.busy import beneath, is_busy
 from pipecat_dd._ddtrace.ending import before_shutdown, flush
 from pipecat_dd._ddtrace.private import PRIVATE
 from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
-from pipecat_dd._ddtrace.settings import INJECTS_IDS, env, is_enabled, service, unified, version
+from pipecat_dd._ddtrace.settings import (
+    INJECTS_IDS,
+    ddtrace_version,
+    env,
+    is_enabled,
+    service,
+    unified,
+    version,
+)
 from pipecat_dd._ddtrace.spans import (
     MEASURED,
     finish,
@@ -46,6 +54,7 @@ __all__ = [
     "beneath",
     "beside",
     "continue_trace",
+    "ddtrace_version",
     "env",
     "finish",
     "flush",

@@ -23,6 +23,11 @@ def env() -> str | None:
     return _text(ddtrace.config.env)
 
 
+def ddtrace_version() -> str:
+    """Return ddtrace's own version."""
+    return str(ddtrace.__version__)
+
+
 def version() -> str | None:
     """``DD_VERSION``, or None where it is not set."""
     return _text(ddtrace.config.version)

@@ -8,7 +8,7 @@ it nests there in the nearest stage that has one.
 
 from loguru import logger
 
-from pipecat_dd import _guard, _llmobs
+from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.telling.llmobs.asked import answer, began
 from pipecat_dd.telling.llmobs.content import empty_rest, knows, process
@@ -16,6 +16,7 @@ from pipecat_dd.telling.llmobs.spans import LLMObsSpans
 from pipecat_dd.telling.spans.tree import SpanTree
 
 _tried = False
+_said = False
 
 
 def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans | None:
@@ -40,6 +41,7 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
         _llmobs.answer_active(answer, began, process, empty_rest)
         knows(session)
         if wanted:
+            _say_what_is_lacking()
             return LLMObsSpans(session, tree)
     return None
 
@@ -59,3 +61,15 @@ def _turn_on() -> None:
         if "agentless" in why:
             why += " (ddtrace asks for that where no Agent answers that takes it.)"
     logger.warning(f"pipecat_dd: LLM Observability is wanted, but stays off in this process: {why}")
+
+
+def _say_what_is_lacking() -> None:
+    """Say, once in a process, that an older ddtrace shows less."""
+    global _said
+    if not _said and _llmobs.knows_less():
+        logger.info(
+            "pipecat_dd: ddtrace {} shows less of a session in LLM Observability than later ones. "
+            "What that means is in docs/versions.md",
+            _ddtrace.ddtrace_version(),
+        )
+    _said = True

@@ -12,6 +12,7 @@ from pipecat_dd.settings import Settings
 from tests.support.agent import TestAgent
 from tests.support.lines import written_lines
 from tests.support.ports import free_port
+from tests.support.versions import DDTRACE
 from tests.telling.llmobs.calls import documented
 from tests.telling.llmobs.conftest import environment
 
@@ -55,6 +56,13 @@ def test_it_costs_no_import_until_it_is_wanted_and_what_keeps_it_off_is_said_onc
         assert json.loads(out) == [False, on]
         assert complaints.count("pipecat_dd:") == (why is not None), complaints
         assert why is None or why in complaints
+
+
+def test_what_an_older_ddtrace_shows_less_of_is_said_once(agent: TestAgent) -> None:
+    process = run(agent.url, LOGURU_LEVEL="INFO")
+    _, complaints = process.communicate(timeout=60)
+    said = complaints.count("shows less of a session in LLM Observability")
+    assert said == (1 if DDTRACE < (4, 16) else 0), complaints
 
 
 def test_true_needs_a_name_for_the_application(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,13 +65,35 @@ def context_counts(frame: Any) -> tuple[int | None, int | None]:
     return messages, tools
 
 
-def context_text(frame: Any) -> str:
-    """Return the messages that a model is given, as JSON.
+def context_text(frame: Any, max_chars: int) -> str:
+    """Return the messages that a model is given, as JSON, at least as far as is asked for.
+
+    A long conversation's messages, or a picture among them, would take the event loop many
+    milliseconds to write down whole.
 
     Args:
         frame: An ``LLMContextFrame``.
+        max_chars: How much of it is of use.
     """
     try:
-        return json.dumps(frame.context.get_messages(), ensure_ascii=False, default=str)
+        written, separator = "", "["
+        for message in frame.context.get_messages():
+            short = _shortened(message, max_chars)
+            written += separator + json.dumps(short, ensure_ascii=False, default=str)
+            if len(written) >= max_chars:
+                return written
+            separator = ", "
+        return f"{written}]" if written else "[]"
     except Exception:
         return ""
+
+
+def _shortened(value: Any, max_chars: int) -> Any:
+    """Cut every text in a message to what could be of use of it."""
+    if isinstance(value, str):
+        return value[:max_chars]
+    if isinstance(value, dict):
+        return {key: _shortened(part, max_chars) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_shortened(part, max_chars) for part in value]
+    return value

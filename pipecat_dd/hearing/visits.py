@@ -21,7 +21,7 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import Failure, Kind
+from pipecat_dd.knowing.stage import MAX_CONTENT_CHARS, Failure, Kind
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -197,7 +197,8 @@ class Visits:
             messages, tools = _pipecat.context_counts(frame)
             stage.know(llm__message_count=messages, llm__tool_count=tools)
             if session.capture_content:
-                stage.quote("gen_ai.input.messages", _pipecat.context_text(frame))
+                text = _pipecat.context_text(frame, MAX_CONTENT_CHARS)
+                stage.quote("gen_ai.input.messages", text)
             if getattr(frame, "speculation", False):
                 stage.facts["llm.speculative"] = True
             visit.stage = stage

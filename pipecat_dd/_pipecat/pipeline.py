@@ -1,6 +1,7 @@
 """A pipeline: what it is made of, who runs it, and the queues of its observers."""
 
-from collections.abc import Callable, Iterator, Set
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Set
 from typing import Any
 
 from pipecat.observers.base_observer import FrameProcessed, FramePushed
@@ -95,22 +96,23 @@ def spare_events(
         setup = peek(processor, "_setup")
         observers = getattr(setup, "observer", None) or peek(processor, "_observer")
         queue = peek(observers, "_proxies")[observer].queue
-        put = queue.put
+        put: Callable[[Any], Awaitable[None]] = queue.put
+        # Awaited for nothing some hundred times a second; a coroutine each time costs more.
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
     except Exception:
         return False
 
-    async def spare_put(event: Any) -> None:
+    def spare_put(event: Any) -> Awaitable[None]:
         kind = type(event)
         if kind is FrameProcessed:
             if id(event.processor) in heard:
-                return
+                return done
         elif kind is not FramePushed:
-            await put(event)
-            return
+            return put(event)
         elif id(event.source) in heard:
-            return
-        if admits(type(event.frame), queue.qsize()):
-            await put(event)
+            return done
+        return put(event) if admits(type(event.frame), queue.qsize()) else done
 
     queue.put = spare_put
     return True

@@ -71,10 +71,16 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
         What calls it off.
     """
     loop = asyncio.get_running_loop()
-    # In contexts of their own: they stand for the loop, and for no work of the bot's.
-    sentinel = loop.create_task(
-        _outlive(conversation), name="pipecat_dd::sentinel", context=contextvars.Context()
-    )
+    # In contexts of their own: they stand for the loop, and for no work of the bot's. A task
+    # factory of the user's may not take one, nor a name.
+    outlives = _outlive(conversation)
+    try:
+        sentinel = contextvars.Context().run(loop.create_task, outlives)
+    except BaseException:
+        outlives.close()
+        raise
+    with contextlib.suppress(AttributeError):
+        sentinel.set_name("pipecat_dd::sentinel")
     # asyncio says so of its own; the bot's log has no need of a complaint about ours.
     with contextlib.suppress(AttributeError):
         sentinel._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -182,11 +188,18 @@ def _prepare_child() -> None:
 
 
 def _close_all(reason: str) -> None:
-    for conversation in list(_conversations):
+    for conversation in _open_conversations():
         _close(conversation, reason)
     for function in _last:
         with _guard.knowing.guarded():
             function()
+
+
+def _open_conversations() -> list[Conversation]:
+    while True:
+        # Another thread may begin one meanwhile.
+        with contextlib.suppress(RuntimeError):
+            return list(_conversations)
 
 
 def _close(conversation: Conversation, reason: str) -> None:
@@ -198,7 +211,7 @@ def _close(conversation: Conversation, reason: str) -> None:
 def _after_fork() -> None:
     """Forget the parent's sessions: they are not this process's to end, nor to write for."""
     with _guard.hearing.guarded():
-        for conversation in list(_conversations):
+        for conversation in _open_conversations():
             conversation.abandon()
         _conversations.clear()
         forget_all()

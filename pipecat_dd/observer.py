@@ -148,7 +148,9 @@ class DatadogObserver(BaseObserver):
             task = _running_task()
             if task is not None:
                 self._made_in = weakref.ref(task)
-        self._workers = 0
+        self._set_up = 0
+        self._cleaned_up = 0
+        self._workers: set[int] = set()
         self._is_said_over = False
         self._told: active.Told | None = None
         self._let_loop_end: Callable[[], None] | None = None
@@ -232,7 +234,7 @@ class DatadogObserver(BaseObserver):
         """
         if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
             await super().setup(*args, **kwargs)
-        self._workers += 1
+        self._set_up += 1
         with _guard.hearing.guarded():
             if self._told is not None:
                 here.set(Place(self._told.session))
@@ -281,7 +283,7 @@ class DatadogObserver(BaseObserver):
         Args:
             data: The frame, and who pushed it.
         """
-        if self._told is None or self._hooks is None or self._hooks.wraps(data.source):
+        if self._told is None or self._hooks is None or self._hooks.hears(data.source):
             return
         kind = type(data.frame)
         moment = (self._table.known.get(kind) or self._table.find(kind)).moment
@@ -296,13 +298,15 @@ class DatadogObserver(BaseObserver):
 
         Called by each worker that it observes: the session ends with the last of them.
         """
-        self._workers -= 1
+        self._cleaned_up += 1
         with _guard.hearing.guarded():
             if self._told is not None and _running_task() is not self._made_in():
                 # The worker's own task: the processors' clean-up, and the worker's last lines,
                 # come after this, and may know the session by nothing else.
                 here.set(Place(self._told.session))
-            if self._workers > 0:
+            # One that it was added to as it ran already has not set it up; before Pipecat 1.8
+            # none does.
+            if self._cleaned_up < max(self._set_up, len(self._workers)):
                 if self._told is not None:
                     self._told.conversation.goes_on()
                 return
@@ -329,10 +333,12 @@ class DatadogObserver(BaseObserver):
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
         if self._let_loop_end is None:
-            self._let_loop_end = close_with_loop(self._told.conversation)
+            with _guard.hearing.guarded():
+                self._let_loop_end = close_with_loop(self._told.conversation)
         if self._transports is not None:
             for transport in self._given:
-                self._transports.listen(transport)
+                with _guard.hearing.guarded():
+                    self._transports.listen(transport)
 
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
@@ -359,6 +365,7 @@ class DatadogObserver(BaseObserver):
             root.facts["pipecat.version"] = _pipecat.pipecat_version()
             worker = _pipecat.worker_of(processor)
             if worker is not None:
+                self._workers.add(id(worker))
                 owners.own(session, worker)
             root.know(conversation_id=_pipecat.conversation_id(worker))
             transport = _pipecat.transport_of(self._hooks.instances)

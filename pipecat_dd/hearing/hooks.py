@@ -57,18 +57,27 @@ class Hooks:
         self._table = table
         self._replaced = Replaced()
         self._known: set[int] = set()
+        self._noted: dict[int, Processor] = {}
         self.heard: set[int] = set()
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.is_on = False
 
     def wraps(self, processor: Any) -> bool:
-        """Whether a processor is wrapped.
+        """Whether a processor is wrapped, or could not be.
 
         Args:
             processor: The processor.
         """
         return id(processor) in self._known
+
+    def hears(self, processor: Any) -> bool:
+        """Whether a processor is wrapped, or need not be.
+
+        Args:
+            processor: The processor.
+        """
+        return id(processor) in self.heard
 
     def has_installed(self, outermost: Any) -> bool:
         """Whether a pipeline's processors are wrapped.
@@ -94,9 +103,12 @@ class Hooks:
             if id(instance) not in self._known and not _pipecat.is_compound(instance)
         ]
         for instance in instances:
-            self._note(instance, [type(other).__name__ for other in instances])
+            with _guard.hearing.guarded():
+                self._note(instance, [type(other).__name__ for other in instances])
         for instance in instances:
-            self.wrap(instance)
+            # Each by itself: one that cannot be wrapped is heard by the observer's queue.
+            with _guard.hearing.guarded():
+                self.wrap(instance)
         # A second worker's pipeline has none as a rule: the first's hears the user.
         conversation = self._conversation
         conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
@@ -113,11 +125,10 @@ class Hooks:
         if _pipecat.is_compound(instance):
             return
         self._known.add(id(instance))
-        self.heard.add(id(instance))
-        self.instances.append(instance)
-        processor = self._conversation.session.processors.get(instance.name)
+        processor = self._noted.pop(id(instance), None)
         if processor is None:
             processor = self._note(instance, [type(instance).__name__])
+            self._noted.pop(id(instance), None)
         self._own(instance, processor)
         self._replaced.replace(instance, "process_frame", self._visits.noting(instance, processor))
         self._replaced.replace(instance, "push_frame", self._pushing(instance, processor))
@@ -135,6 +146,8 @@ class Hooks:
                 lambda: self._visits.is_on,
             )
             self._replaced.replace(instance, "process_generator", through)
+        self.heard.add(id(instance))
+        self.instances.append(instance)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Let what a processor does in a thread of an SDK's be known as the session's work."""
@@ -148,6 +161,7 @@ class Hooks:
         self.is_on = self._visits.is_on = False
         self._replaced.put_back()
         self._known.clear()
+        self._noted.clear()
         self.heard.clear()
         self.instances.clear()
 
@@ -169,7 +183,13 @@ class Hooks:
             service=_service_of(instance) if is_service else None,
             kinds=declared_kinds(instance),
         )
-        processors[instance.name] = processor
+        self._noted[id(instance)] = processor
+        # By a name that the user has given to two, the first is found.
+        name, count = instance.name, 1
+        while name in processors:
+            count += 1
+            name = f"{instance.name} ({count})"
+        processors[name] = processor
         return processor
 
     # The wrappers
@@ -216,14 +236,15 @@ class Hooks:
     def _synthesizing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.run_tts
 
-        def run_tts(text: str, context_id: Any = None, *args: Any, **kwargs: Any) -> Any:
+        def run_tts(*args: Any, **kwargs: Any) -> Any:
             if self._visits.is_on:
                 with _guard.knowing.guarded():
+                    given = dict(zip(("text", "context_id"), args, strict=False)) | kwargs
                     stage = self._conversation.bot.synthesis_begins(
-                        processor, time.time_ns(), str(context_id)
+                        processor, time.time_ns(), str(given.get("context_id"))
                     )
-                    stage.quote("tts.text", text)
-            return inner(text, context_id, *args, **kwargs)
+                    stage.quote("tts.text", str(given.get("text", "")))
+            return inner(*args, **kwargs)
 
         return run_tts
 

@@ -149,14 +149,14 @@ class Visits:
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
-        def process_frame(
-            frame: Any, direction: Any = _pipecat.DOWNSTREAM, *args: Any, **kwargs: Any
-        ) -> Awaitable[Any]:
-            call = inner
-            if args or kwargs:  # a user's own, with more to it than Pipecat's
+        def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if len(args) == 1 and not kwargs:
+                call, direction = inner, args[0]
+            else:  # a user's own, with more or less to it than Pipecat's
+                direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
 
                 def call(frame: Any, direction: Any) -> Awaitable[Any]:
-                    return inner(frame, direction, *args, **kwargs)
+                    return inner(frame, *args, **kwargs)
 
             if not self.is_on or guard.off:
                 return call(frame, direction)

@@ -10,7 +10,7 @@ nothing anywhere else.
 
 import sys
 import weakref
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 from pipecat_dd.knowing.processor import Processor
@@ -29,6 +29,9 @@ class _Owned(NamedTuple):
 
 # By id, since what a user makes need not be hashable; gone with the object.
 _owned: dict[int, _Owned] = {}
+# The names of their classes, and of what those derive from: as many as a program has.
+_classes: set[str] = set()
+_TAKES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
 
 def own(session: Session, instance: Any, processor: Processor | None = None) -> None:
@@ -52,6 +55,7 @@ def own(session: Session, instance: Any, processor: Processor | None = None) -> 
     except TypeError:  # an object of a class with slots, say, which cannot be held like this
         return
     _owned[key] = _Owned(held, weakref.ref(session), processor, is_shared)
+    _classes.update(kind.__qualname__ for kind in type(instance).__mro__ if kind is not object)
 
 
 def at_work() -> tuple[Session, Processor | None] | None:
@@ -62,8 +66,7 @@ def at_work() -> tuple[Session, Processor | None] | None:
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return None
-        code = frame.f_code
-        if "self" in code.co_varnames[:1] or "self" in code.co_freevars:
+        if _may_be_owned(frame.f_code):
             instance = frame.f_locals.get("self")
             owned = _owned.get(id(instance))
             if owned is not None and owned.instance() is instance:
@@ -73,3 +76,21 @@ def at_work() -> tuple[Session, Processor | None] | None:
                 return session, owned.processor
         frame = frame.f_back
     return None
+
+
+def _may_be_owned(code: CodeType) -> bool:
+    """Whether code is a method's of an owned object's class, or a function's within one.
+
+    Before Python 3.13 to look at a frame's variables is to write them into the dict that
+    ``locals()`` has returned there, which the bot may be at work on: so only what can be of use is
+    looked at, and nothing that uses such a dict.
+    """
+    if "self" not in code.co_varnames[:1] and "self" not in code.co_freevars:
+        return False
+    if not _TAKES_LOCALS.isdisjoint(code.co_names):
+        return False
+    name = code.co_qualname
+    while name := name.rpartition(".")[0]:
+        if name in _classes:
+            return True
+    return False

@@ -1,6 +1,8 @@
 """The session: one conversation of one bot, from the observer's making to its clean-up."""
 
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,6 +139,11 @@ class Session:
 
 
 _live: dict[int, Session] = {}
+_strangers: "weakref.WeakKeyDictionary[Session, weakref.WeakSet[threading.Thread]]" = (
+    weakref.WeakKeyDictionary()
+)
+"""The threads that ran when a session was made after others: they may be at work for those."""
+_had_others = False
 
 
 def register(session: Session) -> None:
@@ -145,11 +152,16 @@ def register(session: Session) -> None:
     One that is made and not yet set up may write from a thread already: what is not known to
     be another's may be its.
     """
+    if _had_others and session not in _strangers:
+        own = (threading.main_thread(), threading.current_thread())
+        _strangers[session] = weakref.WeakSet(set(threading.enumerate()).difference(own))
     _live[id(session)] = session
 
 
 def unregister(session: Session) -> None:
     """Take a session from the live ones, at its end, or when it is thrown away."""
+    global _had_others
+    _had_others = True
     _live.pop(id(session), None)
 
 
@@ -164,10 +176,14 @@ def forget_all() -> None:
 
 
 def only_session() -> Session | None:
-    """Return the live session of this process, if there is exactly one."""
+    """Return the live session of this process, if there is exactly one.
+
+    None also in a thread that may be at work for one that has ended.
+    """
     if len(_live) != 1:
         return None
     try:
-        return next(iter(_live.values()))
+        session = next(iter(_live.values()))
+        return None if threading.current_thread() in _strangers.get(session, ()) else session
     except (StopIteration, RuntimeError):  # another thread's session ended or began just now
         return None

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from ddtrace.trace import tracer
 from loguru import logger
-from pipecat.frames.frames import EndFrame, FunctionCallResultProperties
-from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.frames.frames import EndFrame, Frame, FunctionCallResultProperties, TextFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import WorkerRunner
+from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.knowing.session import Phase
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines
@@ -206,3 +208,45 @@ async def test_a_session_under_another_is_sampled_with_it_and_holds_nothing_back
         child.session_id,
     }
     assert decisions(trace) == {int(before)}
+
+
+async def test_a_worker_that_is_observed_as_it_runs_does_not_end_the_session(
+    agent: TestAgent,
+) -> None:
+    class Passes(FrameProcessor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.saw = asyncio.Event()
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            if isinstance(frame, TextFrame):
+                self.saw.set()
+            await self.push_frame(frame, direction)
+
+    observer, passes = DatadogObserver(), [Passes(), Passes()]
+    lasting = PipelineWorker(Pipeline([passes[0]]), observers=[observer])
+    passing = PipelineWorker(Pipeline([passes[1]]))
+    ended = asyncio.Event()
+    passing.add_event_handler("on_pipeline_finished", lambda *_: ended.set())
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(lasting)
+    await runner.add_workers(passing)
+    running = asyncio.create_task(runner.run())
+    async with asyncio.timeout(20):
+        for worker, one in zip((lasting, passing), passes, strict=True):
+            await worker.queue_frame(TextFrame("hello"))
+            await one.saw.wait()
+            one.saw.clear()
+        passing.add_observer(observer)
+        await passing.queue_frame(TextFrame("and again"))
+        await passes[1].saw.wait()
+        await passing.queue_frame(EndFrame())
+        await ended.wait()
+        while observer._cleaned_up < 1:  # noqa: ASYNC110 - Pipecat announces no clean-up
+            await asyncio.sleep(0.01)
+        assert observer._told is not None
+        assert observer._told.session.phase is Phase.RUNNING
+        await lasting.queue_frame(EndFrame())
+        await running
+    assert agent.session(observer.session_id).one("pipecat.session")["session.end_reason"]

@@ -21,7 +21,7 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import MAX_CONTENT_CHARS, Failure, Kind
+from pipecat_dd.knowing.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -250,7 +250,7 @@ class Visits:
                 conversation.raised(processor, error, told=not for_stage)
             if stage is not None:
                 if isinstance(error, Exception):
-                    stage.fail(Failure.of(error))
+                    _fail(stage, error)
                 cancelled = error is not None and not failed
                 conversation.visit_ends(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:
@@ -267,5 +267,11 @@ class Visits:
                 own = conversation.visit_stage(visit)
                 if own is not None:
                     if isinstance(error, Exception) and not for_stage:
-                        own.fail(Failure.of(error))
+                        _fail(own, error)
                     conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)
+
+
+def _fail(stage: Stage, error: Exception) -> None:
+    """Note what was raised in a stage, which has ended whether or not that can be described."""
+    with _guard.knowing.guarded():
+        stage.fail(Failure.of(error))

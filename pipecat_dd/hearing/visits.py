@@ -98,6 +98,8 @@ class Visits:
                 visit.done = True
                 end_ns = now_ns()
                 took_ns = end_ns - visit.start_ns
+                if took_ns < 0:  # the clock was set back
+                    took_ns = 0
                 processor.frames += 1
                 processor.busy_ns += took_ns
                 if took_ns > processor.longest_ns:
@@ -215,7 +217,7 @@ class Visits:
         for visit in list(self._open):
             with _guard.knowing.guarded():
                 visit.done = True
-                processor, took_ns = visit.processor, at_ns - visit.start_ns
+                processor, took_ns = visit.processor, max(0, at_ns - visit.start_ns)
                 assert processor is not None
                 processor.frames += 1
                 processor.busy_ns += took_ns

@@ -195,7 +195,7 @@ def by_agent(facts: Mapping[str, str], span_id: int, name: str) -> dict[str, str
         span_id: The id of the agent's span.
         name: The agent's name.
     """
-    return {**facts, _AGENT_ID: str(span_id), _AGENT_NAME: name}
+    return {**facts, _AGENT_ID: str(span_id), _AGENT_NAME: _ddtrace.writable(name)}
 
 
 def remote(parent: Context | None) -> tuple[int, int, dict[str, str]] | None:
@@ -249,6 +249,7 @@ def start(
         return None
     make = getattr(LLMObs, kind)
     begun: list[Span] = []
+    name, facts = _ddtrace.writable(name), _writable(facts)
     _here.above = above
     try:
         with _ddtrace.beneath(parent, begun):
@@ -282,7 +283,18 @@ def annotate(span: Span, **facts: Any) -> None:
         span: The span.
         **facts: Its description.
     """
-    _llmobs().annotate(span, **facts)
+    _llmobs().annotate(span, **_writable(facts))
+
+
+def _writable(value: Any) -> Any:
+    """Return text, or what holds text, with only what ddtrace can write."""
+    if isinstance(value, str):
+        return _ddtrace.writable(value)
+    if isinstance(value, Mapping):
+        return {_writable(name): _writable(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_writable(part) for part in value]
+    return value
 
 
 # Being asked

@@ -144,7 +144,9 @@ class DatadogObserver(BaseObserver):
         self._session_id = settings.session_id or str(uuid.uuid4())
         self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None
         with _guard.hearing.guarded():
-            self._session_id = settings.session_id or _contextual_session_id() or self._session_id
+            found = settings.session_id or _contextual_session_id() or self._session_id
+            # As it will stand on lines and spans, by which what is sent is known as the session's.
+            self._session_id = _ddtrace.writable(found)
             task = _running_task()
             if task is not None:
                 self._made_in = weakref.ref(task)

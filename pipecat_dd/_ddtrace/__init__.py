@@ -26,9 +26,12 @@ from pipecat_dd._ddtrace.spans import (
     place,
     retire,
     set_error,
+    set_metric,
+    set_tag,
     stand_in,
     start,
     with_those_above,
+    writable,
 )
 from pipecat_dd._ddtrace.traces import (
     above,
@@ -69,6 +72,8 @@ __all__ = [
     "service",
     "set_aside",
     "set_error",
+    "set_metric",
+    "set_tag",
     "stand_in",
     "start",
     "tracer",
@@ -76,4 +81,5 @@ __all__ = [
     "unified",
     "version",
     "with_those_above",
+    "writable",
 ]

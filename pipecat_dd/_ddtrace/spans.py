@@ -1,7 +1,9 @@
 """Spans: dated, started and finished in one go, and what stands in for them until then."""
 
 import math
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
 
@@ -11,6 +13,26 @@ from pipecat_dd._ddtrace.settings import service
 from pipecat_dd._private import peek
 
 MEASURED = "_dd.measured"
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def writable(text: str) -> str:
+    """Return text of characters that UTF-8 has.
+
+    Half a surrogate pair (of a file's name, or of text that was cut) cannot be encoded: ddtrace
+    then drops the span, and with it what else it was about to send of the trace.
+
+    Args:
+        text: Any text.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATES.sub("\ufffd", text)
+    return text
 
 
 def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
@@ -32,7 +54,7 @@ def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: i
     span = Span(
         name,
         service=service(),
-        resource=resource,
+        resource=writable(resource),
         trace_id=context.trace_id,
         span_id=span_id,
         parent_id=parent.span_id,
@@ -61,7 +83,7 @@ def start(name: str, parent: Active, resource: str) -> Span:
         resource: Its resource.
     """
     with BUSY:
-        return tracer.start_span(name, child_of=parent, resource=resource)
+        return tracer.start_span(name, child_of=parent, resource=writable(resource))
 
 
 def place(span: Span, start_ns: int, span_id: int) -> None:
@@ -92,6 +114,28 @@ def finish(span: Span, end_ns: int) -> None:
         span.finish(end_secs)
 
 
+def set_tag(span: Span, name: str, value: str) -> None:
+    """Put text on a span.
+
+    Args:
+        span: The span.
+        name: The tag's name.
+        value: The text.
+    """
+    span.set_tag(writable(name), writable(value))
+
+
+def set_metric(span: Span, name: str, value: float) -> None:
+    """Put a number on a span.
+
+    Args:
+        span: The span.
+        name: The metric's name.
+        value: The number.
+    """
+    span.set_metric(writable(name), value)
+
+
 def set_error(span: Span, type_: str, message: str, stack: str) -> None:
     """Mark a span as failed.
 
@@ -102,10 +146,10 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
         stack: Its traceback; left out where it is empty.
     """
     span.error = 1
-    span.set_tag(ERROR_TYPE, type_)
-    span.set_tag(ERROR_MSG, message)
+    set_tag(span, ERROR_TYPE, type_)
+    set_tag(span, ERROR_MSG, message)
     if stack:
-        span.set_tag(ERROR_STACK, stack)
+        set_tag(span, ERROR_STACK, stack)
 
 
 def with_those_above(span: Span) -> Iterator[Span]:

@@ -5,6 +5,7 @@ import secrets
 from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Context, Span, tracer
 from pipecat_dd._ddtrace.settings import env, service
+from pipecat_dd._ddtrace.spans import set_tag, writable
 
 
 def new_span_id() -> int:
@@ -33,10 +34,11 @@ def new_trace(name: str, resource: str, tags: dict[str, str]) -> Context:
         The context of the trace's root, with a new trace id, a reserved span id and the
         sampling decision.
     """
-    root = Span(name, service=service(), resource=resource)
+    root = Span(name, service=service(), resource=writable(resource))
     if (environment := env()) is not None:
         root.set_tag("env", environment)
-    root.set_tags(dict(tags))
+    for key, value in tags.items():
+        set_tag(root, key, value)
     with BUSY:
         tracer.sample(root)  # type: ignore[no-untyped-call]
     return root.context.copy(root.trace_id, root.span_id)

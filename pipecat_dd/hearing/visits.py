@@ -21,7 +21,7 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
-from pipecat_dd.knowing.stage import MAX_CONTENT_CHARS, Failure, Kind
+from pipecat_dd.knowing.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -98,6 +98,8 @@ class Visits:
                 visit.done = True
                 end_ns = now_ns()
                 took_ns = end_ns - visit.start_ns
+                if took_ns < 0:  # the clock was set back
+                    took_ns = 0
                 processor.frames += 1
                 processor.busy_ns += took_ns
                 if took_ns > processor.longest_ns:
@@ -215,7 +217,7 @@ class Visits:
         for visit in list(self._open):
             with _guard.knowing.guarded():
                 visit.done = True
-                processor, took_ns = visit.processor, at_ns - visit.start_ns
+                processor, took_ns = visit.processor, max(0, at_ns - visit.start_ns)
                 assert processor is not None
                 processor.frames += 1
                 processor.busy_ns += took_ns
@@ -250,7 +252,7 @@ class Visits:
                 conversation.raised(processor, error, told=not for_stage)
             if stage is not None:
                 if isinstance(error, Exception):
-                    stage.fail(Failure.of(error))
+                    _fail(stage, error)
                 cancelled = error is not None and not failed
                 conversation.visit_ends(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:
@@ -267,5 +269,11 @@ class Visits:
                 own = conversation.visit_stage(visit)
                 if own is not None:
                     if isinstance(error, Exception) and not for_stage:
-                        own.fail(Failure.of(error))
+                        _fail(own, error)
                     conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)
+
+
+def _fail(stage: Stage, error: Exception) -> None:
+    """Note what was raised in a stage, which has ended whether or not that can be described."""
+    with _guard.knowing.guarded():
+        stage.fail(Failure.of(error))

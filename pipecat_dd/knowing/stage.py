@@ -78,14 +78,11 @@ class Failure:
             category: Why it happened, where that is known.
             usable: Whether the processor can still do its job, where that is known.
         """
-        stack = ""
-        if error.__traceback__ is not None:
-            stack = "".join(traceback.format_exception(error))
         kind = type(error)
         name = kind.__qualname__
         if kind.__module__ not in ("builtins", "__main__"):
             name = f"{kind.__module__}.{name}"
-        return cls(name, message or _text(error), stack, category, usable)
+        return cls(name, message or _text(error), _stack(error), category, usable)
 
 
 def _text(error: BaseException) -> str:
@@ -93,6 +90,16 @@ def _text(error: BaseException) -> str:
         return str(error) or type(error).__name__
     except Exception:
         return type(error).__name__
+
+
+def _stack(error: BaseException) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # an exception's own attributes can be anything
+        return "".join(traceback.format_tb(trace))
 
 
 @dataclass(slots=True, eq=False)

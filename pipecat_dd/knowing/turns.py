@@ -11,6 +11,7 @@ is under way, and disarmed by whatever begins.
 from collections.abc import Callable
 from typing import Protocol
 
+from pipecat_dd import _guard
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.wait import Waited
@@ -296,7 +297,8 @@ class Turns:
             self._stages.session.turn = None
             self._disarm()
         for stage in turn.held:
-            self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
+            with _guard.knowing.guarded():  # one that cannot be told must not keep the turn open
+                self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
         turn.held.clear()
         self._stages.close(turn.stage, at_ns)
 

@@ -2,12 +2,15 @@
 
 The spans come first, always: log lines and integrations name them. Whatever else is told of a
 stage (metrics, LLM Observability) is told beside them, each destination by itself: one that
-fails turns itself off and takes nothing else with it.
+fails turns itself off and takes nothing else with it. A span that fails takes nothing with it
+either. But spans go on where their part is off: it no longer answers ddtrace then, and what has
+ended is sent all the same.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from pipecat_dd import _guard
 from pipecat_dd._guard import Part
 from pipecat_dd.knowing.stage import Stage
 from pipecat_dd.knowing.stages import Teller
@@ -44,7 +47,8 @@ class Several:
 
     def opened(self, stage: Stage) -> None:
         """A stage has begun."""
-        self._spans.opened(stage)
+        with _guard.spans.guarded():
+            self._spans.opened(stage)
         for destination in self._destinations:
             if not destination.part.off:
                 with destination.part.guarded():
@@ -52,7 +56,8 @@ class Several:
 
     def closed(self, stage: Stage) -> None:
         """A stage has ended."""
-        self._spans.closed(stage)
+        with _guard.spans.guarded():
+            self._spans.closed(stage)
         for destination in self._destinations:
             if not destination.part.off:
                 with destination.part.guarded():

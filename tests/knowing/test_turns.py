@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipecat_dd import _guard
+from pipecat_dd.knowing.stage import Kind, Stage
 from tests.knowing.talk import Talk
 
 
@@ -224,3 +226,23 @@ def test_the_end_bears_being_told_twice() -> None:
     talk.ends()
     talk.ends()
     assert len(talk.all("session")) == 1
+
+
+def test_a_stage_that_cannot_be_told_does_not_keep_its_turn_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = Talk()
+    closed = talk.teller.closed
+
+    def closed_but_what_was_heard(stage: Stage) -> None:
+        if stage.kind is Kind.STT:
+            raise RuntimeError("failed to pack span")
+        closed(stage)
+
+    monkeypatch.setattr(talk.teller, "closed", closed_but_what_was_heard)
+    monkeypatch.setattr(_guard, "knowing", _guard.Part("a test's"))
+    talk.user_asks()
+    talk.answers()
+    talk.wait(3)
+    assert outcomes(talk) == ["answered"]
+    assert _guard.knowing.failures == 1

@@ -15,9 +15,10 @@ from pipecat.pipeline.service_switcher import ServiceSwitcherStrategyFailover
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, _guard
 from pipecat_dd.demo.provider import Answer, CallTool, Delays, Say
 from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.hearing import visits
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
@@ -229,6 +230,56 @@ async def test_what_a_processor_raises_is_on_the_span_of_its_work_and_on_no_othe
     assert "in process_frame" in failed["error.stack"]
     assert failed.parent is trace.one("pipecat.turn")
     assert trace.one("pipecat.turn")["turn.outcome"] == "answered"
+
+
+class DelegatingError(Exception):
+    """As of an SDK that passes on what it does not know, here to what it has not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["details"][name]
+
+
+class Odd(Picky):
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        try:
+            await super().process_frame(frame, direction)
+        except ValueError:
+            raise DelegatingError("no answer") from None
+
+
+async def test_what_python_cannot_format_is_an_error_like_any_other(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer, extra=[Odd("thank")]) as bot:
+        await bot.ask("How are you?")
+        await bot.end()
+
+    failed = only_error(told(agent, observer))
+    assert (failed.name, failed.resource) == ("pipecat.frame", "Odd LLMTextFrame")
+    assert failed["error.type"].endswith(".DelegatingError")
+    assert failed["error.message"] == "no answer"
+    assert "in process_frame" in failed["error.stack"]
+
+
+async def test_work_is_over_where_what_it_raised_cannot_be_described(
+    agent: TestAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Indescribable:
+        @staticmethod
+        def of(error: BaseException) -> Any:
+            raise RuntimeError("of ours")
+
+    monkeypatch.setattr(visits, "Failure", Indescribable)
+    monkeypatch.setattr(_guard, "knowing", _guard.Part("a test's"))
+    observer = watching()
+    async with Bot(observer, extra=[Picky("thank")]) as bot:
+        await bot.ask("How are you?")
+        await bot.end()
+
+    trace = told(agent, observer)
+    frames = trace.named("pipecat.frame", "Picky LLMTextFrame")
+    (raised,) = (span for span in frames if span.get("frame.id"))
+    assert raised.end_ns < trace.one("pipecat.turn").end_ns
+    assert _guard.knowing.failures == 1
 
 
 @needs_pipecat("1.8", "a tool that raised is never answered, and the model waits for it")

@@ -3,9 +3,11 @@
 import asyncio
 import contextvars
 import gc
+import itertools
 import sys
 import time
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -281,6 +283,35 @@ async def test_an_error_of_ours_is_not_in_what_the_bot_raises(
     assert raised.value.__context__ is None
     assert raises.seen is None
     await observer.cleanup()
+
+
+async def test_a_clock_that_is_set_back_takes_no_time_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Hangs(FrameProcessor):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            if isinstance(frame, TTSSpeakFrame):
+                await asyncio.Event().wait()
+
+    tomorrow_ns = time.time_ns() + 86_400 * 10**9
+    clock = itertools.count(tomorrow_ns, -1_000_000_000)
+    monkeypatch.setattr(visits_module, "time", SimpleNamespace(time_ns=lambda: next(clock)))
+    observer, hangs = DatadogObserver(frame_spans="off"), Hangs()
+    await observer.setup(None)
+    assert observer._hooks is not None
+    assert observer._told is not None
+    session = observer._told.session
+    observer._hooks.install(Pipeline([hangs]))
+    await hangs.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
+    (processor,) = (found for found in session.processors.values() if found.frames)
+    assert processor.busy_ns == 0
+    visit: Any = hangs.process_frame(TTSSpeakFrame("hello"), FrameDirection.DOWNSTREAM)
+    visit.send(None)
+    await observer.cleanup()
+    figures = {name: value for name, value in session.root.facts.items() if "Hangs" in name}
+    assert figures["processor.Hangs.frames"] == 2
+    assert figures["processor.Hangs.busy_ms"] == 0
+    visit.close()
 
 
 async def test_a_visit_that_the_garbage_collector_ends_activates_nothing_there() -> None:

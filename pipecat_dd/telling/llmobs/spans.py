@@ -1,6 +1,6 @@
 """A session's stages as spans of LLM Observability's."""
 
-from pipecat_dd import _guard, _llmobs
+from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
 from pipecat_dd.knowing.session import Session
@@ -120,7 +120,7 @@ class LLMObsSpans:
             span = _llmobs.start(kind, self._name_of(stage), self._above(stage), parent, facts)
             if span is not None:
                 span.name = name
-                span.resource = stage.resource
+                span.resource = _ddtrace.writable(stage.resource)
             return span
         return None
 

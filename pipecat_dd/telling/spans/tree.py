@@ -110,8 +110,11 @@ class SpanTree:
         self.also: Also | None = None
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
-        self._tags = {"session_id": session.id, "component": "pipecat"}
-        self._tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
+        tags = {"session_id": session.id, "component": "pipecat"}
+        tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
+        # Here, rather than once for each span.
+        writable = _ddtrace.writable
+        self._tags = {writable(name): writable(value) for name, value in tags.items()}
         self._parent = parent
         self._links: list[Context] = []
         self._hidden: list[Span] = []
@@ -329,7 +332,7 @@ class SpanTree:
         if stage.peer is not None and stage.kind is not Kind.STT and not handle.nested:
             # Nothing of ddtrace's beneath it shows the call to the provider.
             span.set_tag("span.kind", "client")
-            span.set_tag("peer.service", stage.peer)
+            _ddtrace.set_tag(span, "peer.service", stage.peer)
         else:
             span.set_tag("span.kind", "internal")
         if stage.kind in MEASURED:
@@ -340,14 +343,14 @@ class SpanTree:
         elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
             span.link_span(self._root, {"link.name": "session"})
         if stage.participant_id is not None:
-            span.set_tag("participant_id", stage.participant_id)
+            _ddtrace.set_tag(span, "participant_id", stage.participant_id)
         for name, value in stage.facts.items():
             set_fact(span, name, value)
         for name, text in stage.content.items():
-            span.set_tag(name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
+            _ddtrace.set_tag(span, name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
         processor = stage.processor
         if processor is not None:
-            span.set_tag("processor.name", processor.name)
+            _ddtrace.set_tag(span, "processor.name", processor.name)
         failure = stage.failure
         if failure is not None:
             _ddtrace.set_error(
@@ -357,7 +360,7 @@ class SpanTree:
                 self.redactor.text(failure.stack)[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
-                span.set_tag("error.category", failure.category)
+                _ddtrace.set_tag(span, "error.category", failure.category)
             if failure.usable is not None:
                 set_fact(span, "processor.usable", failure.usable)
 
@@ -375,8 +378,8 @@ def set_fact(span: Any, name: str, value: object) -> None:
         value: Its value.
     """
     if isinstance(value, bool):
-        span.set_tag(name, "true" if value else "false")
+        _ddtrace.set_tag(span, name, "true" if value else "false")
     elif isinstance(value, (int, float)):
-        span.set_metric(name, value)
+        _ddtrace.set_metric(span, name, value)
     else:
-        span.set_tag(name, str(value)[:MAX_TAG_CHARS])
+        _ddtrace.set_tag(span, name, str(value)[:MAX_TAG_CHARS])

@@ -59,3 +59,38 @@ def test_a_failure_costs_what_llm_observability_shows_and_nothing_else(agent: Te
         else:
             assert complaints.count("telling LLM Observability failed; the bot is not") == 1
         assert (session.raw.get("type") == "llm") is (way == "annotate")
+
+
+TEXT = """
+import asyncio
+from pipecat_dd import DatadogObserver
+
+async def main():
+    half = chr(0xdce9)
+    observer = DatadogObserver(session_id="half a pair", name="bot" + half, tags={"a" + half: half})
+    await observer.setup(None)
+    await observer.cleanup()
+
+asyncio.run(main())
+"""
+
+
+def test_text_that_cannot_be_written_is_replaced(agent: TestAgent) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TEXT],
+        env=environment(agent.url),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "pipecat_dd:" not in done.stderr
+
+    def arrived() -> Trace | None:
+        trace = trace_of(agent.spans(), "half a pair")
+        return trace if trace is not None and trace.named("pipecat.session") else None
+
+    (session,) = agent.wait(arrived).named("pipecat.session")
+    assert session.raw.get("type") == "llm"
+    assert session["a\ufffd"] == "\ufffd"

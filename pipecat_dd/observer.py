@@ -25,7 +25,7 @@ from pipecat_dd.knowing.place import Place, here, originate
 from pipecat_dd.knowing.pools import carry_into_pools
 from pipecat_dd.knowing.session import Phase, Session, register, unregister
 from pipecat_dd.knowing.turns import Timer
-from pipecat_dd.settings import Settings
+from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
 from pipecat_dd.telling import active
 from pipecat_dd.telling.destinations import destinations
 from pipecat_dd.telling.lacking import say_what_is_lacking
@@ -402,7 +402,10 @@ def _abandon(session: Session) -> None:
 
 def _contextual_session_id() -> str | None:
     found = _loguru.contextualized().get("session_id")
-    return str(found) if found else None
+    if not found:
+        return None
+    # Whoever set it may not know of our limit, and the bot must run.
+    return str(found).strip()[:MAX_SESSION_ID_CHARS].rstrip() or None
 
 
 def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:

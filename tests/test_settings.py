@@ -7,7 +7,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.settings import Settings
+from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
 
 
 def test_no_argument_is_needed() -> None:
@@ -19,6 +19,16 @@ def test_a_session_id_that_loguru_holds_is_taken() -> None:
     with logger.contextualize(session_id="cloud-1"):
         assert DatadogObserver().session_id == "cloud-1"
         assert DatadogObserver(session_id="mine").session_id == "mine"
+
+
+def test_a_session_id_that_loguru_holds_is_cut_to_what_an_id_may_have() -> None:
+    with logger.contextualize(session_id=" " + "x" * 100_000):
+        assert DatadogObserver().session_id == "x" * MAX_SESSION_ID_CHARS
+
+
+def test_a_session_id_of_spaces_that_loguru_holds_is_none() -> None:
+    with logger.contextualize(session_id=" \n"):
+        assert uuid.UUID(DatadogObserver().session_id)
 
 
 @pytest.mark.parametrize(

@@ -86,22 +86,23 @@ def text_of(value: Any) -> str:
 def _message(event: str, args: tuple[Any, ...]) -> Said:
     message = args[0] if args else None
     sender = args[1] if len(args) > 1 else None
-    facts: dict[str, Fact] = {"message.size_bytes": _size(message)}
+    size = _size(message)
+    facts: dict[str, Fact] = {} if size is None else {"message.size_bytes": size}
     kind = message.get("type") if isinstance(message, Mapping) else None
     if isinstance(kind, str) and KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
         facts["message.kind"] = kind
     return Said(name=str(sender or ""), facts=facts)
 
 
-def _size(message: Any) -> int:
+def _size(message: Any) -> int | None:
     if isinstance(message, (bytes, bytearray)):
         return len(message)
     if isinstance(message, str):
         return len(message.encode(errors="replace"))
     try:
         return len(json.dumps(message, default=str).encode())
-    except (TypeError, ValueError, RecursionError):
-        return 0
+    except Exception:  # an object in it was asked for its text: its own code ran
+        return None
 
 
 def _about(event: str, args: tuple[Any, ...]) -> Said:

@@ -28,11 +28,14 @@ def telling_when_through(
     """
 
     async def process_generator(*args: Any, **kwargs: Any) -> Any:
-        before = user.answers(processor)
+        before = None
+        if is_on():
+            with _guard.knowing.guarded():
+                before = user.answers(processor)
         try:
             return await inner(*args, **kwargs)
         finally:
-            if is_on():
+            if before is not None and is_on():
                 with _guard.knowing.guarded():
                     user.segment_ends(processor, before, time.time_ns())
 

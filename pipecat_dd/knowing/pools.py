@@ -14,11 +14,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import update_wrapper
 from typing import Any, TypeVar
 
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.knowing.place import CARRIED, here
 
 _T = TypeVar("_T")
 _lock = threading.Lock()
 _is_on = False
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
 
 
 def carry_into_pools() -> None:

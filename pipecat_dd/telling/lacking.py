@@ -8,9 +8,16 @@ import threading
 from loguru import logger
 
 from pipecat_dd import _pipecat
+from pipecat_dd._forks import in_forked_processes
 
 _lock = threading.Lock()
 _said = False
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
 
 
 def say_what_is_lacking() -> None:

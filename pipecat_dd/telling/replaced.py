@@ -9,6 +9,8 @@ from typing import Final
 
 from loguru import logger
 
+from pipecat_dd._forks import in_forked_processes
+
 REPLACED: Final = {
     "DD_TRACE_SAMPLE_RATE": "to keep that share of sessions, set "
     "DD_TRACE_SAMPLING_RULES='[{{\"sample_rate\": {value}}}]'",
@@ -19,6 +21,12 @@ REPLACED: Final = {
 
 _lock = threading.Lock()
 _said = False
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
 
 
 def say_what_is_replaced() -> None:

@@ -168,6 +168,27 @@ async def test_an_event_lasts_until_its_last_handler_has_returned(agent: TestAge
     assert not any("hello" in str(value) for value in event.tags.values())
 
 
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("not yet")
+
+
+async def test_a_message_of_unknown_size_is_an_event_all_the_same(agent: TestAgent) -> None:
+    observer = DatadogObserver()
+    room, heard = DailyRoom(), Heard()
+    heard.handle(room.transport, "on_app_message")
+    async with bot_on(room.transport, observer):
+        await room.joined()
+        message = {"type": "chat", "card": Unreadable()}
+        await room.happens(
+            ("on_participant_joined", MARIA), ("on_app_message", message, MARIA["id"])
+        )
+        await heard.until("on_app_message")
+    event = agent.session(observer.session_id).one("pipecat.participant.event", "on_app_message")
+    assert event["message.kind"] == "chat"
+    assert "message.size_bytes" not in event.tags
+
+
 async def test_a_handler_that_raises_marks_its_event(agent: TestAgent, lines: Lines) -> None:
     observer = DatadogObserver()
     room = DailyRoom()

@@ -89,7 +89,8 @@ def _place(bound: Bound, top: dict[Any, Any], key: Any, place: Place, value: Any
         if (as_id := id_of(value)) is None:
             bound.moved[key] = value
             return
-        value = as_id
+        # A session takes its id from what is bound here, without the space around it.
+        value = as_id.strip() if place is Place.SESSION_ID else as_id
     elif (place is Place.PARTICIPANT and not isinstance(value, Mapping)) or (
         place is Place.ERROR and not isinstance(value, (Mapping, BaseException))
     ):

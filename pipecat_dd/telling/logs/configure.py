@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from logging import Handler as LoggingHandler
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from loguru import logger
 
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.telling.logs import dev_runner
 from pipecat_dd.telling.logs.arguments import (
     check_flag,
@@ -77,8 +78,14 @@ class _Configured:
     had_default: bool
 
 
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _current: _Configured | None = None
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
 
 
 def configure_logging(

@@ -29,8 +29,16 @@ MAX_ITEMS: Final = 500
 MAX_ITEMS_IN_ALL: Final = 5_000
 MAX_TEXT_CHARS: Final = 50_000
 """Characters of a text that are looked at at all; a whole line has half as many bytes."""
+MAX_BOUND_CHARS: Final = 100_000
+"""Characters that are looked at of all bound values; a whole line has a quarter as many bytes."""
+LEAST_CHARS: Final = 250
+"""Characters of a bound text that are looked at in any case: a long value that was bound first
+must not empty those beside it."""
 
+_NAME_CHARS: Final = 500
+"""Characters of a name that are looked at: 49 of them are written."""
 _WORD_CHARS: Final = 4096
+_NUMBER_CHARS: Final = "0123456789 ().-+"
 _BIGGEST: Final = 2**63
 
 
@@ -44,12 +52,13 @@ class Plainer:
         cut: Whether something had to be left out to stay within the limits.
     """
 
-    __slots__ = ("_attributes_left", "_items_left", "_path", "_redactor", "cut")
+    __slots__ = ("_attributes_left", "_chars_left", "_items_left", "_path", "_redactor", "cut")
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._attributes_left = MAX_ATTRIBUTES
         self._items_left = MAX_ITEMS_IN_ALL
+        self._chars_left = MAX_BOUND_CHARS
         self._path: set[int] = set()
         self.cut = False
 
@@ -61,12 +70,26 @@ class Plainer:
         """
         if len(text) > MAX_TEXT_CHARS:
             self.cut = True
-            text = _cut_at_space(text)
+            text = _cut_at_space(text, MAX_TEXT_CHARS)
         text = self._redactor.text(text, name)
         if len(text) > limit:
             self.cut = True
             text = text[:limit] + "…"
         return text
+
+    def _bound_text(self, text: str, name: str | None = None) -> str:
+        """Return redacted text of a bound value, cut where all of them together are too long.
+
+        Redacting takes time by the character, and holds up the bot.
+        """
+        room = max(self._chars_left, LEAST_CHARS)
+        is_cut = room < len(text) and room < MAX_TEXT_CHARS
+        if is_cut:
+            self.cut = True
+            text = _cut_at_space(text, room, room)
+        self._chars_left -= min(len(text), MAX_TEXT_CHARS)
+        text = self.text(text, name)
+        return text + "…" if is_cut else text
 
     def id(self, text: str) -> str:
         """Return an id, kept as it is unless it is a secret."""
@@ -89,6 +112,7 @@ class Plainer:
             return None
         self._attributes_left -= 1
         name = key if type(key) is str else self._safely(key)
+        name = name if len(name) <= _NAME_CHARS else self._shorter(name)
         written = self._redactor.name(name) if len(name) <= MAX_KEY_CHARS else self._key(name)
         return written, self.value(value, owner or name, depth)
 
@@ -99,7 +123,7 @@ class Plainer:
         if secrecy is Secrecy.SECRET and value is not None:
             return REDACTED
         if kind is str:
-            return self.text(value, name)
+            return self._bound_text(value, name)
         if value is None or kind is bool:
             return value
         if kind is int:
@@ -129,7 +153,7 @@ class Plainer:
             value = value.value if isinstance(value.value, (str, int, float)) else value.name
             return self.value(value, name, depth)
         if isinstance(value, str):
-            return self.text(str.__str__(value), name)
+            return self._bound_text(str.__str__(value), name)
         if isinstance(value, Integral):  # bool and int of other makes: numpy, subclasses
             return self.value(int(value), name, depth)
         if isinstance(value, (Real, Decimal)):
@@ -141,10 +165,10 @@ class Plainer:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._bytes(bytes(value[:64]), len(value), name)
         if isinstance(value, BaseException):
-            return self.text(f"{type(value).__name__}: {value}", name)
+            return self._bound_text(f"{type(value).__name__}: {value}", name)
         fields = _fields_of(value)
         if fields is None and not isinstance(value, (list, tuple, Set, deque)):
-            return self.text(str(value), name)
+            return self._bound_text(str(value), name)
         return self._container(value, fields, name, depth)
 
     def _container(
@@ -160,7 +184,7 @@ class Plainer:
             if fields is None:
                 items: list[Any] = []
                 for item in value:
-                    if len(items) >= MAX_ITEMS or self._items_left <= 0:
+                    if len(items) >= MAX_ITEMS or self._items_left <= 0 or self._chars_left <= 0:
                         self.cut = True
                         break
                     self._items_left -= 1
@@ -186,6 +210,11 @@ class Plainer:
     def _key(self, name: str) -> str:
         self.cut = True
         return self.text(name)[:MAX_KEY_CHARS]
+
+    def _shorter(self, name: str) -> str:
+        """Return a text that somebody keyed a dict by, no longer than any name is."""
+        self.cut = True
+        return _cut_at_space(name, _NAME_CHARS, _NAME_CHARS // 2)
 
     def _safely(self, value: object) -> str:
         try:
@@ -213,8 +242,19 @@ def _fields_of(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
-def _cut_at_space(text: str) -> str:
-    head = text[:MAX_TEXT_CHARS]
-    last_word = head[-_WORD_CHARS:].split()[-1:]
-    dropped = len(last_word[0]) if last_word and not head[-1].isspace() else 0
-    return head[: len(head) - dropped]
+def _cut_at_space(text: str, chars: int, word_chars: int = _WORD_CHARS) -> str:
+    """Return the beginning of a text that is too long, without half a secret at its end.
+
+    A secret is one word; a telephone number may be several.
+
+    Args:
+        text: The text, longer than ``chars``.
+        chars: How many characters it may have.
+        word_chars: How many of them may be dropped as the word, or the number, that was cut.
+    """
+    head = text[:chars]
+    if not (head[-1].isspace() or text[chars].isspace()):
+        word = head[-word_chars:].rsplit(maxsplit=1)[-1]
+        head = head[: len(head) - len(word)]
+    end = head[-word_chars:]
+    return head[: len(head) - len(end)] + end.rstrip(_NUMBER_CHARS)

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from pipecat_dd.telling.logs import Redactor
 from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES
+from pipecat_dd.telling.logs.plain import (
+    LEAST_CHARS,
+    MAX_ATTRIBUTES,
+    MAX_BOUND_CHARS,
+    MAX_TEXT_CHARS,
+    Plainer,
+)
 from tests.telling.logs.conftest import KNOWN, Lines
 
 IDS = ("session_id", "participant_id", "dd.trace_id", "dd.span_id", "service")
@@ -118,6 +126,71 @@ def test_max_message_chars_cuts_messages(configured: Any) -> None:
     assert "truncated" not in short
     assert long["message"] == "0123456789…"
     assert long["truncated"] is True
+
+
+DOCUMENT = "The quick brown fox. " * 2500
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"list": [DOCUMENT] * 500},
+        {"lists": [[DOCUMENT] * 500 for _ in range(10)]},
+        {"mapping": {f"key_{i}": DOCUMENT for i in range(200)}},
+        {"objects": [{"a": DOCUMENT, "b": [DOCUMENT]} for _ in range(200)]},
+        {"errors": [ValueError(DOCUMENT)] * 500},
+        {"keys": {DOCUMENT + str(i): i for i in range(200)}},
+        {f"key_{i}": DOCUMENT for i in range(200)},
+    ],
+    ids=lambda bound: next(iter(bound)),
+)
+def test_only_so_much_of_what_is_bound_is_looked_at(configured: Any, bound: dict[str, Any]) -> None:
+    looked_at = 0
+
+    def count(name: str | None, text: str) -> str:
+        nonlocal looked_at
+        looked_at += len(text)
+        return text
+
+    lines = configured(redact=Redactor(callback=count))
+    write(**bound)
+    assert looked_at < MAX_BOUND_CHARS + MAX_TEXT_CHARS + MAX_ATTRIBUTES * LEAST_CHARS * 2
+    assert lines.one["truncated"] is True
+
+
+def test_a_long_value_does_not_empty_those_bound_after_it(lines: Lines) -> None:
+    write(documents=[DOCUMENT] * 10, user="maria", state={"step": "paying", "text": DOCUMENT})
+    line = lines.one
+    assert line["user"] == "maria"
+    assert line["state"]["step"] == "paying"
+    assert line["state"]["text"].startswith("The quick")
+    assert line["state"]["text"].endswith("…")
+
+
+def test_what_fits_on_a_line_is_not_cut(lines: Lines) -> None:
+    bound = {"list": ["word " * 40] * 50, "mapping": {"text": "x" * 10_000}}
+    write(**bound)
+    assert {name: lines.one[name] for name in bound} == bound
+    assert "truncated" not in lines.one
+
+
+@pytest.mark.parametrize(
+    ("secret", "half"),
+    [
+        ("https://maria:hunter2hunter2@example.com/", "hunter"),
+        ("+1 415 555 0123", "415"),
+        ("+1 (415) 555-0123", "415"),
+        ("sk-" + "a1" * 40, "a1a1"),
+    ],
+)
+def test_no_half_of_a_secret_shows_where_bound_values_are_cut(secret: str, half: str) -> None:
+    whole = ["x " * 24_000] * 2
+    left = MAX_BOUND_CHARS - sum(map(len, whole))
+    for before in range(left - len(secret) - 1, left + 2):
+        plain = Plainer(Redactor())
+        *_, last = plain.value([*whole, "x " + "y" * (before - 3) + " " + secret + " z" * 50])
+        assert plain.cut
+        assert half not in last
 
 
 def test_a_stream_that_is_not_utf8_gets_escapes(configured: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from pipecat_dd import DatadogObserver
 from pipecat_dd.telling import correlation
 from pipecat_dd.telling.correlation import NOTHING, Correlation
 from pipecat_dd.telling.logs import datadog_format
@@ -147,6 +148,13 @@ def test_a_session_that_was_bound_wins(lines: Lines, known: Any) -> None:
     with logger.contextualize(session_id="cloud-7"):
         logger.info("hello")
     assert lines.one["session_id"] == "cloud-7"
+
+
+def test_a_bound_session_id_is_written_as_the_session_takes_it(lines: Lines) -> None:
+    with logger.contextualize(session_id=" cloud-7\n"):
+        observer = DatadogObserver()
+        logger.info("hello")
+    assert lines.one["session_id"] == observer.session_id == "cloud-7"
 
 
 @pytest.mark.parametrize("value", [True, ["a"], {"a": 1}, 1.5, "x" * 500, ""])

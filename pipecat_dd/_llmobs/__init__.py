@@ -1,0 +1,41 @@
+"""The one door to ddtrace's LLM Observability.
+
+It is imported when it is first wanted: a bot without it pays nothing. Public names only, but
+for those listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
+"""
+
+from pipecat_dd._llmobs.ids import (
+    NO_PARENT,
+    Above,
+    by_agent,
+    in_trace,
+    remote,
+    stamp,
+    trace_facts,
+    written,
+)
+from pipecat_dd._llmobs.on import enable, has_name, is_on, is_wanted, knows_less
+from pipecat_dd._llmobs.private import PRIVATE
+from pipecat_dd._llmobs.spans import KINDS, annotate, answer_active, settle, start
+
+__all__ = [
+    "KINDS",
+    "NO_PARENT",
+    "PRIVATE",
+    "Above",
+    "annotate",
+    "answer_active",
+    "by_agent",
+    "enable",
+    "has_name",
+    "in_trace",
+    "is_on",
+    "is_wanted",
+    "knows_less",
+    "remote",
+    "settle",
+    "stamp",
+    "start",
+    "trace_facts",
+    "written",
+]

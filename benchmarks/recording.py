@@ -32,6 +32,7 @@ _VALUES: dict[str, Callable[[], Any]] = {
     "float": lambda: 0.2,
     "list": list,
     "dict": dict,
+    "List": list,
     "Sequence": tuple,
     "LLMContext": LLMContext,
 }
@@ -61,7 +62,7 @@ def _maker(kind: type[f.Frame]) -> Callable[[], f.Frame]:
     ]
 
     def value(field: "dataclasses.Field[Any]") -> Any:
-        hint = field.type if isinstance(field.type, str) else field.type.__name__
+        hint = getattr(field.type, "__name__", None) or str(field.type)
         name = hint.partition("[")[0].partition(" |")[0]
         return _KNOWN.get(field.name) or _VALUES.get(name, lambda: None)()
 

@@ -293,7 +293,7 @@ def _switched(heard: Heard) -> None:
 
 
 def _metrics(heard: Heard) -> None:
-    for data in getattr(heard.frame, "data", ()):
+    for data in getattr(heard.frame, "data", None) or ():
         facts, counts = figures_of(data)
         if facts or counts:
             heard.conversation.measured(str(data.processor), facts, counts)

@@ -19,6 +19,7 @@ from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.transports import Transports
+from pipecat_dd.hearing.visits import Visits
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
@@ -187,7 +188,8 @@ class DatadogObserver(BaseObserver):
         self._told = active.Told(session, conversation, tree)
         self._table = table
         self._ear = Ear(conversation)
-        self._hooks = Hooks(conversation, self._ear, table, _ddtrace.set_aside)
+        visits = Visits(conversation, self._ear, table, _ddtrace.set_aside)
+        self._hooks = Hooks(conversation, self._ear, table, visits)
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
         self._given = settings.transports
         active.tell(self._told)

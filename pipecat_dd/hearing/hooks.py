@@ -40,7 +40,7 @@ class Hooks:
         conversation: Conversation,
         ear: Ear,
         table: Table,
-        set_aside: Callable[[], Callable[[], None]],
+        visits: Visits,
     ) -> None:
         """Prepare to wrap.
 
@@ -48,11 +48,10 @@ class Hooks:
             conversation: The conversation that the processors hold.
             ear: Hears what they push.
             table: Says what a frame means.
-            set_aside: Makes a span of the pusher's inactive in a processor that works in the
-                pusher's task; returns what makes it active again.
+            visits: Notes what they work on.
         """
         self._conversation = conversation
-        self._visits = Visits(conversation, ear, table, set_aside)
+        self._visits = visits
         self._ear = ear
         self._table = table
         self._replaced = Replaced()

@@ -54,6 +54,7 @@ class Visits:
         self._table = table
         self._set_aside = set_aside
         self._open: set[Visit] = set()
+        self._leave: dict[Processor, Callable[[Visit, Meaning, int], None]] = {}
         self.is_on = False
         conversation.cut_visits = self._cut
 
@@ -92,11 +93,10 @@ class Visits:
             opened(visit)
             return visit
 
-        def leave(visit: Visit, meaning: Meaning) -> None:
+        def leave(visit: Visit, meaning: Meaning, end_ns: int) -> None:
             closed(visit)
             if not visit.done:
                 visit.done = True
-                end_ns = now_ns()
                 took_ns = end_ns - visit.start_ns
                 if took_ns < 0:  # the clock was set back
                     took_ns = 0
@@ -113,6 +113,8 @@ class Visits:
                     self._end(visit, meaning, end_ns)
             # A task made in it is not the participant's for good, and keeps no frame alive.
             visit.participant = visit.frame = visit.failure = None
+
+        self._leave[processor] = leave
 
         async def visiting(call: Method, frame: Any, direction: Any, meaning: Meaning) -> Any:
             visit = None
@@ -138,7 +140,7 @@ class Visits:
                 except Exception as error:
                     guard.failed(error)
                 try:
-                    leave(visit, meaning)
+                    leave(visit, meaning, now_ns())
                 except Exception as error:
                     guard.failed(error)
 
@@ -216,26 +218,10 @@ class Visits:
         self.is_on = False
         for visit in list(self._open):
             with _guard.knowing.guarded():
-                visit.done = True
-                processor, took_ns = visit.processor, max(0, at_ns - visit.start_ns)
-                assert processor is not None
-                processor.frames += 1
-                processor.busy_ns += took_ns
-                processor.longest_ns = max(processor.longest_ns, took_ns)
                 if cancelled:
                     visit.failure = asyncio.CancelledError()
-                frames, meaning = self._conversation.frames, self._table.find(type(visit.frame))
-                if (
-                    visit.stage is not None
-                    or cancelled
-                    or took_ns >= frames.slow_ns
-                    or (
-                        frames.takes_all_of(processor)
-                        and (meaning.carries_data or frames.mode is FrameSpans.ALL)
-                    )
-                ):
-                    self._end(visit, meaning, at_ns)
-        self._open.clear()
+                assert visit.processor is not None
+                self._leave[visit.processor](visit, self._table.find(type(visit.frame)), at_ns)
 
     def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:
         """Tell of a visit in which something happened."""

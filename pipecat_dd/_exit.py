@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import here
 from pipecat_dd.knowing.session import forget_all
@@ -132,8 +133,7 @@ def _prepare() -> None:
     _prepared = True
     # Exit functions run in reverse order: ddtrace's, registered when it was imported, is next.
     atexit.register(_at_exit)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
+    in_forked_processes(_after_fork)
     with _guard.hearing.guarded():
         _ddtrace.before_shutdown(_before_shutdown)
     if threading.current_thread() is threading.main_thread():

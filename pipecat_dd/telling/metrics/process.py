@@ -8,12 +8,12 @@ behind.
 
 import asyncio
 import contextvars
-import os
 import threading
 import time
 import weakref
 
 from pipecat_dd import _guard
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.knowing.session import Session, running_count
 from pipecat_dd.telling.metrics import sender
 from pipecat_dd.telling.metrics.own import Own
@@ -162,8 +162,7 @@ def shared() -> Process:
     global _shared
     if _shared is None:
         _shared = Process(sender.shared())
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+        in_forked_processes(_after_fork)
     return _shared
 
 

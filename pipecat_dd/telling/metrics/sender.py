@@ -1,12 +1,12 @@
 """Sends a process's metrics: one client for all sessions, made with the first thing to send."""
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from pipecat_dd import _exit, _guard
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.telling.metrics._dogstatsd import Client, Line
 from pipecat_dd.telling.metrics.contract import METRICS
 from pipecat_dd.telling.metrics.sample import Sample
@@ -137,8 +137,7 @@ def shared() -> Sender:
         if not _prepared:
             _prepared = True
             _exit.do_last(_flush)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_after_fork)
+            in_forked_processes(_after_fork)
     return _shared
 
 

@@ -1,12 +1,12 @@
 """The process's shipper: one, whoever configures logging, until another takes its place."""
 
-import os
 import threading
 from collections.abc import Callable
 from multiprocessing import util as multiprocessing_util
 from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd import _exit, _guard
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.telling.shipping.counting import COUNTERS
 from pipecat_dd.telling.shipping.saying import is_ours
 from pipecat_dd.telling.shipping.settings import Settings
@@ -108,8 +108,7 @@ def _prepare() -> None:
         return
     _is_prepared = True
     _exit.do_last(finish)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_after_fork)
+    in_forked_processes(_after_fork)
     _prepare_children()
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import here
+from pipecat_dd.knowing.place import leave_all
 from pipecat_dd.knowing.session import forget_all
 from pipecat_dd.telling import active
 
@@ -216,4 +216,4 @@ def _after_fork() -> None:
         _conversations.clear()
         forget_all()
         active.forget_all()
-        here.set(None)
+        leave_all()

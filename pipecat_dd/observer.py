@@ -1,11 +1,8 @@
 """The observer that a user adds to a bot: it puts hearing, knowing and telling together."""
 
-import asyncio
-import contextvars
 import time
 import uuid
-import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from loguru import logger
@@ -13,39 +10,29 @@ from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
-from pipecat_dd._exit import close_at_exit, close_with_loop
-from pipecat_dd.hearing.backlog import Backlog
-from pipecat_dd.hearing.ear import Ear
-from pipecat_dd.hearing.hooks import Hooks
-from pipecat_dd.hearing.table import Table
-from pipecat_dd.hearing.transports import Transports
-from pipecat_dd.hearing.visits import Visits
-from pipecat_dd.knowing import owners
-from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import Place, here, originate
+from pipecat_dd.knowing.origin import is_for_one_call, maker, originate
+from pipecat_dd.knowing.place import current_session
 from pipecat_dd.knowing.pools import carry_into_pools
-from pipecat_dd.knowing.session import Phase, Session, register, unregister
-from pipecat_dd.knowing.turns import Timer
+from pipecat_dd.knowing.threads import carry_into_threads
+from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
 from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
-from pipecat_dd.telling import active
-from pipecat_dd.telling.destinations import destinations
 from pipecat_dd.telling.lacking import say_what_is_lacking
 from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.replaced import say_what_is_replaced
-from pipecat_dd.telling.several import Several
-from pipecat_dd.telling.spans.tree import SpanTree
 
 
 class DatadogObserver(BaseObserver):
     """Shows a bot's conversation in Datadog, stage by stage.
 
-    From its making on, the code that makes it belongs to a session: every log line that the
-    bot writes carries the session's id and the ids of the span that was at work when it was
-    written (see :func:`~pipecat_dd.configure_logging`), and whatever ddtrace's integrations
-    open in the bot nests under that span.
+    From its making on, the function that makes it belongs to a session, with all that it starts:
+    every log line that the bot writes carries the session's id and the ids of the span that was at
+    work when it was written (see :func:`~pipecat_dd.configure_logging`), and whatever ddtrace's
+    integrations open in the bot nests under that span.
 
-    Make one for each conversation, in the function that runs it. Nothing that goes wrong in
-    here reaches the bot.
+    Make one for each conversation, in the first line of the function that runs it. One that
+    several conversations use (made at module level, say) records each as a session of its own;
+    then only the pipeline's lines carry its id, and not those of the function that runs the call.
+    Nothing that goes wrong in here reaches the bot.
 
     Example::
 
@@ -142,70 +129,62 @@ class DatadogObserver(BaseObserver):
             llmobs=llmobs,
             metrics=metrics,
         )
-        self._session_id = settings.session_id or str(uuid.uuid4())
-        self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None
-        with _guard.hearing.guarded():
-            found = settings.session_id or _contextual_session_id() or self._session_id
-            # As it will stand on lines and spans, by which what is sent is known as the session's.
-            self._session_id = _ddtrace.writable(found)
-            task = _running_task()
-            if task is not None:
-                self._made_in = weakref.ref(task)
-        self._set_up = 0
-        self._cleaned_up = 0
-        self._workers: set[int] = set()
-        self._is_said_over = False
-        self._told: active.Told | None = None
-        self._let_loop_end: Callable[[], None] | None = None
-        self._hooks: Hooks | None = None
-        self._transports: Transports | None = None
+        self._settings = settings
+        self._sessions: list[SessionInstrumentation] = []
+        self._latest: SessionInstrumentation | None = None
+        self._over = Callers()
+        self._session_count = 0
         with _guard.spans.guarded():
-            self._begin(settings)
+            frame = maker(self)
+            if is_for_one_call(frame):
+                made = self._begin()
+                with _guard.hearing.guarded():
+                    made.making = originate(made.session, frame)
+        with _guard.hearing.guarded():
+            carry_into_pools()
+            carry_into_threads()
+            # Loggers that came after configure_logging(), such as uvicorn's.
+            refresh_logging()
+            say_what_is_replaced()
+            say_what_is_lacking()
 
-    def _begin(self, settings: Settings) -> None:
-        session = Session(
-            id=self._session_id,
-            name=settings.name,
-            tags=settings.tags,
-            capture_content=settings.capture_content,
-        )
-        # One that is thrown away before it ran must not be taken for a session that goes on.
-        weakref.finalize(self, _abandon, session).atexit = False
-        found = _ddtrace.activated()
-        caller = found if isinstance(found, _ddtrace.Span) else None
-        tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
-        conversation = Conversation(
-            session,
-            Several(tree, destinations(session, tree, settings)),
-            _start_timer,
-            settings.turn_end_timeout_secs,
-            settings.frame_spans,
-            settings.slow_frame_ms,
-            participant_names=settings.participant_names,
-            phone_hash_key=settings.phone_hash_key,
-        )
-        table = Table()
-        self._told = active.Told(session, conversation, tree)
-        self._table = table
-        self._ear = Ear(conversation)
-        visits = Visits(conversation, self._ear, table, _ddtrace.set_aside)
-        self._hooks = Hooks(conversation, self._ear, table, visits)
-        self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
-        self._given = settings.transports
-        active.tell(self._told)
-        register(session)
-        close_at_exit(conversation)
-        carry_into_pools()
-        # Loggers that came after configure_logging(), such as uvicorn's.
-        refresh_logging()
-        originate(session)
-        say_what_is_replaced()
-        say_what_is_lacking()
+    def _begin(self) -> SessionInstrumentation:
+        """Begin the session of a conversation: of the first, or of another that uses this one."""
+        self._sessions = [one for one in self._sessions if not one.is_over]
+        for other in self._sessions:
+            if other.making is not None:
+                # The code that made this observer runs more than one call.
+                other.making.is_over = True
+        given = self._settings.session_id
+        session_id = given if self._session_count == 0 else None
+        with _guard.hearing.guarded():
+            session_id = session_id or _contextual_session_id()
+        if any(session_id == other.session.id for other in self._sessions):
+            session_id = None
+        if self._session_count == 1 and given is not None:
+            logger.warning(
+                f"pipecat_dd: session_id={given!r} names one conversation, and its "
+                "DatadogObserver is used for another, which gets an id of its own. Make a "
+                "DatadogObserver for each conversation"
+            )
+        # As it will stand on lines and spans, by which what is sent is known as the session's.
+        session_id = _ddtrace.writable(session_id or str(uuid.uuid4()))
+        self._session_count += 1
+        made = SessionInstrumentation(session_id, self._settings, self)
+        self._latest = made
+        self._sessions.append(made)
+        return made
 
     @property
     def session_id(self) -> str:
-        """The session's id, as on its spans and lines."""
-        return self._session_id
+        """The session's id, as on its spans and lines.
+
+        Of an observer that several conversations use, each a session of its own: the id of the
+        session that the calling code belongs to, else of the one that began last.
+        """
+        with _guard.spans.guarded():
+            return self._asked().session.id
+        return self._settings.session_id or ""
 
     @property
     def context(self) -> _ddtrace.Context:
@@ -221,9 +200,17 @@ class DatadogObserver(BaseObserver):
             DatadogObserver(parent=HTTPPropagator.extract(headers))  # there
         """
         with _guard.spans.guarded():
-            if self._told is not None:
-                return self._told.tree.context
+            return self._asked().told.tree.context
         return _ddtrace.Context()
+
+    def _asked(self) -> SessionInstrumentation:
+        """Return the session of the code that asks, else the one that began last."""
+        if len(self._sessions) > 1:
+            asking = current_session()
+            for one in self._sessions:
+                if one.session is asking:
+                    return one
+        return self._latest or self._begin()
 
     # Called by Pipecat
 
@@ -238,11 +225,10 @@ class DatadogObserver(BaseObserver):
         """
         if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
             await super().setup(*args, **kwargs)
-        self._set_up += 1
         with _guard.hearing.guarded():
-            if self._told is not None:
-                here.set(Place(self._told.session))
-                self._run(time.time_ns())
+            found = self._for_worker(*_pipecat.calling())
+            if found is not None:
+                found.set_up()
 
     async def on_processor_setup(self, data: Any) -> None:
         """Wrap the pipeline's processors as soon as one leads to them (Pipecat 1.8 on).
@@ -251,23 +237,21 @@ class DatadogObserver(BaseObserver):
             data: Which processor was set up.
         """
         with _guard.hearing.guarded():
-            hooks = self._hooks
-            if hooks is not None and not hooks.has_installed(_pipecat.outermost(data.processor)):
+            outermost = _pipecat.outermost(data.processor)
+            if not any(one.hooks.has_installed(outermost) for one in self._sessions):
                 self._hook(data.processor)
-            if self._told is not None:
-                # Pipecat gives these times on the monotonic clock.
-                offset_ns = time.time_ns() - time.monotonic_ns()
-                self._told.conversation.was_set_up(
-                    data.processor.name,
-                    data.started_at_ns + offset_ns,
-                    data.finished_at_ns + offset_ns,
-                )
+            found = self._for_worker(
+                _pipecat.proxy_of(data.processor), _pipecat.worker_of(data.processor)
+            )
+            if found is not None:
+                found.was_set_up(data)
 
     async def on_pipeline_started(self) -> None:
         """Note that the pipeline has started: the StartFrame has passed through all of it."""
         with _guard.hearing.guarded():
-            if self._told is not None:
-                self._told.conversation.has_started(time.time_ns())
+            found = self._called_by(*_pipecat.calling())
+            if found is not None:
+                found.told.conversation.has_started(time.time_ns())
 
     async def on_process_frame(self, data: Any) -> None:
         """Wrap what is not wrapped yet.
@@ -275,11 +259,12 @@ class DatadogObserver(BaseObserver):
         Args:
             data: Which processor works on which frame.
         """
-        hooks = self._hooks
-        if hooks is None or hooks.wraps(data.processor):
-            return
-        if not (hooks.is_on and _pipecat.is_compound(data.processor)):
-            self._hook(data.processor)
+        for one in self._sessions:
+            if one.hooks.wraps(data.processor):
+                return
+            if one.hooks.is_on and one.hooks.hears(data.processor):
+                return  # it only holds others
+        self._hook(data.processor)
 
     async def on_push_frame(self, data: Any) -> None:
         """Hear what was pushed by a processor that is not wrapped.
@@ -287,119 +272,75 @@ class DatadogObserver(BaseObserver):
         Args:
             data: The frame, and who pushed it.
         """
-        if self._told is None or self._hooks is None or self._hooks.hears(data.source):
+        if any(one.hooks.hears(data.source) for one in self._sessions):
             return
-        kind = type(data.frame)
-        moment = (self._table.known.get(kind) or self._table.find(kind)).moment
-        if moment is None:
-            return
-        at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
-        processor = self._told.session.processors.get(data.source.name)
-        self._ear.hears(moment, data.frame, processor, data.source, at_ns)
+        with _guard.hearing.guarded():
+            found = self._of_processor(data.source)
+            if found is None:
+                return
+            kind = type(data.frame)
+            moment = (found.table.known.get(kind) or found.table.find(kind)).moment
+            if moment is None:
+                return
+            at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
+            processor = found.session.processors.get(data.source.name)
+            found.ear.hears(moment, data.frame, processor, data.source, at_ns)
 
     async def cleanup(self) -> None:
         """End the session: close what is open. Bears being called twice.
 
         Called by each worker that it observes: the session ends with the last of them.
         """
-        self._cleaned_up += 1
+        ended = False
         with _guard.hearing.guarded():
-            if self._told is not None and _running_task() is not self._made_in():
-                # The worker's own task: the processors' clean-up, and the worker's last lines,
-                # come after this, and may know the session by nothing else.
-                here.set(Place(self._told.session))
-            # One that it was added to as it ran already has not set it up; before Pipecat 1.8
-            # none does.
-            if self._cleaned_up < max(self._set_up, len(self._workers)):
-                if self._told is not None:
-                    self._told.conversation.goes_on()
-                return
-        # Each by itself: whatever fails, nothing else is left behind.
-        with _guard.knowing.guarded():
-            if self._told is not None:
-                self._told.conversation.ends(time.time_ns())
-        with _guard.hearing.guarded():
-            if self._let_loop_end is not None:
-                self._let_loop_end()
-        with _guard.hearing.guarded():
-            if self._hooks is not None:
-                self._hooks.remove()
-        with _guard.hearing.guarded():
-            if self._transports is not None:
-                self._transports.remove()
-        await super().cleanup()  # type: ignore[no-untyped-call]
+            found = self._called_by(*_pipecat.calling())
+            if found is not None:
+                ended = found.clean_up()
+                if ended:
+                    self._sessions.remove(found)
+                    self._over.update(found.callers)
+        if ended and not self._sessions:
+            await super().cleanup()  # type: ignore[no-untyped-call]
 
-    def _run(self, at_ns: int) -> None:
-        if self._told is None:
-            return
-        found = _ddtrace.activated()
-        if isinstance(found, _ddtrace.Span):
-            self._told.tree.hide(found)
-        self._told.conversation.begins(at_ns)
-        if self._let_loop_end is None:
-            with _guard.hearing.guarded():
-                self._let_loop_end = close_with_loop(self._told.conversation)
-        if self._transports is not None:
-            for transport in self._given:
-                with _guard.hearing.guarded():
-                    self._transports.listen(transport)
+    # Which of its sessions
+
+    def _for_worker(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
+        """Return the session of a worker, and begin one where it is of another conversation.
+
+        None where its session is over: what still comes of it is not recorded.
+        """
+        if self._over.have(proxy, worker):
+            return None
+        for one in self._sessions:
+            if one.callers.have(proxy, worker):
+                one.bind(proxy, worker)
+                return one
+        found = next((one for one in self._sessions if one.admits(worker)), None) or self._begin()
+        found.bind(proxy, worker)
+        return found
+
+    def _called_by(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
+        """Return the session of a worker that was seen; where that is unknown, the only one."""
+        if self._over.have(proxy, worker):
+            return None
+        for one in self._sessions:
+            if one.callers.have(proxy, worker):
+                return one
+        if len(self._sessions) != 1:
+            return None
+        is_unknown = proxy is None and worker is None
+        return self._sessions[0] if is_unknown or not self._sessions[0].callers else None
+
+    def _of_processor(self, processor: Any) -> SessionInstrumentation | None:
+        return self._called_by(_pipecat.proxy_of(processor), _pipecat.worker_of(processor))
 
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
-            if self._told is None or self._hooks is None or _guard.hearing.off:
+            if _guard.hearing.off:
                 return
-            if self._told.session.phase is Phase.ENDED:
-                self._say_over()
-                return
-            outermost = _pipecat.outermost(processor)
-            is_within = outermost is processor or self._hooks.has_installed(outermost)
-            if self._hooks.is_on and is_within:
-                self._hooks.wrap(processor)
-                self._listen([processor])
-                return
-            # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
-            self._run(time.time_ns())
-            self._hooks.install(outermost)
-            self._hooks.wrap(processor)
-            backlog = Backlog(self._table, self._told.conversation.sheds)
-            _pipecat.spare_events(processor, self, self._hooks.heard, backlog.admits)
-            self._listen(self._hooks.instances)
-            session = self._told.session
-            root = session.root
-            root.facts["pipecat.version"] = _pipecat.pipecat_version()
-            worker = _pipecat.worker_of(processor)
-            if worker is not None:
-                self._workers.add(id(worker))
-                owners.own(session, worker)
-            root.know(conversation_id=_pipecat.conversation_id(worker))
-            transport = _pipecat.transport_of(self._hooks.instances)
-            root.know(transport=transport)
-
-    def _say_over(self) -> None:
-        """Say, once, that a second conversation is not seen: a session ends with its first."""
-        if not self._is_said_over:
-            self._is_said_over = True
-            logger.warning(
-                f"pipecat_dd: the session {self.session_id} is over; make a DatadogObserver for "
-                "each conversation. This one is not seen"
-            )
-
-    def _listen(self, processors: Iterable[Any]) -> None:
-        if self._transports is not None:
-            self._transports.find(processors)
-
-
-def _running_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
-
-
-def _abandon(session: Session) -> None:
-    if session.phase is Phase.MADE:
-        session.phase = Phase.ENDED
-        unregister(session)
+            found = self._for_worker(_pipecat.proxy_of(processor), _pipecat.worker_of(processor))
+            if found is not None:
+                found.hook(processor)
 
 
 def _contextual_session_id() -> str | None:
@@ -408,13 +349,3 @@ def _contextual_session_id() -> str | None:
         return None
     # Whoever set it may not know of our limit, and the bot must run.
     return str(found).strip()[:MAX_SESSION_ID_CHARS].rstrip() or None
-
-
-def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:
-    def run() -> None:
-        with _guard.knowing.guarded():
-            callback()
-
-    # In a context of its own: a timer must not keep a visit's alive, nor act in its name.
-    loop = asyncio.get_running_loop()
-    return loop.call_later(secs, run, context=contextvars.Context())

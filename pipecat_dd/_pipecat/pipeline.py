@@ -1,14 +1,22 @@
 """A pipeline: what it is made of, who runs it, and the queues of its observers."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Set
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 from pipecat.observers.base_observer import FrameProcessed, FramePushed
 
 from pipecat_dd._private import peek
 
 _COMPOUND = "pipecat.pipeline."
+
+
+_MAX_CALLERS: Final = 24
+_PROXIES: Final = frozenset({"WorkerObserver", "TaskObserver"})
+_WORKERS: Final = frozenset({"PipelineWorker", "PipelineTask"})
+"""The names of Pipecat's classes, the second those before 1.3."""
 
 
 def is_compound(processor: Any) -> bool:
@@ -54,6 +62,45 @@ def worker_of(processor: Any) -> Any:
         return None
 
 
+def runner_of(worker: Any) -> Any:
+    """Return the runner that a worker was added to, or None where it is not known.
+
+    Before Pipecat 1.3 a worker does not know it.
+    """
+    try:
+        return worker.worker_runner
+    except Exception:
+        return None
+
+
+def calling() -> tuple[Any, Any]:
+    """Return who calls an observer: Pipecat's proxy for a worker's observers, and the worker.
+
+    Each is None where it is not on the stack.
+    """
+    proxy = worker = None
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_CALLERS):
+        if frame is None or worker is not None:
+            break
+        is_pipecats = str(frame.f_globals.get("__name__")).startswith(_COMPOUND)
+        if is_pipecats and "self" in frame.f_code.co_varnames[:1]:
+            found = frame.f_locals.get("self")
+            classes = {kind.__name__ for kind in type(found).__mro__}
+            if not classes.isdisjoint(_PROXIES):
+                proxy = found
+            elif not classes.isdisjoint(_WORKERS):
+                worker = found
+        frame = frame.f_back
+    return proxy, worker
+
+
+def proxy_of(processor: Any) -> Any:
+    """Return Pipecat's proxy for the observers of a processor's worker, or None if unknown."""
+    setup = peek(processor, "_setup")
+    return getattr(setup, "observer", None) or peek(processor, "_observer")
+
+
 def conversation_id(worker: Any) -> str | None:
     """Return the ``conversation_id`` that a worker was given, if it was."""
     found = peek(worker, "_conversation_id")
@@ -93,9 +140,7 @@ def spare_events(
         Whether that could be arranged; if not, all events come, and cost what they cost.
     """
     try:
-        setup = peek(processor, "_setup")
-        observers = getattr(setup, "observer", None) or peek(processor, "_observer")
-        queue = peek(observers, "_proxies")[observer].queue
+        queue = peek(proxy_of(processor), "_proxies")[observer].queue
         put: Callable[[Any], Awaitable[None]] = queue.put
         # Awaited for nothing some hundred times a second; a coroutine each time costs more.
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -171,6 +171,7 @@ class Conversation:
     def abandon(self) -> None:
         """Let the session go without a word: it is another process's."""
         self.session.phase = Phase.ENDED
+        self.session.is_void = True
         # The event loop that was forked with it may run on, and with it the wait for a turn's end.
         self._stages.forget_all()
 

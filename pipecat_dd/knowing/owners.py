@@ -58,6 +58,11 @@ def own(session: Session, instance: Any, processor: Processor | None = None) -> 
     _classes.update(kind.__qualname__ for kind in type(instance).__mro__ if kind is not object)
 
 
+def has_any() -> bool:
+    """Whether any object is known to be a session's."""
+    return bool(_owned)
+
+
 def at_work() -> tuple[Session, Processor | None] | None:
     """Return the session, and the processor, of the innermost method that is at work here."""
     if not _owned:

@@ -3,10 +3,11 @@
 Observers run in tasks of their own, behind a queue: what they bind is seen by them alone. So
 the place is bound where the work is done, in the very task that does it:
 
-* :class:`Origin`, where the observer is made: all that the bot's own function starts inherits
-  it. It is the weakest, since two sessions may be made in one task.
-* :class:`Place` of a session, where the observer is set up, in the context from which the
-  processors' tasks descend.
+* :class:`~pipecat_dd.knowing.origin.Origin`, where the observer is made: all that the bot's own
+  function starts inherits it. It is the weakest, since it outlives that function in a task that
+  takes call after call, and two sessions may be made in one task.
+* :class:`~pipecat_dd.knowing.origin.Run` of a session, where the observer is set up, in the
+  context from which the processors' tasks descend.
 * :class:`Place` of a processor, in the tasks that are its own.
 * :class:`Visit`, while a processor works on a frame.
 * :class:`Place` of a stage, in a task that exists for it (a tool's handler).
@@ -16,13 +17,15 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.participants import Participant
 from pipecat_dd.knowing.processor import Processor
-from pipecat_dd.knowing.session import Phase, Session, only_session
+from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Stage
+
+_T = TypeVar("_T")
 
 
 class Place:
@@ -49,19 +52,13 @@ class Place:
         self.bound = bound
         self.participant = participant
 
+    def resolve(self) -> "Place | None":
+        """Return the place that the code which asks is at; None where it is no session's work.
 
-class Origin(Place):
-    """The place of a task in which an observer, or several, were made.
-
-    Attributes:
-        among: The sessions made here that have not ended; more than one, and none is meant.
-    """
-
-    __slots__ = ("among",)
-
-    def __init__(self, *among: Session) -> None:
-        super().__init__(among[0] if len(among) == 1 else None)
-        self.among = among
+        Called in the context of that code.
+        """
+        session = self.session
+        return None if session is None or session.is_void else self
 
 
 class Visit(Place):
@@ -121,40 +118,33 @@ class Visit(Place):
 here: ContextVar[Place | None] = ContextVar("pipecat_dd_place", default=None)
 
 
-def originate(session: Session) -> None:
-    """Bind a session that is made here to all that this task starts from now on.
+by_thread: ContextVar[bool] = ContextVar("pipecat_dd_by_thread", default=False)
+"""Whether the place is that of whoever started the thread that this code runs in, or comes from.
 
-    A second live session made in the same context makes that binding ambiguous: what has only
-    this to go by then belongs to no session, since a wrong one is worse than none.
-
-    Args:
-        session: The session just made.
-    """
-    before = here.get()
-    among: tuple[Session | None, ...] = ()
-    if isinstance(before, Origin):
-        among = before.among
-    elif before is not None:
-        among = (before.session,)
-    others = (other for other in among if other is not None and other.phase is not Phase.ENDED)
-    here.set(Origin(*dict.fromkeys((*others, session))))
+A thread may work for more than whoever started it (an SDK's, which calls every bot back), so what
+is on its stack knows better.
+"""
 
 
 def current_place() -> Place | None:
-    """Return the place of the code that asks, or the only one there can be.
+    """Return the place of the code that asks, or None where it is no session's work.
 
-    Code with no place of its own (a callback of an SDK, a raw thread), or in the place of several
-    sessions, belongs to the session whose processor it is a method of; else to the only live
-    one, if there is only one.
+    Code that descends from no session's work (a callback of an SDK), or from that of several,
+    belongs to the session whose processor it is a method of, and else to none. That it could be
+    no other session's proves nothing: in a server it is another request's as likely as not.
     """
     place = here.get()
-    if place is None or place.session is None:
-        found = owners.at_work()
-        if found is not None:
-            return Place(*found)
-    if place is None:
-        session = only_session()
-        return None if session is None else Place(session)
+    if place is not None and not by_thread.get():
+        place = place.resolve()
+        if place is None:
+            return _place_on_stack()
+    else:
+        found = _place_on_stack()
+        if place is None or (found is not None and found.session is not place.session):
+            return found
+        place = place.resolve()
+        if place is None:
+            return found
     if place.processor is None and place.bound is None and place.session is not None:
         processor = _processor_of_task(place.session)
         if processor is not None:
@@ -162,13 +152,50 @@ def current_place() -> Place | None:
     return place
 
 
+def _place_on_stack() -> Place | None:
+    found = owners.at_work()
+    return None if found is None or found[0].is_void else Place(*found)
+
+
 _bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVar(
     "pipecat_dd_participant", default=None
 )
 
 
-CARRIED: tuple[ContextVar[Any], ...] = (here, _bound)
+CARRIED: tuple[ContextVar[Any], ...] = (here, _bound, by_thread)
 """What says whose work something is, for code that takes it along to another thread."""
+
+
+def carried() -> list[Any] | None:
+    """Return what another thread takes along from here; None where this is no session's work."""
+    if here.get() is None and not owners.has_any():
+        return None
+    place = current_place()
+    return None if place is None else [place, *(variable.get() for variable in CARRIED[1:])]
+
+
+def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
+    """Call a function at the place that was taken along.
+
+    Args:
+        values: What :func:`carried` returned.
+        fn: The function.
+        *args: Its arguments.
+        **kwargs: Its arguments.
+    """
+    tokens = [variable.set(value) for variable, value in zip(CARRIED, values, strict=True)]
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        for variable, token in zip(CARRIED, tokens, strict=True):
+            variable.reset(token)
+
+
+def leave_all() -> None:
+    """Have the code that calls this, and what it starts from now on, be no session's work."""
+    here.set(None)
+    _bound.set(None)
+    by_thread.set(False)
 
 
 @contextmanager
@@ -232,8 +259,9 @@ def _processor_of_task(session: Session) -> Processor | None:
 def current_session() -> Session | None:
     """Return the session of the code that asks, or None where it cannot be known.
 
-    It is known in the bot's own function from the making of its observer on, in
-    everything that its pipeline runs, and everywhere in a process with one session.
+    It is known in the bot's own function from the making of its observer on, and in everything
+    that this function and its pipeline start. Elsewhere it is None, also in a process with one
+    session.
     """
     place = current_place()
     return None if place is None else place.session

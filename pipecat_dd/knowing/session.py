@@ -1,8 +1,6 @@
 """The session: one conversation of one bot, from the observer's making to its clean-up."""
 
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +39,8 @@ class Session:
         tags: The user's own tags, on every span of it.
         capture_content: Whether transcripts, prompts, replies and the like may be sent.
         phase: Whether it has been set up, and whether it is over.
+        is_void: Whether it names nothing: it never ran and never will, or belongs to the process
+            that this one was forked from.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Session:
     tags: dict[str, str] = field(default_factory=dict)
     capture_content: bool = False
     phase: Phase = Phase.MADE
+    is_void: bool = False
     # Kept for the code of this package:
     root: Stage = field(init=False, repr=False)
     turn: Stage | None = field(default=None, init=False, repr=False)
@@ -139,29 +140,15 @@ class Session:
 
 
 _live: dict[int, Session] = {}
-_strangers: "weakref.WeakKeyDictionary[Session, weakref.WeakSet[threading.Thread]]" = (
-    weakref.WeakKeyDictionary()
-)
-"""The threads that ran when a session was made after others: they may be at work for those."""
-_had_others = False
 
 
 def register(session: Session) -> None:
-    """Count a session among the live ones, from its making on.
-
-    One that is made and not yet set up may write from a thread already: what is not known to
-    be another's may be its.
-    """
-    if _had_others and session not in _strangers:
-        own = (threading.main_thread(), threading.current_thread())
-        _strangers[session] = weakref.WeakSet(set(threading.enumerate()).difference(own))
+    """Count a session among the live ones, from its making on."""
     _live[id(session)] = session
 
 
 def unregister(session: Session) -> None:
     """Take a session from the live ones, at its end, or when it is thrown away."""
-    global _had_others
-    _had_others = True
     _live.pop(id(session), None)
 
 
@@ -173,17 +160,3 @@ def running_count() -> int:
 def forget_all() -> None:
     """Forget the live sessions: they are another process's."""
     _live.clear()
-
-
-def only_session() -> Session | None:
-    """Return the live session of this process, if there is exactly one.
-
-    None also in a thread that may be at work for one that has ended.
-    """
-    if len(_live) != 1:
-        return None
-    try:
-        session = next(iter(_live.values()))
-        return None if threading.current_thread() in _strangers.get(session, ()) else session
-    except (StopIteration, RuntimeError):  # another thread's session ended or began just now
-        return None

@@ -87,7 +87,7 @@ async def test_a_long_call_keeps_nothing_of_the_turns_that_are_over() -> None:
 
 def test_traces_of_turns_long_over_are_forgotten() -> None:
     observer = DatadogObserver(trace_scope="turn")
-    told: Any = observer._told
+    told: Any = observer._latest.told
     stages = told.conversation._stages
     for number in range(MAX_TRACES + 50):
         turn = stages.open(Kind.TURN, "user", number, parent=told.session.root)
@@ -147,7 +147,7 @@ async def test_text_is_cut_to_what_the_agent_takes(agent: TestAgent) -> None:
     async with Call([observer]) as going_on:
         await going_on.turn()
         await going_on.worker.queue_frame(ErrorFrame("y" * 3_000_000))
-        told: Any = observer._told
+        told: Any = observer._latest.told
         bot = told.conversation.bot
         processor = next(iter(told.session.processors.values()))
         bot.tool_begins(processor, 1, "z" * 100_000, "call-1")
@@ -187,7 +187,7 @@ async def behind() -> AsyncIterator[tuple[DatadogObserver, Call, "asyncio.Queue[
     async with Call([observer]) as going_on:
         await going_on.turn()
         # As with a Pipecat that tells only by the queue.
-        hooks: Any = observer._hooks
+        hooks: Any = observer._latest.hooks
         hooks.heard.clear()
         inner = observer.on_process_frame
 
@@ -223,5 +223,5 @@ async def test_a_backlog_is_shed_counted_and_said_once(
     assert shed > 1_000
     assert len([line for line in said if "events wait" in line]) == 1
 
-    session: Any = observer._told
+    session: Any = observer._latest.told
     assert session.session.root.facts["session.shed_count"] == shed

@@ -230,8 +230,8 @@ async def test_of_a_bot_that_goes_on_after_its_sessions_end_nothing_is_told(
     observer = DatadogObserver(frame_spans="all", turn_end_timeout_secs=0.05)
     async with Bot(observer, extra=[Own()]) as bot:
         await bot.ask("How are you?")
-        assert observer._told is not None
-        conversation = observer._told.conversation
+        assert observer._latest.told is not None
+        conversation = observer._latest.told.conversation
         conversation.ends(time.time_ns())  # as where a server is told to end, and drains
         await bot.push(TTSSpeakFrame("failed"))
         await bot.ask("And now?")
@@ -275,8 +275,8 @@ async def test_an_error_of_ours_is_not_in_what_the_bot_raises(
         monkeypatch.setattr(part, "failures", 0)
     monkeypatch.setattr(visits_module, "Visit", broken)
     await observer.setup(None)
-    assert observer._hooks is not None
-    observer._hooks.install(Pipeline([raises]))
+    assert observer._latest.hooks is not None
+    observer._latest.hooks.install(Pipeline([raises]))
     with pytest.raises(ValueError, match="of the bot's") as raised:
         await raises.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
     assert _guard.hearing.failures == 1
@@ -298,10 +298,10 @@ async def test_a_clock_that_is_set_back_takes_no_time_away(
     monkeypatch.setattr(visits_module, "time", SimpleNamespace(time_ns=lambda: next(clock)))
     observer, hangs = DatadogObserver(frame_spans="off"), Hangs()
     await observer.setup(None)
-    assert observer._hooks is not None
-    assert observer._told is not None
-    session = observer._told.session
-    observer._hooks.install(Pipeline([hangs]))
+    assert observer._latest.hooks is not None
+    assert observer._latest.told is not None
+    session = observer._latest.told.session
+    observer._latest.hooks.install(Pipeline([hangs]))
     await hangs.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
     (processor,) = (found for found in session.processors.values() if found.frames)
     assert processor.busy_ns == 0
@@ -321,8 +321,8 @@ async def test_a_visit_that_the_garbage_collector_ends_activates_nothing_there()
 
     observer, hangs = DatadogObserver(), Hangs(enable_direct_mode=True)
     await observer.setup(None)
-    assert observer._hooks is not None
-    observer._hooks.install(Pipeline([hangs]))
+    assert observer._latest.hooks is not None
+    observer._latest.hooks.install(Pipeline([hangs]))
     pending: list[Any] = []
 
     async def caller() -> None:

@@ -10,7 +10,6 @@ loop, which writes the line as soon as it comes round.
 
 import asyncio
 import contextlib
-import gc
 import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
@@ -18,6 +17,7 @@ from types import FrameType
 from typing import Any, Final
 
 from pipecat_dd import _loguru
+from pipecat_dd.knowing.origin import context_of
 from pipecat_dd.knowing.place import CARRIED
 
 LOGGER: Final = "asyncio"
@@ -103,11 +103,7 @@ def _context_of(told: dict[str, Any]) -> Context | None:
         one = told.get(name)
         if one is None:
             continue
-        if hasattr(one, "get_context"):  # Python 3.12 on
-            found = one.get_context()
-            return found if isinstance(found, Context) else None
-        # Before, a task has its context and shows it to none but the garbage collector.
-        for held in gc.get_referents(one):
-            if isinstance(held, Context):
-                return held
+        found = context_of(one)
+        if found is not None or hasattr(one, "get_context"):
+            return found
     return None

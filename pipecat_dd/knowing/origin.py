@@ -1,0 +1,375 @@
+"""The code that made an observer, and the task that runs it: how far their binding reaches.
+
+An observer is made in the function that runs one call, and what that function starts inherits
+the binding. But a context outlives a function: in a server that takes call after call in one
+task, the next call begins in the context of the last one. So the binding holds for the very call
+that made the observer:
+
+* in the same task while that function is on the stack and has not come round again, as the body
+  of a loop does: it is then at a place in its code that lies before the making;
+* in the tasks, callbacks and threads that were started meanwhile.
+
+When the function returns, the binding is taken out of its task's context, so that what the task
+starts afterwards does not inherit it. An observer that is made by the code of a module or of a
+class is made for no call; one that is made where no event loop runs binds that function alone.
+"""
+
+import asyncio
+import contextvars
+import gc
+import inspect
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import islice
+from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from typing import Any, Final
+
+from pipecat_dd import _guard
+from pipecat_dd.knowing import owners
+from pipecat_dd.knowing.place import Place, here
+from pipecat_dd.knowing.session import Phase, Session
+
+_SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
+_COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+_MAX_AWAITED: Final = 256
+"""How many coroutines that await one another are followed."""
+
+_End = tuple[int, int]
+"""Where in a source file a piece of code ends: line and column."""
+
+
+class Making:
+    """One observer's making: by which code, in which task.
+
+    Attributes:
+        session: The session that it began.
+        is_over: Whether it binds nothing any more.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_code",
+        "_end",
+        "_frame",
+        "_frame_id",
+        "_in_task",
+        "_suspended",
+        "_task",
+        "_thread_id",
+        "is_over",
+        "session",
+    )
+
+    def __init__(self, session: Session, frame: FrameType | None) -> None:
+        """Note where an observer is made.
+
+        Args:
+            session: The session that it begins.
+            frame: The frame of the function that makes it.
+        """
+        self.session = session
+        task = running_task()
+        self._in_task = task is not None
+        self._task: weakref.ref[asyncio.Task[Any]] | None = None if task is None else _ref(task)
+        self._thread_id = threading.get_ident()
+        self._frame: FrameType | None = None
+        self._frame_id = 0
+        self._code: CodeType | None = None
+        self._end: _End = (0, 0)
+        self._suspended: weakref.ref[Any] | None = None
+        self.is_over = not is_for_one_call(frame)
+        if frame is None or self.is_over:
+            return
+        self._code, self._frame_id, self._end = frame.f_code, id(frame), _end_of(frame)
+        if task is not None:
+            # Held until the task is suspended for the first time: then its coroutine is known,
+            # which can be held weakly.
+            self._frame = frame
+            task.get_loop().call_soon(self._settle, context=contextvars.Context())
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether it was made outside of any task."""
+        return not self._in_task
+
+    def is_binding(self) -> bool:
+        """Whether the code that asks belongs to the call that made it."""
+        if self.is_over or self.session.is_void:
+            return False
+        task = running_task()
+        if not self._in_task:
+            # Without an event loop there is that function alone. What runs in the loop that it
+            # starts may be anything: a whole server.
+            if _has_running_loop() or threading.get_ident() != self._thread_id:
+                return False
+        elif task is None or self._task is None or task is not self._task():
+            return True
+        frame = self._frame_on_stack()
+        return frame is not None and _end_of(frame) >= self._end
+
+    def ends(self) -> None:
+        """Note that the session has ended, while a function that runs no loop may go on.
+
+        Called in the thread of the session's event loop, below which that function is.
+        """
+        if self._in_task or self.is_over:
+            return
+        # From now on another call of the function may have a frame with the same id.
+        self._frame = self._frame_on_stack()
+        self.is_over = self._frame is None
+
+    def _frame_on_stack(self) -> FrameType | None:
+        code, held = self._code, self._frame
+        if held is None and self._in_task:
+            suspended = None if self._suspended is None else self._suspended()
+            held = None if suspended is None else _frame_of(suspended)
+            if held is None:
+                return None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is code and (
+                frame is held if held is not None else id(frame) == self._frame_id
+            ):
+                return frame
+            frame = frame.f_back
+        return None
+
+    def _settle(self) -> None:
+        """Hold the function's coroutine, weakly, instead of its frame; or find that it has ended.
+
+        Called by the event loop, when the task that made the observer is suspended or done.
+        """
+        with _guard.hearing.guarded():
+            frame, self._frame = self._frame, None
+            task = None if self._task is None else self._task()
+            if task is None or task.done():
+                return
+            for suspended in _awaited_by(task):
+                if _frame_of(suspended) is frame:
+                    self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
+                    return
+            # It has returned, and what was started by it has been.
+            context = context_of(task)
+            if context is not None:
+                context.run(self._leave)
+
+    def _leave(self) -> None:
+        """Take the binding out of the context that this is called in."""
+        place = here.get()
+        if isinstance(place, Origin) and self in place.among:
+            others = [making for making in place.among if making is not self]
+            here.set(Origin(*others) if others else None)
+
+
+def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
+    def left(_: Any) -> None:
+        # Called where the coroutine is let go of: as it returns, by its own task.
+        with _guard.hearing.guarded():
+            found = making()
+            if found is not None and found._task is not None and running_task() is found._task():
+                found._leave()
+
+    return left
+
+
+class Origin(Place):
+    """The place of the code that made an observer, or several, and of what it started.
+
+    Attributes:
+        among: The makings. If more than one is binding, none of their sessions is meant.
+    """
+
+    __slots__ = ("among",)
+
+    def __init__(self, *among: Making) -> None:
+        super().__init__(among[0].session if len(among) == 1 else None)
+        self.among = among
+
+    def resolve(self) -> Place | None:
+        """Return the place of the session that was made here; None where there is none, or two."""
+        binding = [making for making in self.among if making.is_binding()]
+        # An older call's, that this task has been taking since, is not ambiguous.
+        live = [making for making in binding if making.session.phase is not Phase.ENDED]
+        binding = live or binding
+        if len({id(making.session) for making in binding}) == 1:
+            return Place(binding[0].session)
+        if not binding and here.get() is self and self._is_left():
+            here.set(None)
+        return None
+
+    def _is_left(self) -> bool:
+        """Whether the code that asks is the task's that made all of them, and so has left them."""
+        task = running_task()
+        return all(
+            making.is_over or (making._task is not None and making._task() is task)
+            for making in self.among
+        )
+
+
+class Run(Place):
+    """The place of a worker's own task, from which its processors' tasks descend."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        task = running_task()
+        self._task = None if task is None else _ref(task)
+
+    def resolve(self) -> Place | None:
+        """Return this place; after the session's end, in that very task, only for the worker.
+
+        Whoever awaits a worker's run in a task of their own may take the next call in it.
+        """
+        session = self.session
+        if session is None or session.is_void:
+            return None
+        if session.phase is Phase.ENDED and self._task is not None:
+            task = running_task()
+            if task is not None and self._task() is task:
+                found = owners.at_work()
+                return self if found is not None and found[0] is session else None
+        return self
+
+
+def originate(session: Session, frame: FrameType | None) -> Making:
+    """Bind a session that is made here to the call that makes it, and to all that this starts.
+
+    A second live session made by the same function makes that binding ambiguous: what has only
+    this to go by then belongs to no session, since a wrong one is worse than none.
+
+    Args:
+        session: The session just made.
+        frame: The frame of the function that makes it.
+    """
+    making = Making(session, frame)
+    if making.is_over:
+        return making
+    before = here.get()
+    among: tuple[Making, ...] = ()
+    if isinstance(before, Origin):
+        among = tuple(
+            other
+            for other in before.among
+            if other.session.phase is not Phase.ENDED
+            and (other.is_binding() or _made_by(other, frame))
+        )
+    elif before is not None and before.resolve() is not None:
+        # Made by a session's own work: a bot that starts another. What that session does stays
+        # its own; the new one is known by its processors.
+        return making
+    here.set(Origin(*among, making))
+    return making
+
+
+def _made_by(making: Making, frame: FrameType | None) -> bool:
+    """Whether an observer was made by the same call of a function, in a former round of a loop."""
+    return frame is not None and making._frame_on_stack() is frame
+
+
+def maker(observer: Any) -> FrameType | None:
+    """Return the frame of the function that makes an observer, from within its constructor.
+
+    Args:
+        observer: The observer.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        is_constructor = code.co_name == "__init__" and frame.f_locals.get("self") is observer
+        if not is_constructor and code.co_name not in _COMPREHENSIONS:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def is_for_one_call(frame: FrameType | None) -> bool:
+    """Whether what makes an observer may run a call: a function, not a module's or class's code.
+
+    Args:
+        frame: The frame of what makes it.
+    """
+    return frame is not None and bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """Return the task that the code which asks runs in, if it runs in one."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def context_of(task: Any) -> contextvars.Context | None:
+    """Return the context that a task, or a handle, of asyncio runs in.
+
+    Args:
+        task: The task or handle.
+    """
+    if hasattr(task, "get_context"):  # Python 3.12 on
+        found = task.get_context()
+        return found if isinstance(found, contextvars.Context) else None
+    # Before, a task has its context and shows it to none but the garbage collector.
+    for held in gc.get_referents(task):
+        if isinstance(held, contextvars.Context):
+            return held
+    return None
+
+
+def _ref(task: asyncio.Task[Any]) -> "weakref.ref[asyncio.Task[Any]]":
+    return weakref.ref(task)
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _end_of(frame: FrameType) -> _End:
+    """Return where the code ends that a frame is at, in its source.
+
+    By where it stands in the source, not among the instructions: the condition of a loop is
+    compiled twice, the second time after its body.
+    """
+    positions = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    if positions is None:
+        return frame.f_lineno or 0, 0
+    line, end_line, _, end_column = positions
+    return end_line or line or frame.f_lineno or 0, end_column or 0
+
+
+def _frame_of(suspended: Any) -> FrameType | None:
+    for name in ("cr_frame", "gi_frame", "ag_frame"):
+        frame = getattr(suspended, name, None)
+        if isinstance(frame, FrameType):
+            return frame
+    return None
+
+
+def _awaited_by(task: asyncio.Task[Any]) -> Iterator[Any]:
+    """Yield a suspended task's coroutine, what that awaits, and so on inwards."""
+    found: Any = task.get_coro()
+    for _ in range(_MAX_AWAITED):
+        if found is None:
+            return
+        if isinstance(found, _SUSPENDED):
+            yield found
+            found = next(
+                (
+                    awaited
+                    for name in ("cr_await", "gi_yieldfrom", "ag_await")
+                    if (awaited := getattr(found, name, None)) is not None
+                ),
+                None,
+            )
+        else:
+            # What stands between two coroutines (`coroutine.__await__()`, a step of an
+            # asynchronous generator) shows what it holds to none but the garbage collector.
+            found = next(
+                (held for held in gc.get_referents(found) if isinstance(held, _SUSPENDED)), None
+            )

@@ -1,0 +1,310 @@
+"""What follows one session: the instrumentation of its workers, put together with its exporters."""
+
+import asyncio
+import contextvars
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from pipecat.transports.base_transport import BaseTransport
+
+from pipecat_dd import _ddtrace, _guard, _pipecat
+from pipecat_dd._exit import close_at_exit, close_with_loop
+from pipecat_dd.hearing.backlog import Backlog
+from pipecat_dd.hearing.ear import Ear
+from pipecat_dd.hearing.hooks import Hooks
+from pipecat_dd.hearing.table import Table
+from pipecat_dd.hearing.transports import Transports
+from pipecat_dd.hearing.visits import Visits
+from pipecat_dd.knowing import owners
+from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.origin import Making, Origin, Run
+from pipecat_dd.knowing.place import here
+from pipecat_dd.knowing.processor import Role
+from pipecat_dd.knowing.session import Phase, Session, register, unregister
+from pipecat_dd.knowing.turns import Timer
+from pipecat_dd.settings import Settings
+from pipecat_dd.telling import active
+from pipecat_dd.telling.destinations import destinations
+from pipecat_dd.telling.several import Several
+from pipecat_dd.telling.spans.tree import SpanTree
+
+
+class Callers:
+    """Who calls an observer: workers, and Pipecat's proxies of their observers, held weakly."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, weakref.ref[Any]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def have(self, *callers: Any) -> bool:
+        """Whether one of these is among them.
+
+        Args:
+            *callers: Who calls; None where that is unknown.
+        """
+        for caller in callers:
+            held = self._held.get(id(caller))
+            if held is not None and caller is not None and held() is caller:
+                return True
+        return False
+
+    def add(self, *callers: Any) -> None:
+        """Add those that are known.
+
+        Args:
+            *callers: Who calls; None where that is unknown.
+        """
+        for caller in callers:
+            if caller is not None:
+                self._held[id(caller)] = weakref.ref(caller, partial(self._forget, id(caller)))
+
+    def update(self, others: "Callers") -> None:
+        """Add all of others.
+
+        Args:
+            others: The others.
+        """
+        self.add(*(held() for held in list(others._held.values())))
+
+    def _forget(self, key: int, _: Any) -> None:
+        held = self._held.get(key)
+        if held is not None and held() is None:
+            del self._held[key]
+
+
+class SessionInstrumentation:
+    """Instruments the workers of one conversation, which one runner runs.
+
+    Attributes:
+        told: The session, with what exports it.
+        hooks: What instruments its processors.
+        making: Where the session's observer was made, while that binds this session.
+        callers: The workers that call the observer for this session.
+    """
+
+    def __init__(self, session_id: str, settings: Settings, observer: Any) -> None:
+        """Begin a session.
+
+        Args:
+            session_id: Its id.
+            settings: The observer's settings.
+            observer: The observer. It is held weakly.
+        """
+        session = Session(
+            id=session_id,
+            name=settings.name,
+            tags=settings.tags,
+            capture_content=settings.capture_content,
+        )
+        found = _ddtrace.activated()
+        caller = found if isinstance(found, _ddtrace.Span) else None
+        tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
+        conversation = Conversation(
+            session,
+            Several(tree, destinations(session, tree, settings)),
+            _start_timer,
+            settings.turn_end_timeout_secs,
+            settings.frame_spans,
+            settings.slow_frame_ms,
+            participant_names=settings.participant_names,
+            phone_hash_key=settings.phone_hash_key,
+        )
+        self._observer = weakref.ref(observer)
+        self.told = active.Told(session, conversation, tree)
+        self.table = Table()
+        self.ear = Ear(conversation)
+        visits = Visits(conversation, self.ear, self.table, _ddtrace.set_aside)
+        self.hooks = Hooks(conversation, self.ear, self.table, visits)
+        self.making: Making | None = None
+        self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
+        self._given: Sequence[BaseTransport] = settings.transports
+        self.callers = Callers()
+        self._runner: weakref.ref[Any] | None = None
+        self._has_input = False
+        self._workers: set[int] = set()
+        self.set_up_count = 0
+        self.cleaned_up_count = 0
+        self._let_loop_end: Callable[[], None] | None = None
+        # One that is thrown away before it ran must not be taken for a session that goes on.
+        self._abandons = weakref.finalize(observer, _abandon, session)
+        self._abandons.atexit = False
+        active.tell(self.told)
+        register(session)
+        close_at_exit(conversation)
+
+    @property
+    def session(self) -> Session:
+        """The session."""
+        return self.told.session
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self.session.phase is Phase.ENDED
+
+    def admits(self, worker: Any) -> bool:
+        """Whether a worker is part of this conversation, which is what one runner runs.
+
+        Two workers that each have an input of their own serve two callers.
+
+        Args:
+            worker: The worker, or None if unknown.
+        """
+        if self.is_over:
+            return False
+        if not self.callers:
+            return True
+        runner = _pipecat.runner_of(worker)
+        if runner is None or self._runner is None or self._runner() is not runner:
+            return False
+        return not (self._has_input and _has_input(worker))
+
+    def bind(self, proxy: Any, worker: Any) -> None:
+        """Take a worker for one of this conversation's.
+
+        Args:
+            proxy: Pipecat's proxy of the worker's observers, or None if unknown.
+            worker: The worker, or None if unknown.
+        """
+        self.callers.add(proxy, worker)
+        if worker is None:
+            return
+        self._has_input = self._has_input or _has_input(worker)
+        owners.own(self.session, worker)
+        runner = _pipecat.runner_of(worker)
+        if runner is not None:
+            self._runner = weakref.ref(runner)
+            owners.own(self.session, runner)
+
+    def set_up(self) -> None:
+        """Begin, in the context from which the processors' tasks of a worker descend."""
+        self.set_up_count += 1
+        self._bind_here()
+        self._run(time.time_ns())
+
+    def _bind_here(self) -> None:
+        place = here.get()
+        if isinstance(place, Origin) and place.session is self.session:
+            resolved = place.resolve()
+            if resolved is not None:
+                return  # it says so already, and for no longer than it should
+        here.set(Run(self.session))
+
+    def was_set_up(self, data: Any) -> None:
+        """Record how long a processor's set-up took.
+
+        Args:
+            data: Pipecat's, with times on the monotonic clock.
+        """
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        self.told.conversation.was_set_up(
+            data.processor.name, data.started_at_ns + offset_ns, data.finished_at_ns + offset_ns
+        )
+
+    def hook(self, processor: Any) -> None:
+        """Instrument a processor, and with the first all of its pipeline.
+
+        Args:
+            processor: The processor.
+        """
+        if self.is_over:
+            return
+        outermost = _pipecat.outermost(processor)
+        is_within = outermost is processor or self.hooks.has_installed(outermost)
+        if self.hooks.is_on and is_within:
+            self.hooks.wrap(processor)
+            self._listen([processor])
+            return
+        # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
+        self._run(time.time_ns())
+        self.hooks.install(outermost)
+        self.hooks.wrap(processor)
+        backlog = Backlog(self.table, self.told.conversation.sheds)
+        observer = self._observer()
+        if observer is not None:
+            _pipecat.spare_events(processor, observer, self.hooks.heard, backlog.admits)
+        self._listen(self.hooks.instances)
+        root = self.session.root
+        root.facts["pipecat.version"] = _pipecat.pipecat_version()
+        worker = _pipecat.worker_of(processor)
+        if worker is not None:
+            self._workers.add(id(worker))
+        root.know(conversation_id=_pipecat.conversation_id(worker))
+        root.know(transport=_pipecat.transport_of(self.hooks.instances))
+
+    def clean_up(self) -> bool:
+        """End the session with the last of its workers.
+
+        Returns:
+            Whether it has ended.
+        """
+        self.cleaned_up_count += 1
+        with _guard.hearing.guarded():
+            if not isinstance(here.get(), (Origin, Run)):
+                # The processors' clean-up, and the worker's last lines, come after this, and may
+                # know the session by nothing else.
+                here.set(Run(self.session))
+            # One that it was added to as it ran already has not set it up; before Pipecat 1.8
+            # none does.
+            if self.cleaned_up_count < max(self.set_up_count, len(self._workers)):
+                self.told.conversation.goes_on()
+                return False
+        # Each by itself: whatever fails, nothing else is left behind.
+        with _guard.knowing.guarded():
+            self.told.conversation.ends(time.time_ns())
+        with _guard.hearing.guarded():
+            if self.making is not None:
+                self.making.ends()
+        with _guard.hearing.guarded():
+            if self._let_loop_end is not None:
+                self._let_loop_end()
+        with _guard.hearing.guarded():
+            self.hooks.remove()
+        with _guard.hearing.guarded():
+            self._transports.remove()
+        self._abandons.detach()
+        return True
+
+    def _run(self, at_ns: int) -> None:
+        found = _ddtrace.activated()
+        if isinstance(found, _ddtrace.Span):
+            self.told.tree.hide(found)
+        self.told.conversation.begins(at_ns)
+        if self._let_loop_end is None:
+            with _guard.hearing.guarded():
+                self._let_loop_end = close_with_loop(self.told.conversation)
+        for transport in self._given:
+            with _guard.hearing.guarded():
+                self._transports.listen(transport)
+
+    def _listen(self, processors: Iterable[Any]) -> None:
+        self._transports.find(processors)
+
+
+def _has_input(worker: Any) -> bool:
+    pipeline = getattr(worker, "pipeline", None)
+    return pipeline is not None and any(
+        _pipecat.role_of(processor) is Role.INPUT for processor in _pipecat.walk(pipeline)
+    )
+
+
+def _abandon(session: Session) -> None:
+    if session.phase is Phase.MADE:
+        session.phase = Phase.ENDED
+        session.is_void = True
+        unregister(session)
+
+
+def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:
+    def run() -> None:
+        with _guard.knowing.guarded():
+            callback()
+
+    # In a context of its own: a timer must not keep a visit's alive, nor act in its name.
+    loop = asyncio.get_running_loop()
+    return loop.call_later(secs, run, context=contextvars.Context())

@@ -179,7 +179,9 @@ class SessionInstrumentation:
         runner = _pipecat.runner_of(worker)
         if runner is not None:
             self._runner = weakref.ref(runner)
-            owners.own(self.session, runner)
+            # What it runs without a pipeline (a worker that only takes jobs) never calls us.
+            for one in (runner, *_pipecat.workers_without_pipeline(runner)):
+                owners.own(self.session, one)
 
     def set_up(self) -> None:
         """Begin, in the context from which the processors' tasks of a worker descend."""
@@ -275,12 +277,20 @@ class SessionInstrumentation:
         if isinstance(found, _ddtrace.Span):
             self.told.tree.hide(found)
         self.told.conversation.begins(at_ns)
+        if self.making is not None:
+            with _guard.hearing.guarded():
+                self.making.adopt_awaiter(self._is_run_by)
         if self._let_loop_end is None:
             with _guard.hearing.guarded():
                 self._let_loop_end = close_with_loop(self.told.conversation)
         for transport in self._given:
             with _guard.hearing.guarded():
                 self._transports.listen(transport)
+
+    def _is_run_by(self, found: Any) -> bool:
+        runner = None if self._runner is None else self._runner()
+        known = runner is None or found is runner or self.callers.have(found)
+        return known and _pipecat.is_run(found)
 
     def _listen(self, processors: Iterable[Any]) -> None:
         self._transports.find(processors)

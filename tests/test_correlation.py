@@ -227,7 +227,7 @@ async def test_no_line_of_the_bot_carries_the_ids_of_the_request_that_started_it
     assert "session_id" not in lines.one("in the request")
 
 
-async def test_code_without_a_place_belongs_to_the_only_session_and_to_none_of_two(
+async def test_code_of_no_session_carries_none_and_a_thread_that_of_whoever_starts_it(
     agent: TestAgent, lines: Lines
 ) -> None:
     def raw_thread(text: str) -> None:
@@ -235,23 +235,42 @@ async def test_code_without_a_place_belongs_to_the_only_session_and_to_none_of_t
         thread.start()
         thread.join()
 
-    first = DatadogObserver()
-    async with Bot(first) as bot:
-        await bot.ask("How are you?")
-        raw_thread("thread of one")
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            await asyncio.get_running_loop().run_in_executor(pool, logger.info, "pool of one")
-        second = DatadogObserver()
-        async with Bot(second) as other:
-            await other.ask("How are you?")
-            raw_thread("thread of two")
-            await other.end()
-        await bot.end()
+    async def job(text: str) -> None:
+        logger.info(f"job {text}")
+        raw_thread(f"thread of the job {text}")
+        await asyncio.to_thread(logger.info, f"pool of the job {text}")
 
-    trace = agent.session(first.session_id)
-    check_lines([lines.one("thread of one"), lines.one("pool of one")], trace, first.session_id)
-    assert "session_id" not in lines.one("thread of two")
-    assert "dd.span_id" not in lines.one("thread of two")
+    async def call(observer: DatadogObserver, text: str) -> Bot:
+        bot = Bot(observer)
+        await bot.__aenter__()
+        await bot.ask("How are you?")
+        raw_thread(f"thread of {text}")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            await asyncio.get_running_loop().run_in_executor(pool, logger.info, f"pool of {text}")
+        return bot
+
+    def serve(text: str) -> "asyncio.Task[tuple[DatadogObserver, Bot]]":
+        async def serving() -> tuple[DatadogObserver, Bot]:
+            observer = DatadogObserver()
+            return observer, await call(observer, text)
+
+        return asyncio.create_task(serving())
+
+    first, bot = await serve("one")
+    await asyncio.create_task(job("beside one"))
+    second, other = await serve("two")
+    await asyncio.create_task(job("beside two"))
+    for ending in (other, bot):
+        await ending.end()
+        await ending.__aexit__(None, None, None)
+
+    for observer, text in ((first, "one"), (second, "two")):
+        trace = agent.session(observer.session_id)
+        own = [lines.one(f"thread of {text}"), lines.one(f"pool of {text}")]
+        check_lines(own, trace, observer.session_id)
+        for line in lines.saying(f"beside {text}"):
+            assert not {"session_id", "dd.span_id", "participant_id"} & set(line), line
+        assert len(lines.saying(f"beside {text}")) == 3
 
 
 def write_in_a_thread(text: str, *, active: Context | None = None) -> None:
@@ -268,7 +287,7 @@ async def test_a_thread_of_a_bot_that_is_not_running_yet_is_not_taken_for_the_ru
     lines: Lines,
 ) -> None:
     async def prepare() -> DatadogObserver:
-        observer = DatadogObserver()
+        observer = DatadogObserver(session_id="the-second")
         write_in_a_thread("the second loads a model")
         return observer
 
@@ -286,7 +305,7 @@ async def test_a_thread_of_a_bot_that_is_not_running_yet_is_not_taken_for_the_ru
 
     assert "session_id" not in lines.one("before there is any")
     assert lines.one("the first loads a model")["session_id"] == first.session_id
-    assert "session_id" not in lines.one("the second loads a model")
+    assert lines.one("the second loads a model")["session_id"] == "the-second"
     assert lines.one("the second was thrown away")["session_id"] == first.session_id
 
 

@@ -19,6 +19,7 @@ from pipecat_dd._pipecat.pipeline import (
     conversation_id,
     event_time_ns,
     is_compound,
+    is_run,
     is_users,
     outermost,
     proxy_of,
@@ -27,6 +28,7 @@ from pipecat_dd._pipecat.pipeline import (
     spare_events,
     walk,
     worker_of,
+    workers_without_pipeline,
 )
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, PRIVATE, RUN_HANDLER, moved
 from pipecat_dd._pipecat.services import (
@@ -82,6 +84,7 @@ __all__ = [
     "is_a",
     "is_compound",
     "is_realtime",
+    "is_run",
     "is_transport",
     "is_users",
     "livekit_participant",
@@ -103,4 +106,5 @@ __all__ = [
     "walk",
     "websocket_of",
     "worker_of",
+    "workers_without_pipeline",
 ]

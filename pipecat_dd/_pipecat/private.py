@@ -20,6 +20,8 @@ PRIVATE: dict[str, str] = {
     "FrameProcessor._setup": "the way there from a processor",
     "FrameProcessor._observer": "the same, before 1.8",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
+    "WorkerRunner._entries": "the workers of a runner that have no pipeline, whose work is the "
+    "conversation's all the same",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.12)",
     "WebsocketService._websocket": "whether a service that is no WebsocketService is reached "

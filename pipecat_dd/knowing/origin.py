@@ -94,6 +94,16 @@ class Making:
         """Whether it was made outside of any task."""
         return not self._in_task
 
+    def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
+        """Whether it was made in a task.
+
+        Args:
+            task: The task; None for no task.
+        """
+        if task is None or self._task is None:
+            return task is None and not self._in_task
+        return self._task() is task
+
     def is_binding(self) -> bool:
         """Whether the code that asks belongs to the call that made it."""
         if self.is_over or self.session.is_void:
@@ -119,6 +129,37 @@ class Making:
         # From now on another call of the function may have a frame with the same id.
         self._frame = self._frame_on_stack()
         self.is_over = self._frame is None
+
+    def adopt_awaiter(self, runs: Callable[[Any], bool]) -> None:
+        """Bind the function that awaits the session's run, where the one that made it returned.
+
+        A helper may build the bot, and its caller run it. Called when the session begins.
+
+        Args:
+            runs: Whether an object is what runs the session: its runner or a worker.
+        """
+        task = None if self._task is None else self._task()
+        if self.is_over or task is None or task.done() or task is running_task():
+            return
+        if self._frame is not None or (self._suspended is not None and self._suspended()):
+            return
+        awaiting = None
+        for suspended, is_own in _awaited_by(task):
+            frame = _frame_of(suspended)
+            if frame is None:
+                continue
+            if frame.f_code.co_name == "run" and runs(frame.f_locals.get("self")):
+                break
+            if is_own:
+                awaiting = suspended, frame
+        else:
+            return
+        context = context_of(task)
+        if awaiting is None or context is None:
+            return
+        self._suspended = weakref.ref(awaiting[0], _leaving(weakref.ref(self)))
+        self._code, self._end = awaiting[1].f_code, _end_of(awaiting[1])
+        context.run(self._return)
 
     def _frame_on_stack(self) -> FrameType | None:
         code, held = self._code, self._frame
@@ -146,7 +187,7 @@ class Making:
             task = None if self._task is None else self._task()
             if task is None or task.done():
                 return
-            for suspended in _awaited_by(task):
+            for suspended, _ in _awaited_by(task):
                 if _frame_of(suspended) is frame:
                     self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
                     return
@@ -154,6 +195,13 @@ class Making:
             context = context_of(task)
             if context is not None:
                 context.run(self._leave)
+
+    def _return(self) -> None:
+        """Put the binding into the context that this is called in."""
+        place = here.get()
+        if place is None or isinstance(place, Origin):
+            others = [] if place is None else [one for one in place.among if one.is_binding()]
+            here.set(Origin(*others, self))
 
     def _leave(self) -> None:
         """Take the binding out of the context that this is called in."""
@@ -250,10 +298,12 @@ def originate(session: Session, frame: FrameType | None) -> Making:
     before = here.get()
     among: tuple[Making, ...] = ()
     if isinstance(before, Origin):
+        # What another task has made is that task's: here the latest is meant.
         among = tuple(
             other
             for other in before.among
             if other.session.phase is not Phase.ENDED
+            and other.is_made_in(running_task())
             and (other.is_binding() or _made_by(other, frame))
         )
     elif before is not None and before.resolve() is not None:
@@ -351,14 +401,20 @@ def _frame_of(suspended: Any) -> FrameType | None:
     return None
 
 
-def _awaited_by(task: asyncio.Task[Any]) -> Iterator[Any]:
-    """Yield a suspended task's coroutine, what that awaits, and so on inwards."""
+def _awaited_by(task: asyncio.Task[Any]) -> Iterator[tuple[Any, bool]]:
+    """Yield a suspended task's coroutine, what that awaits, and so on inwards.
+
+    With each, whether it runs in that very task, rather than in one that is awaited.
+    """
     found: Any = task.get_coro()
+    is_own = True
     for _ in range(_MAX_AWAITED):
         if found is None:
             return
-        if isinstance(found, _SUSPENDED):
-            yield found
+        if isinstance(found, asyncio.Task):
+            found, is_own = found.get_coro(), False
+        elif isinstance(found, _SUSPENDED):
+            yield found, is_own
             found = next(
                 (
                     awaited
@@ -369,7 +425,9 @@ def _awaited_by(task: asyncio.Task[Any]) -> Iterator[Any]:
             )
         else:
             # What stands between two coroutines (`coroutine.__await__()`, a step of an
-            # asynchronous generator) shows what it holds to none but the garbage collector.
+            # asynchronous generator, a future's iterator) shows what it holds to none but the
+            # garbage collector.
+            held = gc.get_referents(found)
             found = next(
-                (held for held in gc.get_referents(found) if isinstance(held, _SUSPENDED)), None
+                (one for one in held if isinstance(one, (*_SUSPENDED, asyncio.Task))), None
             )

@@ -20,22 +20,20 @@ from pipecat_dd._private import peek
 from pipecat_dd.knowing.place import carried, run_at
 from pipecat_dd.knowing.pools import carry_into_thread_pools
 
-_SHARED: Final = frozenset(
-    {
-        "anyio",
-        "asgiref",
-        "concurrent",
-        "ddtrace",
-        "grpc",
-        "logging",
-        "loguru",
-        "multiprocessing",
-        "opentelemetry",
-        "pipecat_dd",
-        "sentry_sdk",
-    }
+_SHARED: Final = (
+    "anyio.",
+    "asgiref.",
+    "concurrent.futures.",
+    "ddtrace.",
+    "grpc.",
+    "logging.handlers.",
+    "loguru._handler.",
+    "multiprocessing.",
+    "opentelemetry.",
+    "pipecat_dd.",
+    "sentry_sdk.",
 )
-"""Packages whose threads work for all sessions, whichever had them started."""
+"""Where the threads come from that work for all sessions, whichever had them started."""
 
 _lock = threading.Lock()
 _is_on = False
@@ -103,4 +101,4 @@ def _is_shared(thread: threading.Thread) -> bool:
         return True
     target = peek(thread, "_target")  # gone once it has run
     modules = (kind.__module__, getattr(target, "__module__", None) or "")
-    return any(module.partition(".")[0] in _SHARED for module in modules)
+    return any(f"{module}.".startswith(_SHARED) for module in modules)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active
+from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, current_place, here
 from pipecat_dd.knowing.session import Phase, Session
@@ -139,9 +140,7 @@ def work_here(found: Any) -> tuple[Told, Stage] | None:
     Returns:
         None where a span of somebody else's is active, or it is no work of a session's.
     """
-    if here.get() is None:
-        # Work that nothing ties to a session, such as another web request's, is not part of
-        # one: that it could be no other session's is enough for a line, not for a span.
+    if here.get() is None and not owners.has_any():
         return None
     place = current_place()
     session = None if place is None else place.session

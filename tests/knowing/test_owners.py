@@ -1,6 +1,7 @@
 """Where no context says whose work it is, the object at work does."""
 
 import gc
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipecat_dd.knowing import owners
-from pipecat_dd.knowing.place import Origin, current_place, current_session, here
+from pipecat_dd.knowing.origin import Making, Origin
+from pipecat_dd.knowing.place import current_place, current_session, here
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.session import Phase, Session, register
 
@@ -74,7 +76,8 @@ def test_it_says_whose_work_it_is_where_a_task_has_several(
 ) -> None:
     worker = Worker()
     owners.own(sessions[1], worker)
-    token = here.set(Origin(*sessions))
+    frame = sys._getframe()
+    token = here.set(Origin(*(Making(session, frame) for session in sessions)))
     try:
         assert current_session() is None
         assert worker.session() is sessions[1]

@@ -243,7 +243,7 @@ async def test_a_worker_that_is_observed_as_it_runs_does_not_end_the_session(
         await passes[1].saw.wait()
         await passing.queue_frame(EndFrame())
         await ended.wait()
-        while observer._cleaned_up < 1:  # noqa: ASYNC110 - Pipecat announces no clean-up
+        while observer._latest.cleaned_up_count < 1:  # noqa: ASYNC110 - Pipecat announces no clean-up
             await asyncio.sleep(0.01)
         assert observer._latest.told is not None
         assert observer._latest.told.session.phase is Phase.RUNNING

@@ -50,13 +50,11 @@ class Report:
         configurations: The runs, in order.
         places: By place, for each run its counts: lines written; lines with the right session,
             span and participant; lines with no id; lines with a wrong one.
-        unknowable: The places whose session cannot be known among several.
     """
 
     machine: dict[str, str | int | float | None]
     configurations: list[Configuration]
     places: dict[str, list[dict[str, int]]]
-    unknowable: list[str]
 
 
 def run(sessions: int, console: Console) -> Report:
@@ -77,8 +75,7 @@ def run(sessions: int, console: Console) -> Report:
         with console.status(configuration.label.replace("\n", " ")):
             for name, counts in _held(configuration).items():
                 places[name].append(counts)
-    unknowable = [place.name for place in PLACES if not place.is_known]
-    return Report(described, configurations, places, unknowable)
+    return Report(described, configurations, places)
 
 
 def _held(configuration: Configuration) -> dict[str, dict[str, int]]:
@@ -123,13 +120,7 @@ def show(report: Report, console: Console) -> None:
     ]
     table.add_row("all", *(_cell(counts) for counts in totals), style="bold")
     console.print(table)
-    console.print(
-        "Whose line it is cannot be known, and it carries no id, among several sessions in: "
-        f"{', '.join(report.unknowable)}.",
-        machine.one_line(report.machine),
-        sep="\n",
-        highlight=False,
-    )
+    console.print(machine.one_line(report.machine), highlight=False)
 
 
 def _cell(counts: dict[str, int]) -> str:

@@ -37,12 +37,10 @@ class Place:
         name: What it is called.
         spans: The spans of which one must be on the line; empty where any of the session's is
             right.
-        is_known: Whether its session can be known in a process with several.
     """
 
     name: str
     spans: tuple[str, ...] = FRAME
-    is_known: bool = True
 
 
 PROCESS_FRAME = Place("process_frame")
@@ -55,7 +53,7 @@ CALL_SOON = Place("loop.call_soon in process_frame")
 TO_THREAD = Place("asyncio.to_thread")
 RUN_IN_EXECUTOR = Place("loop.run_in_executor")
 POOL = Place("a thread pool")
-RAW_THREAD = Place("a raw thread", TURN, is_known=False)
+RAW_THREAD = Place("a raw thread")
 SDK_THREAD = Place("a processor's method, called from an SDK's thread", TURN)
 THREADSAFE_TASK = Place("run_coroutine_threadsafe from an SDK's thread", TURN)
 THREADSAFE_CALL = Place("call_soon_threadsafe from an SDK's thread", TURN)

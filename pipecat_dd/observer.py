@@ -10,7 +10,8 @@ from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
-from pipecat_dd.knowing.origin import is_for_one_call, maker, originate
+from pipecat_dd.knowing.call_stack import is_for_one_call, maker
+from pipecat_dd.knowing.origin import originate
 from pipecat_dd.knowing.place import current_session
 from pipecat_dd.knowing.pools import carry_into_pools
 from pipecat_dd.knowing.threads import carry_into_threads

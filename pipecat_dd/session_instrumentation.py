@@ -279,7 +279,7 @@ class SessionInstrumentation:
         self.told.conversation.begins(at_ns)
         if self.making is not None:
             with _guard.hearing.guarded():
-                self.making.adopt_awaiter(self._is_run_by)
+                self.making.adopt(self._is_run_by)
         if self._let_loop_end is None:
             with _guard.hearing.guarded():
                 self._let_loop_end = close_with_loop(self.told.conversation)

@@ -10,34 +10,39 @@ that made the observer:
 * in the tasks, callbacks and threads that were started meanwhile.
 
 When the function returns, the binding is taken out of its task's context, so that what the task
-starts afterwards does not inherit it. An observer that is made by the code of a module or of a
-class is made for no call; one that is made where no event loop runs binds that function alone.
+starts afterwards does not inherit it. Where a helper makes the observer (a factory, the constructor
+of a class) and returns, nothing is bound until the session begins; then the function that awaits
+its run is, or else the one that called the helper, unless it did so in a loop. An observer that is
+made by the code of a module or of a class is made for no call; one that is made where no event loop
+runs binds that function alone.
 """
 
 import asyncio
 import contextvars
-import gc
-import inspect
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from itertools import islice
-from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
-from typing import Any, Final
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.knowing import owners
+from pipecat_dd.knowing.call_stack import (
+    End,
+    awaited_by,
+    awaiter,
+    callers_of,
+    context_of,
+    end_of,
+    frame_of,
+    has_running_loop,
+    is_for_one_call,
+    is_in_loop,
+    running_task,
+)
 from pipecat_dd.knowing.place import Place, here
 from pipecat_dd.knowing.session import Phase, Session
-
-_SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
-_COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
-_MAX_AWAITED: Final = 256
-"""How many coroutines that await one another are followed."""
-
-_End = tuple[int, int]
-"""Where in a source file a piece of code ends: line and column."""
 
 
 class Making:
@@ -50,6 +55,8 @@ class Making:
 
     __slots__ = (
         "__weakref__",
+        "_caller",
+        "_callers",
         "_code",
         "_end",
         "_frame",
@@ -72,21 +79,27 @@ class Making:
         self.session = session
         task = running_task()
         self._in_task = task is not None
-        self._task: weakref.ref[asyncio.Task[Any]] | None = None if task is None else _ref(task)
+        self._task: weakref.ref[asyncio.Task[Any]] | None = (
+            None if task is None else weakref.ref(task)
+        )
         self._thread_id = threading.get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
         self._code: CodeType | None = None
-        self._end: _End = (0, 0)
+        self._end: End = (0, 0)
         self._suspended: weakref.ref[Any] | None = None
+        # Those that called it, each where it did, and then the innermost that has not returned.
+        self._callers: list[tuple[FrameType, End, int]] = []
+        self._caller: tuple[weakref.ref[Any], CodeType, End] | None = None
         self.is_over = not is_for_one_call(frame)
         if frame is None or self.is_over:
             return
-        self._code, self._frame_id, self._end = frame.f_code, id(frame), _end_of(frame)
+        self._code, self._frame_id, self._end = frame.f_code, id(frame), end_of(frame)
         if task is not None:
             # Held until the task is suspended for the first time: then its coroutine is known,
             # which can be held weakly.
             self._frame = frame
+            self._callers = list(callers_of(frame))
             task.get_loop().call_soon(self._settle, context=contextvars.Context())
 
     @property
@@ -112,12 +125,12 @@ class Making:
         if not self._in_task:
             # Without an event loop there is that function alone. What runs in the loop that it
             # starts may be anything: a whole server.
-            if _has_running_loop() or threading.get_ident() != self._thread_id:
+            if has_running_loop() or threading.get_ident() != self._thread_id:
                 return False
         elif task is None or self._task is None or task is not self._task():
             return True
         frame = self._frame_on_stack()
-        return frame is not None and _end_of(frame) >= self._end
+        return frame is not None and end_of(frame) >= self._end
 
     def ends(self) -> None:
         """Note that the session has ended, while a function that runs no loop may go on.
@@ -130,8 +143,8 @@ class Making:
         self._frame = self._frame_on_stack()
         self.is_over = self._frame is None
 
-    def adopt_awaiter(self, runs: Callable[[Any], bool]) -> None:
-        """Bind the function that awaits the session's run, where the one that made it returned.
+    def adopt(self, runs: Callable[[Any], bool]) -> None:
+        """Bind the function that runs the session, where the one that made it has returned.
 
         A helper may build the bot, and its caller run it. Called when the session begins.
 
@@ -143,29 +156,23 @@ class Making:
             return
         if self._frame is not None or (self._suspended is not None and self._suspended()):
             return
-        awaiting = None
-        for suspended, is_own in _awaited_by(task):
-            frame = _frame_of(suspended)
-            if frame is None:
-                continue
-            if frame.f_code.co_name == "run" and runs(frame.f_locals.get("self")):
-                break
-            if is_own:
-                awaiting = suspended, frame
+        context, found = context_of(task), awaiter(task, runs)
+        if found is not None:
+            self._code, self._end = found[1].f_code, end_of(found[1])
+            self._suspended = weakref.ref(found[0], _leaving(weakref.ref(self)))
+        elif self._caller is not None and (caller := self._caller[0]()) is not None:
+            _, self._code, self._end = self._caller
+            self._suspended = weakref.ref(caller, _leaving(weakref.ref(self)))
         else:
             return
-        context = context_of(task)
-        if awaiting is None or context is None:
-            return
-        self._suspended = weakref.ref(awaiting[0], _leaving(weakref.ref(self)))
-        self._code, self._end = awaiting[1].f_code, _end_of(awaiting[1])
-        context.run(self._return)
+        if context is not None:
+            context.run(self._return)
 
     def _frame_on_stack(self) -> FrameType | None:
         code, held = self._code, self._frame
         if held is None and self._in_task:
             suspended = None if self._suspended is None else self._suspended()
-            held = None if suspended is None else _frame_of(suspended)
+            held = None if suspended is None else frame_of(suspended)
             if held is None:
                 return None
         frame: FrameType | None = sys._getframe(1)
@@ -184,13 +191,21 @@ class Making:
         """
         with _guard.hearing.guarded():
             frame, self._frame = self._frame, None
+            callers, self._callers = self._callers, []
             task = None if self._task is None else self._task()
             if task is None or task.done():
                 return
-            for suspended, _ in _awaited_by(task):
-                if _frame_of(suspended) is frame:
-                    self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
-                    return
+            awaited = {id(frame_of(one)): one for one, is_own in awaited_by(task) if is_own}
+            suspended = awaited.get(id(frame))
+            if suspended is not None:
+                self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
+                return
+            for caller, end, offset in callers:
+                suspended = awaited.get(id(caller))
+                if suspended is not None:
+                    if not is_in_loop(caller.f_code, offset):
+                        self._caller = weakref.ref(suspended), caller.f_code, end
+                    break
             # It has returned, and what was started by it has been.
             context = context_of(task)
             if context is not None:
@@ -264,7 +279,7 @@ class Run(Place):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         task = running_task()
-        self._task = None if task is None else _ref(task)
+        self._task = None if task is None else weakref.ref(task)
 
     def resolve(self) -> Place | None:
         """Return this place; after the session's end, in that very task, only for the worker.
@@ -317,117 +332,3 @@ def originate(session: Session, frame: FrameType | None) -> Making:
 def _made_by(making: Making, frame: FrameType | None) -> bool:
     """Whether an observer was made by the same call of a function, in a former round of a loop."""
     return frame is not None and making._frame_on_stack() is frame
-
-
-def maker(observer: Any) -> FrameType | None:
-    """Return the frame of the function that makes an observer, from within its constructor.
-
-    Args:
-        observer: The observer.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        is_constructor = code.co_name == "__init__" and frame.f_locals.get("self") is observer
-        if not is_constructor and code.co_name not in _COMPREHENSIONS:
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def is_for_one_call(frame: FrameType | None) -> bool:
-    """Whether what makes an observer may run a call: a function, not a module's or class's code.
-
-    Args:
-        frame: The frame of what makes it.
-    """
-    return frame is not None and bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
-
-
-def running_task() -> asyncio.Task[Any] | None:
-    """Return the task that the code which asks runs in, if it runs in one."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
-
-
-def context_of(task: Any) -> contextvars.Context | None:
-    """Return the context that a task, or a handle, of asyncio runs in.
-
-    Args:
-        task: The task or handle.
-    """
-    if hasattr(task, "get_context"):  # Python 3.12 on
-        found = task.get_context()
-        return found if isinstance(found, contextvars.Context) else None
-    # Before, a task has its context and shows it to none but the garbage collector.
-    for held in gc.get_referents(task):
-        if isinstance(held, contextvars.Context):
-            return held
-    return None
-
-
-def _ref(task: asyncio.Task[Any]) -> "weakref.ref[asyncio.Task[Any]]":
-    return weakref.ref(task)
-
-
-def _has_running_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _end_of(frame: FrameType) -> _End:
-    """Return where the code ends that a frame is at, in its source.
-
-    By where it stands in the source, not among the instructions: the condition of a loop is
-    compiled twice, the second time after its body.
-    """
-    positions = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
-    if positions is None:
-        return frame.f_lineno or 0, 0
-    line, end_line, _, end_column = positions
-    return end_line or line or frame.f_lineno or 0, end_column or 0
-
-
-def _frame_of(suspended: Any) -> FrameType | None:
-    for name in ("cr_frame", "gi_frame", "ag_frame"):
-        frame = getattr(suspended, name, None)
-        if isinstance(frame, FrameType):
-            return frame
-    return None
-
-
-def _awaited_by(task: asyncio.Task[Any]) -> Iterator[tuple[Any, bool]]:
-    """Yield a suspended task's coroutine, what that awaits, and so on inwards.
-
-    With each, whether it runs in that very task, rather than in one that is awaited.
-    """
-    found: Any = task.get_coro()
-    is_own = True
-    for _ in range(_MAX_AWAITED):
-        if found is None:
-            return
-        if isinstance(found, asyncio.Task):
-            found, is_own = found.get_coro(), False
-        elif isinstance(found, _SUSPENDED):
-            yield found, is_own
-            found = next(
-                (
-                    awaited
-                    for name in ("cr_await", "gi_yieldfrom", "ag_await")
-                    if (awaited := getattr(found, name, None)) is not None
-                ),
-                None,
-            )
-        else:
-            # What stands between two coroutines (`coroutine.__await__()`, a step of an
-            # asynchronous generator, a future's iterator) shows what it holds to none but the
-            # garbage collector.
-            held = gc.get_referents(found)
-            found = next(
-                (one for one in held if isinstance(one, (*_SUSPENDED, asyncio.Task))), None
-            )

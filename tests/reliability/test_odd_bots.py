@@ -138,7 +138,7 @@ def test_a_function_that_uses_its_locals() -> None:
     assert kept[1] == {"city": "Paris"}
 
 
-async def test_a_thread_that_outlives_its_session_is_not_the_next_ones() -> None:
+async def test_a_thread_that_outlives_its_session_stays_of_it_and_is_not_the_next_ones() -> None:
     goes_on, done = threading.Event(), threading.Event()
     found: list[Any] = []
 
@@ -148,7 +148,7 @@ async def test_a_thread_that_outlives_its_session_is_not_the_next_ones() -> None
         done.set()
 
     async def first() -> None:
-        observer = DatadogObserver()
+        observer = DatadogObserver(session_id="first")
         await observer.setup(None)
         threading.Thread(target=outlives).start()
         await observer.cleanup()
@@ -167,4 +167,4 @@ async def test_a_thread_that_outlives_its_session_is_not_the_next_ones() -> None
 
     await asyncio.create_task(first())
     await asyncio.create_task(second())
-    assert found[0] is None
+    assert found[0].id == "first"

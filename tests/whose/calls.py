@@ -1,4 +1,4 @@
-"""Short calls, and lines that say whose they are, so that what they carry can be held against it."""
+"""Short calls, and lines that say whose they are, to hold against what they carry."""
 
 import asyncio
 from collections.abc import Iterable

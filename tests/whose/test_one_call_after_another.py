@@ -213,6 +213,40 @@ async def test_a_method_and_a_helper_that_make_the_observer(lines: Lines) -> Non
         write(NOBODY, "and the next may come")
 
 
+async def test_a_helper_that_builds_the_bot_which_its_caller_runs(lines: Lines) -> None:
+    def build(number: int) -> Any:
+        return worker_with(DatadogObserver(session_id=name(number)), ends=False)
+
+    async def take(number: int) -> None:
+        worker = build(number)
+        started = asyncio.Event()
+        worker.add_event_handler("on_pipeline_started", lambda *_: started.set())
+        running = asyncio.create_task(run(worker))
+        await started.wait()
+        write(name(number), "it runs")
+        await asyncio.create_task(write_soon(name(number)))
+        await worker.cancel()
+        await running
+        write(name(number), "it has run")
+
+    for number in range(2):
+        write(NOBODY, "waiting")
+        await take(number)
+        await asyncio.create_task(write_soon(NOBODY))
+
+
+async def test_one_that_a_helper_made_and_that_never_ran(lines: Lines) -> None:
+    def prepare() -> Any:
+        return worker_with(DatadogObserver(session_id=name("prepared")), ends=False)
+
+    kept = prepare()
+    for number in range(2):
+        write(NOBODY, "waiting")
+        await asyncio.create_task(call(number))
+        await call(number + 2)
+    del kept
+
+
 def test_an_event_loop_for_each_call(lines: Lines) -> None:
     def take(number: int) -> None:
         write(NOBODY, "somebody rings")

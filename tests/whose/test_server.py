@@ -1,4 +1,4 @@
-"""In a server, each line and span is of the call whose work it is, and of none where it is none's."""
+"""In a server, each line and span is of its call, and of none where it is no call's."""
 
 import asyncio
 import json

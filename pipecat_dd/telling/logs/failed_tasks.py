@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, Final
 
 from pipecat_dd import _loguru
-from pipecat_dd.knowing.origin import context_of
+from pipecat_dd.knowing.call_stack import context_of
 from pipecat_dd.knowing.place import CARRIED
 
 LOGGER: Final = "asyncio"

@@ -75,7 +75,9 @@ async def get_weather(params: FunctionCallParams, city: str) -> None:
     await params.result_callback(weather)
 
 
-async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> None:
+async def run_bot(
+    transport: BaseTransport, runner_args: RunnerArguments, observer: DatadogObserver
+) -> None:
     """Hold one conversation, from the first participant's joining to the last one's leaving."""
     stt = DeepgramSTTService(api_key=os.environ["DEEPGRAM_API_KEY"])
     llm = OpenAILLMService(
@@ -114,7 +116,7 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
         pipeline,
         params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
         idle_timeout_secs=runner_args.pipeline_idle_timeout_secs,
-        observers=[DatadogObserver()],  # Datadog: a span for each stage of the conversation.
+        observers=[observer],  # Datadog: a span for each stage of the conversation.
     )
 
     runner = WorkerRunner(handle_sigint=runner_args.handle_sigint)
@@ -144,9 +146,11 @@ async def run_bot(transport: BaseTransport, runner_args: RunnerArguments) -> Non
 
 async def bot(runner_args: RunnerArguments) -> None:
     """Start the bot: called for each conversation, by Pipecat's runner or by Pipecat Cloud."""
+    # Datadog: first, so that every line from here on carries the session's id.
+    observer = DatadogObserver()
     check_keys()
     transport = await create_transport(runner_args, transport_params)
-    await run_bot(transport, runner_args)
+    await run_bot(transport, runner_args, observer)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def context_of(task: Any) -> contextvars.Context | None:
 
 
 def has_running_loop() -> bool:
+    """Whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -126,6 +127,7 @@ def awaiter(task: asyncio.Task[Any], runs: Callable[[Any], bool]) -> tuple[Any, 
 
 
 def frame_of(suspended: Any) -> FrameType | None:
+    """Return the frame of a coroutine or generator; None once it has ended."""
     for name in ("cr_frame", "gi_frame", "ag_frame"):
         frame = getattr(suspended, name, None)
         if isinstance(frame, FrameType):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -45,14 +46,10 @@ def test_the_line_in_the_document_has_the_fields_of_a_real_one(tmp_path: Path) -
     text = (DOCS / "logs.md").read_text("utf8")
     shown = json.loads(re.findall(r"```json\n(.*?)```", text, re.S)[0])
     code = re.findall(r"```python\n(.*?)```", text, re.S)[0]
-    (line,) = run(
-        "from pipecat_dd import DatadogObserver\n"
-        "observer = DatadogObserver()\n"
-        + code.replace(
-            "logger.bind(", "logger.bind(participant={'id': 'p-1', 'name': 'Maria'}, "
-        ).replace("participant=", "participant_id='p-1', participant="),
-        tmp_path,
-    )
+    call = "from pipecat_dd import DatadogObserver\nobserver = DatadogObserver()\n" + code.replace(
+        "logger.bind(", "logger.bind(participant={'id': 'p-1', 'name': 'Maria'}, "
+    ).replace("participant=", "participant_id='p-1', participant=")
+    (line,) = run(f"def call():\n{indent(call, '    ')}\ncall()\n", tmp_path)
     assert set(line) | {"dd.version"} == set(shown)
     assert list(line)[:7] == list(shown)[:7]
     assert {key: type(value) for key, value in line.items()}.items() <= {

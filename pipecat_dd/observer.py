@@ -133,9 +133,9 @@ class DatadogObserver(BaseObserver):
         self._settings = settings
         self._sessions: list[SessionInstrumentation] = []
         self._latest: SessionInstrumentation | None = None
-        self._over = Callers()
         self._session_count = 0
         with _guard.spans.guarded():
+            self._over = Callers()
             frame = maker(self)
             if is_for_one_call(frame):
                 made = self._begin()

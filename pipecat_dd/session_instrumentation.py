@@ -69,7 +69,12 @@ class Callers:
         Args:
             others: The others.
         """
-        self.add(*(held() for held in list(others._held.values())))
+        self.add(*others.known())
+
+    def known(self) -> list[Any]:
+        """Return those that are still there."""
+        found = (held() for held in list(self._held.values()))
+        return [caller for caller in found if caller is not None]
 
     def _forget(self, key: int, _: Any) -> None:
         held = self._held.get(key)

@@ -117,6 +117,14 @@ class Making:
             return task is None and not self._in_task
         return self._task() is task
 
+    def is_left_by(self, task: "asyncio.Task[Any] | None") -> bool:
+        """Whether a task made it, or nothing can be bound by it any more.
+
+        Args:
+            task: The task; None for no task.
+        """
+        return self.is_over or (self._in_task and self.is_made_in(task))
+
     def is_binding(self) -> bool:
         """Whether the code that asks belongs to the call that made it."""
         if self.is_over or self.session.is_void:
@@ -209,7 +217,7 @@ class Making:
             # It has returned, and what was started by it has been.
             context = context_of(task)
             if context is not None:
-                context.run(self._leave)
+                context.run(self.leave)
 
     def _return(self) -> None:
         """Put the binding into the context that this is called in."""
@@ -218,7 +226,7 @@ class Making:
             others = [] if place is None else [one for one in place.among if one.is_binding()]
             here.set(Origin(*others, self))
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Take the binding out of the context that this is called in."""
         place = here.get()
         if isinstance(place, Origin) and self in place.among:
@@ -231,8 +239,8 @@ def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
         # Called where the coroutine is let go of: as it returns, by its own task.
         with _guard.hearing.guarded():
             found = making()
-            if found is not None and found._task is not None and running_task() is found._task():
-                found._leave()
+            if found is not None and found.is_made_in(running_task()):
+                found.leave()
 
     return left
 
@@ -265,10 +273,7 @@ class Origin(Place):
     def _is_left(self) -> bool:
         """Whether the code that asks is the task's that made all of them, and so has left them."""
         task = running_task()
-        return all(
-            making.is_over or (making._task is not None and making._task() is task)
-            for making in self.among
-        )
+        return all(making.is_left_by(task) for making in self.among)
 
 
 class Run(Place):

@@ -20,6 +20,11 @@ from pipecat_dd._private import peek
 from pipecat_dd.knowing.place import carried, run_at
 from pipecat_dd.knowing.pools import carry_into_thread_pools
 
+PRIVATE: dict[str, str] = {
+    "Thread._target": "whose a thread is: of a pool, a logger or an exporter, or of the bot",
+}
+"""What is used here without being public, and what it is used for."""
+
 _SHARED: Final = (
     "anyio.",
     "asgiref.",

@@ -28,6 +28,7 @@ WHERE = {
     "pipecat.pipeline.task_observer:TaskObserver",
     "FrameProcessor": "pipecat.processors.frame_processor",
     "PipelineWorker": "pipecat.pipeline.worker pipecat.pipeline.task:PipelineTask",
+    "WorkerRunner": "pipecat.workers.runner",
     "AIService": "pipecat.services.ai_service",
     "WebsocketService": "pipecat.services.websocket_service",
     "LLMUserAggregator": "pipecat.processors.aggregators.llm_response_universal",
@@ -55,6 +56,7 @@ WHERE = {
     "PlivoFrameSerializer": "pipecat.serializers.plivo",
     "ExotelFrameSerializer": "pipecat.serializers.exotel",
     "string": "pipecat.utils.string",
+    "Thread": "threading",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
     "thread_context": "ddtrace.internal.opentelemetry.thread_context",
@@ -77,6 +79,7 @@ ONLY = {
     # Which versions have it: from, and up to but not with.
     "FrameProcessor._setup": (PIPECAT, (1, 8), None),
     "FrameProcessor._observer": (PIPECAT, None, (1, 8)),
+    "WorkerRunner._entries": (PIPECAT, (1, 3), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),
     "VonageClient._listeners": (PIPECAT, (1, 3), None),
     "string._sent_tokenizer": (PIPECAT, (1, 8), None),

@@ -6,8 +6,9 @@ import dis
 import gc
 import inspect
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import pairwise
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final
 
@@ -16,8 +17,114 @@ _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<g
 _MAX_AWAITED: Final = 256
 """How many coroutines that await one another are followed."""
 
-End = tuple[int, int]
-"""Where in a source file a piece of code ends: line and column."""
+
+class CodePoint:
+    """Where a function was at one moment, to tell whether it has come round again since.
+
+    Attributes:
+        code: The function's code.
+    """
+
+    __slots__ = ("_loops", "_offset", "_offsets", "_reachable", "code")
+
+    def __init__(self, frame: FrameType) -> None:
+        """Note where a function is.
+
+        Args:
+            frame: Its frame.
+        """
+        self.code = frame.f_code
+        self._offset = frame.f_lasti
+        self._loops: list[_Position] | None = None
+        self._offsets: list[int] = []
+        self._reachable: frozenset[int] = frozenset()
+
+    @property
+    def is_in_loop(self) -> bool:
+        """Whether it is part of a loop, and so may come round again in the same call."""
+        return bool(self._find_loops())
+
+    def precedes(self, frame: FrameType) -> bool:
+        """Whether the function has been here, in this round of the loop if it is in one.
+
+        Args:
+            frame: Its frame, of the very call.
+        """
+        loops = self._find_loops()
+        if not loops:
+            return True
+        if not self._is_before(frame.f_lasti, loops):
+            return False
+        # In a handler of an exception, what counts is where that was raised.
+        error = sys.exc_info()[1]
+        traceback = None if error is None else error.__traceback__
+        while traceback is not None:
+            if traceback.tb_frame is frame:
+                return self._is_before(traceback.tb_lasti, loops)
+            traceback = traceback.tb_next
+        return True
+
+    def _is_before(self, offset: int, loops: "list[_Position]") -> bool:
+        # While a function is called, a frame may be at what follows the instruction that calls it.
+        if self._offsets[bisect_right(self._offsets, offset) - 1] not in self._reachable:
+            return False
+        # The condition of a loop is compiled twice, the second time after its body.
+        start = _positions(self.code)[offset // 2]
+        return all(start >= body for body in loops)
+
+    def _find_loops(self) -> "list[_Position]":
+        """Return where the bodies of the loops begin that this is part of."""
+        if self._loops is None:
+            code, positions = self.code, _positions(self.code)
+            instructions = list(dis.get_instructions(code))
+            self._loops = [
+                positions[one.argval // 2]
+                for one in instructions
+                if _jumps_back(one) and one.argval <= self._offset <= one.offset
+            ]
+            if self._loops:
+                self._offsets = [one.offset for one in instructions]
+                start = self._offsets[bisect_right(self._offsets, self._offset) - 1]
+                self._reachable = _reachable(code, instructions, start)
+        return self._loops
+
+
+_Position = tuple[int, int]
+_ALWAYS_JUMP: Final = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"})
+
+
+def _positions(code: CodeType) -> list[_Position]:
+    """Return where in its source each instruction begins: line and column."""
+    return [(line or 0, column or 0) for line, _, column, _ in code.co_positions()]
+
+
+def _jumps_back(instruction: dis.Instruction) -> bool:
+    """Whether an instruction ends a round of a loop. An await is compiled to a loop, too."""
+    return "JUMP_BACKWARD" in instruction.opname and not instruction.opname.endswith("NO_INTERRUPT")
+
+
+def _reachable(code: CodeType, instructions: list[dis.Instruction], offset: int) -> frozenset[int]:
+    """Return the instructions that may follow one without a loop coming round."""
+    following = {one.offset: after.offset for one, after in pairwise(instructions)}
+    by_offset = {one.offset: one for one in instructions}
+    handlers = getattr(dis.Bytecode(code), "exception_entries", ())
+    found: set[int] = set()
+    waiting = [offset]
+    while waiting:
+        at = waiting.pop()
+        if at in found or at not in by_offset:
+            continue
+        found.add(at)
+        one = by_offset[at]
+        waiting += [entry.target for entry in handlers if entry.start <= at < entry.end]
+        if one.opcode in dis.hasjrel or one.opcode in dis.hasjabs:
+            if not (_jumps_back(one) and one.argval <= at):
+                waiting.append(one.argval)
+            if one.opname in _ALWAYS_JUMP:
+                continue
+        if not one.opname.startswith(("RETURN_", "RAISE_VARARGS", "RERAISE")) and at in following:
+            waiting.append(following[at])
+    return frozenset(found)
 
 
 def maker(observer: Any) -> FrameType | None:
@@ -78,38 +185,13 @@ def has_running_loop() -> bool:
     return True
 
 
-def end_of(frame: FrameType) -> End:
-    """Return where the code ends that a frame is at, in its source.
-
-    By where it stands in the source, not among the instructions: the condition of a loop is
-    compiled twice, the second time after its body.
-    """
-    positions = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
-    if positions is None:
-        return frame.f_lineno or 0, 0
-    line, end_line, _, end_column = positions
-    return end_line or line or frame.f_lineno or 0, end_column or 0
-
-
-def callers_of(frame: FrameType) -> Iterator[tuple[FrameType, End, int]]:
+def callers_of(frame: FrameType) -> "Iterator[tuple[FrameType, CodePoint]]":
     """Yield the frames of the coroutines that a function runs in, and where each is."""
     caller = frame.f_back
     while caller is not None:
         if caller.f_code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
-            yield caller, end_of(caller), caller.f_lasti
+            yield caller, CodePoint(caller)
         caller = caller.f_back
-
-
-def is_in_loop(code: CodeType, offset: int) -> bool:
-    """Whether an instruction is part of a loop, and so may come round again in the same call."""
-    return any(
-        "JUMP_BACKWARD" in instruction.opname
-        # An await is compiled to a loop, too.
-        and not instruction.opname.endswith("NO_INTERRUPT")
-        and isinstance(instruction.argval, int)
-        and instruction.argval <= offset <= instruction.offset
-        for instruction in dis.get_instructions(code)
-    )
 
 
 def awaiter(task: asyncio.Task[Any], runs: Callable[[Any], bool]) -> tuple[Any, FrameType] | None:

@@ -6,7 +6,7 @@ task, the next call begins in the context of the last one. So the binding holds 
 that made the observer:
 
 * in the same task while that function is on the stack and has not come round again, as the body
-  of a loop does: it is then at a place in its code that lies before the making;
+  of a loop does: it is then where its code cannot have come to since the making without that;
 * in the tasks, callbacks and threads that were started meanwhile.
 
 When the function returns, the binding is taken out of its task's context, so that what the task
@@ -23,22 +23,20 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.call_stack import (
-    End,
+    CodePoint,
     awaited_by,
     awaiter,
     callers_of,
     context_of,
-    end_of,
     frame_of,
     has_running_loop,
     is_for_one_call,
-    is_in_loop,
     running_task,
 )
 from pipecat_dd.knowing.place import Place, here
@@ -57,11 +55,10 @@ class Making:
         "__weakref__",
         "_caller",
         "_callers",
-        "_code",
-        "_end",
         "_frame",
         "_frame_id",
         "_in_task",
+        "_point",
         "_suspended",
         "_task",
         "_thread_id",
@@ -85,16 +82,15 @@ class Making:
         self._thread_id = threading.get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
-        self._code: CodeType | None = None
-        self._end: End = (0, 0)
+        self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
         # Those that called it, each where it did, and then the innermost that has not returned.
-        self._callers: list[tuple[FrameType, End, int]] = []
-        self._caller: tuple[weakref.ref[Any], CodeType, End] | None = None
+        self._callers: list[tuple[FrameType, CodePoint]] = []
+        self._caller: tuple[weakref.ref[Any], CodePoint] | None = None
         self.is_over = not is_for_one_call(frame)
         if frame is None or self.is_over:
             return
-        self._code, self._frame_id, self._end = frame.f_code, id(frame), end_of(frame)
+        self._point, self._frame_id = CodePoint(frame), id(frame)
         if task is not None:
             # Held until the task is suspended for the first time: then its coroutine is known,
             # which can be held weakly.
@@ -137,8 +133,8 @@ class Making:
                 return False
         elif task is None or self._task is None or task is not self._task():
             return True
-        frame = self._frame_on_stack()
-        return frame is not None and end_of(frame) >= self._end
+        frame, point = self._frame_on_stack(), self._point
+        return frame is not None and point is not None and point.precedes(frame)
 
     def ends(self) -> None:
         """Note that the session has ended, while a function that runs no loop may go on.
@@ -166,10 +162,10 @@ class Making:
             return
         context, found = context_of(task), awaiter(task, runs)
         if found is not None:
-            self._code, self._end = found[1].f_code, end_of(found[1])
+            self._point = CodePoint(found[1])
             self._suspended = weakref.ref(found[0], _leaving(weakref.ref(self)))
         elif self._caller is not None and (caller := self._caller[0]()) is not None:
-            _, self._code, self._end = self._caller
+            self._point = self._caller[1]
             self._suspended = weakref.ref(caller, _leaving(weakref.ref(self)))
         else:
             return
@@ -177,7 +173,8 @@ class Making:
             context.run(self._return)
 
     def _frame_on_stack(self) -> FrameType | None:
-        code, held = self._code, self._frame
+        code = None if self._point is None else self._point.code
+        held = self._frame
         if held is None and self._in_task:
             suspended = None if self._suspended is None else self._suspended()
             held = None if suspended is None else frame_of(suspended)
@@ -208,11 +205,11 @@ class Making:
             if suspended is not None:
                 self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
                 return
-            for caller, end, offset in callers:
+            for caller, point in callers:
                 suspended = awaited.get(id(caller))
                 if suspended is not None:
-                    if not is_in_loop(caller.f_code, offset):
-                        self._caller = weakref.ref(suspended), caller.f_code, end
+                    if not point.is_in_loop:
+                        self._caller = weakref.ref(suspended), point
                     break
             # It has returned, and what was started by it has been.
             context = context_of(task)

@@ -68,6 +68,53 @@ async def test_a_loop_whose_condition_awaits_the_next(lines: Lines) -> None:
         write(name(number), "the call is over")
 
 
+async def test_a_loop_that_refuses_some_and_fails_to_take_others(lines: Lines) -> None:
+    class Closes:
+        async def __aenter__(self) -> None:
+            pass
+
+        def __init__(self, whose: str) -> None:
+            self.whose = whose
+
+        async def __aexit__(self, *_: object) -> None:
+            write(self.whose, "closes what the call had")
+
+    async def accept(number: int) -> None:
+        await asyncio.sleep(0)
+        if number == 3:
+            raise ConnectionError
+
+    for number in range(6):
+        try:
+            await accept(number)
+            if number % 2 == 0:
+                async with Closes(name(number)):
+                    await run(worker_with(DatadogObserver(session_id=name(number))))
+                    if number == 4:
+                        raise LookupError
+                write(name(number), "the call is over")
+            else:
+                write(NOBODY, "refused")
+        except ConnectionError:
+            write(NOBODY, "could not be taken")
+        except LookupError:
+            write(name(number), "failed")
+
+
+async def test_a_call_within_what_it_opened_before(lines: Lines) -> None:
+    class Opened:
+        async def __aenter__(self) -> None:
+            write(NOBODY, "opens")
+
+        async def __aexit__(self, *_: object) -> None:
+            write(name(0), "closes")
+
+    async with Opened():
+        await run(worker_with(DatadogObserver(session_id=name(0))))
+        write(name(0), "the call is over")
+    write(name(0), "and all is closed")
+
+
 async def test_a_stream_of_calls_some_of_which_are_refused(lines: Lines) -> None:
     async def ringing() -> AsyncIterator[int]:
         for number in range(4):

@@ -12,7 +12,7 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
+from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat, variables
 from pipecat_dd._exit import close_at_exit, close_with_loop
 from pipecat_dd.hearing.backlog import Backlog
 from pipecat_dd.hearing.ear import Ear
@@ -74,7 +74,8 @@ class DatadogObserver(BaseObserver):
         """Begin a session.
 
         Each argument but ``parent`` and ``transport`` can also be given by an environment
-        variable, which an argument wins over.
+        variable, which an argument wins over. A variable that is wrong, or asks for what is not
+        installed, is left aside and said in one line: it never keeps a bot from answering.
 
         Args:
             session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
@@ -201,6 +202,7 @@ class DatadogObserver(BaseObserver):
         originate(session)
         say_what_is_replaced()
         say_what_is_lacking()
+        variables.report()
 
     @property
     def session_id(self) -> str:

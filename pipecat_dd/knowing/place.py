@@ -167,7 +167,10 @@ _bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVa
 )
 
 
-CARRIED: tuple[ContextVar[Any], ...] = (here, _bound)
+sink_at_work: ContextVar[Any] = ContextVar("pipecat_dd_sink", default=None)
+"""The log sink whose work this is (it posts a line somewhere), where it is one's."""
+
+CARRIED: tuple[ContextVar[Any], ...] = (here, _bound, sink_at_work)
 """What says whose work something is, for code that takes it along to another thread."""
 
 

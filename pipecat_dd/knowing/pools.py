@@ -15,7 +15,7 @@ from functools import update_wrapper
 from typing import Any, TypeVar
 
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.knowing.place import CARRIED, here
+from pipecat_dd.knowing.place import CARRIED, here, sink_at_work
 
 _T = TypeVar("_T")
 _lock = threading.Lock()
@@ -42,10 +42,18 @@ def carry_into_pools() -> None:
         def submit(
             self: ThreadPoolExecutor, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
         ) -> Future[_T]:
-            if here.get() is None:
+            sink = sink_at_work.get()
+            if here.get() is None and sink is None:
                 return inner(self, fn, *args, **kwargs)
             carried = [variable.get() for variable in CARRIED]
-            return inner(self, _run, carried, fn, *args, **kwargs)
+            if sink is None:
+                return inner(self, _run, carried, fn, *args, **kwargs)
+            # The pool may start a thread now, which others will use after the sink.
+            token = sink_at_work.set(None)
+            try:
+                return inner(self, _run, carried, fn, *args, **kwargs)
+            finally:
+                sink_at_work.reset(token)
 
         # Not its attributes: ddtrace keeps there what it needs to undo a patch of its own.
         update_wrapper(submit, inner, updated=())

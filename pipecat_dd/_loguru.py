@@ -29,7 +29,7 @@ PRIVATE: dict[str, str] = {
     "StreamSink._stream": "the same; and which sink is at work",
     "Handler._formatter": "whether it is a line of ours that a sink failed to write",
     "Handler._name": "what to call a sink that fails",
-    "_error_interceptor.ErrorInterceptor": "Loguru's report of a sink that fails, which holds "
+    "ErrorInterceptor.print": "Loguru's report of a sink that fails, which holds "
     "the record as it was logged, with all that must not leave",
     "ErrorInterceptor._handler_id": "which handler has failed",
     "AsyncSink._function": "which sink is at work, so that it is not fed with its own lines",

@@ -100,7 +100,8 @@ class LineMaker:
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        message = self._without_bound_secrets(hidden(record["name"] or "", message), record)
+        masked = hidden(record["name"] or "", message, record["file"])
+        message = self._without_bound_secrets(masked, record)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)

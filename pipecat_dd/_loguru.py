@@ -157,6 +157,15 @@ class Failure:
         self.error = error
 
 
+_GIVEN: Final = {
+    "AsyncSink": "_function",
+    "CallableSink": "_function",
+    "StandardSink": "_handler",
+    "StreamSink": "_stream",
+}
+"""Where Loguru's kinds of sinks keep what was given to ``logger.add``."""
+
+
 def report_failures(report: Callable[[Failure], None]) -> None:
     """Have failures of sinks reported by a function, in place of Loguru's own report.
 
@@ -196,19 +205,24 @@ def name_sinks_at_work(at_work: ContextVar[Any]) -> None:
             kind.write = mark(_naming(before, given, at_work))
 
 
+def sinks() -> tuple[Any, ...]:
+    """Return what was given to ``logger.add`` as sinks, where that can run code of others."""
+    found = []
+    for handler in _handlers().values():
+        sink = peek(handler, "_sink")
+        for kind, given in _GIVEN.items():
+            if type(sink).__name__ == kind:
+                found.append(peek(sink, given))
+    return tuple(found)
+
+
 def _kinds_of_sinks() -> list[tuple[Any, str]]:
     """Return Loguru's kinds of sinks that can run code of others, and where they keep it."""
     try:
         from loguru import _simple_sinks as sinks
     except ImportError:
         return []
-    kinds = {
-        "AsyncSink": "_function",
-        "CallableSink": "_function",
-        "StandardSink": "_handler",
-        "StreamSink": "_stream",
-    }
-    found = [(peek(sinks, kind), given) for kind, given in kinds.items()]
+    found = [(peek(sinks, kind), given) for kind, given in _GIVEN.items()]
     return [(kind, given) for kind, given in found if isinstance(kind, type)]
 
 

@@ -3,8 +3,9 @@
 A sink may post its lines by a library that itself logs: httpx and botocore write a line for each
 request, urllib3 and aiohttp at DEBUG. Such a line, brought into Loguru, would have the sink post
 once more, and so on without end. So what a sink does is known as its work: in the call itself, in
-the tasks and threads that it starts, in pools that it hands work to. What libraries log there is
-left aside; what they log on the bot's behalf is not.
+the tasks and threads that it starts, in pools that it hands work to, and in the thread or task
+that takes from its queue (see ``sink_workers.py``). What libraries log there is left aside; what
+they log on the bot's behalf is not.
 
 Without us the lines of such a library would not reach Loguru's sinks: those that the user has
 added beside ours are kept from feeding themselves in the same way.
@@ -19,6 +20,7 @@ from pipecat_dd import _loguru
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.knowing.place import sink_at_work
 from pipecat_dd.knowing.pools import carry_into_pools
+from pipecat_dd.telling.logs import sink_workers
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -46,8 +48,8 @@ def know_sinks_at_work() -> None:
 
 
 def is_sinks_work() -> bool:
-    """Tell whether what logs here is a sink at work, or was started by one."""
-    return sink_at_work.get() is not None
+    """Tell whether what logs here is a sink at work, was started by one, or is its worker."""
+    return sink_at_work.get() is not None or sink_workers.is_at_work()
 
 
 def unless_of(sink: Any, filter_: Callable[["Record"], bool]) -> Callable[["Record"], bool]:

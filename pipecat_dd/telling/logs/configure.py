@@ -25,7 +25,7 @@ from pipecat_dd.telling.logs.arguments import (
 from pipecat_dd.telling.logs.console import LAST, TEMPLATE, ConsoleMaker
 from pipecat_dd.telling.logs.containers import default_line_bytes
 from pipecat_dd.telling.logs.enqueuing import QueueContext
-from pipecat_dd.telling.logs.failing import keep_records_in, report_once
+from pipecat_dd.telling.logs.failing import keep_records_in, quiet, report_once, unquiet
 from pipecat_dd.telling.logs.feeding import know_sinks_at_work, unless_of
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
@@ -290,6 +290,8 @@ def _install(
         default_handler.take_away()
         if _current is not None:
             _take_down(_current)
+        if isinstance(sink, LoggingHandler):
+            quiet(sink)
         if intercept:
             know_sinks_at_work()
         _current = _Configured(
@@ -337,12 +339,14 @@ def _say_taken_away() -> None:
     if _loguru.has_handlers():
         logger.warning(f"pipecat_dd: {text}")
     else:
-        report_once(text, None)
+        report_once(text)
 
 
 def _take_down(configured: _Configured) -> None:
     _removed(configured.handler_id)
     _removed(configured.watcher_id)
+    if isinstance(configured.sink, LoggingHandler):
+        unquiet(configured.sink)
     if configured.interception is not None:
         configured.interception.undo()
 
@@ -352,6 +356,8 @@ def _removed(handler_id: int) -> bool:
         logger.remove(handler_id)
     except ValueError:  # the user has removed it
         return False
+    except OSError:  # it is removed, but its file could not be closed: the disk is full
+        pass
     return True
 
 

@@ -7,9 +7,10 @@ In its place one line says which sink fails, with what kind of error, and where 
 text of the error's own, which may hold the line.
 
 The user's other sinks, whose lines we do not make, keep Loguru's report; but the record in it is
-the redacted line.
+the redacted line, and the error is without its text.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -51,39 +52,63 @@ def keep_records_in(make_line: Callable[[Any], str], *, by_default: bool = False
     _loguru.report_failures(_report)
 
 
-def report_once(what: str, error: BaseException | None, key: Any = None) -> None:
+def report_once(
+    what: str, error: BaseException | None = None, key: Any = None, effect: str = ""
+) -> None:
     """Write to standard error that something fails; once for each kind of error.
 
     Never by way of the logger: it is what fails.
 
     Args:
-        what: What fails, and what that means, with a pair of braces for the error.
-        error: What was raised; nothing of its text is written.
+        what: What fails.
+        error: What was raised, if anything was; nothing of its text is written.
         key: What fails, where ``what`` does not tell it from others.
+        effect: What that means, as a sentence without its end.
     """
-    why = _kind(error)
+    why = "" if error is None else f" ({_kind(error)})"
     with _lock:
         kind = (what if key is None else key, why)
         if kind in _reported or len(_reported) >= _MAX_KINDS:
             return
         _reported.add(kind)
-    _print(f"pipecat_dd: {what.format(why)}. This is said once\n")
+    _print(". ".join(filter(None, (f"pipecat_dd: {what}{why}", effect, "This is said once\n"))))
+
+
+def quiet(handler: logging.Handler) -> None:
+    """Have a handler that fails say so once, in place of ``logging``'s report of each line.
+
+    Args:
+        handler: One whose report is the standard library's.
+    """
+    if type(handler).handleError is logging.Handler.handleError:
+
+        def report(_: logging.LogRecord) -> None:
+            _report_sink(repr(handler), sys.exc_info()[1], id(handler))
+
+        changed: Any = handler
+        changed.handleError = _loguru.mark(report)
+
+
+def unquiet(handler: logging.Handler) -> None:
+    """Put back what `quiet` has changed."""
+    if _loguru.is_marked(vars(handler).get("handleError")):
+        del handler.handleError
 
 
 def _report(failure: Failure) -> None:
     try:
         # One that is gone may have been ours.
         if not failure.is_known or _loguru.is_marked(failure.format):
-            sink = _IN_FORCE.text(failure.sink)[:_MAX_NAME_CHARS].replace("{", "(")
-            report_once(
-                f"the log sink {sink} fails ({{}}), and its lines are lost while it does",
-                failure.error,
-                failure.handler_id,
-            )
+            _report_sink(failure.sink, failure.error, failure.handler_id)
         else:
             _print(_redacted_report(failure))
     except Exception:  # the sink's lines are lost; the code that logged must not be
         pass
+
+
+def _report_sink(name: str, error: BaseException | None, key: Any) -> None:
+    sink = _IN_FORCE.text(name)[:_MAX_NAME_CHARS]
+    report_once(f"the log sink {sink} fails", error, key, "Its lines are lost while it does")
 
 
 def _redacted_report(failure: Failure) -> str:
@@ -92,17 +117,15 @@ def _redacted_report(failure: Failure) -> str:
     if failure.record is not None and _make_line is not None:
         line = _make_line(failure.record)
     error = failure.error
-    trace = "" if error is None else "".join(traceback.format_exception(error))
+    trace = [] if error is None else [*traceback.format_tb(error.__traceback__), _kind(error)]
     return (
         f"--- Logging error in Loguru Handler #{failure.handler_id} ---\n"
-        f"Record was: {line}\n{_IN_FORCE.text(trace)}--- End of logging error ---\n"
+        f"Record was: {line}\n{''.join(trace)}\n--- End of logging error ---\n"
     )
 
 
-def _kind(error: BaseException | None) -> str:
+def _kind(error: BaseException) -> str:
     """Return what was raised, and where, without its text."""
-    if error is None:
-        return "an unknown error"
     kind = type(error).__qualname__
     if isinstance(error, OSError) and error.errno is not None:
         # The system's words: an error's own may name what was to be written.

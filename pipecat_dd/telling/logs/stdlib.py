@@ -91,7 +91,7 @@ class InterceptHandler(logging.Handler):
         try:
             _hand_over(record)
         except Exception as error:  # the code that logged must not learn of it
-            report_once("a line of the standard library's logging is lost ({})", error)
+            report_once("a line of the standard library's logging is lost", error)
         finally:
             self._busy.now = False
 

@@ -17,7 +17,7 @@ MAX_LINE_BYTES: Final = 25_000
 LEAST_LINE_BYTES: Final = 2_048
 """The least that it can be held to: a line's ids fit into it."""
 
-_CAPS: Final = (16_000, 12_000, 8000, 4000, 2000, 1000, 300, 100)
+_CAPS: Final = (24_000, 16_000, 12_000, 8000, 4000, 2000, 1000, 300, 100)
 _LEFT_OUT_LAST: Final = (
     "error",
     "participant",

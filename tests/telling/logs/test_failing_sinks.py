@@ -28,7 +28,7 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_secrets() -> None:
     """What the bot writes; its callers must not learn that it fails."""
-    logger.bind(password="hunter2-hunter2", ok=1).info("logging in")
+    logger.bind(password=SECRETS[0], ok=1).info("logging in")
     logger.info("key sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGH")
     logger.patch(lambda r: r.update(name="pipecat.services.x")).info("Transcription: [tulip]")
     logging.getLogger("some.library").warning("call %s", "+1 415 555 0123")
@@ -122,13 +122,16 @@ def test_nothing_is_shown_and_it_is_said_once(
     assert_said_once(err())
 
 
-# A full file raises once more when Loguru closes it, which is then the user's to do.
-@pytest.mark.parametrize("sink", FAILING[:-1])
+# A full file raises once more when Loguru closes it, which is then the user's to do; a handler of
+# the standard library's reports by itself, and has only our line.
+@pytest.mark.parametrize("sink", [full, gone, closed, raising, Raising, handler_that_raises])
 def test_nothing_is_shown_where_the_user_has_added_the_sink(sink: Any, err: Any) -> None:
+    if sink is full and not os.path.exists(FULL):
+        pytest.skip("this system has no /dev/full")
     logger.add(sink(), format=datadog_format)
     for _ in range(20):
         write_secrets()
-    assert_said_once(err()) if sink is not handler else None
+    assert_said_once(err())
 
 
 async def test_a_coroutine_that_fails_is_said_once(err: Any) -> None:

@@ -134,33 +134,33 @@ class Settings:
             ValueError: An argument's value is not allowed, or there is no API key.
             NotShippedError: A variable that says where lines go is wrong.
         """
-        site = _destination("site", given.site, _site, DEFAULT_SITE, "DD_SITE")
-        url = _destination("url", given.url, _url, f"https://http-intake.logs.{site}{_PATH}")
-        return cls(
-            api_key=_api_key(given.api_key),
-            url=url,
-            fields=_fields(given),
-            flush_interval_secs=_setting(
+        rest: dict[str, Any] = {
+            "api_key": _api_key(given.api_key),
+            "fields": _fields(given),
+            "flush_interval_secs": _setting(
                 "flush_interval_secs",
                 given.flush_interval_secs,
                 _seconds,
                 DEFAULT_FLUSH_INTERVAL_SECS,
             ),
-            timeout_secs=_setting(
+            "timeout_secs": _setting(
                 "timeout_secs", given.timeout_secs, _seconds, DEFAULT_TIMEOUT_SECS
             ),
-            max_memory_bytes=_setting(
+            "max_memory_bytes": _setting(
                 "max_memory_bytes",
                 given.max_memory_bytes,
                 _at_least(2**20),
                 DEFAULT_MAX_MEMORY_BYTES,
             ),
-            spool_dir=_setting("spool_dir", given.spool_dir, _directory, None),
-            max_spool_bytes=_setting(
+            "spool_dir": _setting("spool_dir", given.spool_dir, _directory, None),
+            "max_spool_bytes": _setting(
                 "max_spool_bytes", given.max_spool_bytes, _at_least(2**22), DEFAULT_MAX_SPOOL_BYTES
             ),
-            is_spool_given=given.spool_dir is not None,
-        )
+        }
+        # Last: where there is nowhere to ship to, what else is wrong has been noted.
+        site = _destination("site", given.site, _site, DEFAULT_SITE, "DD_SITE")
+        url = _destination("url", given.url, _url, f"https://http-intake.logs.{site}{_PATH}")
+        return cls(url=url, is_spool_given=given.spool_dir is not None, **rest)
 
     @property
     def secret(self) -> bytes | None:

@@ -7,9 +7,9 @@ convenience, never a line and never an exception. Verified with Loguru 0.7.3.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from types import CodeType, FrameType
 from typing import Any, Final, TypeVar
 
@@ -120,13 +120,17 @@ def writes_to_stderr(handler_id: int) -> bool:
     return stream is not None and stream in (sys.stderr, sys.__stderr__)
 
 
+_NONE: Final[dict[int, Any]] = {}
+
+
 def _known_handlers() -> dict[int, Any] | None:
     handlers = getattr(peek(logger, "_core"), "handlers", None)
     return handlers if isinstance(handlers, dict) else None
 
 
 def _handlers() -> dict[int, Any]:
-    return _known_handlers() or {}
+    handlers = _known_handlers()
+    return _NONE if handlers is None else handlers
 
 
 # Whose lines they are that a handler writes, and what becomes of a sink that fails
@@ -142,11 +146,18 @@ class Failure:
         format: The handler's format function; None where it has none.
         record: The record as it was logged; None where it was lost in a queue.
         error: What was raised.
+        print: Prints Loguru's own report of it.
     """
 
-    __slots__ = ("error", "format", "handler_id", "is_known", "record", "sink")
+    __slots__ = ("error", "format", "handler_id", "is_known", "print", "record", "sink")
 
-    def __init__(self, handler_id: Any, record: Any, error: BaseException | None) -> None:
+    def __init__(
+        self,
+        handler_id: Any,
+        record: Any,
+        error: BaseException | None,
+        print_: Callable[[], None],
+    ) -> None:
         handler = _handlers().get(handler_id)
         self.is_known = handler is not None
         made_by = peek(handler, "_formatter")
@@ -155,6 +166,7 @@ class Failure:
         self.format = made_by if callable(made_by) else None
         self.record = record
         self.error = error
+        self.print = print_
 
 
 _GIVEN: Final = {
@@ -185,7 +197,8 @@ def report_failures(report: Callable[[Failure], None]) -> None:
     @wraps(before)
     def print_(self: Any, record: Any = None, *, exception: Any = None, **_: Any) -> None:
         error = sys.exc_info()[1] if exception is None else exception
-        report(Failure(peek(self, "_handler_id"), record, error))
+        own = partial(before, self, record, exception=exception)
+        report(Failure(peek(self, "_handler_id"), record, error, own))
 
     ErrorInterceptor.print = mark(print_)  # type: ignore[method-assign]
 
@@ -205,15 +218,19 @@ def name_sinks_at_work(at_work: ContextVar[Any]) -> None:
             kind.write = mark(_naming(before, given, at_work))
 
 
-def sinks() -> tuple[Any, ...]:
-    """Return what was given to ``logger.add`` as sinks, where that can run code of others."""
-    found = []
-    for handler in _handlers().values():
-        sink = peek(handler, "_sink")
-        for kind, given in _GIVEN.items():
-            if type(sink).__name__ == kind:
-                found.append(peek(sink, given))
-    return tuple(found)
+def handlers() -> Mapping[int, Any]:
+    """Return Loguru's handlers: another mapping each time that one comes or goes."""
+    return _handlers()
+
+
+def sinks(of: Mapping[int, Any]) -> list[Any]:
+    """Return what was given to ``logger.add`` as sinks, where that can run code of others.
+
+    Args:
+        of: The handlers.
+    """
+    sinks = [peek(handler, "_sink") for handler in of.values()]
+    return [peek(sink, _GIVEN[kind]) for sink in sinks if (kind := type(sink).__name__) in _GIVEN]
 
 
 def _kinds_of_sinks() -> list[tuple[Any, str]]:

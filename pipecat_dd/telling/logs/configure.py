@@ -25,7 +25,7 @@ from pipecat_dd.telling.logs.arguments import (
 from pipecat_dd.telling.logs.console import LAST, TEMPLATE, ConsoleMaker
 from pipecat_dd.telling.logs.containers import default_line_bytes
 from pipecat_dd.telling.logs.enqueuing import QueueContext
-from pipecat_dd.telling.logs.failing import keep_records_in, quiet, report_once, unquiet
+from pipecat_dd.telling.logs.failing import quiet, redact_reports_by, report_once, unquiet
 from pipecat_dd.telling.logs.feeding import know_sinks_at_work, unless_of
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
@@ -217,7 +217,7 @@ def configure_logging(
     options |= file_options(sink, rotation, retention, compression)
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
     put_in_force(redactor)
-    keep_records_in(lines)
+    redact_reports_by(lines)
     running.use(shipper)
     with _guard.lines.guarded():
         variables.report()
@@ -242,6 +242,7 @@ def unconfigure_logging() -> None:
         default_handler.put_back()
         _current = None
         put_in_force(None)
+        redact_reports_by(None)
     running.use(None, finished=True)
 
 
@@ -292,8 +293,7 @@ def _install(
             _take_down(_current)
         if isinstance(sink, LoggingHandler):
             quiet(sink)
-        if intercept:
-            know_sinks_at_work()
+        know_sinks_at_work()
         _current = _Configured(
             sink=sink,
             options=options,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from pipecat_dd._loguru import mark
-from pipecat_dd.telling.logs.failing import keep_records_in
+from pipecat_dd.telling.logs.failing import report_failures_of_ours
 from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.settings import max_line_bytes
@@ -40,5 +40,5 @@ def datadog_format(record: "Record") -> str:
     if not _is_prepared:
         _is_prepared = True
         _lines.max_line_bytes = max_line_bytes(None, MAX_LINE_BYTES)
-        keep_records_in(_lines, by_default=True)
+        report_failures_of_ours()
     return _write(record)

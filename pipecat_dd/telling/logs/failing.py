@@ -6,8 +6,8 @@ telephone numbers, what was said, hundreds of times, on the standard error that 
 In its place one line says which sink fails, with what kind of error, and where that was raised; no
 text of the error's own, which may hold the line.
 
-The user's other sinks, whose lines we do not make, keep Loguru's report; but the record in it is
-the redacted line, and the error is without its text.
+The user's other sinks, whose lines we do not make, keep Loguru's report; while `configure_logging`
+is in force the record in it is the redacted line, and the error is without its text.
 """
 
 import logging
@@ -39,17 +39,20 @@ def _renew_lock() -> None:
     _lock = threading.Lock()
 
 
-def keep_records_in(make_line: Callable[[Any], str], *, by_default: bool = False) -> None:
-    """Have no sink that fails print a record as it was logged, from now on.
+def report_failures_of_ours() -> None:
+    """Have no sink that our lines go to print a record as it was logged, from now on."""
+    _loguru.report_failures(_report)
+
+
+def redact_reports_by(make_line: Callable[[Any], str] | None) -> None:
+    """Have reports of the user's other sinks hold a redacted line instead of the record.
 
     Args:
-        make_line: Makes a redacted line of a record; must not raise. The latest counts.
-        by_default: Whether another that was given before stays.
+        make_line: Makes that line; must not raise. None leaves those reports to Loguru.
     """
     global _make_line
-    if _make_line is None or not by_default:
-        _make_line = make_line
-    _loguru.report_failures(_report)
+    _make_line = make_line
+    report_failures_of_ours()
 
 
 def report_once(
@@ -100,8 +103,10 @@ def _report(failure: Failure) -> None:
         # One that is gone may have been ours.
         if not failure.is_known or _loguru.is_marked(failure.format):
             _report_sink(failure.sink, failure.error, failure.handler_id)
+        elif _make_line is None:
+            failure.print()
         else:
-            _print(_redacted_report(failure))
+            _print(_redacted_report(failure, _make_line))
     except Exception:  # the sink's lines are lost; the code that logged must not be
         pass
 
@@ -111,11 +116,9 @@ def _report_sink(name: str, error: BaseException | None, key: Any) -> None:
     report_once(f"the log sink {sink} fails", error, key, "Its lines are lost while it does")
 
 
-def _redacted_report(failure: Failure) -> str:
+def _redacted_report(failure: Failure, make_line: Callable[[Any], str]) -> str:
     """Return Loguru's report of a failure, redacted."""
-    line = "(lost)"
-    if failure.record is not None and _make_line is not None:
-        line = _make_line(failure.record)
+    line = "(lost)" if failure.record is None else make_line(failure.record)
     error = failure.error
     trace = [] if error is None else [*traceback.format_tb(error.__traceback__), _kind(error)]
     return (

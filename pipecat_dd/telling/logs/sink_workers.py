@@ -13,7 +13,7 @@ import inspect
 import queue
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from logging.handlers import QueueListener
 from types import CodeType, FrameType, FunctionType
@@ -77,16 +77,16 @@ class _Known:
             self.queues[id(value)] = value
 
 
-_sinks: tuple[Any, ...] | None = None
+_handlers: Mapping[int, Any] | None = None
 _known = _Known(())
 
 
 def is_at_work() -> bool:
     """Tell whether a worker of a sink's is on this thread's stack."""
-    global _sinks, _known
-    sinks = _loguru.sinks()
-    if sinks != _sinks:
-        _sinks, _known = sinks, _Known(sinks)
+    global _handlers, _known
+    handlers = _loguru.handlers()
+    if handlers is not _handlers:
+        _handlers, _known = handlers, _Known(_loguru.sinks(handlers))
     return bool(_known) and _is_on_stack(_known, sys._getframe(1))
 
 

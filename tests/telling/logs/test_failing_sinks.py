@@ -204,6 +204,14 @@ def test_who_sets_redaction_off_reads_it_all(err: Any) -> None:
     assert "hunter2-hunter2" in err()
 
 
+def test_after_unconfigure_loguru_reports_as_before(err: Any) -> None:
+    configure_logging(Lines(), level="DEBUG")
+    unconfigure_logging()
+    logger.add(Raising(), format="{message}")
+    logger.bind(password=SECRETS[0]).info("logging in")
+    assert "hunter2-hunter2" in err()
+
+
 class Unreadable:
     """Can be pickled, and not unpickled."""
 

@@ -406,3 +406,18 @@ async def test_a_bot_that_keeps_its_lines_itself_has_all_of_them(intake: Intake)
     behalf, request = await Bot().run(intake)
     assert ON_BEHALF in behalf
     assert "HTTP Request: POST" in request
+
+
+async def test_with_an_intercept_handler_of_the_users_alone_it_holds_too(intake: Intake) -> None:
+    class InterceptHandler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.opt(depth=6).log(record.levelname, record.getMessage())
+
+    handler = InterceptHandler()
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    configure_logging(in_the_task(intake.url), intercept_stdlib=False)
+    logging.getLogger("some.library").info(ON_BEHALF)
+    await until(lambda: intake.has(ON_BEHALF))
+    await asyncio.to_thread(intake.is_flooded.wait, 0.15)
+    assert len(intake.posted) == 1

@@ -8,6 +8,7 @@ convenience, never a line and never an exception. Verified with Loguru 0.7.3.
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from types import CodeType, FrameType
@@ -185,7 +186,7 @@ def report_failures(report: Callable[[Failure], None]) -> None:
     prints it.
 
     Args:
-        report: Reports one; must not raise.
+        report: Reports one.
     """
     try:
         from loguru._error_interceptor import ErrorInterceptor
@@ -198,7 +199,8 @@ def report_failures(report: Callable[[Failure], None]) -> None:
     def print_(self: Any, record: Any = None, *, exception: Any = None, **_: Any) -> None:
         error = sys.exc_info()[1] if exception is None else exception
         own = partial(before, self, record, exception=exception)
-        report(Failure(peek(self, "_handler_id"), record, error, own))
+        with suppress(Exception):  # the code that logged must not learn of it
+            report(Failure(peek(self, "_handler_id"), record, error, own))
 
     ErrorInterceptor.print = mark(print_)  # type: ignore[method-assign]
 
@@ -248,7 +250,7 @@ def _naming(before: Callable[..., Any], given: str, at_work: ContextVar[Any]) ->
 
     @wraps(before)
     def write(self: Any, message: Any) -> Any:
-        sink = peek(self, given, self)
+        sink = getattr(self, given, self)
         if getattr(sink, "__name__", "") == "__call__":
             sink = getattr(sink, "__self__", sink)
         token = set_(sink)

@@ -99,16 +99,13 @@ def unquiet(handler: logging.Handler) -> None:
 
 
 def _report(failure: Failure) -> None:
-    try:
-        # One that is gone may have been ours.
-        if not failure.is_known or _loguru.is_marked(failure.format):
-            _report_sink(failure.sink, failure.error, failure.handler_id)
-        elif _make_line is None:
-            failure.print()
-        else:
-            _print(_redacted_report(failure, _make_line))
-    except Exception:  # the sink's lines are lost; the code that logged must not be
-        pass
+    # One that is gone may have been ours.
+    if not failure.is_known or _loguru.is_marked(failure.format):
+        _report_sink(failure.sink, failure.error, failure.handler_id)
+    elif _make_line is None:
+        failure.print()
+    else:
+        _print(_redacted_report(failure, _make_line))
 
 
 def _report_sink(name: str, error: BaseException | None, key: Any) -> None:

@@ -49,7 +49,10 @@ def know_sinks_at_work() -> None:
 
 def is_sinks_work() -> bool:
     """Tell whether what logs here is a sink at work, was started by one, or is its worker."""
-    return sink_at_work.get() is not None or sink_workers.is_at_work()
+    try:
+        return sink_at_work.get() is not None or sink_workers.is_at_work()
+    except Exception:  # asked where a library logs
+        return False
 
 
 def unless_of(sink: Any, filter_: Callable[["Record"], bool]) -> Callable[["Record"], bool]:

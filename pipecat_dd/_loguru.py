@@ -5,9 +5,14 @@ are looked up here, each with an answer for the day it is gone: a future Loguru 
 convenience, never a line and never an exception. Verified with Loguru 0.7.3.
 """
 
+import os
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial, wraps
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from loguru import logger
 
@@ -22,7 +27,16 @@ PRIVATE: dict[str, str] = {
     "Core.handlers": "the same",
     "Core.handlers_count": "the id that the next handler will get",
     "Handler._sink": "whether a handler writes to the process's standard error",
-    "StreamSink._stream": "the same",
+    "StreamSink._stream": "the same; and which sink is at work",
+    "Handler._formatter": "whether it is a line of ours that a sink failed to write",
+    "Handler._name": "what to call a sink that fails",
+    "ErrorInterceptor.print": "Loguru's report of a sink that fails, which holds "
+    "the record as it was logged, with all that must not leave",
+    "ErrorInterceptor._handler_id": "which handler has failed",
+    "AsyncSink._function": "which sink is at work, so that it is not fed with its own lines",
+    "CallableSink._function": "the same",
+    "StandardSink._handler": "the same",
+    "_defaults.LOGURU_AUTOINIT": "whether Loguru's first handler is its own, or the user's",
 }
 """What is used here without being public, and what it is used for."""
 
@@ -89,6 +103,17 @@ def has_handler(handler_id: int) -> bool:
     return handler_id in _handlers()
 
 
+def has_handlers() -> bool:
+    """Tell whether there is any handler; where Loguru no longer tells, it is taken to have one."""
+    handlers = _known_handlers()
+    return handlers is None or bool(handlers)
+
+
+def has_handler_of_ours() -> bool:
+    """Tell whether a handler writes lines of ours (see `mark`)."""
+    return any(is_marked(peek(handler, "_formatter")) for handler in _handlers().values())
+
+
 def writes_to_stderr(handler_id: int) -> bool:
     """Tell whether the handler of this id writes to the process's standard error."""
     sink = peek(_handlers().get(handler_id), "_sink")
@@ -96,6 +121,173 @@ def writes_to_stderr(handler_id: int) -> bool:
     return stream is not None and stream in (sys.stderr, sys.__stderr__)
 
 
-def _handlers() -> dict[int, Any]:
+_NONE: Final[dict[int, Any]] = {}
+
+
+def _known_handlers() -> dict[int, Any] | None:
     handlers = getattr(peek(logger, "_core"), "handlers", None)
-    return handlers if isinstance(handlers, dict) else {}
+    return handlers if isinstance(handlers, dict) else None
+
+
+def _handlers() -> dict[int, Any]:
+    handlers = _known_handlers()
+    return _NONE if handlers is None else handlers
+
+
+# Whose lines they are that a handler writes, and what becomes of a sink that fails
+
+
+class Failure:
+    """A sink has failed to write a line.
+
+    Attributes:
+        handler_id: Loguru's id of the handler; None where Loguru no longer tells.
+        sink: What Loguru calls the sink.
+        is_known: Whether the handler is still there.
+        format: The handler's format function; None where it has none.
+        record: The record as it was logged; None where it was lost in a queue.
+        error: What was raised.
+        print: Prints Loguru's own report of it.
+    """
+
+    __slots__ = ("error", "format", "handler_id", "is_known", "print", "record", "sink")
+
+    def __init__(
+        self,
+        handler_id: Any,
+        record: Any,
+        error: BaseException | None,
+        print_: Callable[[], None],
+    ) -> None:
+        handler = _handlers().get(handler_id)
+        self.is_known = handler is not None
+        made_by = peek(handler, "_formatter")
+        self.handler_id: int | None = handler_id if isinstance(handler_id, int) else None
+        self.sink = str(peek(handler, "_name", "") or "")
+        self.format = made_by if callable(made_by) else None
+        self.record = record
+        self.error = error
+        self.print = print_
+
+
+_GIVEN: Final = {
+    "AsyncSink": "_function",
+    "CallableSink": "_function",
+    "StandardSink": "_handler",
+    "StreamSink": "_stream",
+}
+"""Where Loguru's kinds of sinks keep what was given to ``logger.add``."""
+
+
+def report_failures(report: Callable[[Failure], None]) -> None:
+    """Have failures of sinks reported by a function, in place of Loguru's own report.
+
+    Loguru prints the whole record to standard error. Does nothing where Loguru has moved what
+    prints it.
+
+    Args:
+        report: Reports one.
+    """
+    try:
+        from loguru._error_interceptor import ErrorInterceptor
+    except ImportError:
+        return
+    if not callable(before := peek(ErrorInterceptor, "print")) or is_marked(before):
+        return
+
+    @wraps(before)
+    def print_(self: Any, record: Any = None, *, exception: Any = None, **_: Any) -> None:
+        error = sys.exc_info()[1] if exception is None else exception
+        own = partial(before, self, record, exception=exception)
+        with suppress(Exception):  # the code that logged must not learn of it
+            report(Failure(peek(self, "_handler_id"), record, error, own))
+
+    ErrorInterceptor.print = mark(print_)  # type: ignore[method-assign]
+
+
+def name_sinks_at_work(at_work: ContextVar[Any]) -> None:
+    """Have a variable hold a sink while Loguru has it write, and in all that it starts then.
+
+    It holds what was given to ``logger.add``: the function, the stream, the handler. Does
+    nothing the second time, and nothing where Loguru has moved its sinks.
+
+    Args:
+        at_work: The variable.
+    """
+    for kind, given in _kinds_of_sinks():
+        before = peek(kind, "write")
+        if callable(before) and not is_marked(before):
+            kind.write = mark(_naming(before, given, at_work))
+
+
+def handlers() -> Mapping[int, Any]:
+    """Return Loguru's handlers: another mapping each time that one comes or goes."""
+    return _handlers()
+
+
+def sinks(of: Mapping[int, Any]) -> list[Any]:
+    """Return what was given to ``logger.add`` as sinks, where that can run code of others.
+
+    Args:
+        of: The handlers.
+    """
+    sinks = [peek(handler, "_sink") for handler in of.values()]
+    return [peek(sink, _GIVEN[kind]) for sink in sinks if (kind := type(sink).__name__) in _GIVEN]
+
+
+def _kinds_of_sinks() -> list[tuple[Any, str]]:
+    """Return Loguru's kinds of sinks that can run code of others, and where they keep it."""
+    try:
+        from loguru import _simple_sinks as sinks
+    except ImportError:
+        return []
+    found = [(peek(sinks, kind), given) for kind, given in _GIVEN.items()]
+    return [(kind, given) for kind, given in found if isinstance(kind, type)]
+
+
+def _naming(before: Callable[..., Any], given: str, at_work: ContextVar[Any]) -> Any:
+    set_, reset = at_work.set, at_work.reset
+
+    @wraps(before)
+    def write(self: Any, message: Any) -> Any:
+        sink = getattr(self, given, self)
+        if getattr(sink, "__name__", "") == "__call__":
+            sink = getattr(sink, "__self__", sink)
+        token = set_(sink)
+        try:
+            return before(self, message)
+        finally:
+            reset(token)
+
+    return write
+
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def mark(function: _Function) -> _Function:
+    """Mark a function that we give to Loguru, or have put in the place of one of Loguru's."""
+    function.__pipecat_dd__ = True  # type: ignore[attr-defined]
+    return function
+
+
+def is_marked(function: Any) -> bool:
+    """Tell whether a function is one that was marked."""
+    return hasattr(function, "__pipecat_dd__")
+
+
+def has_first_handler_of_its_own() -> bool:
+    """Tell whether Loguru has added a handler itself when it was imported, as id 0.
+
+    It has not where ``LOGURU_AUTOINIT`` is off or there is no standard error: the first handler
+    is then the user's.
+    """
+    if sys.__stderr__ is None:
+        return False
+    try:
+        from loguru import _defaults
+
+        return bool(_defaults.LOGURU_AUTOINIT)
+    except (ImportError, AttributeError):
+        off = os.environ.get("LOGURU_AUTOINIT", "").strip().lower()
+        return off not in ("0", "false", "no", "n", "off", "f")

@@ -9,7 +9,7 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
+from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat, variables
 from pipecat_dd.knowing.call_stack import is_for_one_call, maker
 from pipecat_dd.knowing.origin import originate
 from pipecat_dd.knowing.place import current_session
@@ -62,7 +62,8 @@ class DatadogObserver(BaseObserver):
         """Begin a session.
 
         Each argument but ``parent`` and ``transport`` can also be given by an environment
-        variable, which an argument wins over.
+        variable, which an argument wins over. A variable that is wrong, or asks for what is not
+        installed, is left aside and said in one line: it never keeps a bot from answering.
 
         Args:
             session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
@@ -148,6 +149,7 @@ class DatadogObserver(BaseObserver):
             refresh_logging()
             say_what_is_replaced()
             say_what_is_lacking()
+            variables.report()
 
     def _begin(self) -> SessionInstrumentation:
         """Begin the session of a conversation: of the first, or of another that uses this one."""

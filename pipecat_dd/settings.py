@@ -2,19 +2,15 @@
 
 import importlib.util
 import inspect
-import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from pipecat_dd import _ddtrace, _llmobs, _pipecat
+from pipecat_dd import _ddtrace, _llmobs
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.telling.spans.tree import TraceScope
-
-ENV_PREFIX = "PIPECAT_DD_"
-"""Before an argument's name in capitals, the name of its environment variable."""
+from pipecat_dd.variables import ENV_PREFIX, number, pairs, setting, switch
 
 DEFAULT_NAME = "pipecat-bot"
 DEFAULT_TURN_END_TIMEOUT_SECS = 2.5
@@ -88,33 +84,35 @@ class Settings:
     ) -> "Settings":
         """Check the arguments and fill in what the environment says.
 
+        A variable that is wrong counts as not set (see :mod:`pipecat_dd.variables`).
+
         Raises:
-            ValueError: An argument or variable has a value that is not allowed.
+            ValueError: An argument has a value that is not allowed.
             TypeError: An argument is of a type that is not allowed.
-            ImportError: Something is asked for whose extra is not installed.
+            ImportError: An argument asks for something whose extra is not installed.
         """
         return cls(
-            session_id=_setting("session_id", session_id, _session_id, None),
-            name=_setting("name", name, _name, _default_name()),
-            tags=_setting("tags", tags, _tags, {}),
+            session_id=setting("session_id", session_id, _session_id, None),
+            name=setting("name", name, _name, _default_name()),
+            tags=setting("tags", tags, _tags, {}),
             parent=_parent(parent),
-            capture_content=_setting("capture_content", capture_content, _switch, False),
-            turn_end_timeout_secs=_setting(
+            capture_content=setting("capture_content", capture_content, switch, False),
+            turn_end_timeout_secs=setting(
                 "turn_end_timeout_secs",
                 turn_end_timeout_secs,
                 _seconds,
                 DEFAULT_TURN_END_TIMEOUT_SECS,
             ),
-            frame_spans=_setting("frame_spans", frame_spans, _frame_spans, FrameSpans.NOTABLE),
-            slow_frame_ms=_setting(
+            frame_spans=setting("frame_spans", frame_spans, _frame_spans, FrameSpans.NOTABLE),
+            slow_frame_ms=setting(
                 "slow_frame_ms", slow_frame_ms, _milliseconds, DEFAULT_SLOW_FRAME_MS
             ),
-            trace_scope=_setting("trace_scope", trace_scope, _trace_scope, TraceScope.SESSION),
+            trace_scope=setting("trace_scope", trace_scope, _trace_scope, TraceScope.SESSION),
             transports=_transports(transport),
-            participant_names=_setting("participant_names", participant_names, _switch, True),
-            phone_hash_key=_setting("phone_hash_key", phone_hash_key, _secret, None),
-            llmobs=_setting("llmobs", llmobs, _llm_observability, None),
-            metrics=_setting("metrics", metrics, _metrics, False),
+            participant_names=setting("participant_names", participant_names, switch, True),
+            phone_hash_key=setting("phone_hash_key", phone_hash_key, _secret, None),
+            llmobs=setting("llmobs", llmobs, _llm_observability, None),
+            metrics=setting("metrics", metrics, _metrics, False),
         )
 
 
@@ -135,18 +133,6 @@ def _default_name() -> str:
         return DEFAULT_NAME
 
 
-def _setting(
-    argument: str, value: object, check: Callable[[str, Any, bool], _T], default: _T
-) -> _T:
-    if value is not None:
-        return check(argument, value, False)
-    variable = ENV_PREFIX + argument.upper()
-    text = os.environ.get(variable)
-    if text is not None and text.strip():
-        return check(variable, text.strip(), True)
-    return default
-
-
 def _session_id(name: str, value: Any, _: bool) -> str | None:
     text = _of_type(name, value, str, "a string").strip()
     if not text or len(text) > MAX_SESSION_ID_CHARS:
@@ -165,11 +151,7 @@ def _name(name: str, value: Any, _: bool) -> str:
 
 def _tags(name: str, value: Any, from_environment: bool) -> dict[str, str]:
     if from_environment:
-        # As DD_TAGS is written: key:value,key:value
-        pairs = [part.partition(":") for part in value.split(",") if part.strip()]
-        if not all(colon and key.strip() for key, colon, _ in pairs):
-            raise ValueError(f"{name}={value!r}: must be key:value pairs with commas between")
-        value = {key.strip(): text.strip() for key, _, text in pairs}
+        value = pairs(name, value)
     tags = {}
     if not isinstance(value, Mapping):
         raise TypeError(f"{name}={value!r}: must be a mapping of names to values")
@@ -205,6 +187,9 @@ def _parent(value: object) -> _ddtrace.Context | None:
 def _transports(value: object) -> tuple[Any, ...]:
     if value is None:
         return ()
+    # Who only writes lines has no need of Pipecat.
+    from pipecat_dd import _pipecat
+
     given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     for transport in given:
         if not _pipecat.is_transport(transport):
@@ -228,19 +213,8 @@ def _secret(name: str, value: Any, _: bool) -> bytes | None:
     return key
 
 
-def _switch(name: str, value: Any, from_environment: bool) -> bool:
-    if from_environment:
-        word = value.lower()
-        if word in ("true", "1", "yes", "on"):
-            return True
-        if word in ("false", "0", "no", "off"):
-            return False
-        raise ValueError(f"{name}={value!r}: must be true or false")
-    return _of_type(name, value, bool, "True or False")
-
-
 def _llm_observability(name: str, value: Any, from_environment: bool) -> bool | None:
-    is_on = _switch(name, value, from_environment)
+    is_on = switch(name, value, from_environment)
     if is_on and not _application_has_name():
         raise ValueError(
             f"{name}={value!r}: LLM Observability needs a name for the application: must be "
@@ -257,7 +231,7 @@ def _application_has_name() -> bool:
 
 
 def _metrics(name: str, value: Any, from_environment: bool) -> bool:
-    is_on = _switch(name, value, from_environment)
+    is_on = switch(name, value, from_environment)
     if is_on and importlib.util.find_spec("datadog") is None:
         raise ImportError(
             f"{name}={value!r}: needs the datadog package; pip install 'pipecat-dd[metrics]'"
@@ -267,7 +241,7 @@ def _metrics(name: str, value: Any, from_environment: bool) -> bool:
 
 def _seconds(name: str, value: Any, from_environment: bool) -> float:
     allowed = "must be a number of seconds above 0 and at most 3600"
-    secs = _number(name, value, from_environment, allowed)
+    secs = number(name, value, from_environment, allowed)
     if not 0 < secs <= 3600:
         raise ValueError(f"{name}={value!r}: {allowed}")
     return secs
@@ -275,7 +249,7 @@ def _seconds(name: str, value: Any, from_environment: bool) -> float:
 
 def _milliseconds(name: str, value: Any, from_environment: bool) -> float:
     allowed = "must be a number of milliseconds, 0 to 60000"
-    millis = _number(name, value, from_environment, allowed)
+    millis = number(name, value, from_environment, allowed)
     if not 0 <= millis <= 60_000:
         raise ValueError(f"{name}={value!r}: {allowed}")
     return millis
@@ -295,20 +269,6 @@ def _choice(name: str, value: Any, kind: type[_C]) -> _C:
     except ValueError:
         allowed = ", ".join(repr(str(choice)) for choice in kind)
         raise ValueError(f"{name}={value!r}: must be one of {allowed}") from None
-
-
-def _number(name: str, value: Any, from_environment: bool, allowed: str) -> float:
-    secs = value
-    if from_environment:
-        try:
-            secs = float(value)
-        except ValueError:
-            raise ValueError(f"{name}={value!r}: {allowed}") from None
-    if isinstance(secs, bool) or not isinstance(secs, (int, float)):
-        raise TypeError(f"{name}={value!r}: {allowed}")
-    if not math.isfinite(secs):
-        raise ValueError(f"{name}={value!r}: {allowed}")
-    return float(secs)
 
 
 def _of_type(name: str, value: Any, kind: type[_T], allowed: str) -> _T:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipecat_dd.testing.seen import Line, SeenSpan
+from pipecat_dd.variables import raising
 
 TIMEOUT_SECS = 20.0
 NAME = "pipecat-dd doctor"
@@ -67,7 +68,9 @@ def hold(*, send: bool) -> Held:
     before = sum(part.failures for part in parts)
 
     async def bot() -> None:
-        observer = DatadogObserver(session_id=held.id, name=NAME, **_off(DatadogObserver))
+        # A bot would go on with the default of a variable that is wrong; here it is to be seen.
+        with raising():
+            observer = DatadogObserver(session_id=held.id, name=NAME, **_off(DatadogObserver))
         held.priority = observer.context.sampling_priority
         await _pipecat.hold(observer, TIMEOUT_SECS)
 

@@ -162,16 +162,20 @@ _bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVa
 )
 
 
-CARRIED: tuple[ContextVar[Any], ...] = (here, _bound, by_thread)
+sink_at_work: ContextVar[Any] = ContextVar("pipecat_dd_sink", default=None)
+"""The log sink whose work this is (it posts a line somewhere), where it is one's."""
+
+CARRIED: tuple[ContextVar[Any], ...] = (here, _bound, by_thread, sink_at_work)
 """What says whose work something is, for code that takes it along to another thread."""
 
 
 def carried() -> list[Any] | None:
-    """Return what another thread takes along from here; None where this is no session's work."""
-    if here.get() is None and not owners.has_any():
+    """Return what another thread takes along from here; None where this is nobody's work."""
+    is_sinks = sink_at_work.get() is not None
+    place = current_place() if here.get() is not None or owners.has_any() else None
+    if place is None and not is_sinks:
         return None
-    place = current_place()
-    return None if place is None else [place, *(variable.get() for variable in CARRIED[1:])]
+    return [place, *(variable.get() for variable in CARRIED[1:])]
 
 
 def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:

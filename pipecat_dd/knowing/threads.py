@@ -17,7 +17,7 @@ from typing import Final
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd._private import peek
-from pipecat_dd.knowing.place import carried, run_at
+from pipecat_dd.knowing.place import CARRIED, by_thread, carried, run_at
 from pipecat_dd.knowing.pools import carry_into_thread_pools
 
 PRIVATE: dict[str, str] = {
@@ -87,7 +87,7 @@ def _carry(thread: threading.Thread) -> bool:
     values = carried()
     if values is None:
         return False
-    values[-1] = True  # of ``by_thread``
+    values[CARRIED.index(by_thread)] = True
     run = thread.run
 
     def run_there() -> None:

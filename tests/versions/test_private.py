@@ -73,6 +73,11 @@ WHERE = {
     "Logger": "loguru._logger",
     "Handler": "loguru._handler",
     "StreamSink": "loguru._simple_sinks",
+    "AsyncSink": "loguru._simple_sinks",
+    "CallableSink": "loguru._simple_sinks",
+    "StandardSink": "loguru._simple_sinks",
+    "ErrorInterceptor": "loguru._error_interceptor",
+    "_defaults": "loguru._defaults",
 }
 
 ONLY = {

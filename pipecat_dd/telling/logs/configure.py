@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from loguru import logger
 
+from pipecat_dd import _guard, _loguru, variables
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.telling.logs import dev_runner
+from pipecat_dd.telling.logs import default_handler, dev_runner
 from pipecat_dd.telling.logs.arguments import (
     check_flag,
     check_max_message_chars,
@@ -22,15 +23,21 @@ from pipecat_dd.telling.logs.arguments import (
     redactor_of,
 )
 from pipecat_dd.telling.logs.console import LAST, TEMPLATE, ConsoleMaker
+from pipecat_dd.telling.logs.containers import default_line_bytes
+from pipecat_dd.telling.logs.enqueuing import QueueContext
+from pipecat_dd.telling.logs.failing import quiet, redact_reports_by, report_once, unquiet
+from pipecat_dd.telling.logs.feeding import know_sinks_at_work, unless_of
 from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.sampling import Sampler
+from pipecat_dd.telling.logs.settings import max_line_bytes as line_bytes
 from pipecat_dd.telling.logs.slip import format_function, json_format
 from pipecat_dd.telling.logs.stdlib import Interception, is_console
 from pipecat_dd.telling.logs.thresholds import Thresholds
 from pipecat_dd.telling.redaction import Redactor, put_in_force
 from pipecat_dd.telling.shipping import Shipping, running
-from pipecat_dd.telling.shipping.settings import settings_of
+from pipecat_dd.telling.shipping.settings import note_spool, settings_of
+from pipecat_dd.telling.shipping.shipper import Shipper
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -53,9 +60,6 @@ Sink: TypeAlias = (
 )
 """What Loguru can write to: a stream, a file's path, a function, a ``logging.Handler``."""
 
-_default_handler = 0
-"""Loguru's id of its default handler: another one, once that has been put back."""
-
 
 @dataclass
 class _Configured:
@@ -67,7 +71,7 @@ class _Configured:
         handler_id: Loguru's id of it.
         watcher_id: Loguru's id of the handler that watches for the development runner.
         interception: The changes to the standard library's loggers, if there are any.
-        had_default: Whether Loguru's default handler was there, and was removed.
+        is_taken_away: Whether the user's ``logger.remove()`` has taken the handler away.
     """
 
     sink: Any
@@ -75,7 +79,7 @@ class _Configured:
     handler_id: int
     watcher_id: int
     interception: Interception | None
-    had_default: bool
+    is_taken_away: bool = False
 
 
 _lock = threading.RLock()
@@ -100,6 +104,7 @@ def configure_logging(
     capture_content: bool | None = None,
     intercept_stdlib: bool = True,
     max_message_chars: int | None = None,
+    max_line_bytes: int | None = None,
     rotation: Any = None,
     retention: Any = None,
     compression: Any = None,
@@ -135,12 +140,18 @@ def configure_logging(
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
             ``warnings``, are written too.
         max_message_chars: Characters kept of a message, 1 or more; by default as many as a
-            line may have (25 kB altogether).
+            line may have.
+        max_line_bytes: The most bytes that a line of ``format="json"`` may have, its end
+            included: 2048 to 25000. By default as ``PIPECAT_DD_MAX_LINE_BYTES`` says, else
+            25000; in a container 16384 where the sink is standard output or error, since
+            Docker and containerd split what is longer. What is cut is marked
+            ``truncated``; ids are never cut.
         rotation: When a file is begun anew, as in ``logger.add``: ``"100 MB"``. Files only.
         retention: How long old files are kept, as in ``logger.add``. Files only.
         compression: How old files are packed, as in ``logger.add``. Files only.
         enqueue: Write from a thread of Loguru's, as in ``logger.add``: a slow sink then does
-            not hold up the bot, but bound values must be picklable.
+            not hold up the bot. A function as sink gets records without the bound values that
+            cannot be pickled; the lines hold them.
         ship: True to send each line to Datadog's log intake as well, from a thread, for where
             there is no Agent; a `Shipping` to say how. It needs ``DD_API_KEY``. The lines are
             those of ``format="json"``, whatever the sink gets. By default as
@@ -151,8 +162,12 @@ def configure_logging(
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument has a value that is not allowed, or lines are to be shipped and
-            there is no API key.
+        ValueError: An argument has a value that is not allowed, or ``ship`` asks for shipping
+            and there is no API key.
+
+    A sink that fails (a full disk, a pipe that nobody reads) says so once on standard error, and
+    shows nothing of its lines. A variable of the environment that is wrong is said in one line,
+    and its default counts.
 
     Example::
 
@@ -177,16 +192,16 @@ def configure_logging(
         max_message_chars=max_message_chars,
         sample_rate_of=sampler.rate_of if sample else None,
         ascii_only=is_not_utf8(sink),
+        max_line_bytes=line_bytes(max_line_bytes, default_line_bytes(sink)),
     )
-    settings = settings_of(ship)
-    shipper = None if settings is None else running.shipper_for(settings)
+    shipper = _shipper_for(ship)
     made = lines if shipper is None else running.tapped(lines, shipper)
     thresholds = Thresholds(least, by_name)
     # A logging.Handler ends its lines itself.
     end = "" if isinstance(sink, LoggingHandler) else "\n"
     options: dict[str, Any] = {
         "level": thresholds.least,
-        "filter": _filter(thresholds, sampler if sample else None),
+        "filter": _filter(thresholds, sampler if sample else None, sink),
         "format": json_format(made, end)
         if format == "json"
         else _console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
@@ -197,10 +212,15 @@ def configure_logging(
     }
     if format == "json":
         options["colorize"] = False
+    if enqueue:
+        options["context"] = QueueContext()
     options |= file_options(sink, rotation, retention, compression)
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
     put_in_force(redactor)
+    redact_reports_by(lines)
     running.use(shipper)
+    with _guard.lines.guarded():
+        variables.report()
     return handler_id
 
 
@@ -211,7 +231,7 @@ def unconfigure_logging() -> None:
     shipped are sent first, for which it waits for two seconds at most. Does nothing when
     nothing is configured.
     """
-    global _current, _default_handler
+    global _current
     if _current is not None:
         # While there is still a sink on which to say what could not be sent.
         running.finish()
@@ -219,21 +239,27 @@ def unconfigure_logging() -> None:
         if _current is None:
             return
         _take_down(_current)
-        if _current.had_default:
-            _default_handler = logger.add(sys.stderr)
+        default_handler.put_back()
         _current = None
         put_in_force(None)
+        redact_reports_by(None)
     running.use(None, finished=True)
 
 
 def refresh_logging() -> None:
     """Route loggers that came after `configure_logging`, such as uvicorn's, like all others.
 
-    Called at the start of each session. Does nothing when nothing is configured.
+    Called at the start of each session, which is also when it is said that the user's
+    ``logger.remove()`` has undone the call. Does nothing when nothing is configured.
     """
     with _lock:
-        if _current is not None and _current.interception is not None:
+        if _current is None:
+            return
+        if _current.interception is not None:
             _current.interception.sweep()
+        was_taken_away, _current.is_taken_away = _current.is_taken_away, False
+    if was_taken_away and not _loguru.has_handler_of_ours():
+        _say_taken_away()
 
 
 @contextmanager
@@ -262,19 +288,20 @@ def _install(
     with _lock:
         # The new handler first: should Loguru refuse it, all stays as it is.
         handler_id = logger.add(sink, **options)
-        had_default = _removed(_default_handler)
+        default_handler.take_away()
         if _current is not None:
             _take_down(_current)
-            had_default = had_default or _current.had_default
+        if isinstance(sink, LoggingHandler):
+            quiet(sink)
+        know_sinks_at_work()
         _current = _Configured(
             sink=sink,
             options=options,
             handler_id=handler_id,
-            watcher_id=dev_runner.watch(_restore),
+            watcher_id=dev_runner.watch(_restore, _note_taken_away),
             interception=Interception(least, by_name, to_console=is_console(sink))
             if intercept
             else None,
-            had_default=had_default,
         )
         return handler_id
 
@@ -292,13 +319,34 @@ def _restore() -> bool:
         _removed(_current.handler_id)
         _removed(_current.watcher_id)
         _current.handler_id = logger.add(_current.sink, **_current.options)
-        _current.watcher_id = dev_runner.watch(_restore)
+        _current.watcher_id = dev_runner.watch(_restore, _note_taken_away)
+        _current.is_taken_away = False
         return True
+
+
+def _note_taken_away() -> None:
+    # Called with Loguru's lock held: nothing may be waited for.
+    if _current is not None:
+        _current.is_taken_away = True
+
+
+def _say_taken_away() -> None:
+    """Say that what `configure_logging` was given holds no longer."""
+    text = (
+        "logger.remove() was called after configure_logging(), and has taken its handler away: "
+        "lines are neither shaped for Datadog nor redacted. Call configure_logging() after it"
+    )
+    if _loguru.has_handlers():
+        logger.warning(f"pipecat_dd: {text}")
+    else:
+        report_once(text)
 
 
 def _take_down(configured: _Configured) -> None:
     _removed(configured.handler_id)
     _removed(configured.watcher_id)
+    if isinstance(configured.sink, LoggingHandler):
+        unquiet(configured.sink)
     if configured.interception is not None:
         configured.interception.undo()
 
@@ -308,6 +356,8 @@ def _removed(handler_id: int) -> bool:
         logger.remove(handler_id)
     except ValueError:  # the user has removed it
         return False
+    except OSError:  # it is removed, but its file could not be closed: the disk is full
+        pass
     return True
 
 
@@ -322,8 +372,26 @@ def _console_format(
     return format_function(make, TEMPLATE + end, LAST)
 
 
-def _filter(thresholds: Thresholds, sampler: Sampler | None) -> Callable[["Record"], bool]:
-    if sampler is None:
-        return thresholds.lets_through
-    keeps, lets_through = sampler.keeps, thresholds.lets_through
-    return lambda record: lets_through(record) and keeps(record)
+def _filter(
+    thresholds: Thresholds, sampler: Sampler | None, sink: Any
+) -> Callable[["Record"], bool]:
+    lets_through: Callable[[Record], bool] = thresholds.lets_through
+    if sampler is not None:
+        lets_through = _both(lets_through, sampler.keeps)
+    return unless_of(sink, lets_through) if callable(sink) else lets_through
+
+
+def _both(
+    first: Callable[["Record"], bool], second: Callable[["Record"], bool]
+) -> Callable[["Record"], bool]:
+    return lambda record: first(record) and second(record)
+
+
+def _shipper_for(ship: bool | Shipping | None) -> Shipper | None:
+    settings = settings_of(ship)
+    if settings is None:
+        return None
+    try:
+        return running.shipper_for(settings)
+    except ValueError as error:  # the spool cannot be used
+        return running.shipper_for(note_spool(settings, error))

@@ -2,16 +2,23 @@
 
 from typing import TYPE_CHECKING, Final
 
+from pipecat_dd._loguru import mark
+from pipecat_dd.telling.logs.failing import report_failures_of_ours
+from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES
 from pipecat_dd.telling.logs.line import LineMaker
+from pipecat_dd.telling.logs.settings import max_line_bytes
 from pipecat_dd.telling.logs.slip import json_format
 from pipecat_dd.telling.redaction import Redactor
 
 if TYPE_CHECKING:
     from loguru import Record
 
-_write: Final = json_format(LineMaker(Redactor()))
+_lines: Final = LineMaker(Redactor())
+_write: Final = json_format(_lines)
+_is_prepared = False
 
 
+@mark
 def datadog_format(record: "Record") -> str:
     """Format a Loguru record as one JSON line for Datadog.
 
@@ -29,4 +36,9 @@ def datadog_format(record: "Record") -> str:
 
         logger.add(sys.stdout, format=datadog_format, backtrace=False, diagnose=False)
     """
+    global _is_prepared
+    if not _is_prepared:
+        _is_prepared = True
+        _lines.max_line_bytes = max_line_bytes(None, MAX_LINE_BYTES)
+        report_failures_of_ours()
     return _write(record)

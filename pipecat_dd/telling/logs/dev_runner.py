@@ -22,6 +22,7 @@ from typing import Any, Final
 from loguru import logger
 
 from pipecat_dd import _loguru
+from pipecat_dd.telling.logs import default_handler
 
 _RUNNER: Final = "pipecat.runner.run"
 _NEVER: Final = 2**31
@@ -31,12 +32,13 @@ _GLANCE_SECS: Final = 0.001
 
 
 class _Watcher:
-    """A sink that writes nothing and tells when the runner removes it."""
+    """A sink that writes nothing and tells when it is removed, by the runner or by others."""
 
     name = "pipecat_dd: stays through Pipecat's development runner"
 
-    def __init__(self, restore: Callable[[], bool]) -> None:
+    def __init__(self, restore: Callable[[], bool], removed: Callable[[], None]) -> None:
         self._restore = restore
+        self._removed = removed
 
     def write(self, message: str) -> None:
         """Write nothing."""
@@ -44,6 +46,7 @@ class _Watcher:
     def stop(self) -> None:
         """Called by Loguru, with its lock held, when the handler is removed."""
         if not _asked_by_runner(sys._getframe(1)):
+            self._removed()
             return
         threading.Thread(
             target=_put_back,
@@ -53,23 +56,24 @@ class _Watcher:
         ).start()
 
 
-def watch(restore: Callable[[], bool]) -> int:
+def watch(restore: Callable[[], bool], removed: Callable[[], None]) -> int:
     """Call ``restore`` after the development runner has removed Loguru's handlers.
 
     Args:
         restore: Called once, from another thread; returns whether it restored something.
+        removed: Called when it is not the runner that removes this one, with Loguru's lock held.
 
     Returns:
         The id of the Loguru handler that watches; remove it to stop watching.
     """
-    sink: Any = _Watcher(restore)
+    sink: Any = _Watcher(restore, removed)
     return logger.add(sink, level=_NEVER, format="", colorize=False)
 
 
 def _asked_by_runner(frame: FrameType | None) -> bool:
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if not name.startswith(("loguru", __name__)):
+        if not name.startswith(("loguru", __name__, default_handler.__name__)):
             # Run by ``python -m`` the runner is named __main__, but its spec is not.
             spec = frame.f_globals.get("__spec__")
             return _RUNNER in (name, getattr(spec, "name", None))

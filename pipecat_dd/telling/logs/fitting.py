@@ -2,8 +2,9 @@
 
 Datadog advises at most 25 kB a line
 (https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding), and the Agent splits
-one far longer in two, of which the second has no ids. Text is cut first, the longest first;
-then whole bound values go. The ids, and the fields that a line is found by, are never cut.
+one far longer in two, of which the second has no ids; container runtimes split at less (see
+``containers.py``). Text is cut first, the longest first; then whole bound values go; then, where
+a line may be very short, what else it can be read without. Its ids are never cut.
 """
 
 import json
@@ -12,8 +13,26 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Final
 
 MAX_LINE_BYTES: Final = 25_000
+"""The most that a line may have, its end included."""
+LEAST_LINE_BYTES: Final = 2_048
+"""The least that it can be held to: a line's ids fit into it."""
 
-_CAPS: Final = (8000, 4000, 2000, 1000, 300, 100)
+_CAPS: Final = (24_000, 16_000, 12_000, 8000, 4000, 2000, 1000, 300, 100)
+_LEFT_OUT_LAST: Final = (
+    "error",
+    "participant",
+    "function",
+    "name",
+    "line",
+    "dd.service",
+    "message",
+    "logging_error",
+    "dd.version",
+    "dd.env",
+    "sample_rate",
+    "service",
+)
+"""What goes last, one after the other, where a line may hold little more than its ids."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -50,16 +69,17 @@ class Json:
         return members
 
 
-def fitted(text: str, json_: Json, kept: frozenset[str]) -> str:
-    """Return a line's JSON text within Datadog's limit and of characters that UTF-8 has.
+def fitted(text: str, json_: Json, kept: frozenset[str], limit: int = MAX_LINE_BYTES) -> str:
+    """Return a line's JSON text within its limit and of characters that UTF-8 has.
 
     Args:
         text: The line, a JSON object.
         json_: What wrote it.
-        kept: The fields that are never cut.
+        kept: The fields that are never cut, but for a limit that holds little more than ids.
+        limit: The most bytes that it may have with the end that is put to it.
     """
     text, size = _measured(text)
-    return text if size <= MAX_LINE_BYTES else _cut(json.loads(text), json_, kept)
+    return text if size < limit else _cut(json.loads(text), json_, kept, limit)
 
 
 def _measured(text: str) -> tuple[str, int]:
@@ -73,18 +93,52 @@ def _measured(text: str) -> tuple[str, int]:
         return text, len(text.encode())
 
 
-def _cut(line: dict[str, Any], json_: Json, kept: frozenset[str]) -> str:
+def _cut(line: dict[str, Any], json_: Json, kept: frozenset[str], limit: int) -> str:
     line["truncated"] = True
     for cap in _CAPS:
         for key, value in line.items():
             if key not in kept:
                 line[key] = _capped(value, cap)
         text, size = _measured(json_.text(line))
-        if size <= MAX_LINE_BYTES:
+        if size < limit:
             return text
     for key in [key for key in line if key not in kept and key not in ("message", "error")]:
         del line[key]
-    return _measured(json_.text(line))[0]
+    for lessen in (_nothing, _error_lessened, _participant_lessened, *_LEFT_OUT_LAST):
+        if callable(lessen):
+            lessen(line)
+        else:
+            line.pop(lessen, None)
+        text, size = _measured(json_.text(line))
+        if size < limit:
+            break
+    return text
+
+
+def _nothing(line: dict[str, Any]) -> None:
+    """Leave a line as it is."""
+
+
+def _error_lessened(line: dict[str, Any]) -> None:
+    """Leave of an error what Error Tracking reads."""
+    error = line.get("error")
+    if isinstance(error, dict):
+        line["error"] = {
+            name: _capped(error[name], _CAPS[-1])
+            for name in ("kind", "message", "stack")
+            if name in error
+        }
+
+
+def _participant_lessened(line: dict[str, Any]) -> None:
+    """Leave of a participant's values those that say who it is."""
+    person = line.get("participant")
+    if isinstance(person, dict):
+        line["participant"] = {
+            name: value if name == "id" else _capped(value, _CAPS[-1])
+            for name, value in person.items()
+            if name in ("id", "name")
+        }
 
 
 def _capped(value: Any, cap: int) -> Any:

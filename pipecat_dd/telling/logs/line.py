@@ -16,7 +16,7 @@ from pipecat_dd.telling.logs import asking, pipecat_lines
 from pipecat_dd.telling.logs.bound import Bound, Sorter
 from pipecat_dd.telling.logs.errors import error_fields
 from pipecat_dd.telling.logs.fields import UNCUT
-from pipecat_dd.telling.logs.fitting import Json, fitted
+from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES, Json, fitted
 from pipecat_dd.telling.logs.ids import trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
@@ -54,6 +54,7 @@ class LineMaker:
         sample_rate_of: Returns the share that is kept of a level's records, None for levels
             that are not sampled.
         ascii_only: Escape all that is not ASCII.
+        max_line_bytes: The most bytes that a line may have with its end.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class LineMaker:
         max_message_chars: int | None = None,
         sample_rate_of: Callable[["Record"], float | None] | None = None,
         ascii_only: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
+        self.max_line_bytes = max_line_bytes
         self._redactor = redactor
         self._capture_content = capture_content
         self._max_message_chars = max_message_chars
@@ -83,7 +86,7 @@ class LineMaker:
                 return self._smallest(record, NOTHING, "logged while a line was made")
             known = asking.correlate() if _depth.lines == 1 else NOTHING
             try:
-                return fitted(self._line(record, known), self._json, UNCUT)
+                return fitted(self._line(record, known), self._json, UNCUT, self.max_line_bytes)
             except Exception as error:
                 return self._smallest(record, known, type(error).__name__)
         finally:
@@ -97,7 +100,8 @@ class LineMaker:
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        message = self._without_bound_secrets(hidden(record["name"] or "", message), record)
+        masked = hidden(record["name"] or "", message, record["file"])
+        message = self._without_bound_secrets(masked, record)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)
@@ -222,7 +226,7 @@ class LineMaker:
             trace_id, span_id = trace_and_span(known, Bound())
             if trace_id is not None:
                 line["dd.trace_id"], line["dd.span_id"] = trace_id, span_id
-            return fitted(_ASCII.text(line), _ASCII, UNCUT)
+            return fitted(_ASCII.text(line), _ASCII, UNCUT, self.max_line_bytes)
         except Exception:
             return '{"status":"error","message":"a line could not be made"}'
 

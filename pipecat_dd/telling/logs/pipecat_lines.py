@@ -11,8 +11,10 @@ something named like content is not covered: that is the place to see what a new
 brought.
 """
 
-from typing import Final
+from typing import Any, Final
 
+from pipecat_dd.telling.logs import other_packages
+from pipecat_dd.telling.logs.other_packages import is_for_pipecat
 from pipecat_dd.telling.secrets import REDACTED
 
 _EVERYWHERE: Final = (
@@ -165,15 +167,26 @@ _BRACKETS: Final = tuple(phrase for phrase in _EVERYWHERE if phrase.endswith("["
 _OTHERS: Final = tuple(p for p in _EVERYWHERE if p not in _COLONS and p not in _BRACKETS)
 
 
-def mask(name: str, message: str) -> str:
+_REMEMBERED: Final = 4096
+_others: dict[str, bool] = {}
+
+
+def mask(name: str, message: str, file: Any = None) -> str:
     """Return a line's message without the content it holds.
 
     Args:
-        name: The module the line comes from; those outside ``pipecat`` are left alone.
+        name: The module the line comes from; the user's own are left alone.
         message: The line's message.
+        file: The module's file, as in a record of Loguru's: it tells packages for Pipecat from
+            the user's modules.
     """
     if not name.startswith("pipecat."):
-        return message
+        is_other = _others.get(name)
+        if is_other is None:
+            if len(_others) >= _REMEMBERED:  # names made up at run time must not pile up
+                _others.clear()
+            is_other = _others[name] = is_for_pipecat(name, str(getattr(file, "path", "")))
+        return other_packages.mask(message) if is_other else message
     first = _first(message, _OTHERS)
     # Most phrases end in ": " or "[": looking at those few places beats a hundred searches.
     for mark, phrases in ((": ", _COLONS), ("[", _BRACKETS)):
@@ -189,7 +202,7 @@ def mask(name: str, message: str) -> str:
     return message if first < 0 else message[:first].rstrip("[ ") + " " + REDACTED
 
 
-def mask_pieces(name: str, message: str) -> str:
+def mask_pieces(name: str, message: str, _: Any = None) -> str:
     """Return a line's message without the pieces of content that stream one by one.
 
     A secret that a model says comes in pieces, and half a secret is not recognised as one. So
@@ -198,6 +211,7 @@ def mask_pieces(name: str, message: str) -> str:
     Args:
         name: The module the line comes from.
         message: The line's message.
+        _: The module's file.
     """
     if not name.startswith("pipecat.") or not any(piece in message for piece in _PIECES):
         return message

@@ -11,6 +11,8 @@ callable that dumps the record, a queue that pickles it) ever meets it.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from pipecat_dd._loguru import mark
+
 if TYPE_CHECKING:
     from loguru import Record
 
@@ -59,7 +61,8 @@ def format_function(
         slots[KEY] = _Slip(make(record), last, slots)
         return template
 
-    return format_record
+    # By which a handler whose sink fails is known as one of ours.
+    return mark(format_record)
 
 
 def json_format(make: Callable[["Record"], str], end: str = "\n") -> Callable[["Record"], str]:

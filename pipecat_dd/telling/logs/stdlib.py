@@ -23,6 +23,8 @@ from loguru import logger
 
 from pipecat_dd import _loguru
 from pipecat_dd.telling.logs import failed_tasks
+from pipecat_dd.telling.logs.failing import report_once
+from pipecat_dd.telling.logs.feeding import is_sinks_work
 from pipecat_dd.telling.logs.forking import forks, hold_back
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class InterceptHandler(logging.Handler):
         if record.name == failed_tasks.LOGGER:
             failed = failed_tasks.told(str(record.msg))
         # The stack tells of Loguru at work; the flag is for a Loguru that no longer can.
-        if getattr(self._busy, "now", False) or _loguru.is_writing():
+        if getattr(self._busy, "now", False) or is_sinks_work() or _loguru.is_writing():
             if failed is not None:
                 failed.run_later(partial(self._hand_over, record))
             return
@@ -88,8 +90,8 @@ class InterceptHandler(logging.Handler):
         self._busy.now = True
         try:
             _hand_over(record)
-        except Exception:  # the code that logged must not learn of it
-            self.handleError(record)
+        except Exception as error:  # the code that logged must not learn of it
+            report_once("a line of the standard library's logging is lost", error)
         finally:
             self._busy.now = False
 

@@ -1,16 +1,19 @@
 """What can be set of shipping: by argument, else by environment variable, else by default."""
 
 import json
-import math
 import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
+
+from pipecat_dd import variables as environment
+from pipecat_dd.variables import Check, note, number, pairs, setting
 
 ENV_PREFIX: Final = "PIPECAT_DD_SHIP_"
 """Before an argument's name in capitals, the name of its environment variable."""
@@ -28,7 +31,13 @@ _PATH: Final = "/api/v2/logs"
 _SITE: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _TAG: Final = re.compile(r"[^\s,:][^\s,]*")
 _SECRET_BYTES: Final = 16
+_ANY_KEY: Final = "0" * 32
+_NOT_SHIPPED: Final = "Lines are not shipped"
 _T = TypeVar("_T")
+
+
+class NotShippedError(ValueError):
+    """A variable that says where lines go is wrong: nowhere is better than elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +72,10 @@ class Shipping:
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument, or a variable, has a value that is not allowed, or there is no
-            API key.
+        ValueError: An argument has a value that is not allowed, or there is no API key.
+
+    A variable that is wrong counts as not set, and is said in one line; one that says where lines
+    go (``DD_SITE``, ``PIPECAT_DD_SHIP_URL``) has none shipped.
 
     Example::
 
@@ -84,7 +95,8 @@ class Shipping:
     max_spool_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        Settings.of(self)
+        with suppress(NotShippedError):  # said where it is used
+            Settings.of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +112,7 @@ class Settings:
         max_memory_bytes: Memory that waiting lines may take.
         spool_dir: Where lines lie that cannot be sent now.
         max_spool_bytes: Disk that they may take.
+        is_spool_given: Whether an argument names the spool's directory, not a variable.
     """
 
     api_key: str = field(repr=False)
@@ -110,6 +123,7 @@ class Settings:
     max_memory_bytes: int
     spool_dir: Path | None
     max_spool_bytes: int
+    is_spool_given: bool = field(default=True, compare=False)
 
     @classmethod
     def of(cls, given: Shipping) -> "Settings":
@@ -117,34 +131,36 @@ class Settings:
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: A value is not allowed, or there is no API key.
+            ValueError: An argument's value is not allowed, or there is no API key.
+            NotShippedError: A variable that says where lines go is wrong.
         """
-        site = _setting("site", given.site, _site, DEFAULT_SITE, "DD_SITE")
-        url = _setting("url", given.url, _url, f"https://http-intake.logs.{site}{_PATH}")
-        return cls(
-            api_key=_api_key(given.api_key),
-            url=url,
-            fields=_fields(given),
-            flush_interval_secs=_setting(
+        rest: dict[str, Any] = {
+            "api_key": _api_key(given.api_key),
+            "fields": _fields(given),
+            "flush_interval_secs": _setting(
                 "flush_interval_secs",
                 given.flush_interval_secs,
                 _seconds,
                 DEFAULT_FLUSH_INTERVAL_SECS,
             ),
-            timeout_secs=_setting(
+            "timeout_secs": _setting(
                 "timeout_secs", given.timeout_secs, _seconds, DEFAULT_TIMEOUT_SECS
             ),
-            max_memory_bytes=_setting(
+            "max_memory_bytes": _setting(
                 "max_memory_bytes",
                 given.max_memory_bytes,
                 _at_least(2**20),
                 DEFAULT_MAX_MEMORY_BYTES,
             ),
-            spool_dir=_setting("spool_dir", given.spool_dir, _directory, None),
-            max_spool_bytes=_setting(
+            "spool_dir": _setting("spool_dir", given.spool_dir, _directory, None),
+            "max_spool_bytes": _setting(
                 "max_spool_bytes", given.max_spool_bytes, _at_least(2**22), DEFAULT_MAX_SPOOL_BYTES
             ),
-        )
+        }
+        # Last: where there is nowhere to ship to, what else is wrong has been noted.
+        site = _destination("site", given.site, _site, DEFAULT_SITE, "DD_SITE")
+        url = _destination("url", given.url, _url, f"https://http-intake.logs.{site}{_PATH}")
+        return cls(url=url, is_spool_given=given.spool_dir is not None, **rest)
 
     @property
     def secret(self) -> bytes | None:
@@ -161,34 +177,86 @@ def settings_of(ship: bool | Shipping | None) -> Settings | None:
 
     Raises:
         TypeError: It is none of these.
-        ValueError: A value is not allowed, or there is no API key.
+        ValueError: It asks for shipping, and there is no API key.
     """
     if ship is None:
-        word = os.environ.get(SWITCH, "").strip().lower()
-        if word in ("", "false", "0", "no", "off"):
+        if not is_switched_on():
             return None
-        if word not in ("true", "1", "yes", "on"):
-            raise ValueError(f"{SWITCH}={word!r}: must be true or false")
-        return Settings.of(Shipping())
-    if isinstance(ship, Shipping):
-        return Settings.of(ship)
-    if not isinstance(ship, bool):
+        try:
+            return Settings.of(Shipping())
+        except NotShippedError:
+            return None
+        except ValueError as error:  # an operator's key is missing, or is none
+            note(SWITCH, error, _NOT_SHIPPED)
+            return None
+    if not isinstance(ship, (bool, Shipping)):
         raise TypeError(f"ship={ship!r}: must be True, False, a Shipping or None")
-    return Settings.of(Shipping()) if ship else None
+    if ship is False:
+        return None
+    try:
+        return Settings.of(Shipping() if ship is True else ship)
+    except NotShippedError:
+        return None
+
+
+def is_switched_on() -> bool:
+    """Return whether the environment turns shipping on."""
+    return setting("ship", None, environment.switch, False)
+
+
+def variables() -> frozenset[str]:
+    """Return the names of all environment variables that begin with `ENV_PREFIX`."""
+    return frozenset(
+        ENV_PREFIX + one.name.upper()
+        for one in fields(Shipping)
+        if one.name not in ("api_key", "site", "hostname")
+    )
+
+
+def check_variables() -> None:
+    """Note what is wrong with those, whether or not lines are shipped."""
+    # What Datadog's own variables say is of no concern where nothing is.
+    Shipping(api_key=_ANY_KEY, site=DEFAULT_SITE, hostname="localhost")
+
+
+def note_spool(settings: Settings, error: ValueError) -> Settings:
+    """Note that a variable names a spool that cannot be used; return settings without one.
+
+    Args:
+        settings: What shipping goes by.
+        error: What is wrong with the spool.
+
+    Raises:
+        ValueError: The error, where an argument names it.
+    """
+    if settings.is_spool_given:
+        raise error
+    note(ENV_PREFIX + "SPOOL_DIR", error, "It is left aside, and lines wait in memory")
+    return replace(settings, spool_dir=None)
 
 
 def _setting(
-    argument: str,
-    value: Any,
-    check: Callable[[str, Any], _T],
-    default: _T,
-    variable: str | None = None,
+    argument: str, value: Any, check: Check[_T], default: _T, variable: str | None = None
 ) -> _T:
-    if value is not None:
-        return check(argument, value)
+    return setting(argument, value, check, default, variable=variable, prefix=ENV_PREFIX)
+
+
+def _destination(
+    argument: str, value: Any, check: Check[str], default: str, variable: str | None = None
+) -> str:
+    """Return a setting that says where lines go, which no default can stand for.
+
+    Raises:
+        NotShippedError: Its variable is wrong.
+    """
     variable = variable or ENV_PREFIX + argument.upper()
-    text = os.environ.get(variable, "").strip()
-    return check(variable, text) if text else default
+    if value is None and (text := os.environ.get(variable, "").strip()):
+        try:
+            return check(variable, text, True)
+        except ValueError as error:
+            note(variable, error, _NOT_SHIPPED)
+            raise NotShippedError from error
+    return default if value is None else check(argument, value, False)
 
 
 def _api_key(given: Any) -> str:
@@ -209,7 +277,7 @@ def _api_key(given: Any) -> str:
     return key
 
 
-def _site(name: str, value: Any) -> str:
+def _site(name: str, value: Any, _: bool) -> str:
     text = _text(name, value).lower()
     if not _SITE.fullmatch(text) or text.startswith("app."):
         raise ValueError(
@@ -219,7 +287,7 @@ def _site(name: str, value: Any) -> str:
     return text
 
 
-def _url(name: str, value: Any) -> str:
+def _url(name: str, value: Any, _: bool) -> str:
     text = _text(name, value)
     allowed = f'must be such as "https://logs.internal:8282{_PATH}"'
     try:
@@ -270,10 +338,9 @@ def _environments_tags() -> dict[str, str]:
     return tags
 
 
-def _tags(name: str, value: Any) -> dict[str, str]:
-    if isinstance(value, str) and name.startswith(ENV_PREFIX):
-        pairs = [part.partition(":") for part in value.split(",") if part.strip()]
-        value = {key.strip(): text.strip() for key, _, text in pairs}
+def _tags(name: str, value: Any, from_environment: bool) -> dict[str, str]:
+    if from_environment:
+        value = pairs(name, value)
     if not isinstance(value, Mapping):
         raise TypeError(f"{name}={value!r}: must be a mapping of names to values")
     tags: dict[str, str] = {}
@@ -292,14 +359,14 @@ def _tags(name: str, value: Any) -> dict[str, str]:
     return tags
 
 
-def _name(name: str, value: Any) -> str:
+def _name(name: str, value: Any, _: bool) -> str:
     text = _text(name, value)
     if not text or len(text) > 200:
         raise ValueError(f"{name}={value!r}: must be 1 to 200 characters, not only spaces")
     return text
 
 
-def _directory(name: str, value: Any) -> Path:
+def _directory(name: str, value: Any, _: bool) -> Path | None:
     if not isinstance(value, (str, PathLike)):
         raise TypeError(f"{name}={value!r}: must be the path of a directory")
     if not os.fspath(value):
@@ -307,34 +374,23 @@ def _directory(name: str, value: Any) -> Path:
     return Path(value).expanduser().absolute()
 
 
-def _seconds(name: str, value: Any) -> float:
+def _seconds(name: str, value: Any, from_environment: bool) -> float:
     allowed = "must be a number of seconds above 0 and at most 60"
-    secs = _number(name, value, allowed)
-    if not math.isfinite(secs) or not 0 < secs <= 60:
+    secs = number(name, value, from_environment, allowed)
+    if not 0 < secs <= 60:
         raise ValueError(f"{name}={value!r}: {allowed}")
     return secs
 
 
-def _at_least(least: int) -> Callable[[str, Any], int]:
-    def check(name: str, value: Any) -> int:
+def _at_least(least: int) -> Callable[[str, Any, bool], int]:
+    def check(name: str, value: Any, from_environment: bool) -> int:
         allowed = f"must be a number of bytes, {least} or more"
-        bytes_ = _number(name, value, allowed)
-        if not math.isfinite(bytes_) or bytes_ < least:
+        bytes_ = number(name, value, from_environment, allowed)
+        if bytes_ < least:
             raise ValueError(f"{name}={value!r}: {allowed}")
         return int(bytes_)
 
     return check
-
-
-def _number(name: str, value: Any, allowed: str) -> float:
-    if isinstance(value, str) and name.startswith(ENV_PREFIX):
-        try:
-            return float(value)
-        except ValueError:
-            raise ValueError(f"{name}={value!r}: {allowed}") from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name}={value!r}: {allowed}")
-    return float(value)
 
 
 def _text(name: str, value: Any) -> str:

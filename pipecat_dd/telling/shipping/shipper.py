@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from pipecat_dd import _guard
+from pipecat_dd.knowing.place import sink_at_work
 from pipecat_dd.telling.shipping._http import Intake
 from pipecat_dd.telling.shipping.batches import Addressing
 from pipecat_dd.telling.shipping.counting import Counters, Reason
@@ -89,10 +90,12 @@ class Shipper:
         with self._counters.lock:
             if self._thread is not None or self._is_closed:
                 return
-            # A context of its own: the lines it writes are no session's.
-            run = contextvars.Context().run
+            # A context of its own: the lines it writes are no session's, and what libraries
+            # log there is not to be shipped in turn.
+            context = contextvars.Context()
+            context.run(sink_at_work.set, self)
             thread = threading.Thread(
-                target=run, args=(self._worker.run,), name=_THREAD, daemon=True
+                target=context.run, args=(self._worker.run,), name=_THREAD, daemon=True
             )
             self._thread = thread
         try:

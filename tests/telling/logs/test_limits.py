@@ -1,13 +1,21 @@
 """A line stays within Datadog's limits; what was cut is marked, and its ids never are."""
 
+import io
 import json
+import logging
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from loguru import logger
 
-from pipecat_dd.telling.logs import Redactor
-from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES
+from pipecat_dd.telling.logs import Redactor, configure_logging, containers, unconfigure_logging
+from pipecat_dd.telling.logs.fitting import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from pipecat_dd.telling.logs.plain import (
     LEAST_CHARS,
     MAX_ATTRIBUTES,
@@ -80,7 +88,7 @@ def test_whatever_is_bound_the_line_fits_and_says_it_was_cut(
 ) -> None:
     write(**bound)
     line = lines.one
-    assert len(lines.text.encode()) <= MAX_LINE_BYTES + 1
+    assert len(lines.text.encode()) <= MAX_LINE_BYTES
     assert attributes(line) < 256
     assert depth(line) < 10
     assert max(map(len, keys(line))) < 50
@@ -102,7 +110,7 @@ def test_a_long_message_keeps_its_start_and_its_ids(lines: Lines, known: Any) ->
     line = lines.one
     assert line["message"].startswith("start xxx")
     assert line["truncated"] is True
-    assert len(lines.text) <= MAX_LINE_BYTES + 1
+    assert len(lines.text) <= MAX_LINE_BYTES
 
 
 def test_a_secret_at_the_place_of_the_cut_does_not_show_its_half(lines: Lines) -> None:
@@ -204,3 +212,203 @@ def test_a_stream_that_is_not_utf8_gets_escapes(configured: Any) -> None:
     logger.info("漢")
     assert sink.text.isascii()
     assert json.loads(sink.text)["message"] == "漢"
+
+
+# A limit of one's own
+
+
+def whole(text: str) -> list[bytes]:
+    return text.encode().splitlines(keepends=True)
+
+
+KEPT = ("session_id", "participant_id", "dd.trace_id", "dd.span_id", "timestamp", "status")
+BOUND = st.dictionaries(
+    st.text(max_size=30) | st.sampled_from(["participant", "error", "status", "error_details"]),
+    st.recursive(
+        st.text(max_size=3000) | st.integers() | st.binary(max_size=200),
+        lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=20), inner),
+        max_leaves=20,
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    limit=st.integers(LEAST_LINE_BYTES, MAX_LINE_BYTES),
+    message=st.text(max_size=200) | st.text('aé漢🎉\x00"', min_size=5000, max_size=30_000),
+    bound=BOUND,
+    fails=st.booleans(),
+)
+def test_any_line_stays_within_any_limit_and_keeps_its_ids(
+    configured: Any, known: Any, limit: int, message: str, bound: dict[str, Any], fails: bool
+) -> None:
+    lines = configured(max_line_bytes=limit)
+    log = logger.bind(**bound)
+    try:
+        raise ValueError(message) if fails else StopIteration
+    except ValueError:
+        log.exception("{}", message)
+    except StopIteration:
+        log.info("{}", message)
+    line = json.loads(lines.text)
+    assert len(lines.text.encode()) <= limit
+    assert lines.text.endswith("}\n")
+    for name in KEPT:
+        assert line[name]
+    assert line["session_id"] == KNOWN.session_id
+    assert line["dd.trace_id"] == KNOWN.trace_id
+    if len(lines.text.encode()) < len(message):
+        assert line["truncated"] is True
+
+
+def test_the_longest_ids_fit_into_the_shortest_line(configured: Any, known: Any) -> None:
+    ids = {"session_id": "漢" * 200, "participant_id": "é" * 200}
+    known(KNOWN._replace(**ids, participant_name="n" * 5000, service="s" * 100))
+    lines = configured(max_line_bytes=LEAST_LINE_BYTES)
+    logger.bind(error={f"key_{i}": "x" * 50 for i in range(100)}).error("x" * 5000)
+    line = lines.one
+    assert len(lines.text.encode()) <= LEAST_LINE_BYTES
+    assert {name: line[name] for name in ids} == ids
+    assert line["dd.span_id"] == KNOWN.span_id
+    assert line["truncated"] is True
+
+
+def test_a_line_of_just_the_limit_is_whole(configured: Any) -> None:
+    lines = configured(max_line_bytes=4096)
+    logger.info("")
+    room = 4096 - len(lines.text)
+    logger.info("x" * room)
+    logger.info("x" * (room + 1))
+    _, fits, cut = whole(lines.text)
+    assert len(fits) == 4096
+    assert b"truncated" not in fits
+    assert b"truncated" in cut
+
+
+def test_a_handler_puts_its_own_end_to_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    configure_logging(logging.FileHandler(path), max_line_bytes=4096)
+    logger.info("x" * 10_000)
+    unconfigure_logging()
+    assert len(path.read_bytes()) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (2047, ValueError),
+        (25_001, ValueError),
+        (0, ValueError),
+        (-1, ValueError),
+        ("16000", TypeError),
+        (True, TypeError),
+        (16_000.5, ValueError),
+        (math.nan, ValueError),
+    ],
+)
+def test_a_limit_that_is_not_allowed_is_refused(value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"max_line_bytes=.*whole number of bytes, 2048 to 25000"):
+        configure_logging(Lines(), max_line_bytes=value)
+
+
+def longest(sink: Any = None, **options: Any) -> int:
+    """Return how long a line is that has too much in it."""
+    sink = Lines() if sink is None else sink
+    configure_logging(sink, **options)
+    logger.info("x " * 20_000)
+    unconfigure_logging()
+    return len(sink.text.encode())
+
+
+def test_the_environment_sets_a_limit_which_an_argument_wins_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIPECAT_DD_MAX_LINE_BYTES", "8192")
+    assert 4096 < longest() <= 8192
+    assert 8192 < longest(max_line_bytes=16_000) <= 16_000
+
+
+# Containers, whose runtime splits lines
+
+
+class Console(Lines):
+    """What writes to standard output by its descriptor."""
+
+    def fileno(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def in_container(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    def say(is_in_one: bool) -> None:
+        monkeypatch.setattr(containers, "is_in_container", lambda: is_in_one)
+
+    return say
+
+
+def test_in_a_container_lines_of_the_console_are_not_split(in_container: Any) -> None:
+    in_container(True)
+    assert 12_000 < longest(Console()) <= containers.SPLIT_BYTES
+    assert containers.SPLIT_BYTES < longest(Lines()) <= MAX_LINE_BYTES
+    assert longest(Console(), max_line_bytes=MAX_LINE_BYTES) > containers.SPLIT_BYTES
+    in_container(False)
+    assert longest(Console()) > containers.SPLIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sink", "is_console"),
+    [
+        (lambda: sys.stdout, True),
+        (lambda: sys.__stderr__, True),
+        (lambda: logging.StreamHandler(sys.stderr), True),
+        (lambda: "/dev/stdout", True),
+        (lambda: Path("/proc/1/fd/2"), True),
+        (lambda: io.StringIO(), False),
+        (lambda: "bot.log", False),
+        (lambda: print, False),
+        (lambda: logging.NullHandler(), False),
+    ],
+)
+def test_only_the_console_goes_by_the_runtime(
+    sink: Any, is_console: bool, in_container: Any
+) -> None:
+    in_container(True)
+    expected = containers.SPLIT_BYTES if is_console else MAX_LINE_BYTES
+    assert containers.default_line_bytes(sink()) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "files"),
+    [
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {}),
+        ({"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/x"}, {}),
+        ({"container": "podman"}, {}),
+        ({}, {".dockerenv": ""}),
+        ({}, {"run/.containerenv": ""}),
+        ({}, {"proc/self/cgroup": "1:name=systemd:/docker/0123\n"}),
+        ({}, {"proc/self/cgroup": "0::/kubepods/besteffort/pod1/2\n"}),
+        (
+            {},
+            {
+                "proc/self/cgroup": "0::/\n",
+                "proc/self/mountinfo": "1 2 254:1 /var/lib/x/hostname /etc/hostname rw - ext4 d\n",
+            },
+        ),
+    ],
+)
+def test_a_container_is_known(
+    tmp_path: Path, environ: dict[str, str], files: dict[str, str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert containers.is_in_container(tmp_path, environ)
+
+
+def test_a_machine_is_no_container(tmp_path: Path) -> None:
+    assert not containers.is_in_container(tmp_path, {"HOME": "/root"})
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/user.slice/user-1000.slice/session-2.scope\n")
+    (tmp_path / "proc/self/mountinfo").write_text("1 2 0:1 / /proc rw - proc proc rw\n")
+    assert not containers.is_in_container(tmp_path, {})

@@ -9,6 +9,7 @@ from loguru import logger
 from pipecat_dd import DatadogObserver
 from pipecat_dd.settings import Settings
 from pipecat_dd.telling.metrics import _dogstatsd
+from pipecat_dd.variables import raising
 from tests.support.dogstatsd import listening, sending_to
 
 VARIABLES = (
@@ -33,8 +34,12 @@ def test_a_wrong_value_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(TypeError, match=r"^metrics='yes': must be True or False"):
         DatadogObserver(metrics="yes")  # type: ignore[arg-type]
     monkeypatch.setenv("PIPECAT_DD_METRICS", "maybe")
-    with pytest.raises(ValueError, match=r"^PIPECAT_DD_METRICS='maybe': must be true or false"):
-        DatadogObserver()
+    with (
+        raising(),
+        pytest.raises(ValueError, match=r"^PIPECAT_DD_METRICS='maybe': must be true or false"),
+    ):
+        Settings.read()
+    assert Settings.read().metrics is False, "a bot goes on: tests/test_environment.py"
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +48,9 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(ImportError, match=f"^metrics=True: {what}"):
         DatadogObserver(metrics=True)
     monkeypatch.setenv("PIPECAT_DD_METRICS", "1")
-    with pytest.raises(ImportError, match=f"^PIPECAT_DD_METRICS='1': {what}"):
-        DatadogObserver()
+    with raising(), pytest.raises(ImportError, match=f"^PIPECAT_DD_METRICS='1': {what}"):
+        Settings.read()
+    assert Settings.read().metrics is False, "a bot goes on: tests/test_environment.py"
     DatadogObserver(metrics=False)
 
 

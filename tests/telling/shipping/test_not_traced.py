@@ -2,13 +2,14 @@
 
 import http.client
 import logging
+import threading
 from collections.abc import Iterator
 
 import ddtrace
 import pytest
 from loguru import logger
 
-from pipecat_dd.telling.shipping import flush
+from pipecat_dd.telling.shipping import _http, flush
 from pipecat_dd.testing import capture
 from tests.support.intake import Intake, running_intake
 from tests.telling.shipping.conftest import ShipTo
@@ -47,3 +48,27 @@ def test_nothing_is_logged_of_them_at_the_lowest_level(intake: Intake, ship_to: 
         logger.trace(f"line {number}")
         flush()
     assert intake.messages == ["line 0", "line 1", "line 2"]
+
+
+def test_what_a_library_logs_of_a_request_of_ours_is_not_shipped_in_turn(
+    intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = http.client.HTTPConnection.connect
+
+    def connect_and_log(self: http.client.HTTPConnection) -> None:
+        logging.getLogger("some.library").warning("a connection was made")
+        thread = threading.Thread(target=logging.getLogger("some.library").warning, args=("x",))
+        thread.start()
+        thread.join()
+        connect(self)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", connect_and_log)
+    # Each request by a connection of its own.
+    monkeypatch.setattr(_http, "_IDLE_SECS", -1)
+    ship_to(intake)
+    for number in range(3):
+        logger.info(f"line {number}")
+        flush()
+    logging.getLogger("some.library").warning("on the bot's behalf")
+    flush()
+    assert intake.messages == ["line 0", "line 1", "line 2", "on the bot's behalf"]

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd import Shipping, configure_logging
+from pipecat_dd import Shipping, configure_logging, variables
+from pipecat_dd.telling.shipping import running
 from pipecat_dd.telling.shipping.settings import Settings, settings_of
-from tests.support.intake import KEY
+from tests.support.intake import KEY, Intake
 
 
 def of(**options: Any) -> Settings:
@@ -145,23 +146,47 @@ def test_a_bad_argument_is_refused_by_name_and_value(
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "is_shipped"),
     [
-        ("PIPECAT_DD_SHIP", "perhaps"),
-        ("PIPECAT_DD_SHIP_TIMEOUT_SECS", "soon"),
-        ("PIPECAT_DD_SHIP_MAX_MEMORY_BYTES", "1"),
-        ("PIPECAT_DD_SHIP_URL", "nowhere"),
-        ("DD_SITE", "https://datadoghq.eu"),
+        ("PIPECAT_DD_SHIP", "perhaps", False),
+        ("PIPECAT_DD_SHIP_TIMEOUT_SECS", "soon", True),
+        ("PIPECAT_DD_SHIP_MAX_MEMORY_BYTES", "1", True),
+        ("PIPECAT_DD_SHIP_TAGS", "team", True),
+        ("PIPECAT_DD_SHIP_SPOOL_DIR", "/dev/null/spool", True),
+        # Where lines go has no default that could be meant.
+        ("PIPECAT_DD_SHIP_URL", "nowhere", False),
+        ("PIPECAT_DD_SHIP_URL", "https://user:hunter2@logs.internal", False),
+        ("DD_SITE", "https://datadoghq.eu", False),
+        ("DD_API_KEY", "two words", False),
+        ("DD_API_KEY", " ", False),
     ],
 )
-def test_a_bad_variable_is_refused_by_its_name(
-    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+def test_a_bad_variable_is_said_by_its_name_and_the_bot_answers(
+    name: str, text: str, is_shipped: bool, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(variables, "_reported", set())
     monkeypatch.setenv("DD_API_KEY", KEY)
     monkeypatch.setenv("PIPECAT_DD_SHIP", "true")
+    monkeypatch.setenv("PIPECAT_DD_SHIP_URL", intake.url)
     monkeypatch.setenv(name, text)
-    with pytest.raises(ValueError, match=name):
-        configure_logging(lambda message: None)
+    if name == "DD_SITE":
+        monkeypatch.delenv("PIPECAT_DD_SHIP_URL")
+    lines: list[str] = []
+    for _ in range(2):
+        configure_logging(lambda message: lines.append(str(message)))
+    said = [json.loads(line) for line in lines if "pipecat_dd: " in line and name in line]
+    assert len(said) == 1
+    assert said[0]["levelname"] == "WARNING"
+    assert "hunter2" not in str(lines)
+    assert (running._current is not None) is is_shipped
+
+
+def test_an_argument_wins_over_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DD_SITE", "https://datadoghq.eu")
+    monkeypatch.setenv("PIPECAT_DD_SHIP_TIMEOUT_SECS", "soon")
+    settings = of(site="datadoghq.eu", timeout_secs=3)
+    assert settings.url == "https://http-intake.logs.datadoghq.eu/api/v2/logs"
+    assert settings.timeout_secs == 3
 
 
 @pytest.mark.parametrize("ship", ["yes", 1, {}])

@@ -1,0 +1,193 @@
+"""Which code posts a sink's lines later: the worker that a sink has had from the start.
+
+Many a sink only puts a line into a queue, for a thread or a task that was started when the sink was
+made, and so is no descendant of its work. The stack tells such a worker: a method of the sink's
+own object is on it, or a function that has taken from the very queue that the sink puts into.
+Nothing else is taken for one: a function that merely knows the queue is not.
+"""
+
+import asyncio
+import dis
+import functools
+import inspect
+import queue
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from logging.handlers import QueueListener
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Final
+
+from pipecat_dd import _loguru
+
+_MAX_FRAMES: Final = 64
+_QUEUES: Final = (queue.Queue, queue.SimpleQueue, asyncio.Queue, deque)
+_TAKES: Final = frozenset({"get", "get_nowait", "popleft", "pop", "get_message"})
+_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
+_LISTENERS: Final = QueueListener.handle.__code__.co_filename
+
+
+class _Known:
+    """What is known of the sinks that there are.
+
+    Attributes:
+        objects: The objects that sinks are, or are methods of, by id.
+        queues: What their code puts lines into, by id.
+        codes: The code of the objects' methods, and of functions within those.
+    """
+
+    def __init__(self, sinks: Iterable[Any]) -> None:
+        self.objects: dict[int, Any] = {}
+        self.queues: dict[int, Any] = {}
+        self.codes: set[CodeType] = set()
+        for sink in sinks:
+            self._add(sink)
+
+    def __bool__(self) -> bool:
+        return bool(self.objects or self.queues)
+
+    def _add(self, sink: Any) -> None:
+        while isinstance(sink, functools.partial):
+            for given in (*sink.args, *sink.keywords.values()):
+                self._add_queue(given)
+            sink = sink.func
+        if inspect.isroutine(sink):
+            # Not the object whose method it is: that may be the whole bot.
+            self._add_function(inspect.unwrap(sink))
+            return
+        kind = type(sink)
+        if methods := set(_codes_of(kind)):
+            self.objects[id(sink)] = sink
+            self.codes |= methods
+        for value in list(getattr(sink, "__dict__", {}).values()):
+            self._add_queue(value)
+
+    def _add_function(self, routine: Any) -> None:
+        function = getattr(routine, "__func__", routine)
+        if not isinstance(function, FunctionType):
+            return
+        for value in _reached_by(function):
+            self._add_queue(value)
+        of_owner = getattr(getattr(routine, "__self__", None), "__dict__", {})
+        for name in function.__code__.co_names:
+            self._add_queue(of_owner.get(name))
+
+    def _add_queue(self, value: Any) -> None:
+        if isinstance(value, _QUEUES):
+            self.queues[id(value)] = value
+
+
+_handlers: Mapping[int, Any] | None = None
+_known = _Known(())
+
+
+def is_at_work() -> bool:
+    """Tell whether a worker of a sink's is on this thread's stack."""
+    global _handlers, _known
+    handlers = _loguru.handlers()
+    if handlers is not _handlers:
+        _handlers, _known = handlers, _Known(_loguru.sinks(handlers))
+    return bool(_known) and _is_on_stack(_known, sys._getframe(1))
+
+
+def _is_on_stack(known: _Known, frame: FrameType | None) -> bool:
+    for _ in range(_MAX_FRAMES):
+        if frame is None:
+            return False
+        code = frame.f_code
+        if known.queues and _listens(known, frame):
+            return True
+        if code in known.codes and _has(known.objects, frame.f_locals.values()):
+            return True
+        if known.queues and _has_taken(known, frame):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _has_taken(known: _Known, frame: FrameType) -> bool:
+    taken = _takes(frame.f_code)
+    if not taken:
+        return False
+    for name, attribute, at in taken:
+        if frame.f_lasti < at:
+            continue
+        value = frame.f_locals.get(name, frame.f_globals.get(name))
+        if attribute is not None:
+            value = getattr(value, "__dict__", {}).get(attribute)
+        if known.queues.get(id(value)) is value and value is not None:
+            return True
+    return False
+
+
+def _listens(known: _Known, frame: FrameType) -> bool:
+    """Tell whether it is a `QueueListener` that has its handlers handle what it has taken."""
+    if frame.f_code.co_filename != _LISTENERS:
+        return False
+    listener = frame.f_locals.get("self")
+    return isinstance(listener, QueueListener) and _has(known.queues, (listener.queue,))
+
+
+@lru_cache(maxsize=4096)
+def _takes(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
+    """Return from what code takes: a variable, or one's attribute, and from where in it on."""
+    # Before Python 3.13 to look at a frame's variables is to write into what locals() returned.
+    if _TAKES.isdisjoint(code.co_names) or not _LOCALS.isdisjoint(code.co_names):
+        return ()
+    found: list[tuple[str, str | None, int]] = []
+    before: list[Any] = []
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_METHOD", "LOAD_ATTR") and step.argval in _TAKES and before:
+            of = before[-1]
+            if of.opname == "LOAD_ATTR" and len(before) > 1:
+                found.append((_variable(before[-2]), str(of.argval), step.offset))
+            else:
+                found.append((_variable(of), None, step.offset))
+        if step.opname not in ("CACHE", "NOP", "EXTENDED_ARG", "RESUME"):
+            before.append(step)
+    return tuple((name, of, at) for name, of, at in found if name)
+
+
+def _variable(step: Any) -> str:
+    """Return the variable that a step loads; nothing where it loads none."""
+    if not step.opname.startswith("LOAD_"):
+        return ""
+    value = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+    return value if isinstance(value, str) else ""
+
+
+def _codes_of(kind: type) -> Iterator[CodeType]:
+    """Yield the code of a class's methods, but for those of the standard library's classes."""
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] in sys.stdlib_module_names:
+            continue
+        for value in vars(base).values():
+            function = getattr(value, "__func__", value)
+            if isinstance(function, FunctionType):
+                yield from _with_inner(inspect.unwrap(function).__code__)
+
+
+def _with_inner(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _with_inner(constant)
+
+
+def _reached_by(function: FunctionType) -> Iterator[Any]:
+    """Yield what a function's code knows by name."""
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not yet set
+            continue
+    for code in _with_inner(function.__code__):
+        for name in code.co_names:
+            yield function.__globals__.get(name)
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+
+
+def _has(objects: dict[int, Any], values: Iterable[Any]) -> bool:
+    return any(objects.get(id(value)) is value for value in values if value is not None)

@@ -26,8 +26,9 @@ from pipecat_dd.telling.logs.levels import level_number
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.sampling import Sampler
 from pipecat_dd.telling.logs.slip import format_function, json_format
-from pipecat_dd.telling.logs.stdlib import Interception, is_console
+from pipecat_dd.telling.logs.stdlib import Interception
 from pipecat_dd.telling.logs.thresholds import Thresholds
+from pipecat_dd.telling.logs.uncaught import Hooks
 from pipecat_dd.telling.redaction import Redactor, put_in_force
 from pipecat_dd.telling.shipping import Shipping, running
 from pipecat_dd.telling.shipping.settings import settings_of
@@ -67,6 +68,7 @@ class _Configured:
         handler_id: Loguru's id of it.
         watcher_id: Loguru's id of the handler that watches for the development runner.
         interception: The changes to the standard library's loggers, if there are any.
+        hooks: What writes a line of an exception that nobody catches.
         had_default: Whether Loguru's default handler was there, and was removed.
     """
 
@@ -75,6 +77,7 @@ class _Configured:
     handler_id: int
     watcher_id: int
     interception: Interception | None
+    hooks: Hooks
     had_default: bool
 
 
@@ -246,7 +249,7 @@ def intercepting(level: int) -> Iterator[None]:
         level: The least severity that loggers let through.
     """
     with _lock:
-        interception = Interception(level, {}, to_console=False)
+        interception = Interception(level, {}, None)
     try:
         yield
     finally:
@@ -271,9 +274,8 @@ def _install(
             options=options,
             handler_id=handler_id,
             watcher_id=dev_runner.watch(_restore),
-            interception=Interception(least, by_name, to_console=is_console(sink))
-            if intercept
-            else None,
+            interception=Interception(least, by_name, sink) if intercept else None,
+            hooks=Hooks(sink),
             had_default=had_default,
         )
         return handler_id
@@ -299,6 +301,7 @@ def _restore() -> bool:
 def _take_down(configured: _Configured) -> None:
     _removed(configured.handler_id)
     _removed(configured.watcher_id)
+    configured.hooks.undo()
     if configured.interception is not None:
         configured.interception.undo()
 

@@ -6,7 +6,7 @@ logged goes on: an error while a line is made gives a smaller line that says so.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,8 @@ from pipecat_dd.telling.logs.fitting import Json, fitted
 from pipecat_dd.telling.logs.ids import id_fields, trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
+from pipecat_dd.telling.logs.reported import exception_of
+from pipecat_dd.telling.logs.structured import Said, spread, summary
 from pipecat_dd.telling.redaction import Redactor, Secrecy
 from pipecat_dd.telling.secrets import REDACTED
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_NAME_CHARS: Final = 200
 _REMEMBERED: Final = 2048
+_SUMMARY_CHARS: Final = 200
+"""How much of its fields stands as the message of a line that has none."""
 _MIN_SECRET_CHARS: Final = 4
 """What is shorter stands in a message for other reasons too."""
 _ASCII: Final = Json(ascii_only=True)
@@ -91,25 +95,37 @@ class LineMaker:
         finally:
             _depth.lines -= 1
 
-    def message(self, record: "Record", known: Correlation, plain: Plainer) -> str:
-        """Return a record's message, without content and secrets, cut to its limit."""
-        message = record["message"]
-        if type(message) is not str:
-            message = str(message)
+    def message(
+        self,
+        record: "Record",
+        known: Correlation,
+        plain: Plainer,
+        said: Said | None = None,
+    ) -> str:
+        """Return a record's message, without content and secrets, cut to its limit.
+
+        Args:
+            record: The record.
+            known: Whose it is.
+            plain: Makes it plain.
+            said: Its message and bound values, where they are known already.
+        """
+        text, extra = spread(record) if said is None else said
+        message = text or ""
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        message = self._without_bound_secrets(hidden(record["name"] or "", message), record)
+        message = self._without_bound_secrets(hidden(record["name"] or "", message), extra)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)
 
-    def _without_bound_secrets(self, message: str, record: "Record") -> str:
+    def _without_bound_secrets(self, message: str, extra: Mapping[Any, Any]) -> str:
         """Return a message without the secrets that stand beside it under their names.
 
         ``logger.info("in as {password}", password=…)`` binds what it writes.
         """
-        for name, value in (record["extra"] or {}).items():
+        for name, value in (extra or {}).items():
             if (
                 type(value) is str
                 and len(value) >= _MIN_SECRET_CHARS
@@ -127,8 +143,9 @@ class LineMaker:
         same place and the same caller: they are kept.
         """
         plain = Plainer(self._redactor)
-        bound = self._sorter.sort(record["extra"])
-        message = self._json.quote(self.message(record, known, plain))
+        said = spread(record)
+        bound = self._sorter.sort(said[1])
+        message = self.message(record, known, plain, said)
         last = self._last
         if last[0] is known and not (bound.own or bound.ddtrace):
             owner = last[1]
@@ -136,7 +153,11 @@ class LineMaker:
             owner = self._owner(known, bound, plain) + self._ids(known, bound)
             if not (bound.own or bound.ddtrace):
                 self._last = (known, owner)
-        rest = self._json.members(self._rest(record, bound, plain))
+        fields = self._rest(record, bound, plain)
+        if said[0] is None:
+            message = summary(fields, _SUMMARY_CHARS)
+        message = self._json.quote(message)
+        rest = self._json.members(fields)
         place = self._place(record)
         return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
 
@@ -181,7 +202,7 @@ class LineMaker:
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
         fields: dict[str, Any] = {}
-        exception: Any = record["exception"]
+        exception = exception_of(record)
         if (exception is not None or bound.own) and (
             error := error_fields(exception, bound.own, plain)
         ):

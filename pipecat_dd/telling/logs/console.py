@@ -78,7 +78,7 @@ class ConsoleMaker:
             stack = json.dumps(error, ensure_ascii=False)
         return {
             "whose": f"[{who}] " if who else "",
-            "message": self._lines.message(record, known, plain, given),
+            "message": self._lines.message(record, known, plain, *given),
             "bound": "".join(f" {name}={_shown(value)}" for name, value in values.items()),
             "error": f"\n{stack}" if stack else "",
         }

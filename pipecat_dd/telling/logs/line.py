@@ -21,8 +21,8 @@ from pipecat_dd.telling.logs.fitting import Json, fitted
 from pipecat_dd.telling.logs.ids import id_fields, trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
-from pipecat_dd.telling.logs.reported import exception_of
-from pipecat_dd.telling.logs.structured import Said, spread, summary
+from pipecat_dd.telling.logs.reported import ERROR, exception_of
+from pipecat_dd.telling.logs.structured import FIRST, spread, summary
 from pipecat_dd.telling.redaction import Redactor, Secrecy
 from pipecat_dd.telling.secrets import REDACTED
 
@@ -100,7 +100,8 @@ class LineMaker:
         record: "Record",
         known: Correlation,
         plain: Plainer,
-        said: Said | None = None,
+        text: str | None,
+        extra: Mapping[Any, Any],
     ) -> str:
         """Return a record's message, without content and secrets, cut to its limit.
 
@@ -108,14 +109,14 @@ class LineMaker:
             record: The record.
             known: Whose it is.
             plain: Makes it plain.
-            said: Its message and bound values, where they are known already.
+            text: Its message, as `spread` returns it.
+            extra: Its bound values, likewise.
         """
-        text, extra = spread(record) if said is None else said
-        message = text or ""
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        message = self._without_bound_secrets(hidden(record["name"] or "", message), extra)
+        message = hidden(record["name"] or "", text or "")
+        message = self._without_bound_secrets(message, extra)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)
@@ -143,9 +144,12 @@ class LineMaker:
         same place and the same caller: they are kept.
         """
         plain = Plainer(self._redactor)
-        said = spread(record)
-        bound = self._sorter.sort(said[1])
-        message = self.message(record, known, plain, said)
+        text: str | None = record["message"]
+        extra: Mapping[Any, Any] = record["extra"]
+        if type(text) is not str or text[:1] in FIRST:
+            text, extra = spread(record)
+        bound = self._sorter.sort(extra)
+        message = self.message(record, known, plain, text, extra)
         last = self._last
         if last[0] is known and not (bound.own or bound.ddtrace):
             owner = last[1]
@@ -154,7 +158,7 @@ class LineMaker:
             if not (bound.own or bound.ddtrace):
                 self._last = (known, owner)
         fields = self._rest(record, bound, plain)
-        if said[0] is None:
+        if text is None:
             message = summary(fields, _SUMMARY_CHARS)
         message = self._json.quote(message)
         rest = self._json.members(fields)
@@ -202,7 +206,9 @@ class LineMaker:
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
         fields: dict[str, Any] = {}
-        exception = exception_of(record)
+        exception: Any = record["exception"]
+        if exception is None and record["level"].no >= ERROR:
+            exception = exception_of(record)
         if (exception is not None or bound.own) and (
             error := error_fields(exception, bound.own, plain)
         ):
@@ -234,7 +240,10 @@ class LineMaker:
             ("name", lambda: _short(record["name"] or "")),
             ("function", lambda: _short(record["function"])),
             ("line", lambda: int(record["line"])),
-            ("message", lambda: self.message(record, known, Plainer(self._redactor))),
+            (
+                "message",
+                lambda: self.message(record, known, Plainer(self._redactor), *spread(record)),
+            ),
         ):
             try:
                 line[key] = make()

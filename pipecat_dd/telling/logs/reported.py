@@ -15,7 +15,8 @@ from pipecat_dd._private import peek
 if TYPE_CHECKING:
     from loguru import Record
 
-_ERROR: Final = 40
+ERROR: Final = 40
+"""The least severity of a line that is asked for an exception."""
 _REPORTED_AS: Final = ("exception", "error", "error_frame", "frame")
 """What Pipecat calls an exception, or a frame that holds one, where it reports it."""
 
@@ -31,7 +32,7 @@ def exception_of(record: "Record") -> _ExcInfo | None:
         record: The record.
     """
     exception: Any = record["exception"]
-    if exception is not None or record["level"].no < _ERROR:
+    if exception is not None or record["level"].no < ERROR:
         return exception  # type: ignore[no-any-return]
     if not (record["name"] or "").startswith("pipecat."):
         return None

@@ -26,6 +26,8 @@ _STRUCTLOGS: Final = frozenset({"_logger", "_name", "_record", "_from_structlog"
 """What structlog puts beside the values for its own formatter."""
 _BEGINNINGS: Final = ("{", "OrderedDict(", "defaultdict(", "Counter(", "mappingproxy(", "ChainMap(")
 """How the texts of the usual mappings begin."""
+FIRST: Final = frozenset(beginning[0] for beginning in _BEGINNINGS)
+"""Their first characters: most lines begin with none of these, and each line is asked."""
 _MAX_JSON_CHARS: Final = 100_000
 _MAX_FRAMES: Final = 40
 _NAMED: Final = re.compile(r"%\(([^)]{1,200})\)")
@@ -98,17 +100,16 @@ def is_structlogs(key: str) -> bool:
     return key in _STRUCTLOGS
 
 
-Said = tuple[str | None, Mapping[Any, Any]]
-"""A record's message, None where it is a mapping without one, and what was bound."""
-
-
-def spread(record: "Record") -> Said:
+def spread(record: "Record") -> tuple[str | None, Mapping[Any, Any]]:
     """Return a Loguru record's message and bound values; a mapping's members are among these.
 
     Asked from within Loguru's call of a format function.
 
     Args:
         record: The record.
+
+    Returns:
+        The message, None where it is a mapping without one, and the values.
     """
     message: Any = record["message"]
     extra: Mapping[Any, Any] = record["extra"]

@@ -81,6 +81,7 @@ def _write(
     if issubclass(kind, _NO_FAILURES):
         return
     with contextlib.suppress(Exception):
+        error = kind() if error is None else error
         message = f"Uncaught exception{where}: {kind.__qualname__}"
         text = message_of(error)
         # Not a part of a long one: half a secret is not recognised as one.

@@ -1,4 +1,4 @@
-"""What logs in a structured way keeps its structure: members are fields, and are searched as such."""
+"""What logs in a structured way keeps its structure: members are fields of the line."""
 
 import io
 import json

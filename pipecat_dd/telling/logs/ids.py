@@ -58,10 +58,10 @@ def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
     Datadog takes ``dd.trace_id`` off a line when it links the line to its trace, so that no query
     finds it: what is searched for stands under ``pipecat`` as well.
     """
-    fields = {"dd.trace_id": trace_id, "pipecat.trace_id": trace_id}
+    fields = {"dd.trace_id": trace_id}
     if span_id is not None:
-        fields |= {"dd.span_id": span_id, "pipecat.span_id": span_id}
-    return fields
+        fields["dd.span_id"] = span_id
+    return fields | {name.replace("dd.", "pipecat.", 1): value for name, value in fields.items()}
 
 
 def _add_participant(

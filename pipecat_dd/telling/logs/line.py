@@ -76,6 +76,7 @@ class LineMaker:
         self._max_message_chars = max_message_chars
         self._sample_rate_of = sample_rate_of
         self._json = Json(ascii_only=ascii_only)
+        self._version = self._json.members({"pipecat.version": _PIPECAT_VERSION})
         self._places: dict[tuple[Any, ...], str] = {}
         self._owners: dict[tuple[str | None, ...], str] = {}
         self._last: tuple[Correlation, str] = (NOTHING, "")
@@ -175,8 +176,7 @@ class LineMaker:
             if record["name"]:
                 fields["name"] = _short(record["name"])
             fields["function"] = _short(record["function"])
-            where: dict[str, Any] = {**fields, "line": int(record["line"])}
-            piece = self._json.members({**where, "pipecat.version": _PIPECAT_VERSION})[1:]
+            piece = self._json.members({**fields, "line": int(record["line"])})[1:]
             _remember(self._places, key, piece)
         return piece
 
@@ -199,9 +199,11 @@ class LineMaker:
         return piece
 
     def _ids(self, known: Correlation, bound: Bound) -> str:
-        """Return the piece that holds the ids of trace and span."""
+        """Return the piece that holds the ids of trace and span, and Pipecat's version."""
         trace_id, span_id = trace_and_span(known, bound)
-        return "" if trace_id is None else self._json.members(id_fields(trace_id, span_id))
+        if trace_id is None:
+            return self._version
+        return self._json.members(id_fields(trace_id, span_id)) + self._version
 
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""

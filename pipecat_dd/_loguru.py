@@ -21,19 +21,21 @@ from pipecat_dd._private import peek
 PRIVATE: dict[str, str] = {
     "_logger.context": "what `logger.contextualize()` holds, where Pipecat Cloud puts the "
     "session's id",
-    "Logger._log": "whether a line is being made further down the stack",
+    "Logger._log": "whether a line is being made further down the stack; what was given as its "
+    "message, and by which code",
     "Handler._queued_writer": "the same, in the thread of an `enqueue=True` handler",
     "Logger._core": "which handlers there are",
     "Core.handlers": "the same",
     "Core.handlers_count": "the id that the next handler will get",
     "Handler._sink": "whether a handler writes to the process's standard error",
-    "StreamSink._stream": "the same; and which sink is at work",
+    "StreamSink._stream": "the same; and which sink it is, or is at work",
     "Handler._formatter": "whether it is a line of ours that a sink failed to write",
     "Handler._name": "what to call a sink that fails",
     "ErrorInterceptor.print": "Loguru's report of a sink that fails, which holds "
     "the record as it was logged, with all that must not leave",
     "ErrorInterceptor._handler_id": "which handler has failed",
-    "AsyncSink._function": "which sink is at work, so that it is not fed with its own lines",
+    "AsyncSink._function": "which sink it is: some must not get what comes from `logging`, and "
+    "none is fed with its own lines",
     "CallableSink._function": "the same",
     "StandardSink._handler": "the same",
     "_defaults.LOGURU_AUTOINIT": "whether Loguru's first handler is its own, or the user's",
@@ -52,9 +54,12 @@ def contextualized() -> dict[str, Any]:
     return dict(held) if isinstance(held, dict) else {}
 
 
+_MAKES_LINES: Final[CodeType | None] = getattr(peek(type(logger), "_log"), "__code__", None)
+
+
 def _codes_of_loguru_at_work() -> frozenset[CodeType]:
     """Return the code of the functions under which Loguru runs patchers, formats and sinks."""
-    found = {getattr(peek(type(logger), "_log"), "__code__", None)}
+    found = {_MAKES_LINES}
     try:
         from loguru._handler import Handler
     except ImportError:
@@ -87,6 +92,79 @@ def is_writing() -> bool:
 def is_of_loguru(frame: FrameType) -> bool:
     """Tell whether a frame is one of Loguru's own, under which it makes or writes a line."""
     return frame.f_code in _AT_WORK
+
+
+def message_given() -> object:
+    """Return what was given as the message of the line that is being made.
+
+    Loguru's record has the text of it alone. None where Loguru no longer shows it.
+    """
+    frame = _frame_at_work()
+    return None if frame is None else frame.f_locals.get("message")
+
+
+def logging_frame(function: str) -> FrameType | None:
+    """Return the frame of the code that logs the line that is being made.
+
+    Args:
+        function: What its record says that the function is called: a record that was made to say
+            otherwise has no frame.
+    """
+    frame = _frame_at_work()
+    # It has called ``logger.error``, which has called what makes the line.
+    for _ in range(2):
+        frame = None if frame is None else frame.f_back
+    return frame if frame is not None and frame.f_code.co_name == function else None
+
+
+def _frame_at_work() -> FrameType | None:
+    """Return the innermost frame in which Loguru makes a line."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not _MAKES_LINES:
+        frame = frame.f_back
+    return frame
+
+
+def stand_before_sinks(
+    name: type[str], write: Callable[[Any, Any, Callable[[], None]], None]
+) -> None:
+    """Have lines from certain names written by a function, in place of the sinks.
+
+    Does nothing the second time, nor where Loguru has moved its sinks.
+
+    Args:
+        name: The type of such names.
+        write: Called with the sink, as it was given to ``logger.add``, the message, and what
+            writes it.
+    """
+    global _is_before_sinks
+    if _is_before_sinks:
+        return
+    _is_before_sinks = True
+    for kind, given in _kinds_of_sinks():
+        before = peek(kind, "write")
+        if callable(before):
+            _stand_before(kind, before, given, name, write)
+
+
+_is_before_sinks = False
+
+
+def _stand_before(
+    kind: Any,
+    before: Callable[[Any, Any], None],
+    given: str,
+    name: type[str],
+    write: Callable[[Any, Any, Callable[[], None]], None],
+) -> None:
+    @wraps(before)
+    def instead(self: Any, message: Any) -> None:
+        if isinstance(message.record["name"], name):
+            write(peek(self, given, self), message, partial(before, self, message))
+        else:
+            before(self, message)
+
+    kind.write = instead
 
 
 def next_handler_id() -> int | None:

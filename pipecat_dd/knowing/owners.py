@@ -10,7 +10,7 @@ nothing anywhere else.
 
 import sys
 import weakref
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, NamedTuple
 
 from pipecat_dd.knowing.processor import Processor
@@ -71,16 +71,40 @@ def at_work() -> tuple[Session, Processor | None] | None:
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return None
-        if _may_be_owned(frame.f_code):
-            instance = frame.f_locals.get("self")
-            owned = _owned.get(id(instance))
-            if owned is not None and owned.instance() is instance:
-                session = owned.session()
-                if session is None or owned.is_shared:
-                    return None
-                return session, owned.processor
+        owned = _owned_by(frame)
+        if owned is not None:
+            return _owner(owned)
         frame = frame.f_back
     return None
+
+
+def raised(traceback: TracebackType | None) -> tuple[Session, Processor | None] | None:
+    """Return the session, and the processor, of the innermost method that let an exception out.
+
+    Args:
+        traceback: The exception's traceback.
+    """
+    if not _owned:
+        return None
+    innermost: _Owned | None = None
+    while traceback is not None:
+        innermost = _owned_by(traceback.tb_frame) or innermost
+        traceback = traceback.tb_next
+    return None if innermost is None else _owner(innermost)
+
+
+def _owned_by(frame: FrameType) -> _Owned | None:
+    """Return what is known of the object whose method a frame is of."""
+    if not _may_be_owned(frame.f_code):
+        return None
+    instance = frame.f_locals.get("self")
+    owned = _owned.get(id(instance))
+    return owned if owned is not None and owned.instance() is instance else None
+
+
+def _owner(owned: _Owned) -> tuple[Session, Processor | None] | None:
+    session = owned.session()
+    return None if session is None or owned.is_shared else (session, owned.processor)
 
 
 def _may_be_owned(code: CodeType) -> bool:

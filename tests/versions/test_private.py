@@ -72,10 +72,10 @@ WHERE = {
     "Core": "loguru._logger",
     "Logger": "loguru._logger",
     "Handler": "loguru._handler",
-    "StreamSink": "loguru._simple_sinks",
     "AsyncSink": "loguru._simple_sinks",
     "CallableSink": "loguru._simple_sinks",
     "StandardSink": "loguru._simple_sinks",
+    "StreamSink": "loguru._simple_sinks",
     "ErrorInterceptor": "loguru._error_interceptor",
     "_defaults": "loguru._defaults",
 }
@@ -110,6 +110,10 @@ NO_DOOR_NEEDED = {
     ("os", "_exit"): "the standard library documents it",
     ("sentinel", "_log_destroy_pending"): "asyncio's; where a task has none, nothing is quieted",
     (None, "_fields"): "namedtuple documents it",
+    (None, "_record"): "structlog documents it",
+    (None, "_from_structlog"): "structlog documents it",
+    (None, "_name"): "what structlog puts on a record, and what a line leaves out",
+    (None, "_logger"): "the same",
     (None, "_timestamp"): "an attribute of Datadog's logs",
     (None, "_seconds"): "the end of a name",
 }

@@ -32,8 +32,9 @@ from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.sampling import Sampler
 from pipecat_dd.telling.logs.settings import max_line_bytes as line_bytes
 from pipecat_dd.telling.logs.slip import format_function, json_format
-from pipecat_dd.telling.logs.stdlib import Interception, is_console
+from pipecat_dd.telling.logs.stdlib import Interception
 from pipecat_dd.telling.logs.thresholds import Thresholds
+from pipecat_dd.telling.logs.uncaught import Hooks
 from pipecat_dd.telling.redaction import Redactor, put_in_force
 from pipecat_dd.telling.shipping import Shipping, running
 from pipecat_dd.telling.shipping.settings import note_spool, settings_of
@@ -72,6 +73,7 @@ class _Configured:
         watcher_id: Loguru's id of the handler that watches for the development runner.
         interception: The changes to the standard library's loggers, if there are any.
         is_taken_away: Whether the user's ``logger.remove()`` has taken the handler away.
+        hooks: What writes a line of an exception that nobody catches.
     """
 
     sink: Any
@@ -79,6 +81,7 @@ class _Configured:
     handler_id: int
     watcher_id: int
     interception: Interception | None
+    hooks: Hooks
     is_taken_away: bool = False
 
 
@@ -272,7 +275,7 @@ def intercepting(level: int) -> Iterator[None]:
         level: The least severity that loggers let through.
     """
     with _lock:
-        interception = Interception(level, {}, to_console=False)
+        interception = Interception(level, {}, None)
     try:
         yield
     finally:
@@ -299,9 +302,8 @@ def _install(
             options=options,
             handler_id=handler_id,
             watcher_id=dev_runner.watch(_restore, _note_taken_away),
-            interception=Interception(least, by_name, to_console=is_console(sink))
-            if intercept
-            else None,
+            interception=Interception(least, by_name, sink) if intercept else None,
+            hooks=Hooks(sink),
         )
         return handler_id
 
@@ -347,6 +349,7 @@ def _take_down(configured: _Configured) -> None:
     _removed(configured.watcher_id)
     if isinstance(configured.sink, LoggingHandler):
         unquiet(configured.sink)
+    configured.hooks.undo()
     if configured.interception is not None:
         configured.interception.undo()
 

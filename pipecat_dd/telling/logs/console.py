@@ -12,7 +12,9 @@ from pipecat_dd.telling.logs.fields import Place
 from pipecat_dd.telling.logs.ids import trace_and_span, whose
 from pipecat_dd.telling.logs.line import LineMaker
 from pipecat_dd.telling.logs.plain import Plainer
+from pipecat_dd.telling.logs.reported import exception_of
 from pipecat_dd.telling.logs.slip import KEY
+from pipecat_dd.telling.logs.structured import spread
 from pipecat_dd.telling.redaction import Redactor
 from pipecat_dd.telling.secrets import REDACTED
 
@@ -56,8 +58,9 @@ class ConsoleMaker:
 
     def _parts(self, record: "Record", known: Correlation) -> dict[str, str]:
         plain = Plainer(self._redactor)
-        bound = self._sorter.sort(record["extra"])
-        exception: Any = record["exception"]
+        given = spread(record)
+        bound = self._sorter.sort(given[1])
+        exception = exception_of(record)
         error = error_fields(exception, bound.own, plain)
         values = dict(filter(None, (plain.item(*item) for item in bound.top.items())))
         values |= dict(filter(None, (plain.item(*item) for item in bound.moved.items())))
@@ -75,7 +78,7 @@ class ConsoleMaker:
             stack = json.dumps(error, ensure_ascii=False)
         return {
             "whose": f"[{who}] " if who else "",
-            "message": self._lines.message(record, known, plain),
+            "message": self._lines.message(record, known, plain, *given),
             "bound": "".join(f" {name}={_shown(value)}" for name, value in values.items()),
             "error": f"\n{stack}" if stack else "",
         }

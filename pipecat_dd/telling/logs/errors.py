@@ -64,7 +64,7 @@ def _of_exception(
     error: dict[str, Any] = {
         # Without its module: what people search for.
         "kind": kind.__qualname__,
-        "message": plain.text(_message_of(value)),
+        "message": plain.text(message_of(value)),
     }
     stack = _stack_of(type_, value, trace)
     if stack:
@@ -72,7 +72,12 @@ def _of_exception(
     return error
 
 
-def _message_of(value: BaseException | None) -> str:
+def message_of(value: BaseException | None) -> str:
+    """Return what an exception says, also where it cannot say it.
+
+    Args:
+        value: The exception.
+    """
     if value is None:
         return ""
     try:
@@ -108,4 +113,4 @@ def _stack_of(
         return "".join(traceback.format_exception(type_, value, trace)).rstrip("\n")
     except Exception:  # an exception's own attributes can be anything
         frames = "".join(traceback.format_tb(trace)) if trace is not None else ""
-        return f"{frames}{type(value).__qualname__}: {_message_of(value)}"
+        return f"{frames}{type(value).__qualname__}: {message_of(value)}"

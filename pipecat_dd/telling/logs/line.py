@@ -6,20 +6,23 @@ logged goes on: an error while a line is made gives a smaller line that says so.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from pipecat_dd._pipecat import pipecat_version
 from pipecat_dd.telling.correlation import NOTHING, Correlation
 from pipecat_dd.telling.logs import asking, pipecat_lines
 from pipecat_dd.telling.logs.bound import Bound, Sorter
 from pipecat_dd.telling.logs.errors import error_fields
 from pipecat_dd.telling.logs.fields import UNCUT
 from pipecat_dd.telling.logs.fitting import MAX_LINE_BYTES, Json, fitted
-from pipecat_dd.telling.logs.ids import trace_and_span, whose
+from pipecat_dd.telling.logs.ids import id_fields, trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
+from pipecat_dd.telling.logs.reported import ERROR, exception_of
+from pipecat_dd.telling.logs.structured import FIRST, spread, summary
 from pipecat_dd.telling.redaction import Redactor, Secrecy
 from pipecat_dd.telling.secrets import REDACTED
 
@@ -28,9 +31,12 @@ if TYPE_CHECKING:
 
 _MAX_NAME_CHARS: Final = 200
 _REMEMBERED: Final = 2048
+_SUMMARY_CHARS: Final = 200
+"""How much of its fields stands as the message of a line that has none."""
 _MIN_SECRET_CHARS: Final = 4
 """What is shorter stands in a message for other reasons too."""
 _ASCII: Final = Json(ascii_only=True)
+_PIPECAT_VERSION: Final = pipecat_version()
 
 
 class _Depth(threading.local):
@@ -73,6 +79,7 @@ class LineMaker:
         self._max_message_chars = max_message_chars
         self._sample_rate_of = sample_rate_of
         self._json = Json(ascii_only=ascii_only)
+        self._version = self._json.members({"pipecat.version": _PIPECAT_VERSION})
         self._places: dict[tuple[Any, ...], str] = {}
         self._owners: dict[tuple[str | None, ...], str] = {}
         self._last: tuple[Correlation, str] = (NOTHING, "")
@@ -92,26 +99,38 @@ class LineMaker:
         finally:
             _depth.lines -= 1
 
-    def message(self, record: "Record", known: Correlation, plain: Plainer) -> str:
-        """Return a record's message, without content and secrets, cut to its limit."""
-        message = record["message"]
-        if type(message) is not str:
-            message = str(message)
+    def message(
+        self,
+        record: "Record",
+        known: Correlation,
+        plain: Plainer,
+        text: str | None,
+        extra: Mapping[Any, Any],
+    ) -> str:
+        """Return a record's message, without content and secrets, cut to its limit.
+
+        Args:
+            record: The record.
+            known: Whose it is.
+            plain: Makes it plain.
+            text: Its message, as `spread` returns it.
+            extra: Its bound values, likewise.
+        """
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
         hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
-        masked = hidden(record["name"] or "", message, record["file"])
-        message = self._without_bound_secrets(masked, record)
+        masked = hidden(record["name"] or "", text or "", record["file"])
+        message = self._without_bound_secrets(masked, extra)
         if self._max_message_chars is None:
             return plain.text(message)
         return plain.text(message, limit=self._max_message_chars)
 
-    def _without_bound_secrets(self, message: str, record: "Record") -> str:
+    def _without_bound_secrets(self, message: str, extra: Mapping[Any, Any]) -> str:
         """Return a message without the secrets that stand beside it under their names.
 
         ``logger.info("in as {password}", password=…)`` binds what it writes.
         """
-        for name, value in (record["extra"] or {}).items():
+        for name, value in (extra or {}).items():
             if (
                 type(value) is str
                 and len(value) >= _MIN_SECRET_CHARS
@@ -129,8 +148,12 @@ class LineMaker:
         same place and the same caller: they are kept.
         """
         plain = Plainer(self._redactor)
-        bound = self._sorter.sort(record["extra"])
-        message = self._json.quote(self.message(record, known, plain))
+        text: str | None = record["message"]
+        extra: Mapping[Any, Any] = record["extra"]
+        if type(text) is not str or text[:1] in FIRST:
+            text, extra = spread(record)
+        bound = self._sorter.sort(extra)
+        message = self.message(record, known, plain, text, extra)
         last = self._last
         if last[0] is known and not (bound.own or bound.ddtrace):
             owner = last[1]
@@ -138,7 +161,11 @@ class LineMaker:
             owner = self._owner(known, bound, plain) + self._ids(known, bound)
             if not (bound.own or bound.ddtrace):
                 self._last = (known, owner)
-        rest = self._json.members(self._rest(record, bound, plain))
+        fields = self._rest(record, bound, plain)
+        if text is None:
+            message = summary(fields, _SUMMARY_CHARS)
+        message = self._json.quote(message)
+        rest = self._json.members(fields)
         place = self._place(record)
         return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
 
@@ -175,17 +202,18 @@ class LineMaker:
         return piece
 
     def _ids(self, known: Correlation, bound: Bound) -> str:
-        """Return the piece that holds the ids of trace and span."""
+        """Return the piece that holds the ids of trace and span, and Pipecat's version."""
         trace_id, span_id = trace_and_span(known, bound)
         if trace_id is None:
-            return ""
-        piece = f',"dd.trace_id":{self._json.quote(trace_id)}'
-        return piece if span_id is None else f'{piece},"dd.span_id":{self._json.quote(span_id)}'
+            return self._version
+        return self._json.members(id_fields(trace_id, span_id)) + self._version
 
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
         fields: dict[str, Any] = {}
         exception: Any = record["exception"]
+        if exception is None and record["level"].no >= ERROR:
+            exception = exception_of(record)
         if (exception is not None or bound.own) and (
             error := error_fields(exception, bound.own, plain)
         ):
@@ -206,7 +234,10 @@ class LineMaker:
 
     def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
         """Return a line from what cannot fail, for when something did."""
-        line: dict[str, Any] = {"logging_error": f"{reason} while this line was made"}
+        line: dict[str, Any] = {
+            "logging_error": f"{reason} while this line was made",
+            "pipecat.version": _PIPECAT_VERSION,
+        }
         for key, make in (
             ("timestamp", lambda: _timestamp(record)),
             ("status", lambda: status_of(record["level"].name, record["level"].no)),
@@ -214,7 +245,10 @@ class LineMaker:
             ("name", lambda: _short(record["name"] or "")),
             ("function", lambda: _short(record["function"])),
             ("line", lambda: int(record["line"])),
-            ("message", lambda: self.message(record, known, Plainer(self._redactor))),
+            (
+                "message",
+                lambda: self.message(record, known, Plainer(self._redactor), *spread(record)),
+            ),
         ):
             try:
                 line[key] = make()
@@ -225,10 +259,16 @@ class LineMaker:
             line.update(whose(known, Bound(), Plainer(self._redactor)))
             trace_id, span_id = trace_and_span(known, Bound())
             if trace_id is not None:
-                line["dd.trace_id"], line["dd.span_id"] = trace_id, span_id
+                line.update(id_fields(trace_id, span_id))
             return fitted(_ASCII.text(line), _ASCII, UNCUT, self.max_line_bytes)
         except Exception:
-            return '{"status":"error","message":"a line could not be made"}'
+            return _ASCII.text(
+                {
+                    "status": "error",
+                    "message": "a line could not be made",
+                    "pipecat.version": _PIPECAT_VERSION,
+                }
+            )
 
 
 def _timestamp(record: "Record") -> str:

@@ -26,6 +26,14 @@ from pipecat_dd.telling.logs import failed_tasks
 from pipecat_dd.telling.logs.failing import report_once
 from pipecat_dd.telling.logs.feeding import is_sinks_work
 from pipecat_dd.telling.logs.forking import forks, hold_back
+from pipecat_dd.telling.logs.passing import FromLogging, Passing, log_as
+from pipecat_dd.telling.logs.structured import (
+    NoText,
+    Structured,
+    is_structlogs,
+    named_values,
+    of_record,
+)
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -97,14 +105,22 @@ class InterceptHandler(logging.Handler):
 
 
 def _hand_over(record: logging.LogRecord) -> None:
-    try:
-        message = record.getMessage()
-    except Exception:  # its arguments do not fit it: what there is says more than nothing
-        message = f"{record.msg!s} {record.args!r}"
-    exception = record.exc_info if record.exc_info and record.exc_info[0] is not None else None
+    message, exc_info = "", record.exc_info
+    structured = of_record(record)
+    if structured is not None and structured.text is not None:
+        message = structured.text
+    else:
+        try:
+            message = record.getMessage()
+        except Exception:  # its arguments do not fit it: what there is says more than nothing
+            message = f"{record.msg!s} {record.args!r}"
+    if structured is not None and not exc_info:
+        exc_info = structured.exc_info
+    is_raised = isinstance(exc_info, BaseException) or (exc_info and exc_info[0] is not None)
+    exception = exc_info if is_raised else None
 
     def as_recorded(made: "Record") -> None:
-        _copy(record, made)
+        _copy(record, made, structured)
 
     # By name where Loguru knows it as the same; else by number, and named in the copy.
     level: str | int = record.levelno
@@ -113,12 +129,15 @@ def _hand_over(record: logging.LogRecord) -> None:
             level = record.levelname
     except ValueError:
         pass
-    logger.opt(exception=exception).patch(as_recorded).log(level, message)
+    written = logger.opt(exception=exception).patch(as_recorded)
+    log_as(record.name)(written, level, message)
 
 
-def _copy(record: logging.LogRecord, made: "Record") -> None:
+def _copy(record: logging.LogRecord, made: "Record", structured: Structured | None) -> None:
     """Let a Loguru record say what the standard library's said, and not where we are."""
-    made["name"] = record.name
+    made["name"] = FromLogging(record.name)
+    if structured is not None and structured.text is None:
+        made["message"] = NoText(made["message"])
     made["function"] = record.funcName or ""
     made["line"] = record.lineno
     made["module"] = record.module
@@ -129,8 +148,9 @@ def _copy(record: logging.LogRecord, made: "Record") -> None:
     # Loguru's own kind of datetime: people's text formats depend on it.
     made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
     extra = made["extra"]
+    extra.update(named_values(record) if structured is None else structured.values)
     for key, value in record.__dict__.items():
-        if key not in _STANDARD:
+        if key not in _STANDARD and not (structured is not None and is_structlogs(key)):
             extra[key] = value
     if record.stack_info:
         extra["stack_info"] = record.stack_info
@@ -142,11 +162,12 @@ class Interception:
     Args:
         level: The least severity the root logger lets through.
         levels: The least severity of loggers, by name.
-        to_console: Whether our lines go to standard output or error.
+        sink: Where our lines go.
     """
 
-    def __init__(self, level: int, levels: Mapping[str, int], *, to_console: bool) -> None:
-        self._to_console = to_console
+    def __init__(self, level: int, levels: Mapping[str, int], sink: object) -> None:
+        self._to_console = is_console(sink)
+        self._passing = Passing(sink)
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
         self._removed: list[tuple[logging.Logger, logging.Handler]] = []
         self._levels: list[tuple[logging.Logger, int]] = []
@@ -172,7 +193,9 @@ class Interception:
             reaches_root = _reaches_root(target)
             for handler in list(target.handlers):
                 recipe = _is_the_recipe(handler)
-                if not recipe and not _is_plain_console(handler):
+                if recipe:
+                    self._passing.gets_all = True
+                elif not _is_plain_console(handler):
                     continue
                 if not reaches_root and not _has_intercept(target):
                     self._add(target, InterceptHandler(handler.level))
@@ -191,6 +214,7 @@ class Interception:
             target.setLevel(level)
         if self._captures_warnings:
             logging.captureWarnings(False)
+        self._passing.undo()
 
     def _add(self, target: logging.Logger, handler: logging.Handler) -> None:
         target.addHandler(handler)

@@ -29,7 +29,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "timestamp": str, "status": str, "levelname": str, "name": str, "function": str,
     "line": int, "message": str, "session_id": str, "participant_id": str, "participant": dict,
     "dd.trace_id": str, "dd.span_id": str, "service": str, "dd.service": str, "dd.env": str,
-    "dd.version": str, "error": dict, "truncated": bool, "extra": dict,
+    "dd.version": str, "pipecat.version": str, "error": dict, "truncated": bool, "extra": dict,
 }  # fmt: skip
 STATUSES = {"emerg", "alert", "critical", "error", "warning", "notice", "info", "debug", "ok"}
 

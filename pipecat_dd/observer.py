@@ -33,6 +33,7 @@ from pipecat_dd.telling.lacking import say_what_is_lacking
 from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.replaced import say_what_is_replaced
 from pipecat_dd.telling.several import Several
+from pipecat_dd.telling.spans.beside import say_what_runs_beside
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -171,9 +172,7 @@ class DatadogObserver(BaseObserver):
         )
         # One that is thrown away before it ran must not be taken for a session that goes on.
         weakref.finalize(self, _abandon, session).atexit = False
-        found = _ddtrace.activated()
-        caller = found if isinstance(found, _ddtrace.Span) else None
-        tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
+        tree = SpanTree(session, settings.parent, _ddtrace.activated(), settings.trace_scope)
         conversation = Conversation(
             session,
             Several(tree, destinations(session, tree, settings)),
@@ -333,7 +332,7 @@ class DatadogObserver(BaseObserver):
         if self._told is None:
             return
         found = _ddtrace.activated()
-        if isinstance(found, _ddtrace.Span):
+        if found is not None:
             self._told.tree.hide(found)
         self._told.conversation.begins(at_ns)
         if self._let_loop_end is None:
@@ -368,6 +367,7 @@ class DatadogObserver(BaseObserver):
             root = session.root
             root.facts["pipecat.version"] = _pipecat.pipecat_version()
             worker = _pipecat.worker_of(processor)
+            say_what_runs_beside(worker)
             if worker is not None:
                 self._workers.add(id(worker))
                 owners.own(session, worker)

@@ -34,6 +34,7 @@ from pipecat_dd._pipecat.services import (
     service_of,
     stop_strategy_of,
 )
+from pipecat_dd._pipecat.tracing import TRACED, holds_content, is_traced
 from pipecat_dd._pipecat.transports import (
     behind,
     call_of,
@@ -59,6 +60,7 @@ __all__ = [
     "OLDEST",
     "PRIVATE",
     "RUN_HANDLER",
+    "TRACED",
     "Came",
     "FrameProcessor",
     "analyzer_of",
@@ -75,9 +77,11 @@ __all__ = [
     "handler_count",
     "handler_runner",
     "has_event",
+    "holds_content",
     "is_a",
     "is_compound",
     "is_realtime",
+    "is_traced",
     "is_transport",
     "is_users",
     "livekit_participant",

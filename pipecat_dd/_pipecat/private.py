@@ -21,6 +21,7 @@ PRIVATE: dict[str, str] = {
     "FrameProcessor._observer": "the same, before 1.8",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
+    "PipelineWorker._enable_tracing": "whether Pipecat's own tracing runs beside us, to say so",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.12)",
     "WebsocketService._websocket": "whether a service that is no WebsocketService is reached "
     "over a websocket all the same",

@@ -56,12 +56,12 @@ def _asker(caller: FrameType) -> FrameType | None:
     at work there, and cost what an answer costs.
     """
     name = caller.f_code.co_name
-    if name == _PROFILING or name == _MAKING_TASK:
+    if name in (_PROFILING, _MAKING_TASK):
         return caller
     above = caller.f_back
     if name == _ASKING_FOR_CONTEXT and above is not None:
         name = above.f_code.co_name
-        if name == _MAKING_TASK or name == _BEGINNING_TASK or name == _PROFILING:
+        if name in (_MAKING_TASK, _BEGINNING_TASK, _PROFILING):
             return above
     return None
 

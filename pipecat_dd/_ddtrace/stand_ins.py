@@ -26,13 +26,15 @@ class StandIn(Span):
 
     Attributes:
         owner: Whose it is: the same object for all stand-ins of one session.
+        made_with: The resource, service and tags that it was made with.
+        replayed: What was called on it that the span that is sent is to be called with.
     """
 
-    __slots__ = ("_made_with", "_replayed", "owner")
+    __slots__ = ("made_with", "replayed", "owner")
 
     owner: Any
-    _made_with: tuple[str, str | None, Mapping[str, str]]
-    _replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
+    made_with: tuple[str, str | None, Mapping[str, str]]
+    replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
 
     def set_link(self, *args: Any, **kwargs: Any) -> None:
         """Link another span, here and on the span that is sent."""
@@ -44,9 +46,9 @@ class StandIn(Span):
         self._replay("_add_event", args, kwargs)
 
     def _replay(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self._replayed is None:
-            self._replayed = []
-        self._replayed.append((name, args, kwargs))
+        if self.replayed is None:
+            self.replayed = []
+        self.replayed.append((name, args, kwargs))
 
 
 def stand_in(
@@ -86,7 +88,7 @@ def stand_in(
     )
     span.start_ns = start_ns
     span.owner = owner
-    span._replayed = None
+    span.replayed = None
     made_with = tags or {}
     if root:
         version = unified()[2]
@@ -96,7 +98,7 @@ def stand_in(
             span.set_tag(key, value)
     else:
         _hang(span, above)
-    span._made_with = span.resource, span.service, made_with
+    span.made_with = span.resource, span.service, made_with
     return span
 
 
@@ -140,7 +142,7 @@ def carry(
         redact: Takes out of an error's text what must not leave.
         keep: Tags of ours that stay as they are.
     """
-    resource, of_service, made_with = stand_in._made_with
+    resource, of_service, made_with = stand_in.made_with
     for name, value in stand_in.get_tags().items():
         if name in keep or made_with.get(name) == value:
             continue
@@ -158,7 +160,7 @@ def carry(
         span.service = stand_in.service
     if stand_in.span_type and not span.span_type:
         span.span_type = stand_in.span_type
-    for name, args, kwargs in stand_in._replayed or ():
+    for name, args, kwargs in stand_in.replayed or ():
         replayed = peek(span, name)
         if replayed is not None:
             replayed(*args, **kwargs)

@@ -10,6 +10,7 @@ keeps in its middle (``manual.keep``) is then kept from its beginning.
 """
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -18,10 +19,6 @@ from pipecat_dd._ddtrace import Context, Span, StandIn
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.telling.redaction import InForce
 from pipecat_dd.telling.spans.beside import hold_content, is_pipecats
-
-MAX_TRACES = 10_000
-"""How many traces are known as a session's, also when that is over: what was begun in it may
-finish later."""
 
 MAX_ASKED = 10_000
 """How many spans of a session that others nest in are known when they have been sent."""
@@ -33,20 +30,24 @@ ddtrace itself keeps."""
 ENDS = frozenset({"pipecat.turn", "pipecat.session"})
 """What a part waits for that sampling rejects."""
 
-CANCELLED = frozenset({"asyncio.exceptions.CancelledError", "concurrent.futures._base.CancelledError"})
+CANCELLED = frozenset(
+    {"asyncio.exceptions.CancelledError", "concurrent.futures._base.CancelledError"}
+)
 
 
 class Owner:
     """What spans of others in a session's traces are told by.
 
-    It outlives the session, with those spans, and so holds nothing of it.
+    It outlives the session with those spans that lead to a stage, and so holds nothing of it.
 
     Attributes:
         context: A context of the session's trace, with the sampling decision.
         is_over: Whether the session has ended.
+        shared: Kept by all that share a trace, for as long as one of them is there.
     """
 
     __slots__ = (
+        "__weakref__",
         "_asked",
         "_captures",
         "_held",
@@ -56,6 +57,7 @@ class Owner:
         "_tags",
         "context",
         "is_over",
+        "shared",
     )
 
     def __init__(
@@ -78,6 +80,7 @@ class Owner:
         """
         self.context = context
         self.is_over = False
+        self.shared: _Shared | None = None
         self._tags = {name: value for name, value in tags.items() if name != "component"}
         self._captures = captures
         self._is_alone = is_alone
@@ -147,7 +150,12 @@ class Owner:
         return spans
 
 
-_owners: OrderedDict[int, Owner | None] = OrderedDict()
+class _Shared:
+    """Stands for a trace that several sessions share: there only what leads to a stage tells."""
+
+
+_owners: "weakref.WeakValueDictionary[int, Owner | _Shared]" = weakref.WeakValueDictionary()
+# A signal's handler may end a session, in the very thread that holds it.
 _lock = threading.RLock()
 
 
@@ -159,16 +167,19 @@ def _renew() -> None:
 
 
 def own(trace_id: int, owner: Owner) -> None:
-    """Note whose a trace is; where it is several sessions', only what leads to a stage tells.
+    """Note whose a trace is.
 
     Args:
         trace_id: The trace.
         owner: The session's.
     """
     with _lock:
-        _owners[trace_id] = None if _owners.get(trace_id, owner) is not owner else owner
-        if len(_owners) > MAX_TRACES:
-            _owners.popitem(last=False)
+        before = _owners.get(trace_id)
+        if isinstance(before, Owner) and before is not owner:
+            before.shared = owner.shared = _Shared()
+        elif isinstance(before, _Shared):
+            owner.shared = before
+        _owners[trace_id] = owner if owner.shared is None else owner.shared
 
 
 def pass_by(spans: list[Span]) -> list[Span]:
@@ -181,9 +192,10 @@ def pass_by(spans: list[Span]) -> list[Span]:
         Those to send now.
     """
     trace_id = spans[0].trace_id
-    if trace_id not in _owners:
+    found = _owners.get(trace_id)
+    if found is None and not isinstance(_ddtrace.root_of(spans[0]), StandIn):
         return spans
-    of_trace = _owners[trace_id]
+    of_trace = found if isinstance(found, Owner) else None
     for span in spans:
         if not _is_ours(span):
             with _guard.spans.guarded():

@@ -33,7 +33,7 @@ from pipecat_dd.telling.lacking import say_what_is_lacking
 from pipecat_dd.telling.logs import refresh_logging
 from pipecat_dd.telling.replaced import say_what_is_replaced
 from pipecat_dd.telling.several import Several
-from pipecat_dd.telling.spans.beside import say_what_runs_beside
+from pipecat_dd.telling.spans.beside import notice_tracing
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -367,7 +367,7 @@ class DatadogObserver(BaseObserver):
             root = session.root
             root.facts["pipecat.version"] = _pipecat.pipecat_version()
             worker = _pipecat.worker_of(processor)
-            say_what_runs_beside(worker)
+            notice_tracing(worker, captures=session.capture_content)
             if worker is not None:
                 self._workers.add(id(worker))
                 owners.own(session, worker)

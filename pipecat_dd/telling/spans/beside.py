@@ -20,6 +20,8 @@ MAX_CONTENT_CHARS = 2_000
 
 _lock = threading.Lock()
 _said = False
+_may_be_sent: bool | None = None
+"""Whether all sessions that Pipecat traces too may send content; None where there was none."""
 
 
 @in_forked_processes
@@ -28,26 +30,38 @@ def _renew_lock() -> None:
     _lock = threading.Lock()
 
 
-def say_what_runs_beside(worker: Any) -> None:
-    """Write one line where Pipecat's own tracing goes through ddtrace; once in a process.
+def notice_tracing(worker: Any, *, captures: bool) -> None:
+    """Notice where Pipecat's own tracing goes through ddtrace, and say so once in a process.
 
     Args:
         worker: The session's worker, if it is known.
+        captures: Whether the session may send content.
+    """
+    global _may_be_sent
+    if _pipecat.is_traced(worker) and _ddtrace.is_otel():
+        with _lock:
+            _may_be_sent = captures and _may_be_sent is not False
+        say_that_it_runs()
+
+
+def say_that_it_runs() -> None:
+    """Write one line that Pipecat's own tracing runs beside, once in a process.
+
+    Before Pipecat 1.8 it is known by its first span.
     """
     global _said
-    if not _pipecat.is_traced(worker) or not _ddtrace.is_otel():
+    if _said:
         return
     with _lock:
         if _said:
             return
         _said = True
-    looked_at = _ddtrace.looks_at_parts()
     logger.info(
         "pipecat_dd: Pipecat's own tracing (enable_tracing=True) runs beside, through ddtrace's "
         "OpenTelemetry (DD_TRACE_OTEL_ENABLED). Its spans show in the session's trace too, on a "
         "branch of their own{}. To see each stage once, turn it off",
         ", and hold content only with capture_content=True"
-        if looked_at
+        if _ddtrace.looks_at_parts()
         else "; this ddtrace does not let their content be taken out",
     )
 
@@ -58,7 +72,24 @@ def is_pipecats(found: Active) -> bool:
     Args:
         found: A span, or a context.
     """
-    return isinstance(found, Span) and found.name in _pipecat.TRACED and _ddtrace.is_by_otel(found)
+    # ddtrace gives the name to the resource, and to the operation until the span has finished.
+    return (
+        isinstance(found, Span) and found.resource in _pipecat.TRACED and _ddtrace.is_by_otel(found)
+    )
+
+
+def hold_strays(spans: list[Span]) -> None:
+    """Hold content on spans of Pipecat's that are in no session's trace.
+
+    They begin with the pipeline, and so may begin before the session, in the caller's trace.
+
+    Args:
+        spans: Spans of one trace, which have finished.
+    """
+    if _may_be_sent is not None:
+        for span in spans:
+            if is_pipecats(span):
+                hold_content(span, InForce() if _may_be_sent else None)
 
 
 def hold_content(span: Span, redactor: InForce | None) -> None:

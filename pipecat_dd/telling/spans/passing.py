@@ -18,7 +18,12 @@ from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Context, Span, StandIn
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.telling.redaction import InForce
-from pipecat_dd.telling.spans.beside import hold_content, is_pipecats
+from pipecat_dd.telling.spans.beside import (
+    hold_content,
+    hold_strays,
+    is_pipecats,
+    say_that_it_runs,
+)
 
 MAX_ASKED = 10_000
 """How many spans of a session that others nest in are known when they have been sent."""
@@ -125,6 +130,7 @@ class Owner:
             # Begun beneath a bare context, which may know of no decision since.
             _ddtrace.agree(span.context, self.context)
         if is_pipecats(span):
+            say_that_it_runs()
             hold_content(span, self._redactor if self._captures else None)
 
     def admits(self, trace_id: int, spans: list[Span]) -> list[Span]:
@@ -194,13 +200,16 @@ def pass_by(spans: list[Span]) -> list[Span]:
     trace_id = spans[0].trace_id
     found = _owners.get(trace_id)
     if found is None and not isinstance(_ddtrace.root_of(spans[0]), StandIn):
+        hold_strays(spans)
         return spans
     of_trace = found if isinstance(found, Owner) else None
     for span in spans:
         if not _is_ours(span):
             with _guard.spans.guarded():
                 owner = _owner_of(span, of_trace)
-                if owner is not None:
+                if owner is None:
+                    hold_strays([span])
+                else:
                     owner.claim(span)
     if of_trace is None:
         return spans

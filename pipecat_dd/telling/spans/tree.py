@@ -35,8 +35,9 @@ MEASURED = frozenset(
 ENTRIES = frozenset({Kind.SESSION, Kind.TURN})
 """What is an entry to the service: Datadog counts the service's hits and errors by these."""
 
-IDENTITY = frozenset({"session_id", "component"})
-"""What nobody's tag takes the place of."""
+KEPT = frozenset({"session_id", "component", "llmobs_trace_id", "llmobs_parent_id"})
+"""Tags that stay as they are on a span, whatever was set on what stood in for it: its identity,
+and what ddtrace notes for LLM Observability on the root that it knows."""
 
 MAX_CONTENT_CHARS = 2_000
 """How much is sent of what was said, written or asked, where that is sent at all."""
@@ -214,7 +215,7 @@ class SpanTree:
             if also is not None:
                 also.write(span, stage)
             if handle.node is not None:
-                _ddtrace.carry(handle.node, span, self.redactor.text, IDENTITY)
+                _ddtrace.carry(handle.node, span, self.redactor.text, KEPT)
         finally:
             # One that is left open holds back all that is finished in its trace.
             _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)

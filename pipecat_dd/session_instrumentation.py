@@ -29,6 +29,7 @@ from pipecat_dd.settings import Settings
 from pipecat_dd.telling import active
 from pipecat_dd.telling.destinations import destinations
 from pipecat_dd.telling.several import Several
+from pipecat_dd.telling.spans.beside import notice_tracing
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -106,9 +107,7 @@ class SessionInstrumentation:
             tags=settings.tags,
             capture_content=settings.capture_content,
         )
-        found = _ddtrace.activated()
-        caller = found if isinstance(found, _ddtrace.Span) else None
-        tree = SpanTree(session, settings.parent, caller, settings.trace_scope)
+        tree = SpanTree(session, settings.parent, _ddtrace.activated(), settings.trace_scope)
         conversation = Conversation(
             session,
             Several(tree, destinations(session, tree, settings)),
@@ -239,6 +238,7 @@ class SessionInstrumentation:
         root = self.session.root
         root.facts["pipecat.version"] = _pipecat.pipecat_version()
         worker = _pipecat.worker_of(processor)
+        notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
         root.know(conversation_id=_pipecat.conversation_id(worker))
@@ -279,7 +279,7 @@ class SessionInstrumentation:
 
     def _run(self, at_ns: int) -> None:
         found = _ddtrace.activated()
-        if isinstance(found, _ddtrace.Span):
+        if found is not None:
             self.told.tree.hide(found)
         self.told.conversation.begins(at_ns)
         if self.making is not None:

@@ -7,16 +7,21 @@ from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd._ddtrace.busy import is_busy, thread_state
-from pipecat_dd._ddtrace.public import Active, Span, tracer
+from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
 from pipecat_dd._ddtrace.settings import is_enabled
+from pipecat_dd._ddtrace.stand_ins import StandIn
 
 
 def activated() -> Active | None:
     """Return what ddtrace has active in this task, leaving aside what we would answer."""
     provider = tracer.context_provider
-    if isinstance(provider, _Answering):
-        return provider.activated()
-    return provider.active()
+    found = provider.activated() if isinstance(provider, _Answering) else provider.active()
+    return None if _is_over(found) else found
+
+
+def _is_over(found: Active | None) -> bool:
+    """Whether it is a stand-in whose span is sent. Not every ddtrace looks at those itself."""
+    return isinstance(found, StandIn) and found.finished
 
 
 def set_aside() -> Callable[[], None]:
@@ -37,24 +42,28 @@ def set_aside() -> Callable[[], None]:
     return put_back
 
 
-_LOOKING = frozenset({"_sync_active_otel_thread_context", "_wrapped_create_task"})
+_PROFILING = "_sync_active_otel_thread_context"
+_MAKING_TASK = "_wrapped_create_task"
+_BEGINNING_TASK = "traced_coro"
+_ASKING_FOR_CONTEXT = "current_trace_context"
 
 
-def _is_only_looking(caller: FrameType) -> bool:
-    """Whether ddtrace asks what is active without anything to nest in it.
+def _asker(caller: FrameType) -> FrameType | None:
+    """Return who asks what is active without anything to nest in it, if it is one of those.
 
     With ``ddtrace.auto`` it asks at every callback of the event loop, to tell its profiler, and
-    at every task that is made. An answer would be taken for work on whatever is at work there,
-    and cost what an answer costs.
+    at every task that is made and that begins. An answer would be taken for work on whatever is
+    at work there, and cost what an answer costs.
     """
-    if caller.f_code.co_name in _LOOKING:
-        return True
+    name = caller.f_code.co_name
+    if name in (_PROFILING, _MAKING_TASK):
+        return caller
     above = caller.f_back
-    return (
-        above is not None
-        and caller.f_code.co_name == "current_trace_context"
-        and above.f_code.co_name in _LOOKING
-    )
+    if name == _ASKING_FOR_CONTEXT and above is not None:
+        name = above.f_code.co_name
+        if name in (_MAKING_TASK, _BEGINNING_TASK, _PROFILING):
+            return above
+    return None
 
 
 class _Answering:
@@ -69,7 +78,10 @@ def answers() -> bool:
     return isinstance(tracer.context_provider, _Answering)
 
 
-def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
+def answer_active(
+    answer: Callable[[Active | None], Active | None],
+    taken: Callable[[Active, Context | None], Active | None] = lambda found, taken: found,
+) -> None:
     """Have ddtrace ask us which span is active.
 
     Every integration, log injection and ``tracer.trace()`` goes through the tracer's context
@@ -79,6 +91,9 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
     Args:
         answer: Given what ddtrace has active in the task that asks, returns what is. It must
             not raise.
+        taken: Given what ddtrace has active where a task is made, returns what the task takes
+            along; where the task begins, it is given that too, and returns what is active
+            there. It must not raise.
     """
     provider = tracer.context_provider
     # configure() turns on what DD_TRACE_ENABLED=false has turned off; with nothing to nest,
@@ -98,8 +113,19 @@ def answer_active(answer: Callable[[Active | None], Active | None]) -> None:
             # Whoever asks, asyncio's create_task among them, must not hear of an error of ours.
             # (ddtrace.auto asks at each callback of the event loop: no context manager here.)
             try:
-                if is_busy() or _is_only_looking(sys._getframe(1)):
+                if is_busy():
                     return found
+                if _is_over(found):
+                    found = None
+                asker = _asker(sys._getframe(1))
+                if asker is not None:
+                    name = asker.f_code.co_name
+                    if found is None or name == _PROFILING:
+                        return found
+                    along = None
+                    if name == _BEGINNING_TASK:
+                        along = asker.f_locals.get("dd_active")
+                    return taken(found, along)
             except Exception as error:
                 _guard.spans.failed(error)
                 return found

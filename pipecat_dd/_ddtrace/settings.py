@@ -1,6 +1,7 @@
 """Who the bot is to Datadog, and what is switched on."""
 
 import os
+import sys
 import time
 from collections.abc import Mapping
 
@@ -12,6 +13,14 @@ from pipecat_dd._ddtrace.public import tracer
 def is_enabled() -> bool:
     """Whether ddtrace sends anything (``DD_TRACE_ENABLED``)."""
     return bool(tracer.enabled)
+
+
+def is_otel() -> bool:
+    """Whether OpenTelemetry's spans are ddtrace's (``DD_TRACE_OTEL_ENABLED``)."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return False
+    return type(trace.get_tracer_provider()).__module__.partition(".")[0] == "ddtrace"
 
 
 def service() -> str | None:

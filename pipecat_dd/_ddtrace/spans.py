@@ -1,15 +1,16 @@
-"""Spans: dated, started and finished in one go, and what stands in for them until then."""
+"""Spans: dated, started and finished in one go."""
 
 import math
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
+from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE, VERSION_KEY
 
 from pipecat_dd._ddtrace.busy import BUSY
-from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
-from pipecat_dd._ddtrace.settings import mapped_service
+from pipecat_dd._ddtrace.public import Active, Span, tracer
+from pipecat_dd._ddtrace.sending import PARTS_LEAVE
+from pipecat_dd._ddtrace.settings import unified
 from pipecat_dd._private import peek
 
 MEASURED = "_dd.measured"
@@ -35,45 +36,6 @@ def writable(text: str) -> str:
     return text
 
 
-def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: int) -> Span:
-    """Return a span that others can be children of while it has not been started.
-
-    ddtrace keeps back what has finished in a trace until all that was *started* in it has. A
-    span that is made but not started holds nothing back, and its children are what those of a
-    started span are: of its service, and no entry to it.
-
-    Args:
-        name: The name of the span it stands in for.
-        parent: That span's parent.
-        resource: Its resource.
-        start_ns: When it began, in nanoseconds since the epoch.
-        span_id: Its id.
-    """
-    context = parent if isinstance(parent, Context) else parent.context
-    assert context.trace_id is not None
-    span = Span(
-        name,
-        service=mapped_service(),
-        resource=writable(resource),
-        trace_id=context.trace_id,
-        span_id=span_id,
-        parent_id=parent.span_id,
-        context=context.copy(context.trace_id, span_id),
-    )
-    span.start_ns = start_ns
-    return span
-
-
-def retire(stand_in: Span) -> None:
-    """Mark a stand-in as over, so that ddtrace no longer takes it to be active.
-
-    Args:
-        stand_in: The span, which was never started and so is not sent.
-    """
-    with BUSY:
-        stand_in.finish()
-
-
 def start(name: str, parent: Active, resource: str) -> Span:
     """Start a span without making it active.
 
@@ -83,23 +45,40 @@ def start(name: str, parent: Active, resource: str) -> Span:
         resource: Its resource.
     """
     with BUSY:
-        return tracer.start_span(name, child_of=parent, resource=writable(resource))
+        span = tracer.start_span(name, child_of=parent, resource=writable(resource))
+    # ddtrace goes by what is active here, which need not be of the session.
+    set_version(span)
+    return span
 
 
-def place(span: Span, start_ns: int, span_id: int) -> None:
+def set_version(span: Span) -> None:
+    """Put ``DD_VERSION`` on a span of the bot's own.
+
+    Args:
+        span: The span.
+    """
+    version = unified()[2]
+    if version is not None and span.get_tag(VERSION_KEY) is None:
+        span.set_tag(VERSION_KEY, version)
+
+
+def place(span: Span, start_ns: int, span_id: int, *, is_root: bool = False) -> None:
     """Put a span that has just been started where it belongs.
 
     Args:
         span: The span.
         start_ns: When it began, in nanoseconds since the epoch.
         span_id: The id reserved for it.
+        is_root: Whether the parent that it was started with is never sent.
     """
+    if is_root:
+        span.parent_id = None
     span.start_ns = start_ns
     span.span_id = span_id
 
 
 def finish(span: Span, end_ns: int) -> None:
-    """Finish a span.
+    """Finish a span, and send what has finished in its trace, whoever has a span open there.
 
     Args:
         span: The span.
@@ -110,7 +89,7 @@ def finish(span: Span, end_ns: int) -> None:
     while int(end_secs * 1e9) < span.start_ns:
         # Seconds in a float are some 200 ns apart.
         end_secs = math.nextafter(end_secs, math.inf)
-    with BUSY:
+    with BUSY, PARTS_LEAVE:
         span.finish(end_secs)
 
 
@@ -150,6 +129,30 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
     set_tag(span, ERROR_MSG, message)
     if stack:
         set_tag(span, ERROR_STACK, stack)
+
+
+def clear_error(span: Span) -> None:
+    """Take off a span that it has failed.
+
+    Args:
+        span: The span.
+    """
+    span.error = 0
+    remove = getattr(span, "remove_tag", None)
+    if remove is None:  # not in every ddtrace
+        remove = getattr(peek(span, "_meta"), "pop", None)
+    for name in (ERROR_TYPE, ERROR_MSG, ERROR_STACK):
+        if remove is not None and span.get_tag(name) is not None:
+            remove(name)
+
+
+def is_by_otel(span: Span) -> bool:
+    """Whether a span was begun through OpenTelemetry's interface.
+
+    Args:
+        span: The span.
+    """
+    return bool(peek(span, "_span_api") == "otel")
 
 
 def with_those_above(span: Span) -> Iterator[Span]:

@@ -6,6 +6,12 @@ from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Context, Span, tracer
 from pipecat_dd._ddtrace.settings import env, mapped_service
 from pipecat_dd._ddtrace.spans import set_tag, writable
+from pipecat_dd._private import peek
+
+_DECIDED_BY = "_dd.p.dm"
+_BY_HAND = "-4"
+_OF_ONE_TRACE = ("_dd.p.tid", "traceparent", "tracestate")
+"""What the facts of a trace hold of its id: header injection writes it there."""
 
 
 def new_span_id() -> int:
@@ -95,4 +101,33 @@ def new_trace_like(context: Context, span_id: int) -> Context:
         context: The context of the other.
         span_id: The id of the span at the new trace's root.
     """
-    return context.copy(Span("pipecat.trace").trace_id, span_id)
+    begun = context.copy(Span("pipecat.trace").trace_id, span_id)
+    facts = peek(begun, "_meta")
+    if isinstance(facts, dict):
+        begun._meta = {key: value for key, value in facts.items() if key not in _OF_ONE_TRACE}
+    return begun
+
+
+def agree(context: Context, of_session: Context) -> None:
+    """Have a context know the decision whether a session is sampled.
+
+    Contexts of a trace share it, but for one that was made of an id alone (OpenTelemetry's). A
+    decision that was made by hand on either (``manual.keep``, ``manual.drop``) is the session's.
+
+    Args:
+        context: The context.
+        of_session: One of the session's.
+    """
+    facts, of_all = peek(context, "_meta"), peek(of_session, "_meta")
+    if not isinstance(facts, dict) or not isinstance(of_all, dict):
+        return
+    by, by_all = facts.get(_DECIDED_BY), of_all.get(_DECIDED_BY)
+    if by == _BY_HAND != by_all:
+        of_all[_DECIDED_BY] = by
+        if of_session.sampling_priority != context.sampling_priority:
+            of_session.sampling_priority = context.sampling_priority
+        return
+    if context.sampling_priority != of_session.sampling_priority:
+        context.sampling_priority = of_session.sampling_priority
+    if by_all is not None and by != by_all:
+        facts[_DECIDED_BY] = by_all

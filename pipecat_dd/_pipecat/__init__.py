@@ -39,6 +39,7 @@ from pipecat_dd._pipecat.services import (
     service_of,
     stop_strategy_of,
 )
+from pipecat_dd._pipecat.tracing import TRACED, holds_content, is_traced
 from pipecat_dd._pipecat.transports import (
     behind,
     call_of,
@@ -64,6 +65,7 @@ __all__ = [
     "OLDEST",
     "PRIVATE",
     "RUN_HANDLER",
+    "TRACED",
     "Came",
     "FrameProcessor",
     "analyzer_of",
@@ -81,10 +83,12 @@ __all__ = [
     "handler_count",
     "handler_runner",
     "has_event",
+    "holds_content",
     "is_a",
     "is_compound",
     "is_realtime",
     "is_run",
+    "is_traced",
     "is_transport",
     "is_users",
     "livekit_participant",

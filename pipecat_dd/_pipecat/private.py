@@ -23,6 +23,7 @@ PRIVATE: dict[str, str] = {
     "WorkerRunner._entries": "the workers of a runner that have no pipeline, whose work is the "
     "conversation's all the same",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
+    "PipelineWorker._enable_tracing": "whether Pipecat's own tracing runs beside us, to say so",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.12)",
     "WebsocketService._websocket": "whether a service that is no WebsocketService is reached "
     "over a websocket all the same",

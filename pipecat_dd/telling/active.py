@@ -11,12 +11,13 @@ from functools import partial
 from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
-from pipecat_dd._ddtrace import Active
+from pipecat_dd._ddtrace import Active, Context
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, current_place, here
 from pipecat_dd.knowing.session import Phase, Session
 from pipecat_dd.knowing.stage import Kind, Stage
+from pipecat_dd.telling.spans import passing
 from pipecat_dd.telling.spans.tree import SpanTree
 
 
@@ -60,7 +61,9 @@ def tell(told: Told) -> None:
         _by_trace[told.tree.trace_id] = told.shared or told
     # A trace that begins later, a turn's, names its session too.
     told.tree.on_trace = partial(_note_trace, weakref.ref(told))
-    _ddtrace.answer_active(_answer)
+    passing.own(told.tree.trace_id, told.tree.owner)
+    _ddtrace.answer_active(_answer, _taken)
+    _ddtrace.look_at_parts(passing.pass_by)
 
 
 def _note_trace(told: "weakref.ref[Told]", trace_id: int, forgotten: int | None) -> None:
@@ -70,6 +73,7 @@ def _note_trace(told: "weakref.ref[Told]", trace_id: int, forgotten: int | None)
             _by_trace[trace_id] = found
             if forgotten is not None:
                 _by_trace.pop(forgotten, None)
+        passing.own(trace_id, found.tree.owner)
 
 
 def forget_all() -> None:
@@ -126,6 +130,35 @@ def _answer(found: Active | None) -> Active | None:
     try:
         at_work = work_here(found)
         return found if at_work is None else at_work[0].tree.active(at_work[1])
+    except Exception as error:
+        _guard.spans.failed(error)
+        return found
+
+
+def _taken(found: Active, taken: Context | None) -> Active | None:
+    """Answer ddtrace, which has found this to be active, what a task takes along.
+
+    A task inherits what is active where it is made, and loses that when it finishes before the
+    task begins; so ddtrace has the task take a bare context of it along, and make that active.
+    That is right for a span of the user's. One of a stage's, or of the caller's, would be taken
+    for somebody else's in the session's tasks.
+
+    Args:
+        found: What is active: where a task is made, or where it begins.
+        taken: What it takes along, where it begins.
+    """
+    if _guard.spans.off:
+        return found
+    try:
+        bound = here.get()
+        place = None if bound is None else bound.resolve()
+        told = None if place is None or place.session is None else told_of(place.session)
+        if told is None or told.session.phase is not Phase.RUNNING:
+            return found
+        if not told.tree.is_foreign(found):
+            return None
+        # Of two spans of one trace, ddtrace cannot tell which is meant.
+        return found if taken is None or taken.span_id == found.span_id else None
     except Exception as error:
         _guard.spans.failed(error)
         return found

@@ -132,7 +132,9 @@ async def test_what_comes_before_the_ruling_is_in_the_trace_of_the_turn_that_is_
         assert request.parent.name == "pipecat.stt"
 
 
-async def test_a_long_request_in_a_tool_holds_back_only_its_own_turn(agent: TestAgent) -> None:
+async def test_a_long_request_in_a_tool_holds_back_nothing_not_even_its_own_turn(
+    agent: TestAgent,
+) -> None:
     settled = asyncio.Event()
 
     async def slow(params: FunctionCallParams) -> None:
@@ -161,10 +163,9 @@ async def test_a_long_request_in_a_tool_holds_back_only_its_own_turn(agent: Test
                 if span["name"] == "pipecat.turn"
                 and span["meta"]["session_id"] == observer.session_id
             }
-            return numbers if 2 in numbers else None
+            return numbers if {1, 2} <= numbers else None
 
-        numbers = await asyncio.to_thread(agent.wait, arrived, timeout_secs=5)
-        assert 1 not in numbers, "its request still runs"
+        await asyncio.to_thread(agent.wait, arrived, timeout_secs=5)
         settled.set()
         await bot.end()
 

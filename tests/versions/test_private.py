@@ -91,6 +91,7 @@ ONLY = {
     # In 4.16 and not in 4.0; which one brought them is not known here.
     "thread_context._sync_active_otel_thread_context": (DDTRACE, (4, 16), None),
     "_supported_configurations.SUPPORTED_CONFIGURATIONS": (DDTRACE, (4, 16), None),
+    "Span._inherit_from_parent": (DDTRACE, (4, 16), None),
     "LLMObs._apply_user_span_processor": (DDTRACE, (4, 16), None),
     "LLMObs._instance": (DDTRACE, None, None),
     "LLMObs._sampler": (DDTRACE, (4, 16), None),

@@ -38,7 +38,7 @@ class LLMObsSpans:
         self._of_root = _llmobs.in_trace(facts, self._trace_id)
         self._of_agent = _llmobs.by_agent(self._of_root, session.root.handle.span_id, session.name)
         # Where the trace is shared with another session, ddtrace would take its session for this.
-        _llmobs.stamp(session.root.handle.node, self.beneath(session.root))
+        _llmobs.stamp(tree.root_context, self.beneath(session.root))
         self._told_by_others: set[Stage] = set()
         self._heard: dict[Stage, list[str]] = {}
         self._replied: dict[Stage, list[str]] = {}

@@ -1,0 +1,165 @@
+"""Stand-ins: what others nest in, and what user code is handed, before a span of ours is started.
+
+ddtrace keeps back what has finished in a trace until all that was *started* in it has. A span
+that is made but not started holds nothing back, and its children are what those of a started
+span are: of its service, and no entry to it. What is set on it is carried over to the span that
+is sent in its place.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from ddtrace.constants import ERROR_MSG, ERROR_STACK, VERSION_KEY
+
+from pipecat_dd._ddtrace.busy import BUSY
+from pipecat_dd._ddtrace.public import Context, Span
+from pipecat_dd._ddtrace.settings import mapped_service, unified
+from pipecat_dd._ddtrace.spans import writable
+from pipecat_dd._private import peek
+
+_ERROR_TEXTS = (ERROR_MSG, ERROR_STACK)
+
+
+class StandIn(Span):
+    """Stands for a span until that is sent.
+
+    Attributes:
+        owner: Whose it is: the same object for all stand-ins of one session.
+        made_with: The resource, service and tags that it was made with.
+        replayed: What was called on it that the span that is sent is to be called with.
+    """
+
+    __slots__ = ("made_with", "owner", "replayed")
+
+    owner: Any
+    made_with: tuple[str, str | None, Mapping[str, str]]
+    replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
+
+    def set_link(self, *args: Any, **kwargs: Any) -> None:
+        """Link another span, here and on the span that is sent."""
+        super().set_link(*args, **kwargs)
+        self._replay("set_link", args, kwargs)
+
+    def _add_event(self, *args: Any, **kwargs: Any) -> None:
+        super()._add_event(*args, **kwargs)
+        self._replay("_add_event", args, kwargs)
+
+    def _replay(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.replayed is None:
+            self.replayed = []
+        self.replayed.append((name, args, kwargs))
+
+
+def stand_in(
+    name: str,
+    above: StandIn | Context,
+    resource: str,
+    start_ns: int,
+    span_id: int,
+    owner: object,
+    *,
+    parent_id: int | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> StandIn:
+    """Return a span that others can be children of while it has not been started.
+
+    Args:
+        name: The name of the span it stands in for.
+        above: The stand-in of that span's parent; for a trace's root a context of the trace.
+        resource: Its resource.
+        start_ns: When it began, in nanoseconds since the epoch.
+        span_id: Its id.
+        owner: Whose it is.
+        parent_id: For a trace's root, the id of its remote parent, if it has one.
+        tags: For a trace's root, the tags that it can be asked for, and ``version`` is added:
+            ddtrace puts that on a span only if the root that it knows carries it.
+    """
+    root = isinstance(above, Context)
+    context = above if isinstance(above, Context) else above.context
+    span = StandIn(
+        name,
+        service=mapped_service(),
+        resource=writable(resource),
+        trace_id=context.trace_id,
+        span_id=span_id,
+        parent_id=parent_id if root else above.span_id,
+        context=context,
+    )
+    span.start_ns = start_ns
+    span.owner = owner
+    span.replayed = None
+    made_with = tags or {}
+    if root:
+        version = unified()[2]
+        if version is not None:
+            made_with = {**made_with, VERSION_KEY: version}
+        for key, value in made_with.items():
+            span.set_tag(key, value)
+    else:
+        _hang(span, above)
+    span.made_with = span.resource, span.service, made_with
+    return span
+
+
+def _hang(span: Any, above: Any) -> None:
+    """Have a stand-in lead to the one above it, and so to the root of its trace."""
+    try:
+        inherit = peek(span, "_inherit_from_parent")
+        if inherit is not None:
+            inherit(above)
+        else:  # before ddtrace 4.16, or whichever brought that
+            span._parent = above
+            span._local_root = above._local_root
+    except Exception:
+        return  # then it is a root of its own: what is set on that is on its own span
+
+
+def root_of(span: Span) -> Span | None:
+    """Return the root of what is here of a span's trace, as far as it is known."""
+    found: Span | None = peek(span, "_local_root")
+    return found
+
+
+def retire(stand_in: StandIn) -> None:
+    """Mark a stand-in as over, so that ddtrace no longer takes it to be active.
+
+    Args:
+        stand_in: The span, which was never started and so is not sent.
+    """
+    with BUSY:
+        stand_in.finish()
+
+
+def carry(
+    stand_in: StandIn, span: Span, redact: Callable[[str], str], keep: Collection[str]
+) -> None:
+    """Carry what was set on a stand-in over to the span that is sent in its place.
+
+    Args:
+        stand_in: The stand-in.
+        span: The span, with all that is ours on it.
+        redact: Takes out of an error's text what must not leave.
+        keep: Tags of ours that stay as they are.
+    """
+    resource, of_service, made_with = stand_in.made_with
+    for name, value in stand_in.get_tags().items():
+        if name in keep or made_with.get(name) == value:
+            continue
+        if name in _ERROR_TEXTS:
+            value = redact(value)
+        span.set_tag(writable(name), writable(value))
+    for name, number in stand_in.get_metrics().items():
+        if name not in keep:
+            span.set_metric(writable(name), number)
+    if stand_in.error:
+        span.error = stand_in.error
+    if stand_in.resource != resource:
+        span.resource = writable(stand_in.resource)
+    if stand_in.service != of_service:
+        span.service = stand_in.service
+    if stand_in.span_type and not span.span_type:
+        span.span_type = stand_in.span_type
+    for name, args, kwargs in stand_in.replayed or ():
+        replayed = peek(span, name)
+        if replayed is not None:
+            replayed(*args, **kwargs)

@@ -19,8 +19,8 @@ HALF = "\udce9"
 
 async def begun(observer: DatadogObserver) -> Conversation:
     await observer.setup(None)
-    assert observer._told is not None
-    return observer._told.conversation
+    assert observer._latest.told is not None
+    return observer._latest.told.conversation
 
 
 @given(st.text(st.characters()))

@@ -28,6 +28,8 @@ PRIVATE: dict[str, str] = {
     "GoogleLLMService._client": "the same",
     "AWSBedrockLLMService._aws_session": "the same, where botocore's session tells",
     "LangchainProcessor._chain": "the model that a chain asks, for its name",
+    "RunnableGenerator._transform": "the same, where a function of the user's asks it",
+    "RunnableGenerator._atransform": "the same",
     "TTSService._text_aggregation_mode": "whether it is given sentences or tokens to speak",
     "WebsocketService._websocket": "whether a service that is no WebsocketService is reached "
     "over a websocket all the same",

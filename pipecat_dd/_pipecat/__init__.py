@@ -16,6 +16,7 @@ from pipecat_dd._pipecat.frames import (
     frame_class,
     is_marker,
     naming_attribute,
+    skips_voice,
     spoken_join,
 )
 from pipecat_dd._pipecat.frameworks import model_behind
@@ -114,6 +115,7 @@ __all__ = [
     "runs_in_pushers_task",
     "serializer_of",
     "service_of",
+    "skips_voice",
     "spare_events",
     "spoken_join",
     "stop_strategy_of",

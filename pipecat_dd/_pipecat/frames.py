@@ -124,6 +124,16 @@ def is_marker(text: str) -> bool:
     return text.strip() in _MARKERS
 
 
+def skips_voice(service: Any, frame: Any) -> bool:
+    """Whether a model's text is only to be read.
+
+    Args:
+        service: The service that pushes it. It marks its text only as it passes that on.
+        frame: The frame that holds the text.
+    """
+    return bool(getattr(frame, "skip_tts", None) or peek(service, "_skip_tts"))
+
+
 def asks_model(frame: Any) -> bool | None:
     """Whether the model is asked to respond to what a frame brings; None where that depends.
 

@@ -28,6 +28,7 @@ PRIVATE: dict[str, str] = {
     "GoogleLLMService._client": "the same",
     "AWSBedrockLLMService._aws_session": "the same, where botocore's session tells",
     "LangchainProcessor._chain": "the model that a chain asks, for its name",
+    "LLMService._skip_tts": "whether a model's text is only to be read",
     "RunnableGenerator._transform": "the same, where a function of the user's asks it",
     "RunnableGenerator._atransform": "the same",
     "TTSService._text_aggregation_mode": "whether it is given sentences or tokens to speak",

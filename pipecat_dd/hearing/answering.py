@@ -5,6 +5,7 @@ the voice: passed on as it is, or put together to sentences by something that pu
 own while it works on the model's. So what is spoken can be put down to the answer it is part of.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ def text_comes(heard: "Heard") -> None:
     if source is None or stage is None or stage.kind is not Kind.LLM:
         return
     text = str(getattr(frame, "text", ""))
-    skips = bool(getattr(frame, "skip_tts", None))
+    skips = _pipecat.skips_voice(heard.instance, frame)
     heard.conversation.bot.response_output(
         source,
         heard.at_ns,
@@ -121,6 +122,9 @@ def begins_to_answer(heard: "Heard", source: Processor) -> None:
     if own is not None and own.kind is Kind.LLM:
         if own.is_open:
             return  # announced a second time
+    elif source.asked_ns:
+        if visit is not None:
+            asked_with(bot.answers, visit.frame, source)
     elif visit is not None and bot.answers.carried_by(visit.frame.id) is not None:
         return  # it passes on what a model answers
     if not source.has_answered:
@@ -145,20 +149,36 @@ def has_answered(heard: "Heard", source: Processor) -> None:
     """
     bot, visit = heard.conversation.bot, visit_of(source)
     stage = visit.stage if visit is not None else None
+    # Most announce it in any case, also as they are cut off.
+    task = asyncio.current_task()
+    interrupted = task is not None and task.cancelling() > 0
     if stage is not None and stage.kind is Kind.LLM:
         bot.answers.carry(heard.frame.id, stage)
-        bot.response_ends(stage, heard.at_ns)
+        bot.response_ends(stage, heard.at_ns, interrupted=interrupted)
         return
     if source.stage is not None:
         bot.answers.carry(heard.frame.id, source.stage)
-    bot.announced.end(source, heard.at_ns)
+    bot.announced.end(source, heard.at_ns, interrupted=interrupted)
 
 
 def context_passes(heard: "Heard") -> None:
     """A model is asked: with what another answered, where something works on that."""
     answers = heard.conversation.bot.answers
     stage = answer_of(answers, heard.source)
-    if stage is not None and heard.source is not stage.processor:
+    if stage is not None:
+        answers.carry(heard.frame.id, stage)
+
+
+def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
+    """A model begins on a context. What another answered may have led to it, and has its use.
+
+    Args:
+        answers: The answers.
+        frame: The frame that holds the context.
+        processor: The model's processor.
+    """
+    stage = answers.carried_by(frame.id)
+    if stage is not None and stage.processor is not processor:
         answers.use(stage)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.answering import asked_with
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.table import Meaning, Table
 from pipecat_dd.knowing.conversation import Conversation
@@ -206,7 +207,9 @@ class Visits:
     def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
         with _guard.knowing.guarded():
             session = self._conversation.session
-            stage = self._conversation.bot.response_begins(processor, visit.start_ns)
+            bot = self._conversation.bot
+            stage = bot.response_begins(processor, visit.start_ns)
+            asked_with(bot.answers, frame, processor)
             messages, tools = _pipecat.context_counts(frame)
             stage.know(llm__message_count=messages, llm__tool_count=tools)
             if session.capture_content:

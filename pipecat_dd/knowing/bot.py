@@ -298,7 +298,8 @@ class BotSide:
             self._stages.turn_into(stage, kind, resource, parent)
         if service is not None:
             stage.know(
-                gen_ai__provider__name=service.provider, gen_ai__request__model=service.model
+                gen_ai__provider__name=service.provider or None,
+                gen_ai__request__model=service.model,
             )
             stage.facts.update(service.facts)
             if service.by_websocket:

@@ -34,6 +34,7 @@ WHERE = {
     "AnthropicLLMService": "pipecat.services.anthropic.llm",
     "GoogleLLMService": "pipecat.services.google.llm",
     "AWSBedrockLLMService": "pipecat.services.aws.llm",
+    "LLMService": "pipecat.services.llm_service",
     "TTSService": "pipecat.services.tts_service",
     "LangchainProcessor": "pipecat.processors.frameworks.langchain",
     "LLMUserAggregator": "pipecat.processors.aggregators.llm_response_universal",

@@ -59,7 +59,7 @@ _MAKES_LINES: Final[CodeType | None] = getattr(peek(type(logger), "_log"), "__co
 
 def _codes_of_loguru_at_work() -> frozenset[CodeType]:
     """Return the code of the functions under which Loguru runs patchers, formats and sinks."""
-    found = {_MAKES_LINES}
+    found = {getattr(peek(type(logger), "_log"), "__code__", None)}
     try:
         from loguru._handler import Handler
     except ImportError:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pipecat.observers.base_observer import FrameProcessed, FramePushed
 
+from pipecat_dd._pipecat.services import is_a
 from pipecat_dd._private import peek
 
 _COMPOUND = "pipecat.pipeline."
@@ -40,6 +41,35 @@ def walk(processor: Any) -> Iterator[Any]:
     yield processor
     for inner in getattr(processor, "processors", None) or ():
         yield from walk(inner)
+
+
+def having_behind(outermost: Any, is_wanted: Callable[[Any], bool]) -> set[int]:
+    """Return which processors have one of a kind behind them, downstream.
+
+    Args:
+        outermost: The pipeline that holds them.
+        is_wanted: Whether a processor is of that kind.
+
+    Returns:
+        Their ids, as of :func:`id`.
+    """
+    found: set[int] = set()
+
+    def look(processor: Any, behind: bool) -> bool:
+        """Return whether it is one, or holds one."""
+        held = getattr(processor, "processors", None) or ()
+        has = is_wanted(processor)
+        if behind or has:
+            found.add(id(processor))
+        if is_a(processor, "ParallelPipeline", "SyncParallelPipeline"):
+            # What is in one branch is not behind what is in another.
+            return sum(look(inner, behind) for inner in held) > 0 or has
+        for inner in reversed(held):
+            has = look(inner, behind or has) or has
+        return has
+
+    look(outermost, False)
+    return found
 
 
 def outermost(processor: Any) -> Any:

@@ -25,6 +25,16 @@ PRIVATE: dict[str, str] = {
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
     "PipelineWorker._enable_tracing": "whether Pipecat's own tracing runs beside us, to say so",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.12)",
+    "BaseOpenAILLMService._client": "the SDK's client, whose answer says what an inference used; "
+    "likewise with the others",
+    "AnthropicLLMService._client": "the same",
+    "GoogleLLMService._client": "the same",
+    "AWSBedrockLLMService._aws_session": "the same, where botocore's session tells",
+    "LangchainProcessor._chain": "the model that a chain asks, for its name",
+    "LLMService._skip_tts": "whether a model's text is only to be read",
+    "RunnableGenerator._transform": "the same, where a function of the user's asks it",
+    "RunnableGenerator._atransform": "the same",
+    "TTSService._text_aggregation_mode": "whether it is given sentences or tokens to speak",
     "WebsocketService._websocket": "whether a service that is no WebsocketService is reached "
     "over a websocket all the same",
     "LLMUserAggregator._params": "the classes of the voice activity detector and of the "

@@ -12,16 +12,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.answering import answers_spoken
 from pipecat_dd.hearing.declared import declared_kinds
 from pipecat_dd.hearing.ear import Ear
 from pipecat_dd.hearing.handlers import noting
+from pipecat_dd.hearing.inference import hear_inference
+from pipecat_dd.hearing.lasting import watching_callbacks
 from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.hearing.segments import telling_when_through
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.visits import Method, Visits
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import here
+from pipecat_dd.knowing.place import current_place, here
 from pipecat_dd.knowing.processor import Processor, Role, Service
 from pipecat_dd.knowing.stage import Failure
 
@@ -61,6 +64,7 @@ class Hooks:
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.is_on = False
+        hear_inference()
 
     def wraps(self, processor: Any) -> bool:
         """Whether a processor is wrapped, or could not be.
@@ -93,6 +97,7 @@ class Hooks:
             outermost: The pipeline.
         """
         self.is_on = self._visits.is_on = True
+        hear_inference()
         self._outermost.add(id(outermost))
         # What only holds others says nothing that those do not.
         self.heard.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
@@ -101,9 +106,11 @@ class Hooks:
             for instance in _pipecat.walk(outermost)
             if id(instance) not in self._known and not _pipecat.is_compound(instance)
         ]
+        spoken = _pipecat.having_behind(outermost, lambda p: _pipecat.role_of(p) is Role.TTS)
         for instance in instances:
             with _guard.hearing.guarded():
-                self._note(instance, [type(other).__name__ for other in instances])
+                processor = self._note(instance, [type(other).__name__ for other in instances])
+                processor.has_voice_behind = id(instance) in spoken
         for instance in instances:
             # Each by itself: one that cannot be wrapped is heard by the observer's queue.
             with _guard.hearing.guarded():
@@ -137,6 +144,11 @@ class Hooks:
             self._replaced.replace(instance, _pipecat.RUN_HANDLER, handling)
         if processor.role is Role.TTS:
             self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
+        if _pipecat.is_a(instance, "LLMAssistantAggregator"):
+            watching = watching_callbacks(
+                instance.create_task, self._conversation.turns, lambda: self._visits.is_on
+            )
+            self._replaced.replace(instance, "create_task", watching)
         if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
             through = telling_when_through(
                 instance.process_generator,
@@ -239,13 +251,22 @@ class Hooks:
             if self._visits.is_on:
                 with _guard.knowing.guarded():
                     given = dict(zip(("text", "context_id"), args, strict=False)) | kwargs
-                    stage = self._conversation.bot.synthesis_begins(
-                        processor, time.time_ns(), str(given.get("context_id"))
-                    )
-                    stage.quote("tts.text", str(given.get("text", "")))
+                    text, context_id = str(given.get("text", "")), str(given.get("context_id"))
+                    self._synthesize(instance, processor, text, context_id)
             return inner(*args, **kwargs)
 
         return run_tts
+
+    def _synthesize(self, instance: Any, processor: Processor, text: str, context_id: str) -> None:
+        bot, place = self._conversation.bot, current_place()
+        if place is None or place.processor is not processor:
+            bot.syntheses.begin_aside(processor, time.time_ns(), context_id, text)
+            return
+        stage = bot.syntheses.begin(
+            processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
+        )
+        before = stage.content.get("tts.text", "")
+        stage.quote("tts.text", _pipecat.spoken_join(instance, before, text))
 
 
 def _service_of(instance: Any) -> Callable[[], Service]:

@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipecat_dd import _pipecat
+from pipecat_dd.hearing.answering import (
+    begins_to_answer,
+    context_passes,
+    has_answered,
+    is_asked,
+    is_asked_with_messages,
+    speech_passes,
+    text_comes,
+    text_passes,
+)
 from pipecat_dd.hearing.failures import failure_of
 from pipecat_dd.hearing.figures import figures_of
+from pipecat_dd.hearing.lasting import watch_task
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
@@ -102,7 +113,12 @@ def _announced(heard: Heard) -> None:
 
     That is how services begin one of themselves; in others the visit of the context has.
     """
+    if heard.source is not None and heard.source.role is not Role.LLM:
+        begins_to_answer(heard, heard.source)
+        return
     _announce(heard, anew=True)
+    if heard.source is not None and heard.source.stage is not None:
+        heard.conversation.bot.answers.carry(heard.frame.id, heard.source.stage)
 
 
 def _begins_to_speak(heard: Heard) -> None:
@@ -117,8 +133,14 @@ def _announce(heard: Heard, *, anew: bool) -> None:
 
 def _response_over(heard: Heard) -> None:
     source, place = heard.source, here.get()
-    if source is None or source.role is not Role.LLM:
+    if source is None or not source.answers:
         return
+    if source.role is not Role.LLM:
+        has_answered(heard, source)
+        return
+    if source.stage is not None:
+        # What is left of its text is synthesized with this.
+        heard.conversation.bot.answers.carry(heard.frame.id, source.stage)
     mine = place.stage if isinstance(place, Visit) and place.processor is source else None
     if mine is not None and mine.kind is Kind.LLM:
         return  # it ends with the visit
@@ -130,12 +152,13 @@ def _speculation_withdrawn(heard: Heard) -> None:
 
 
 def _llm_text(heard: Heard) -> None:
-    if heard.source is not None and heard.source.role is Role.LLM:
+    if heard.source is None:
+        return
+    if heard.source.role is Role.LLM:
         _announce(heard, anew=False)
-        spoken = not getattr(heard.frame, "skip_tts", None)
-        heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=spoken)
-        if (stage := heard.source.stage) is not None and stage.kind is Kind.LLM:
-            stage.quote("gen_ai.output.messages", str(getattr(heard.frame, "text", "")))
+        text_comes(heard)
+    else:
+        text_passes(heard)
 
 
 def _llm_thought(heard: Heard) -> None:
@@ -155,9 +178,9 @@ def _tool_began(heard: Heard) -> None:
     if heard.source is None or heard.source.role is not Role.LLM:
         return
     frame = heard.frame
-    stage = heard.conversation.bot.tool_begins(
-        heard.source, heard.at_ns, str(frame.function_name), str(frame.tool_call_id)
-    )
+    bot, call_id = heard.conversation.bot, str(frame.tool_call_id)
+    handler = watch_task(heard.conversation.turns)
+    stage = bot.tool_begins(heard.source, heard.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
         stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
@@ -183,6 +206,7 @@ def _tool_result(heard: Heard) -> None:
         heard.at_ns,
         "failed" if failed else "completed",
         Failure("ToolError", str(error)) if error else None,
+        asks=_pipecat.asks_model(frame) is not False,
     )
 
 
@@ -195,6 +219,7 @@ def _tool_cancelled(heard: Heard) -> None:
         heard.at_ns,
         "timed_out" if timed_out else "cancelled",
         Failure("ToolTimeout", "the tool call ran past its deadline") if timed_out else None,
+        asks=timed_out or None,
     )
 
 
@@ -202,20 +227,20 @@ def _tts_audio(heard: Heard) -> None:
     source, frame = heard.source, heard.frame
     if source is None:
         return
+    secs = _pipecat.audio_secs(frame)
     if source.role is Role.TTS:
-        samples = len(frame.audio) / (2 * max(1, frame.num_channels))
         heard.conversation.bot.synthesis_output(
             source,
             heard.at_ns,
             getattr(frame, "context_id", None),
-            samples / max(1, frame.sample_rate),
+            secs,
         )
     elif source.role is Role.LLM:
         _announce(heard, anew=False)
         heard.conversation.bot.response_output(source, heard.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output pushes on what it has written to the transport.
-        heard.conversation.bot.audio_written(heard.at_ns)
+        heard.conversation.bot.audio_written(heard.at_ns, secs)
 
 
 def _tts_stopped(heard: Heard) -> None:
@@ -223,10 +248,6 @@ def _tts_stopped(heard: Heard) -> None:
         heard.conversation.bot.synthesis_ends(
             heard.source, heard.at_ns, getattr(heard.frame, "context_id", None)
         )
-
-
-def _speak(heard: Heard) -> None:
-    heard.conversation.turns.bot_begins(heard.at_ns)
 
 
 def _bot_started(heard: Heard) -> None:
@@ -247,6 +268,7 @@ def _message(heard: Heard) -> None:
     # An instruction of the developer's ("greet the caller") is the bot's to begin.
     if by_user and getattr(heard.frame, "run_llm", None):
         _typed(heard)
+    is_asked_with_messages(heard)
 
 
 def _typed(heard: Heard) -> None:
@@ -312,12 +334,13 @@ MEANT: dict[str, Moment] = {
     "LLMFullResponseEndFrame": _response_over,
     "EagerEndOfTurnCancelFrame": _speculation_withdrawn,
     "LLMTextFrame": _llm_text,
+    "TextFrame": text_passes,
     "LLMThoughtTextFrame": _llm_thought,
     "FunctionCallsStartedFrame": _tools_asked,
     "FunctionCallInProgressFrame": _tool_began,
     "FunctionCallResultFrame": _tool_result,
     "FunctionCallCancelFrame": _tool_cancelled,
-    "TTSSpeakFrame": _speak,
+    "TTSSpeakFrame": speech_passes,
     "TTSAudioRawFrame": _tts_audio,
     "SpeechOutputAudioRawFrame": _tts_audio,
     "TTSStartedFrame": _begins_to_speak,
@@ -325,7 +348,11 @@ MEANT: dict[str, Moment] = {
     "BotStartedSpeakingFrame": _bot_started,
     "BotStoppedSpeakingFrame": _bot_stopped,
     "InterruptionFrame": _interruption,
+    "LLMContextFrame": context_passes,
+    "LLMRunFrame": is_asked,
     "LLMMessagesAppendFrame": _message,
+    "LLMMessagesUpdateFrame": is_asked_with_messages,
+    "LLMMessagesTransformFrame": is_asked_with_messages,
     "InputTextRawFrame": _typed,
     "EndFrame": _ends,
     "StopFrame": _stops,

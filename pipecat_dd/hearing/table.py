@@ -5,7 +5,6 @@ one dictionary look-up.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.hearing.moments import MEANT, Moment
@@ -31,6 +30,7 @@ class Meaning:
         is_media: They come many a second, all the time: counted, and nothing else.
         is_streamed: They come many a second while something is said.
         carries_data: They carry what was said, written or seen, rather than control.
+        opens_response: A model that works on one responds to it.
         names: The attribute by which they name a participant, if they do.
     """
 
@@ -38,6 +38,7 @@ class Meaning:
     is_media: bool
     is_streamed: bool
     carries_data: bool
+    opens_response: bool
     names: str | None = None
 
 
@@ -70,6 +71,7 @@ class Table:
             is_media=is_media,
             is_streamed=is_media or issubclass(kind, self._streamed),
             carries_data=issubclass(kind, self._data),
+            opens_response=issubclass(kind, _CONTEXTS),
             names=_pipecat.naming_attribute(kind),
         )
         self.known[kind] = meaning
@@ -79,11 +81,6 @@ class Table:
 def _kinds(*names: str) -> tuple[type, ...]:
     """Return the classes of those names that this version of Pipecat has."""
     return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
-
-
-def opens_response(frame: Any) -> bool:
-    """Whether an LLM service that works on this frame begins a response."""
-    return isinstance(frame, _CONTEXTS)
 
 
 _CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")

@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.hearing.answering import asked_with
 from pipecat_dd.hearing.ear import Ear
-from pipecat_dd.hearing.table import Meaning, Table, opens_response
+from pipecat_dd.hearing.table import Meaning, Table
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.frames import FrameSpans
 from pipecat_dd.knowing.place import Place, Visit, here
@@ -74,6 +75,8 @@ class Visits:
         idle = Place(session, processor)
         responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
         has_own_task = not _pipecat.runs_in_pushers_task(instance)
+        arrive = self._conversation.bot.syntheses.arrive
+        is_output = processor.role is Role.OUTPUT
         takes_all = frames.takes_all_of(processor)
         slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
         in_all = frames.mode is FrameSpans.ALL
@@ -86,8 +89,11 @@ class Visits:
             if meaning.names is not None:
                 name = getattr(frame, meaning.names, None)
                 visit.participant = people.named_by(meaning.names, name)
-            if responds and opens_response(frame):
-                self._begin_response(visit, processor, frame)
+            if meaning.opens_response:
+                if responds:
+                    self._begin_response(visit, processor, frame)
+                else:
+                    processor.asked_ns = visit.start_ns
             if not has_own_task:
                 visit.put_back = self._set_aside()
             opened(visit)
@@ -172,6 +178,10 @@ class Visits:
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         bind(idle)
+                    if is_output and meaning.moment is not None:
+                        arrive(
+                            getattr(frame, "context_id", None), _pipecat.audio_secs(frame), now_ns()
+                        )
                     if takes_all:
                         at_ns = now_ns()
                         frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
@@ -197,7 +207,9 @@ class Visits:
     def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
         with _guard.knowing.guarded():
             session = self._conversation.session
-            stage = self._conversation.bot.response_begins(processor, visit.start_ns)
+            bot = self._conversation.bot
+            stage = bot.response_begins(processor, visit.start_ns)
+            asked_with(bot.answers, frame, processor)
             messages, tools = _pipecat.context_counts(frame)
             stage.know(llm__message_count=messages, llm__tool_count=tools)
             if session.capture_content:

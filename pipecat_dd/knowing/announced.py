@@ -42,7 +42,9 @@ class Announced:
         self._cut: set[Processor] = set()
         self._heard_ns: dict[Processor, int] = {}
 
-    def begin(self, processor: Processor, at_ns: int, *, anew: bool) -> None:
+    def begin(
+        self, processor: Processor, at_ns: int, *, anew: bool, asked_ns: int | None = None
+    ) -> None:
         """A service announced a response; the first announcement of one begins it.
 
         Args:
@@ -50,13 +52,14 @@ class Announced:
             at_ns: When.
             anew: Whether that is what announces a response. What may as well be the rest of
                 one that was cut off, audio still on its way, begins none.
+            asked_ns: When it began to work on that, where it was asked.
         """
         stage = processor.stage
         if stage is not None and stage.kind is Kind.LLM:
             return
         if anew or processor not in self._cut:
             self._cut.discard(processor)
-            self._open[processor] = self._begins(processor, at_ns)
+            self._open[processor] = self._begins(processor, asked_ns or at_ns)
 
     def user_heard(self, processor: Processor, at_ns: int) -> None:
         """A model heard the user begin to speak; it falls silent by itself.

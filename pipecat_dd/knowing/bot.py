@@ -1,16 +1,15 @@
-"""The bot's side: responses of the model, syntheses, tool calls, and what is heard of them."""
+"""The bot's side: responses of the model, and what is heard of them."""
 
 from collections.abc import Callable
 
 from pipecat_dd.knowing.announced import SAME_BREATH_NS, Announced
+from pipecat_dd.knowing.answers import Answers
 from pipecat_dd.knowing.processor import Processor
-from pipecat_dd.knowing.stage import Failure, Kind, Stage
+from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
+from pipecat_dd.knowing.syntheses import Syntheses
+from pipecat_dd.knowing.tools import Tools
 from pipecat_dd.knowing.turns import Turn, Turns
-
-MAX_ASKED = 256
-"""How many calls that were asked for are remembered until they run. Some never do: of a function
-that nobody registered, or in a response that was cut off."""
 
 LATENCY = "turn.user_bot_latency_seconds"
 
@@ -23,6 +22,8 @@ class BotSide:
         stages: Stages,
         turns: Turns,
         has_voice: Callable[[], bool],
+        can_speak: Callable[[], bool],
+        has_output: Callable[[], bool],
     ) -> None:
         """Follow what the bot does.
 
@@ -30,13 +31,25 @@ class BotSide:
             stages: Opens and closes stages.
             turns: The turns its answers are part of.
             has_voice: Whether the pipeline synthesizes speech.
+            can_speak: Whether what synthesizes it works.
+            has_output: Whether it has an output that audio is known to arrive at.
         """
         self._stages = stages
         self._turns = turns
         self._has_voice = has_voice
-        self._syntheses: dict[tuple[Processor, str], Stage] = {}
-        self._calls: dict[str, Stage] = {}
-        self._asked: dict[str, tuple[int, Stage | None]] = {}
+        self._has_output = has_output
+        self.answers = Answers(stages, can_speak, has_output)
+        self.syntheses = Syntheses(
+            turns, self.answers, self._open_service, self._end_synthesis, has_output
+        )
+        self.synthesis_begins = self.syntheses.begin
+        self.synthesis_output = self.syntheses.output
+        self.synthesis_ends = self.syntheses.end
+        self.tools = Tools(stages, turns, self.answers, self.response_output, self._close)
+        self.tools_asked = self.tools.ask
+        self.tool_begins = self.tools.begin
+        self.tool_ends = self.tools.end
+        self.call = self.tools.call
         self.announced = Announced(turns, self.response_begins, self.response_ends)
         self._speculative: set[Stage] = set()
         self._speech: Stage | None = None
@@ -47,20 +60,24 @@ class BotSide:
 
     # Responses of the model
 
-    def response_begins(self, processor: Processor, at_ns: int) -> Stage:
+    def response_begins(
+        self, processor: Processor, at_ns: int, stage: Stage | None = None
+    ) -> Stage:
         """A model begins to respond.
 
         Args:
             processor: The service.
             at_ns: When it began to work on the context.
+            stage: The stage that it has been at work in so far, where it has one.
         """
         turn = self._turns.bot_begins(at_ns)
-        stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage)
+        stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
         stage.facts["gen_ai.operation.name"] = "chat"
         if not turn.bot_spoke:
             turn.waited.asked_ns = turn.waited.asked_ns or at_ns
             turn.waited.responded_ns = at_ns
             turn.waited.token_ns = 0
+        self.answers.begin(stage)
         self._turns.begins(turn, stage)
         return stage
 
@@ -71,7 +88,13 @@ class BotSide:
         self._speculative.clear()
 
     def response_output(
-        self, processor: Processor, at_ns: int, *, spoken: bool, speech: bool = False
+        self,
+        processor: Processor,
+        at_ns: int,
+        *,
+        spoken: bool,
+        speech: bool = False,
+        read: bool = False,
     ) -> None:
         """Output of the model came: text, or the request to call tools.
 
@@ -80,12 +103,19 @@ class BotSide:
             at_ns: When it came.
             spoken: Whether it is to be spoken, or read where the bot has no voice.
             speech: Whether it is speech already.
+            read: Whether it is text that is only to be read.
         """
         stage = processor.stage
         if stage is None or stage.kind is not Kind.LLM:
             return
         if stage.output_ns is None:
             stage.output_ns = at_ns
+        answer = self.answers.of(stage)
+        if answer is not None and spoken:
+            answer.token_ns = answer.token_ns or at_ns
+            answer.is_spoken, answer.is_speech = True, answer.is_speech or speech
+        if answer is not None and read:
+            answer.is_read = True
         if speech:
             stage.facts["gen_ai.output.type"] = "speech"
         turn = self._turns.current
@@ -118,146 +148,32 @@ class BotSide:
             return
         if interrupted:
             stage.facts["interrupted"] = True
-        self._check_first_byte(stage)
+        stage.settle_first_byte()
         turn = self._turns.current
+        waits = False
         if "llm.outcome" not in stage.facts:
-            # The turn it was part of may be over by now.
-            heard = stage.parent is not None and stage.parent.output_ns is not None
-            if stage.failure is not None:
-                outcome = "failed"
-            elif interrupted:
-                outcome = "interrupted" if heard else "discarded"
-            else:
-                outcome = "completed"
-            stage.facts["llm.outcome"] = outcome
+            outcome = "failed" if stage.failure is not None else None
+            outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
+            waits = outcome is None and turn is not None
+            # Until it is heard.
+            stage.facts["llm.outcome"] = outcome or "discarded"
         if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
             self._hold(stage, at_ns, turn)
-        elif was_announced and turn is not None and stage.parent is turn.stage:
-            # That it failed, and what it used, may be said after its end.
+        elif waits or (was_announced and turn is not None and stage.parent is turn.stage):
+            # Whether it is heard, that it failed, and what it used, may be known after its end.
+            assert turn is not None
             self._hold(stage, at_ns, turn)
         else:
+            self.answers.let_go(stage)
             self._close(stage, at_ns)
-
-    # Tool calls
-
-    def tools_asked(self, processor: Processor, at_ns: int, call_ids: list[str]) -> None:
-        """The model asked for tools to be called.
-
-        Args:
-            processor: The service whose response asks.
-            at_ns: When.
-            call_ids: The ids of the calls.
-        """
-        self.response_output(processor, at_ns, spoken=False)
-        for call_id in call_ids:
-            self._asked[call_id] = (at_ns, processor.stage)
-        while len(self._asked) > MAX_ASKED:
-            del self._asked[next(iter(self._asked))]
-
-    def tool_begins(self, processor: Processor, at_ns: int, name: str, call_id: str) -> Stage:
-        """A tool call is in progress.
-
-        Args:
-            processor: The service that runs it.
-            at_ns: When it began to run.
-            name: The function's name.
-            call_id: The call's id.
-        """
-        turn = self._turns.bot_begins(at_ns)
-        asked_ns, response = self._asked.pop(call_id, (at_ns, processor.stage))
-        parent = response or turn.stage
-        stage = self._stages.open(Kind.TOOL, name, at_ns, parent=parent, processor=processor)
-        stage.facts["tool.name"] = name
-        stage.facts["tool.call_id"] = call_id
-        stage.facts["tool.wait_seconds"] = max(0, at_ns - asked_ns) / 1e9
-        self._calls[call_id] = stage
-        self._turns.begins(turn, stage)
-        return stage
-
-    def call(self, call_id: str) -> Stage | None:
-        """Return the tool call of that id that is in progress.
-
-        Args:
-            call_id: The call's id.
-        """
-        return self._calls.get(call_id)
-
-    def tool_ends(
-        self, call_id: str, at_ns: int, outcome: str, failure: Failure | None = None
-    ) -> None:
-        """A tool call settled.
-
-        Args:
-            call_id: The call's id.
-            at_ns: When it settled.
-            outcome: ``completed``, ``failed``, ``timed_out`` or ``cancelled``.
-            failure: What went wrong, if anything.
-        """
-        self._asked.pop(call_id, None)
-        stage = self._calls.pop(call_id, None)
-        if stage is None:
             return
-        stage.facts["tool.outcome"] = outcome
-        if failure is not None:
-            stage.fail(failure)
-        self._close(stage, at_ns)
+        if waits:
+            self.answers.hold(stage, turn)
 
     # Speech
-
-    def synthesis_begins(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
-        """Text is handed to synthesis; the first of a context begins its stage.
-
-        Args:
-            processor: The service.
-            at_ns: When.
-            context_id: Pipecat's id of what is spoken as one.
-        """
-        stage = self._syntheses.get((processor, context_id))
-        if stage is not None and stage.is_open:
-            return stage
-        turn = self._turns.bot_begins(at_ns)
-        turn.speech_pending = False
-        if not turn.bot_spoke:
-            turn.waited.text_ns = turn.waited.text_ns or at_ns
-        stage = self._open_service(Kind.TTS, processor, at_ns, turn.stage)
-        self._syntheses[processor, context_id] = stage
-        self._turns.begins(turn, stage)
-        return stage
-
-    def synthesis_output(
-        self, processor: Processor, at_ns: int, context_id: str | None, seconds: float
-    ) -> None:
-        """Synthesized audio came.
-
-        Args:
-            processor: The service.
-            at_ns: When.
-            context_id: What it belongs to, where the service says so.
-            seconds: How much audio.
-        """
-        stage = self._synthesis(processor, context_id)
-        if stage is not None:
-            if stage.output_ns is None:
-                stage.output_ns = at_ns
-                turn = self._turns.current
-                if turn is not None and not turn.bot_spoke:
-                    turn.waited.audio_ns = turn.waited.audio_ns or at_ns
-            stage.add("tts.audio_seconds", seconds)
-
-    def synthesis_ends(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
-        """A synthesis is complete.
-
-        Args:
-            processor: The service.
-            at_ns: When.
-            context_id: What it belongs to, where the service says so.
-        """
-        stage = self._synthesis(processor, context_id)
-        if stage is not None:
-            self._end_synthesis(stage, at_ns)
 
     def synthesis_fails(self, stage: Stage, at_ns: int) -> None:
         """A synthesis failed: no more of it will come.
@@ -266,7 +182,29 @@ class BotSide:
             stage: The synthesis's stage.
             at_ns: When.
         """
-        self._end_synthesis(stage, at_ns)
+        self.syntheses.stop(stage, at_ns)
+
+    def voice_fails(self, processor: Processor, *, usable: bool | None) -> None:
+        """What speaks failed, so that an answer is not heard that nobody threw away.
+
+        Args:
+            processor: The service.
+            usable: Whether it can still do its job, where that is known.
+        """
+        processor.is_usable = usable is not False
+        self._turns.confirm()
+        self.answers.use()
+
+    def speech_asked(self, at_ns: int) -> None:
+        """The bot is to say something that is no model's.
+
+        Args:
+            at_ns: When.
+        """
+        if self._has_voice() and self._has_output():
+            self._turns.bot_may_begin(at_ns)
+        else:
+            self._turns.bot_begins(at_ns)
 
     def starts_speaking(self, at_ns: int) -> None:
         """The bot is heard."""
@@ -282,14 +220,22 @@ class BotSide:
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
         self.speech_count += 1
+        synthesis, answer = self.syntheses.start_playing(at_ns)
         if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
+            turn.waited.heard(
+                answer.stage.start_ns if answer is not None else 0,
+                answer.token_ns if answer is not None else 0,
+                synthesis.stage.start_ns if synthesis is not None else 0,
+                synthesis.stage.output_ns or 0 if synthesis is not None else 0,
+            )
             waited_ns = max(0, at_ns - turn.waited.silent_ns)
             turn.stage.facts[LATENCY] = waited_ns / 1e9
             for name, secs in turn.waited.parts(at_ns).items():
                 turn.stage.facts[f"turn.wait.{name}_seconds"] = secs
 
-    def audio_written(self, at_ns: int) -> None:
+    def audio_written(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
+        self.syntheses.write(seconds, at_ns)
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
             self.starts_speaking(at_ns)
         self._last_audio_ns = at_ns
@@ -300,6 +246,7 @@ class BotSide:
         That is when the last audio was written, where that is known: Pipecat announces it
         only after a pause of 0.35 s, with some outputs 3 s.
         """
+        self.syntheses.stop_playing(at_ns)
         speech, self._speech = self._speech, None
         self._cut_may_go_on = False
         if speech is None:
@@ -319,59 +266,53 @@ class BotSide:
             # What was written last is what was heard last; the cut is now all the same.
             self._last_audio_ns = 0
             self.stops_speaking(at_ns)
-        for stage in list(self._syntheses.values()):
+        self.syntheses.stop_playing(at_ns, cut_off=True)
+        for stage in self.syntheses.open:
             stage.facts["interrupted"] = True
-            self._end_synthesis(stage, at_ns)
+            self.syntheses.stop(stage, at_ns)
         self.announced.end_all(at_ns, interrupted=True)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
         self.stops_speaking(at_ns)
-        for stage in list(self._syntheses.values()):
-            self._end_synthesis(stage, at_ns)
-        for call_id in list(self._calls):
-            self.tool_ends(call_id, at_ns, "cancelled")
+        for stage in self.syntheses.open:
+            self.syntheses.stop(stage, at_ns)
+        self.tools.end_all(at_ns)
         self.announced.end_all(at_ns)
 
-    def _open_service(self, kind: Kind, processor: Processor, at_ns: int, parent: Stage) -> Stage:
+    def _open_service(
+        self,
+        kind: Kind,
+        processor: Processor,
+        at_ns: int,
+        parent: Stage,
+        stage: Stage | None = None,
+    ) -> Stage:
         service = processor.service() if processor.service is not None else None
         resource = processor.class_name
         if service is not None and service.model:
             resource = f"{resource} {service.model}"
-        stage = self._stages.open(kind, resource, at_ns, parent=parent, processor=processor)
+        if stage is None:
+            stage = self._stages.open(kind, resource, at_ns, parent=parent, processor=processor)
+        else:
+            self._stages.turn_into(stage, kind, resource, parent)
         if service is not None:
-            stage.facts["gen_ai.provider.name"] = service.provider
-            stage.know(gen_ai__request__model=service.model)
+            stage.know(
+                gen_ai__provider__name=service.provider or None,
+                gen_ai__request__model=service.model,
+            )
             stage.facts.update(service.facts)
             if service.by_websocket:
                 stage.peer = service.provider
         return stage
 
-    def _synthesis(self, processor: Processor, context_id: str | None) -> Stage | None:
-        if context_id is not None:
-            return self._syntheses.get((processor, context_id))
-        # A service that does not name the context speaks one at a time.
-        stage = processor.stage
-        return stage if stage is not None and stage.kind is Kind.TTS else None
-
     def _end_synthesis(self, stage: Stage, at_ns: int) -> None:
-        for key, open_stage in list(self._syntheses.items()):
-            if open_stage is stage:
-                del self._syntheses[key]
-        self._check_first_byte(stage)
-        self._close(stage, at_ns)
-
-    def _check_first_byte(self, stage: Stage) -> None:
-        """Report a time to the first byte if there was one, and else none.
-
-        Where no byte came Pipecat reports the time until the interruption. Where metrics are
-        turned off it reports nothing, and the first output tells.
-        """
-        if stage.output_ns is None:
-            for name in ("metrics.ttfb", "metrics.ttfa", "metrics.ttfat"):
-                stage.facts.pop(name, None)
+        stage.settle_first_byte()
+        if self._turns.unheard.has(stage):
+            self._turns.unheard.hold(stage, at_ns)
+            self._turns.ends(stage, at_ns)
         else:
-            stage.facts.setdefault("metrics.ttfb", (stage.output_ns - stage.start_ns) / 1e9)
+            self._close(stage, at_ns)
 
     def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
         self._stages.end(stage, at_ns)

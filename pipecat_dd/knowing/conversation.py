@@ -8,6 +8,7 @@ from pipecat_dd import _guard
 from pipecat_dd.knowing.bot import BotSide
 from pipecat_dd.knowing.failovers import Failovers
 from pipecat_dd.knowing.frames import FrameSpans, FrameWork
+from pipecat_dd.knowing.inferences import Inferences
 from pipecat_dd.knowing.participants import Participants
 from pipecat_dd.knowing.place import Place, Visit
 from pipecat_dd.knowing.processor import Processor, Role
@@ -42,6 +43,7 @@ class Conversation:
         user: The user's side of it.
         bot: The bot's side of it.
         frames: What its processors did.
+        inferences: What models are asked beside it.
         failovers: How often a switcher turned to another service for an error.
         participants: Who is there.
         cut_visits: Called at the session's end to end what processors are still at work on.
@@ -95,7 +97,10 @@ class Conversation:
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.failovers = Failovers(session.root)
         self.user = UserSide(self._stages, self.turns, self._transcribers)
-        self.bot = BotSide(self._stages, self.turns, self._has_voice)
+        self.bot = BotSide(
+            self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
+        )
+        self.inferences = session.inferences = Inferences(self._stages)
 
     # The session
 
@@ -207,6 +212,7 @@ class Conversation:
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
             lambda: self.bot.end(at_ns),
+            lambda: self.inferences.end_all(at_ns),
             lambda: self.cut_visits(at_ns, cancelled=self._end_reason not in ("ended", "stopped")),
             self._tell_failed_setups,
             lambda: self.participants.end(at_ns),
@@ -323,6 +329,8 @@ class Conversation:
         elif self._is_said_again(processor, failure, exception):
             return
         self._last_error = (failure.message, exception)
+        if processor is not None and processor.role is Role.TTS:
+            self.bot.voice_fails(processor, usable=failure.usable)
         root = self.session.root
         root.add("session.error_count", 1)
         turn = self.turns.current
@@ -367,6 +375,13 @@ class Conversation:
 
     def _transcribers(self) -> list[Processor]:
         return [p for p in self.session.processors.values() if p.role is Role.STT]
+
+    def _has_output(self) -> bool:
+        return any(p.role is Role.OUTPUT for p in self.session.processors.values())
+
+    def _can_speak(self) -> bool:
+        voices = (p for p in self.session.processors.values() if p.role is Role.TTS)
+        return any(voice.is_usable for voice in voices)
 
     def _has_voice(self) -> bool:
         return any(p.role is Role.TTS for p in self.session.processors.values())

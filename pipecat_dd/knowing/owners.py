@@ -63,6 +63,18 @@ def has_any() -> bool:
     return bool(_owned)
 
 
+def owner_of(instance: Any) -> tuple[Session | None, Processor | None]:
+    """Return the session that an object belongs to, and what is known of it as a processor.
+
+    Args:
+        instance: The object.
+    """
+    owned = _owned.get(id(instance))
+    if owned is None or owned.instance() is not instance:
+        return None, None
+    return None if owned.is_shared else owned.session(), owned.processor
+
+
 def at_work() -> tuple[Session, Processor | None] | None:
     """Return the session, and the processor, of the innermost method that is at work here."""
     if not _owned:

@@ -50,6 +50,12 @@ class Processor:
         service: Reads the provider and model it uses at this moment; None where it is no
             service.
         kinds: What its work on frames of a class is, where it says so itself (``retrieval``).
+        has_answered: Whether it has answered as a model does, though it is no service of
+            Pipecat's: LangChain's, say, or the user's own.
+        asked_ns: When it last began on a context that it has not answered; 0 where there is none.
+        has_voice_behind: Whether what it answers passes a service that speaks it; None where that
+            is not known.
+        is_usable: Whether it can still do its job, as far as it has reported.
         open: Its open stages, the latest last.
         frames: Frames it has worked on since that was last noted on a turn.
         busy_ns: How long that took it, media aside, whose time is not taken.
@@ -63,10 +69,19 @@ class Processor:
     is_users: bool = False
     service: Callable[[], Service] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    has_answered: bool = False
+    asked_ns: int = 0
+    has_voice_behind: bool | None = None
+    is_usable: bool = True
     open: list[Stage] = field(default_factory=list)
     frames: int = 0
     busy_ns: int = 0
     longest_ns: int = 0
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers the user, as a model does."""
+        return self.has_answered or self.role is Role.LLM
 
     @property
     def stage(self) -> Stage | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipecat_dd.knowing.stage import Kind, Stage
 
 if TYPE_CHECKING:
+    from pipecat_dd.knowing.inferences import Inferences
     from pipecat_dd.knowing.participants import Participant, Participants
     from pipecat_dd.knowing.processor import Processor
 
@@ -55,6 +56,7 @@ class Session:
     quiet_ns: int | None = field(default=None, init=False, repr=False)
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
     people: "Participants | None" = field(default=None, init=False, repr=False)
+    inferences: "Inferences | None" = field(default=None, init=False, repr=False)
     # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
     told: Any = field(default=None, init=False, repr=False)
     exporter: "Callable[[int | None], dict[str, str] | None] | None" = field(

@@ -192,3 +192,15 @@ class Stage:
         """Note what went wrong; the first failure stands."""
         if self.failure is None:
             self.failure = failure
+
+    def settle_first_byte(self) -> None:
+        """Report a time to the first byte if there was one, and else none.
+
+        Where no byte came Pipecat reports the time until the interruption. Where metrics are
+        turned off it reports nothing, and the first output tells.
+        """
+        if self.output_ns is None:
+            for name in ("metrics.ttfb", "metrics.ttfa", "metrics.ttfat"):
+                self.facts.pop(name, None)
+        else:
+            self.facts.setdefault("metrics.ttfb", (self.output_ns - self.start_ns) / 1e9)

@@ -57,6 +57,7 @@ class Stages:
         *,
         parent: Stage | None = None,
         processor: Processor | None = None,
+        aside: bool = False,
     ) -> Stage:
         """Open a stage.
 
@@ -66,6 +67,7 @@ class Stages:
             start_ns: When it began; not before its session.
             parent: What it is part of; None where that is not known yet.
             processor: The processor that does the work, where there is one.
+            aside: Whether it does it beside the stage that its figures and errors belong to.
         """
         start_ns = max(start_ns, self.session.root.start_ns)
         resource = resource[:MAX_RESOURCE_CHARS]
@@ -76,7 +78,7 @@ class Stages:
             # A bot may go on after that, as one does that a server ends; of that nothing is told.
             stage.end_ns = start_ns
             return stage
-        if processor is not None and kind not in _ASIDE:
+        if processor is not None and kind not in _ASIDE and not aside:
             processor.open.append(stage)
         people = self.session.people
         if people is not None and people.only is not None:
@@ -84,6 +86,21 @@ class Stages:
         self._open.add(stage)
         self._teller.opened(stage)
         return stage
+
+    def turn_into(self, stage: Stage, kind: Kind, resource: str, parent: Stage) -> None:
+        """Have an open stage be what it turns out to be. What names it, or nests in it, stays.
+
+        Args:
+            stage: The stage.
+            kind: What it is.
+            resource: What it is about.
+            parent: What it is part of.
+        """
+        stage.kind, stage.resource, stage.parent = kind, resource[:MAX_RESOURCE_CHARS], parent
+        stage.start_ns = max(stage.start_ns, parent.start_ns)
+        stage.facts.clear()
+        if stage.processor is not None and stage not in stage.processor.open:
+            stage.processor.open.append(stage)
 
     def joined_by(self, participant_id: str) -> None:
         """Somebody has come: what was the work of the only one there may now be either's.

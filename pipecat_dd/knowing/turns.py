@@ -14,6 +14,7 @@ from typing import Protocol
 from pipecat_dd import _guard
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
+from pipecat_dd.knowing.unheard import Unheard
 from pipecat_dd.knowing.wait import Waited
 
 INTERRUPTION_WINDOW_NS = 500_000_000
@@ -24,7 +25,11 @@ sends the message.
 """
 
 SPEECH_PENDING_SECS = 10.0
-"""How long to wait for the bot to speak what its model has already answered."""
+"""How long to wait for the bot to speak what its model has already answered, or for the answer
+that was asked for."""
+
+EXPECTED_SECS = 60.0
+"""How long to wait for what a tool still does after it has settled: its answer may come of it."""
 
 
 BY_USER = "user"
@@ -53,6 +58,9 @@ class Turn:
         bot_spoke: Whether the bot has been heard in it.
         answered: Whether something came of it: speech, or text where the bot has no voice.
         speech_pending: Whether the model has answered with text that is still to be spoken.
+        response_pending: Whether the model was asked for a response that has not begun.
+        expected: What goes on after a tool has settled and may yet ask for the answer: the rest
+            of its handler, the transition of a flow.
         responded: Whether any response of the bot has begun.
         busy: What is under way for the bot: responses, syntheses, tool calls.
         quiet_ns: When the bot last fell silent, or finished what it was doing.
@@ -69,6 +77,8 @@ class Turn:
         self.bot_spoke = False
         self.answered = False
         self.speech_pending = False
+        self.response_pending = False
+        self.expected: set[object] = set()
         self.responded = False
         self.busy: set[Stage] = set()
         self.quiet_ns = stage.start_ns
@@ -85,12 +95,20 @@ class Turn:
         """Whether the bot has responded and nothing more is under way."""
         return self.responded and not (self.bot_speaking or self.busy or self.user_active)
 
+    @property
+    def patience_secs(self) -> float:
+        """How long to wait at least, once it is quiet, for what is still to come; 0 for nothing."""
+        if self.expected:
+            return EXPECTED_SECS
+        return SPEECH_PENDING_SECS if self.speech_pending or self.response_pending else 0.0
+
 
 class Turns:
     """Opens and closes turns.
 
     Attributes:
         current: The turn that is open, if one is.
+        unheard: The turn that what is synthesized with none open may be the beginning of.
         count: How many turns have begun.
         interruptions: How many of them the user cut off.
     """
@@ -120,6 +138,8 @@ class Turns:
         self._interrupted_ns = 0
         self._was_cut_off = False
         self._over = False
+        wait_secs = max(turn_end_timeout_secs, SPEECH_PENDING_SECS)
+        self.unheard = Unheard(stages, start_timer, wait_secs)
         self.current: Turn | None = None
         self.count = 0
         self.interruptions = 0
@@ -131,6 +151,7 @@ class Turns:
             at_ns: When that was ruled.
             start_ns: When the user began to speak.
         """
+        self.unheard.give_up()
         before = self.current
         if before is not None:
             if before.user_active:
@@ -142,8 +163,39 @@ class Turns:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
         turn = self.current or self._begin("bot", at_ns)
         turn.responded = True
+        turn.response_pending = False
         self._disarm()
         return turn
+
+    def bot_may_begin(self, at_ns: int) -> Turn:
+        """Something is synthesized with no turn open.
+
+        A greeting, most likely, which begins a turn of the bot's. Or a voice is warmed up, or
+        recorded, and nobody ever hears it: so it counts as a turn only once it is heard.
+
+        Args:
+            at_ns: When.
+        """
+        if self.current is not None:
+            return self.bot_begins(at_ns)
+        turn = self.unheard.begin(at_ns, lambda stage: Turn(stage, by_user=False))
+        turn.responded = True
+        return turn
+
+    def confirm(self, stage: Stage | None = None) -> None:
+        """What was synthesized with no turn open is about to be heard, or failed.
+
+        Args:
+            stage: The synthesis's stage; None where it may be any.
+        """
+        if self.current is not None and self.current.by_user:
+            self.unheard.give_up()
+        elif (heard := self.unheard.take(stage)) is not None:
+            if self.current is None:
+                self._enter(heard)
+            else:
+                # The model has begun to answer in the meantime: all one turn.
+                self.unheard.join(heard, self.current)
 
     def user_ends(self) -> None:
         """The user's part of the turn has ended."""
@@ -163,10 +215,42 @@ class Turns:
             if stage in turn.busy:
                 turn.busy.discard(stage)
                 turn.quiet_ns = max(turn.quiet_ns, at_ns)
+        self.unheard.ends(stage)
         self.settle()
+
+    def ask(self) -> None:
+        """The model was asked for a response, which may take a while to begin."""
+        if self.current is not None:
+            self.current.response_pending = True
+            self._rearm()
+
+    def expect(self, what: object) -> None:
+        """Something goes on that the answer may come of.
+
+        Args:
+            what: Stands for it.
+        """
+        if self.current is not None:
+            self.current.expected.add(what)
+            self._rearm()
+
+    def arrive(self, what: object, at_ns: int) -> None:
+        """Something that the answer may have come of is over.
+
+        Args:
+            what: Stands for it, as it did when it was expected.
+            at_ns: When.
+        """
+        for turn in self._turns():
+            if what in turn.expected:
+                turn.expected.discard(what)
+                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+                self._rearm()
 
     def bot_starts_speaking(self, at_ns: int) -> Turn:
         """The bot is heard."""
+        if self.current is None:
+            self.confirm()
         turn = self.bot_begins(at_ns)
         turn.bot_speaking = turn.bot_spoke = turn.answered = True
         turn.speech_pending = False
@@ -204,18 +288,17 @@ class Turns:
         if turn is None or not turn.is_quiet or self._over:
             self._disarm()
             return
-        # What is still to be spoken is the turn's, however long it takes to be heard.
-        self._stages.session.quiet_ns = None if turn.speech_pending else turn.quiet_ns
+        # What is still to come is the turn's, however long it takes to be heard.
+        self._stages.session.quiet_ns = None if turn.patience_secs else turn.quiet_ns
         if self._timer is None:
-            secs = self._timeout_secs
-            if turn.speech_pending:
-                secs = max(secs, SPEECH_PENDING_SECS)
+            secs = max(self._timeout_secs, turn.patience_secs)
             self._timer = self._start_timer(secs, self._timed_out)
 
     def stop_waiting(self) -> None:
         """The session ends: no turn is waited for any more, whatever ends from now on."""
         self._over = True
         self._disarm()
+        self.unheard.give_up()
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
@@ -233,15 +316,18 @@ class Turns:
         return turns
 
     def _begin(self, initiator: str, start_ns: int) -> Turn:
+        root = self._stages.session.root
+        stage = self._stages.open(Kind.TURN, initiator, start_ns, parent=root)
+        turn = Turn(stage, by_user=initiator == BY_USER)
+        self._enter(turn)
+        return turn
+
+    def _enter(self, turn: Turn) -> None:
         self._gather(None)
         self.count += 1
-        session = self._stages.session
-        stage = self._stages.open(Kind.TURN, initiator, start_ns, parent=session.root)
-        stage.facts["turn.number"] = self.count
-        turn = Turn(stage, by_user=initiator == BY_USER)
+        turn.stage.facts["turn.number"] = self.count
         self.current = turn
-        session.turn = stage
-        return turn
+        self._stages.session.turn = turn.stage
 
     def _leave(self, turn: Turn, at_ns: int) -> None:
         """Close a turn that the user's next one ends, once it is known whether it was cut off."""
@@ -250,7 +336,7 @@ class Turns:
         if at_ns - self._interrupted_ns <= INTERRUPTION_WINDOW_NS and self._was_cut_off:
             self._was_cut_off = False
             self._close_interrupted(turn, self._interrupted_ns)
-        elif turn.is_quiet:
+        elif turn.is_quiet and not turn.expected:
             self._close(turn, turn.quiet_ns, "bot_finished")
         elif not turn.bot_active:
             self._close(turn, at_ns, "user_turn")
@@ -301,6 +387,10 @@ class Turns:
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
         turn.held.clear()
         self._stages.close(turn.stage, at_ns)
+
+    def _rearm(self) -> None:
+        self._disarm()
+        self.settle()
 
     def _disarm(self) -> None:
         self._stages.session.quiet_ns = None

@@ -29,6 +29,7 @@ class Waited:
         ruled_ns: It was ruled that their turn had ended.
         transcribed_ns: The final transcription came.
         asked_ns: The model began on the first response.
+        tools_ns: It began on the first that called tools.
         responded_ns: The model began on the response that is spoken.
         token_ns: Its first token came.
         text_ns: The first text was handed to synthesis.
@@ -39,10 +40,28 @@ class Waited:
     ruled_ns: int = 0
     transcribed_ns: int = 0
     asked_ns: int = 0
+    tools_ns: int = 0
     responded_ns: int = 0
     token_ns: int = 0
     text_ns: int = 0
     audio_ns: int = 0
+
+    def heard(self, begun_ns: int, token_ns: int, text_ns: int, audio_ns: int) -> None:
+        """It is known what the user hears: what else was asked or synthesized made nobody wait.
+
+        Args:
+            begun_ns: The model began on that response; 0 where it is no model's.
+            token_ns: Its first token came.
+            text_ns: Its first text was handed to synthesis; 0 where that is not known.
+            audio_ns: Its first audio came.
+        """
+        if begun_ns:
+            self.asked_ns = min(self.tools_ns or begun_ns, begun_ns)
+            self.responded_ns, self.token_ns = begun_ns, token_ns
+        if text_ns:
+            self.text_ns, self.audio_ns = text_ns, audio_ns
+            if not begun_ns and self.tools_ns:
+                self.asked_ns, self.responded_ns, self.token_ns = self.tools_ns, text_ns, 0
 
     def parts(self, heard_ns: int) -> dict[str, float]:
         """Return the seconds of each part of the wait.

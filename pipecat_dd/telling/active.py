@@ -119,6 +119,8 @@ def stage_at(place: Place, told: Told) -> Stage:
         if processor.stage is not None:
             return processor.stage
         if isinstance(place, Visit) and not place.done:
+            if place.stage is not None and not place.stage.is_open:
+                return session.stage  # it has answered, and works on
             return place.stage or told.conversation.visit_stage(place) or session.stage
     return session.stage
 

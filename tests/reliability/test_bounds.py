@@ -118,7 +118,7 @@ def test_tools_that_were_asked_for_and_never_ran_are_forgotten() -> None:
     talk = Talk()
     talk.responds()
     talk.talk.bot.tools_asked(talk.llm, talk.ns, [f"call-{n}" for n in range(1_000)])
-    assert len(talk.talk.bot._asked) <= 256
+    assert len(talk.talk.bot.tools._asked) <= 256
 
 
 def test_what_never_ends_is_told_of_when_there_is_too_much_of_it() -> None:

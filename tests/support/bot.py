@@ -158,7 +158,7 @@ class Bot:
                 **self._user,
             ),
         )
-        self.context = context
+        self.context, self.aggregators = context, pair
         self.worker = PipelineWorker(
             Pipeline(
                 [

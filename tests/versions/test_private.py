@@ -31,6 +31,13 @@ WHERE = {
     "WorkerRunner": "pipecat.workers.runner",
     "AIService": "pipecat.services.ai_service",
     "WebsocketService": "pipecat.services.websocket_service",
+    "BaseOpenAILLMService": "pipecat.services.openai.base_llm",
+    "AnthropicLLMService": "pipecat.services.anthropic.llm",
+    "GoogleLLMService": "pipecat.services.google.llm",
+    "AWSBedrockLLMService": "pipecat.services.aws.llm",
+    "LLMService": "pipecat.services.llm_service",
+    "TTSService": "pipecat.services.tts_service",
+    "LangchainProcessor": "pipecat.processors.frameworks.langchain",
     "LLMUserAggregator": "pipecat.processors.aggregators.llm_response_universal",
     "VADProcessor": "pipecat.processors.audio.vad_processor",
     "VADController": "pipecat.audio.vad.vad_controller",
@@ -98,6 +105,8 @@ ONLY = {
 }
 
 NOT_LOOKED_UP = {
+    "RunnableGenerator._transform": "LangChain's, which no extra of ours installs",
+    "RunnableGenerator._atransform": "LangChain's",
     "_dd.measured": "a name in Datadog's span format, which no library has to have",
     "_dd.p.llmobs_*": "names in Datadog's protocol",
     "llmobs_parent_id": "a name in Datadog's protocol",

@@ -19,6 +19,7 @@ TAGGED = (
     "gen_ai.output.type",
     "interrupted",
     "llm.outcome",
+    "llm.purpose",
     "llm.speculative",
     "session.end_reason",
     "tool.call_id",

@@ -3,6 +3,7 @@
 from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
+from pipecat_dd.knowing.inferences import PURPOSE
 from pipecat_dd.knowing.session import Session
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.telling.llmobs.facts import messages_of, metadata_of, metrics_of, tags_of
@@ -199,7 +200,8 @@ class LLMObsSpans:
             return
         if stage.kind is Kind.STT and "stt.transcript" in stage.content:
             self._heard.setdefault(turn, []).append(stage.content["stt.transcript"])
-        if stage.kind is Kind.LLM and "gen_ai.output.messages" in stage.content:
+        is_reply = PURPOSE not in stage.facts and stage.facts.get("llm.outcome") != "discarded"
+        if stage.kind is Kind.LLM and is_reply and "gen_ai.output.messages" in stage.content:
             self._replied.setdefault(turn, []).append(stage.content["gen_ai.output.messages"])
 
     def _content_of(self, stage: Stage) -> tuple[object, object]:

@@ -316,6 +316,12 @@ TAGS = (
         (Kind.LLM,),
     ),
     TagDoc(
+        "llm.purpose",
+        "`inference` where it was asked beside the conversation: a summary, a classification.",
+        "",
+        (Kind.LLM,),
+    ),
+    TagDoc(
         "llm.speculative",
         "`true` where it was begun before the user was known to have finished.",
         "",

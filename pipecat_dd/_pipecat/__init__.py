@@ -12,6 +12,7 @@ from pipecat_dd._pipecat.frames import (
     context_counts,
     context_text,
     frame_class,
+    is_words,
     naming_attribute,
 )
 from pipecat_dd._pipecat.pipeline import (
@@ -80,6 +81,7 @@ __all__ = [
     "is_realtime",
     "is_transport",
     "is_users",
+    "is_words",
     "livekit_participant",
     "moved",
     "naming_attribute",

@@ -45,6 +45,18 @@ _RAW_INPUT = tuple(
 )
 
 
+_WORDS = tuple(
+    found
+    for name in ("TranscriptionFrame", "InterimTranscriptionFrame")
+    if (found := frame_class(name)) is not None
+)
+
+
+def is_words(frame: Any) -> bool:
+    """Whether a frame is a transcription of the user's speech, final or not."""
+    return isinstance(frame, _WORDS)
+
+
 def context_counts(frame: Any) -> tuple[int | None, int | None]:
     """Return how many messages and tools a model is given.
 

@@ -493,11 +493,15 @@ class UserSide:
         going_on = unanswered[-1]
         if interim and going_on[1].end_ns is None and at_ns - going_on[1].start_ns > LATE_WORDS_NS:
             return going_on
-        first = unanswered[0]
-        if not first[1].words_ns and at_ns - (first[1].end_ns or at_ns) > LATE_WORDS_NS:
-            # Of what later speech has words already, and this has none, none will come.
-            return next((entry for entry in unanswered if entry[1].words_ns), first)
-        return first
+        if processor in self.by_segment:
+            return unanswered[0]
+
+        def awaits_words(entry: tuple[Stage, Stretch]) -> bool:
+            """Whether its words have begun to come, or may still."""
+            _, stretch = entry
+            return bool(stretch.words_ns) or at_ns - (stretch.end_ns or at_ns) <= LATE_WORDS_NS
+
+        return next(filter(awaits_words, unanswered), unanswered[0])
 
     def _may_go_on(self, entry: tuple[Stage, Stretch], at_ns: int) -> bool:
         """Whether a transcription that just came may be of a stretch, as far as that is known."""

@@ -249,7 +249,7 @@ class UserSide:
         end_ns, late, turn = stretch.end_ns or 0, self._late_ruling, self._turns.current
         if late is not None and late.stretch is stretch:
             if end_ns <= late.ruled_ns:
-                late.silent_ns = min(late.silent_ns or end_ns, end_ns)
+                late.silent_ns = end_ns
             self._resolve_late_ruling()
         elif turn is not None and stretch.parent is turn.stage and turn.user_active:
             self._silent_ns = end_ns

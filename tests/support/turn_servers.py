@@ -319,10 +319,9 @@ class Speechmatics(TurnServer):
     path = "/v2/agent"
 
     def service(self, **options: Any) -> Any:
-        settings = self.service_class().Settings(turn_detection_mode="vad")
-        return self.service_class()(
-            api_key="any", base_url=self.url, settings=settings, **options
-        )
+        service = self.service_class()
+        settings = service.Settings(turn_detection_mode=service.TurnDetectionMode.VAD)
+        return service(api_key="any", base_url=self.url, settings=settings, **options)
 
     async def greets(self) -> None:
         """Wait for the client to say what it wants."""

@@ -12,6 +12,7 @@ from pipecat_dd._pipecat.frames import (
     context_counts,
     context_text,
     frame_class,
+    is_aside,
     is_words,
     naming_attribute,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "handler_runner",
     "has_event",
     "is_a",
+    "is_aside",
     "is_compound",
     "is_realtime",
     "is_transport",

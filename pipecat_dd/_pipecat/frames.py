@@ -57,6 +57,16 @@ def is_words(frame: Any) -> bool:
     return isinstance(frame, _WORDS)
 
 
+_ASIDES = tuple(
+    found for name in ("BotBackchannelFrame",) if (found := frame_class(name)) is not None
+)
+
+
+def is_aside(frame: Any) -> bool:
+    """Whether a frame has the bot say a backchannel ("mm-hm"), which is no answer."""
+    return isinstance(frame, _ASIDES)
+
+
 def context_counts(frame: Any) -> tuple[int | None, int | None]:
     """Return how many messages and tools a model is given.
 

@@ -21,7 +21,7 @@ from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.visits import Method, Visits
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import here
+from pipecat_dd.knowing.place import Visit, here
 from pipecat_dd.knowing.processor import Processor, Role, Service
 from pipecat_dd.knowing.stage import Failure
 
@@ -145,6 +145,7 @@ class Hooks:
                 lambda: self._visits.is_on,
             )
             self._replaced.replace(instance, "process_generator", through)
+            self._conversation.user.by_segment.add(processor)
         self.heard.add(id(instance))
         self.instances.append(instance)
 
@@ -239,8 +240,12 @@ class Hooks:
             if self._visits.is_on:
                 with _guard.knowing.guarded():
                     given = dict(zip(("text", "context_id"), args, strict=False)) | kwargs
+                    place = here.get()
                     stage = self._conversation.bot.synthesis_begins(
-                        processor, time.time_ns(), str(given.get("context_id"))
+                        processor,
+                        time.time_ns(),
+                        str(given.get("context_id")),
+                        aside=isinstance(place, Visit) and _pipecat.is_aside(place.frame),
                     )
                     stage.quote("tts.text", str(given.get("text", "")))
             return inner(*args, **kwargs)

@@ -265,6 +265,8 @@ def _tts_stopped(heard: Heard) -> None:
 
 
 def _speak(heard: Heard) -> None:
+    if _pipecat.is_aside(heard.frame):
+        return  # the user goes on: a backchannel begins no turn, and answers none
     heard.conversation.turns.bot_begins(heard.at_ns)
 
 

@@ -27,8 +27,6 @@ def telling_when_through(
         is_on: Whether to tell still.
     """
 
-    user.by_segment.add(processor)
-
     async def process_generator(*args: Any, **kwargs: Any) -> Any:
         before = None
         if is_on():

@@ -39,6 +39,8 @@ class BotSide:
         self._asked: dict[str, tuple[int, Stage | None]] = {}
         self.announced = Announced(turns, self.response_begins, self.response_ends)
         self._speculative: set[Stage] = set()
+        self._asides: set[Stage] = set()
+        self._speaks_aside = False
         self._speech: Stage | None = None
         self._last_audio_ns = 0
         self._cut_ns = 0
@@ -207,16 +209,25 @@ class BotSide:
 
     # Speech
 
-    def synthesis_begins(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
+    def synthesis_begins(
+        self, processor: Processor, at_ns: int, context_id: str, *, aside: bool = False
+    ) -> Stage:
         """Text is handed to synthesis; the first of a context begins its stage.
 
         Args:
             processor: The service.
             at_ns: When.
             context_id: Pipecat's id of what is spoken as one.
+            aside: Whether it is a backchannel, said while the user goes on: no answer.
         """
         stage = self._syntheses.get((processor, context_id))
         if stage is not None and stage.is_open:
+            return stage
+        if aside:
+            around = self._stages.session.stage
+            stage = self._open_service(Kind.TTS, processor, at_ns, around)
+            self._syntheses[processor, context_id] = stage
+            self._asides.add(stage)
             return stage
         turn = self._turns.bot_begins(at_ns)
         turn.speech_pending = False
@@ -240,10 +251,17 @@ class BotSide:
         """
         stage = self._synthesis(processor, context_id)
         if stage is not None:
+            is_aside = stage in self._asides
+            if self._speaks_aside and not is_aside and self._speech is not None:
+                # The answer begins before the backchannel has died away.
+                self.stops_speaking(at_ns)
+                self.starts_speaking(at_ns)
             if stage.output_ns is None:
                 stage.output_ns = at_ns
+                if self._speech is None:
+                    self._speaks_aside = is_aside
                 turn = self._turns.current
-                if turn is not None and not turn.bot_spoke:
+                if turn is not None and not turn.bot_spoke and not is_aside:
                     turn.waited.audio_ns = turn.waited.audio_ns or at_ns
             stage.add("tts.audio_seconds", seconds)
 
@@ -278,6 +296,11 @@ class BotSide:
             self._cut_may_go_on = True
             return
         self._cut_may_go_on = False
+        if self._speaks_aside:
+            around = self._stages.session.stage
+            self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=around)
+            self.speech_count += 1
+            return
         turn = self._turns.bot_starts_speaking(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
@@ -301,7 +324,7 @@ class BotSide:
         only after a pause of 0.35 s, with some outputs 3 s.
         """
         speech, self._speech = self._speech, None
-        self._cut_may_go_on = False
+        self._cut_may_go_on = self._speaks_aside = False
         if speech is None:
             return
         end_ns = at_ns
@@ -358,6 +381,7 @@ class BotSide:
         for key, open_stage in list(self._syntheses.items()):
             if open_stage is stage:
                 del self._syntheses[key]
+        self._asides.discard(stage)
         self._check_first_byte(stage)
         self._close(stage, at_ns)
 

@@ -35,6 +35,7 @@ class Stretch:
 
     Attributes:
         start_ns: When it began.
+        order: Its number among the stretches of which something was to be ruled.
         end_ns: When it ended, None while it goes on.
         speech: What was heard by a voice activity detector, or by a service that says when the
             user speaks; None with neither, where the first transcription is the first that is
@@ -49,6 +50,7 @@ class Stretch:
     """
 
     start_ns: int
+    order: int = 0
     end_ns: int | None = None
     speech: Stage | None = None
     by_service: bool = False
@@ -94,10 +96,13 @@ class Unruled:
     def __init__(self) -> None:
         self.stretches: list[Stretch] = []
         self.is_muted = False
-        self._said: dict[int, Stretch] = {}
+        self._said: dict[int, int] = {}
+        self._count = 0
 
     def add(self, stretch: Stretch) -> None:
         """A stretch begins of which nothing is ruled yet."""
+        self._count += 1
+        stretch.order = self._count
         stretch.muted = self.is_muted
         self.stretches.append(stretch)
 
@@ -108,7 +113,7 @@ class Unruled:
             frame_id: The frame.
             stretch: The stretch.
         """
-        self._said[frame_id] = stretch
+        self._said[frame_id] = stretch.order
         if len(self._said) > MAX_SAID:
             del self._said[next(iter(self._said))]
 
@@ -136,7 +141,7 @@ class Unruled:
         known, self.stretches = self.stretches, []
         spoken = self._said.get(cause.frame_id) if cause is not None else None
         if spoken is not None:
-            claimed = [s for s in known if s.start_ns >= spoken.start_ns]
+            claimed = [s for s in known if s.order >= spoken]
         else:
             claimed = [s for s in known if s.end_ns is None]
             if not claimed and known and self._may_be_meant(known[-1], at_ns, cause):

@@ -47,6 +47,28 @@ _RAW_INPUT = tuple(
 )
 
 
+_WORDS = tuple(
+    found
+    for name in ("TranscriptionFrame", "InterimTranscriptionFrame")
+    if (found := frame_class(name)) is not None
+)
+
+
+def is_words(frame: Any) -> bool:
+    """Whether a frame is a transcription of the user's speech, final or not."""
+    return isinstance(frame, _WORDS)
+
+
+_ASIDES = tuple(
+    found for name in ("BotBackchannelFrame",) if (found := frame_class(name)) is not None
+)
+
+
+def is_aside(frame: Any) -> bool:
+    """Whether a frame has the bot say a backchannel ("mm-hm"), which is no answer."""
+    return isinstance(frame, _ASIDES)
+
+
 def context_counts(held: Any) -> tuple[int | None, int | None]:
     """Return how many messages and tools a model is given.
 

@@ -87,6 +87,8 @@ def speech_passes(heard: "Heard") -> None:
     stage = answer_of(answers, heard.source, at_end=False)
     if stage is not None:
         answers.carry(heard.frame.id, stage)
+    if _pipecat.is_aside(heard.frame):
+        return  # the user goes on: a backchannel begins no turn, and answers none
     heard.conversation.bot.speech_asked(heard.at_ns)
 
 

@@ -24,7 +24,7 @@ from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.visits import Method, Visits
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import current_place, here
+from pipecat_dd.knowing.place import Visit, current_place, here
 from pipecat_dd.knowing.processor import Processor, Role, Service
 from pipecat_dd.knowing.stage import Failure
 
@@ -157,6 +157,7 @@ class Hooks:
                 lambda: self._visits.is_on,
             )
             self._replaced.replace(instance, "process_generator", through)
+            self._conversation.user.by_segment.add(processor)
         self.heard.add(id(instance))
         self.instances.append(instance)
 
@@ -262,9 +263,12 @@ class Hooks:
         if place is None or place.processor is not processor:
             bot.syntheses.begin_aside(processor, time.time_ns(), context_id, text)
             return
-        stage = bot.syntheses.begin(
-            processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
-        )
+        if isinstance(place, Visit) and _pipecat.is_aside(place.frame):
+            stage = bot.syntheses.begin_backchannel(processor, time.time_ns(), context_id)
+        else:
+            stage = bot.syntheses.begin(
+                processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
+            )
         before = stage.content.get("tts.text", "")
         stage.quote("tts.text", _pipecat.spoken_join(instance, before, text))
 

@@ -23,6 +23,7 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, Visit, here
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.stage import Failure, Kind
+from pipecat_dd.knowing.stretches import Cause
 
 
 @dataclass(slots=True)
@@ -53,7 +54,6 @@ def _vad_started(heard: Heard) -> None:
     said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
     start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
     analyzer = _pipecat.analyzer_of(heard.instance) or heard.conversation.analyzer
-    heard.conversation.has_detector = True
     heard.conversation.user.starts_speaking(start_ns, analyzer)
 
 
@@ -63,32 +63,74 @@ def _vad_stopped(heard: Heard) -> None:
     heard.conversation.user.stops_speaking(said_ns - _nanos(getattr(frame, "stop_secs", 0.0)))
 
 
-def _model_heard_speech(heard: Heard) -> None:
-    """A speech-to-speech model hears the user for itself, where nothing else does."""
+def _service_heard_speech(heard: Heard) -> None:
+    """A service that owns the user's turn hears the user for itself.
+
+    That is an STT service that detects turns, a speech-to-speech model, or a processor of the
+    user's own. A voice activity detector may hear the same beside it.
+    """
     source = heard.source
     if source is not None and source.role is Role.LLM:
         heard.conversation.bot.announced.user_heard(source, heard.at_ns)
-        if not heard.conversation.has_detector:
-            heard.conversation.user.starts_speaking(heard.at_ns, source.class_name)
+    name = source.class_name if source is not None else "external"
+    heard.conversation.user.service_hears_speech(heard.at_ns, name)
 
 
-def _model_heard_silence(heard: Heard) -> None:
-    source = heard.source
-    if source is not None and source.role is Role.LLM and not heard.conversation.has_detector:
-        heard.conversation.user.stops_speaking(heard.at_ns)
+def _service_heard_silence(heard: Heard) -> None:
+    heard.conversation.user.service_hears_silence(heard.at_ns)
+
+
+def _silence_predicted(heard: Heard) -> None:
+    if heard.source is not None and heard.source.role is Role.STT:
+        heard.conversation.user.service_predicts_silence(heard.at_ns)
+
+
+def _prediction_withdrawn(heard: Heard) -> None:
+    heard.conversation.user.service_withdraws_silence()
+    heard.conversation.bot.speculation_withdrawn()
+
+
+def _is_service(heard: Heard) -> bool:
+    return heard.source is not None and heard.source.role in (Role.STT, Role.LLM)
 
 
 def _user_started(heard: Heard) -> None:
-    heard.conversation.user.turn_starts(heard.at_ns)
+    if _is_service(heard):
+        # It rules rather than proposes, as all did that own the turn before Pipecat 1.8.
+        _service_heard_speech(heard)
+    heard.conversation.user.turn_starts(heard.at_ns, _cause())
 
 
 def _user_stopped(heard: Heard) -> None:
+    if _is_service(heard):
+        _service_heard_silence(heard)
     heard.conversation.user.turn_ends(heard.at_ns, heard.conversation.strategy)
+
+
+def _cause() -> Cause | None:
+    """Return what a ruling follows from: what the processor is at work on that makes it."""
+    place = here.get()
+    frame = place.frame if isinstance(place, Visit) else None
+    return None if frame is None else Cause(frame.id, _pipecat.is_words(frame))
+
+
+def _muted(heard: Heard) -> None:
+    heard.conversation.user.mutes()
+
+
+def _unmuted(heard: Heard) -> None:
+    heard.conversation.user.unmutes(heard.at_ns)
+
+
+def _backchannel(heard: Heard) -> None:
+    # A service that knows one pushes it in place of a transcription.
+    _transcription(heard)
+    heard.conversation.user.backchannels(heard.at_ns)
 
 
 def _interim(heard: Heard) -> None:
     if heard.source is not None and heard.source.role is Role.STT:
-        heard.conversation.user.transcribing(heard.source, heard.at_ns)
+        heard.conversation.user.transcribing(heard.source, heard.at_ns, heard.frame.id)
 
 
 def _transcription(heard: Heard) -> None:
@@ -102,6 +144,7 @@ def _transcription(heard: Heard) -> None:
         heard.at_ns,
         str(getattr(language, "value", language)) if language else None,
         people.numbers.id_of(user_id) or None,
+        heard.frame.id,
     )
     if (speaker := people.named(user_id)) is not None:
         stage.is_of(speaker.id or None)
@@ -145,10 +188,6 @@ def _response_over(heard: Heard) -> None:
     if mine is not None and mine.kind is Kind.LLM:
         return  # it ends with the visit
     heard.conversation.bot.announced.end(source, heard.at_ns)
-
-
-def _speculation_withdrawn(heard: Heard) -> None:
-    heard.conversation.bot.speculation_withdrawn()
 
 
 def _llm_text(heard: Heard) -> None:
@@ -324,15 +363,19 @@ def _metrics(heard: Heard) -> None:
 MEANT: dict[str, Moment] = {
     "VADUserStartedSpeakingFrame": _vad_started,
     "VADUserStoppedSpeakingFrame": _vad_stopped,
-    "ProposedUserStartedSpeakingFrame": _model_heard_speech,
-    "ProposedUserStoppedSpeakingFrame": _model_heard_silence,
+    "ProposedUserStartedSpeakingFrame": _service_heard_speech,
+    "ProposedUserStoppedSpeakingFrame": _service_heard_silence,
+    "EagerTranscriptionFrame": _silence_predicted,
+    "EagerEndOfTurnCancelFrame": _prediction_withdrawn,
     "UserStartedSpeakingFrame": _user_started,
     "UserStoppedSpeakingFrame": _user_stopped,
+    "UserMuteStartedFrame": _muted,
+    "UserMuteStoppedFrame": _unmuted,
+    "UserBackchannelFrame": _backchannel,
     "InterimTranscriptionFrame": _interim,
     "TranscriptionFrame": _transcription,
     "LLMFullResponseStartFrame": _announced,
     "LLMFullResponseEndFrame": _response_over,
-    "EagerEndOfTurnCancelFrame": _speculation_withdrawn,
     "LLMTextFrame": _llm_text,
     "TextFrame": text_passes,
     "LLMThoughtTextFrame": _llm_thought,

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from pipecat_dd.knowing.announced import SAME_BREATH_NS, Announced
-from pipecat_dd.knowing.answers import Answers
+from pipecat_dd.knowing.answers import Answer, Answers
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
-from pipecat_dd.knowing.syntheses import Syntheses
+from pipecat_dd.knowing.syntheses import Syntheses, Synthesis
 from pipecat_dd.knowing.tools import Tools
 from pipecat_dd.knowing.turns import Turn, Turns
 
@@ -40,7 +40,7 @@ class BotSide:
         self._has_output = has_output
         self.answers = Answers(stages, can_speak, has_output)
         self.syntheses = Syntheses(
-            turns, self.answers, self._open_service, self._end_synthesis, has_output
+            stages, turns, self.answers, self._open_service, self._end_synthesis, has_output
         )
         self.synthesis_begins = self.syntheses.begin
         self.synthesis_output = self.syntheses.output
@@ -52,6 +52,7 @@ class BotSide:
         self.call = self.tools.call
         self.announced = Announced(turns, self.response_begins, self.response_ends)
         self._speculative: set[Stage] = set()
+        self._speaks_aside = False
         self._speech: Stage | None = None
         self._last_audio_ns = 0
         self._cut_ns = 0
@@ -216,11 +217,18 @@ class BotSide:
             self._cut_may_go_on = True
             return
         self._cut_may_go_on = False
+        self._begin_speech(at_ns, *self.syntheses.start_playing(at_ns))
+
+    def _begin_speech(self, at_ns: int, synthesis: Synthesis | None, answer: Answer | None) -> None:
+        self.speech_count += 1
+        self._speaks_aside = self.syntheses.is_backchannel(synthesis)
+        if self._speaks_aside:
+            around = self._stages.session.stage
+            self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=around)
+            return
         turn = self._turns.bot_starts_speaking(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
-        self.speech_count += 1
-        synthesis, answer = self.syntheses.start_playing(at_ns)
         if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
             turn.waited.heard(
                 answer.stage.start_ns if answer is not None else 0,
@@ -235,7 +243,12 @@ class BotSide:
 
     def audio_written(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
-        self.syntheses.write(seconds, at_ns)
+        for synthesis, answer in self.syntheses.write(seconds, at_ns):
+            is_answer = synthesis is not None and not synthesis.is_backchannel
+            if is_answer and self._speaks_aside and self._speech is not None:
+                # The answer begins before the backchannel has died away.
+                self._stages.close(self._speech, at_ns)
+                self._begin_speech(at_ns, synthesis, answer)
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
             self.starts_speaking(at_ns)
         self._last_audio_ns = at_ns
@@ -248,7 +261,7 @@ class BotSide:
         """
         self.syntheses.stop_playing(at_ns)
         speech, self._speech = self._speech, None
-        self._cut_may_go_on = False
+        self._cut_may_go_on = self._speaks_aside = False
         if speech is None:
             return
         end_ns = at_ns

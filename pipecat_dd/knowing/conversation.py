@@ -47,7 +47,6 @@ class Conversation:
         failovers: How often a switcher turned to another service for an error.
         participants: Who is there.
         cut_visits: Called at the session's end to end what processors are still at work on.
-        has_detector: Whether a voice activity detector of the pipeline's has heard the user.
         analyzer: The class of the voice activity detector that hears the user.
         strategy: The class of what rules that the user's turn has ended.
     """
@@ -86,7 +85,6 @@ class Conversation:
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
         self.cut_visits: CutVisits = _has_none
-        self.has_detector = False
         self.analyzer = "vad"
         self.strategy = "user_turn"
         self._stages = Stages(session, teller)

@@ -69,7 +69,8 @@ class Stages:
             processor: The processor that does the work, where there is one.
             aside: Whether it does it beside the stage that its figures and errors belong to.
         """
-        start_ns = max(start_ns, self.session.root.start_ns)
+        # Nothing begins before what it is part of.
+        start_ns = max(start_ns, (parent or self.session.root).start_ns)
         resource = resource[:MAX_RESOURCE_CHARS]
         if len(self._open) >= MAX_OPEN:
             self._close_oldest(start_ns)
@@ -137,7 +138,10 @@ class Stages:
                 return
             self._open.discard(stage)
             if stage.parent is None:
-                stage.parent = self.session.stage
+                around = self.session.stage
+                began_in = stage.start_ns >= around.start_ns
+                stage.parent = around if began_in else self.session.root
+            stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
         self._teller.closed(stage)
 

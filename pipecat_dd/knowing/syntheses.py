@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipecat_dd.knowing.answers import Answer, Answers, is_over
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Kind, Stage
+from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.turns import Turn, Turns
 
 MAX_KNOWN = 256
@@ -25,10 +26,12 @@ class Synthesis:
     Attributes:
         stage: Its stage.
         answers: The responses whose text it speaks; None where that is not known.
+        is_backchannel: Whether it is said while the user goes on, and answers nothing.
     """
 
     stage: Stage
     answers: list[Stage] | None
+    is_backchannel: bool = False
 
 
 class Syntheses:
@@ -36,6 +39,7 @@ class Syntheses:
 
     def __init__(
         self,
+        stages: Stages,
         turns: Turns,
         answers: Answers,
         open_service: Callable[[Kind, Processor, int, Stage], Stage],
@@ -45,12 +49,15 @@ class Syntheses:
         """Follow syntheses.
 
         Args:
+            stages: Opens and closes stages.
             turns: The turns they are part of.
             answers: The answers they speak.
             open_service: Opens the stage of a service at work.
             close: Closes it.
             has_output: Whether audio is known to arrive at an output.
         """
+        self._stages = stages
+        self._voiced: Synthesis | None = None
         self._turns = turns
         self._answers = answers
         self._open_service = open_service
@@ -104,6 +111,31 @@ class Syntheses:
         self._turns.begins(turn, stage)
         return stage
 
+    def begin_backchannel(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
+        """A backchannel is handed to synthesis: said while the user goes on, it answers nothing.
+
+        Args:
+            processor: The service.
+            at_ns: When.
+            context_id: Pipecat's id of what is spoken as one.
+        """
+        stage = self._open.get((processor, context_id))
+        if stage is not None and stage.is_open:
+            return stage
+        stage = self._open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
+        self._open[processor, context_id] = stage
+        self._know(context_id, Synthesis(stage, [], is_backchannel=True))
+        return stage
+
+    def is_backchannel(self, synthesis: Synthesis | None) -> bool:
+        """Whether what is heard is a backchannel.
+
+        Args:
+            synthesis: What is heard; None where that is not known, and what came last is.
+        """
+        found = self._voiced if synthesis is None else synthesis
+        return found is not None and found.is_backchannel
+
     def begin_aside(self, processor: Processor, at_ns: int, context_id: str, text: str) -> None:
         """Something else than the service has it synthesize, to warm it up or for a cache.
 
@@ -135,9 +167,9 @@ class Syntheses:
             stage.output_ns = at_ns
             processor.is_usable = True
             turn = self._turns.current
-            if turn is not None and not turn.bot_spoke:
+            synthesis = self._voiced = self._synthesis(stage)
+            if turn is not None and not turn.bot_spoke and not self.is_backchannel(synthesis):
                 turn.waited.audio_ns = turn.waited.audio_ns or at_ns
-            synthesis = self._synthesis(stage)
             answers = None if synthesis is None else synthesis.answers
             self._answers.voice(answers)
             if not self._has_output():
@@ -193,16 +225,19 @@ class Syntheses:
         synthesis = self._queued.popleft()[1] if self._queued else None
         return synthesis, self._hear(synthesis, at_ns)
 
-    def write(self, seconds: float, at_ns: int) -> None:
-        """Audio was written to the transport.
+    def write(self, seconds: float, at_ns: int) -> list[tuple[Synthesis | None, Answer | None]]:
+        """Audio was written to the transport; return what began to be heard with it.
 
         Args:
             seconds: How much of it.
             at_ns: When.
         """
         self._written_secs += seconds
+        begun = []
         while self._queued and self._queued[0][0] < self._written_secs:
-            self._hear(self._queued.popleft()[1], at_ns)
+            synthesis = self._queued.popleft()[1]
+            begun.append((synthesis, self._hear(synthesis, at_ns)))
+        return begun
 
     def stop_playing(self, at_ns: int, *, cut_off: bool = False) -> None:
         """The bot fell silent.

@@ -9,6 +9,7 @@ is under way, and disarmed by whatever begins.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from pipecat_dd import _guard
@@ -103,6 +104,23 @@ class Turn:
         return SPEECH_PENDING_SECS if self.speech_pending or self.response_pending else 0.0
 
 
+@dataclass(slots=True)
+class Leaving:
+    """A turn that the user's next one ends, of which it is not known yet whether it was cut off.
+
+    Attributes:
+        turn: The turn.
+        left_ns: When the next was ruled.
+        end_ns: When the next began, and this one ends.
+        timer: Ends the wait for an interruption.
+    """
+
+    turn: Turn
+    left_ns: int
+    end_ns: int
+    timer: Timer
+
+
 class Turns:
     """Opens and closes turns.
 
@@ -134,7 +152,8 @@ class Turns:
         self._start_timer = start_timer
         self._timeout_secs = turn_end_timeout_secs
         self._timer: Timer | None = None
-        self._leaving: tuple[Turn, int, Timer] | None = None
+        self._leaving: Leaving | None = None
+        self._ended_ns = 0
         self._interrupted_ns = 0
         self._was_cut_off = False
         self._over = False
@@ -153,11 +172,28 @@ class Turns:
         """
         self.unheard.give_up()
         before = self.current
+        start_ns = min(start_ns, at_ns)
         if before is not None:
             if before.user_active:
                 return before
-            self._leave(before, at_ns)
-        return self._begin(BY_USER, min(start_ns, at_ns))
+            # Who spoke already when it began was heard in it from there on.
+            start_ns = max(start_ns, before.stage.start_ns)
+            self._leave(before, at_ns, start_ns)
+        return self._begin(BY_USER, start_ns)
+
+    def reaches_back(self, turn: Turn, start_ns: int) -> None:
+        """A turn of the user's turns out to have begun earlier: where its speech did.
+
+        Args:
+            turn: The turn.
+            start_ns: When the speech began. The turn before may end only later.
+        """
+        if turn.by_user and start_ns < turn.stage.start_ns:
+            turn.stage.start_ns = max(
+                start_ns,
+                min(turn.stage.start_ns, self._ended_ns),
+                self._stages.session.root.start_ns,
+            )
 
     def bot_begins(self, at_ns: int) -> Turn:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
@@ -178,6 +214,7 @@ class Turns:
         """
         if self.current is not None:
             return self.bot_begins(at_ns)
+        at_ns = max(at_ns, self._ended_ns)
         turn = self.unheard.begin(at_ns, lambda stage: Turn(stage, by_user=False))
         turn.responded = True
         return turn
@@ -271,13 +308,13 @@ class Turns:
         not only then: the turn was interrupted if the user began one and the bot was active.
         """
         if self._leaving is not None:
-            turn, left_ns, timer = self._leaving
-            timer.cancel()
-            self._leaving = None
-            if turn.bot_active and at_ns - left_ns <= INTERRUPTION_WINDOW_NS:
-                self._close_interrupted(turn, at_ns)
+            leaving, self._leaving = self._leaving, None
+            leaving.timer.cancel()
+            turn = leaving.turn
+            if turn.bot_active and at_ns - leaving.left_ns <= INTERRUPTION_WINDOW_NS:
+                self._close_interrupted(turn, leaving.end_ns)
             else:
-                self._close(turn, left_ns, "user_turn")
+                self._close(turn, leaving.end_ns, "user_turn")
             return
         self._interrupted_ns = at_ns
         self._was_cut_off = self.current is not None and self.current.bot_active
@@ -312,11 +349,12 @@ class Turns:
     def _turns(self) -> list[Turn]:
         turns = [self.current] if self.current is not None else []
         if self._leaving is not None:
-            turns.append(self._leaving[0])
+            turns.append(self._leaving.turn)
         return turns
 
     def _begin(self, initiator: str, start_ns: int) -> Turn:
         root = self._stages.session.root
+        start_ns = max(start_ns, self._ended_ns)  # turns do not overlap
         stage = self._stages.open(Kind.TURN, initiator, start_ns, parent=root)
         turn = Turn(stage, by_user=initiator == BY_USER)
         self._enter(turn)
@@ -329,29 +367,36 @@ class Turns:
         self.current = turn
         self._stages.session.turn = turn.stage
 
-    def _leave(self, turn: Turn, at_ns: int) -> None:
-        """Close a turn that the user's next one ends, once it is known whether it was cut off."""
+    def _leave(self, turn: Turn, at_ns: int, next_ns: int) -> None:
+        """Close a turn that the user's next one ends, once it is known whether it was cut off.
+
+        Args:
+            turn: The turn.
+            at_ns: When it was ruled that the next begins.
+            next_ns: When the next began: where this one ends at the latest.
+        """
         self._finish_leaving()
         self._disarm()
+        self._ended_ns = max(self._ended_ns, turn.stage.start_ns)
         if at_ns - self._interrupted_ns <= INTERRUPTION_WINDOW_NS and self._was_cut_off:
             self._was_cut_off = False
-            self._close_interrupted(turn, self._interrupted_ns)
+            self._close_interrupted(turn, min(self._interrupted_ns, next_ns))
         elif turn.is_quiet and not turn.expected:
-            self._close(turn, turn.quiet_ns, "bot_finished")
+            self._close(turn, min(turn.quiet_ns, next_ns), "bot_finished")
         elif not turn.bot_active:
-            self._close(turn, at_ns, "user_turn")
+            self._close(turn, next_ns, "user_turn")
         else:
             self._gather(turn.stage)
             self.current = None
-            secs = INTERRUPTION_WINDOW_NS / 1e9
-            self._leaving = (turn, at_ns, self._start_timer(secs, self._finish_leaving))
+            self._ended_ns = max(self._ended_ns, next_ns)
+            timer = self._start_timer(INTERRUPTION_WINDOW_NS / 1e9, self._finish_leaving)
+            self._leaving = Leaving(turn, at_ns, next_ns, timer)
 
     def _finish_leaving(self) -> None:
         if self._leaving is not None:
-            turn, at_ns, timer = self._leaving
-            timer.cancel()
-            self._leaving = None
-            self._close(turn, at_ns, "user_turn")
+            leaving, self._leaving = self._leaving, None
+            leaving.timer.cancel()
+            self._close(leaving.turn, leaving.end_ns, "user_turn")
 
     def _timed_out(self) -> None:
         self._timer = None
@@ -387,6 +432,7 @@ class Turns:
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
         turn.held.clear()
         self._stages.close(turn.stage, at_ns)
+        self._ended_ns = max(self._ended_ns, turn.stage.end_ns or 0)
 
     def _rearm(self) -> None:
         self._disarm()

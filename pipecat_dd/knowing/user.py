@@ -1,29 +1,30 @@
-"""The user's side: what the voice activity detector heard, and its transcription.
+"""The user's side: their speech, and its transcription.
 
 Speech comes before the ruling that it is a turn, and a transcription may come after the next
 stretch of speech has begun. So a stretch waits here until it is known where it belongs: in the
 turn that the ruling opens, else in the current one, else in the session.
+
+Speech is what a voice activity detector hears. A service that owns the user's turn (an STT service
+with turn detection of its own, a speech-to-speech model) says when the user begins and stops; that
+is the speech where no detector hears it.
 """
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
+from pipecat_dd.knowing.stretches import RULING_WINDOW_NS, Cause, Stretch, Unruled
 from pipecat_dd.knowing.turns import Turn, Turns
 
-RULING_WINDOW_NS = 5_000_000_000
-"""How long after a stretch of speech a turn may begin that it belongs to.
-
-A turn that begins with the transcription rather than with the speech begins as late as the
-transcription comes; services take up to some seconds.
-"""
-
-
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
-"""How long after a stretch of speech its transcription may come. Of a cough none ever does."""
+"""How long after a stretch of speech its transcription may come of a service that is sent each
+stretch. Of a cough none ever does."""
+
+STREAMED_WINDOW_NS = 5_000_000_000
+"""The same of a service that listens all the time, and of which later speech is awaited too."""
 
 MAX_AWAITED = 16
 """How many transcriptions of one service may be awaited at a time."""
@@ -35,29 +36,39 @@ Pipecat's user aggregator sends it up and down as two frames that nothing ties t
 there may be a detector in the transport besides.
 """
 
+SAME_SPEECH_NS = 1_000_000_000
+"""How long after a detector heard speech end a service may say that the same speech has begun."""
 
-@dataclass(slots=True, eq=False)
-class Stretch:
-    """One stretch of the user's speech.
+LATE_WORDS_NS = 1_000_000_000
+"""How long after a transcription that was complete another one may add to it."""
+
+
+@dataclass(slots=True)
+class LateRuling:
+    """A ruling that the user's turn has ended that came before the detector was sure.
 
     Attributes:
-        start_ns: When it began.
-        end_ns: When it ended, None while it goes on.
-        speech: What the voice activity detector heard; None without a detector, where the
-            first transcription is the first that is known of it.
-        transcriptions: One for each service that transcribes.
-        turn: The turn it belongs to, once that is ruled.
+        turn: The turn.
+        stretch: What the detector still hears.
+        silent_ns: When the service that owns the turn took it to have ended, 0 if none does.
+        ruled_ns: When the ruling came.
+        strategy: The class of what ruled.
     """
 
-    start_ns: int
-    end_ns: int | None = None
-    speech: Stage | None = None
-    transcriptions: list[Stage] = field(default_factory=list)
-    parent: Stage | None = None
+    turn: Turn
+    stretch: Stretch
+    silent_ns: int
+    ruled_ns: int
+    strategy: str
 
 
 class UserSide:
-    """Follows the user's speech."""
+    """Follows the user's speech.
+
+    Attributes:
+        by_segment: The services that are sent each stretch of speech by itself, and say when they
+            are through with it.
+    """
 
     def __init__(
         self, stages: Stages, turns: Turns, transcribers: Callable[[], list[Processor]]
@@ -73,10 +84,16 @@ class UserSide:
         self._turns = turns
         self._transcribers = transcribers
         self._speaking: Stretch | None = None
+        self._unruled = Unruled()
         self._silent_ns = 0
-        self._unplaced: list[Stretch] = []
+        self._proposed_ns = 0
+        self._predicted_ns = 0
+        self._late_ruling: LateRuling | None = None
         self._open: dict[Processor, deque[tuple[Stage, Stretch]]] = {}
         self._answers: dict[Processor, int] = {}
+        self.by_segment: set[Processor] = set()
+
+    # Speech
 
     def starts_speaking(self, start_ns: int, analyzer: str) -> None:
         """The detector heard speech begin.
@@ -85,37 +102,18 @@ class UserSide:
             start_ns: When it began, before the detector was sure.
             analyzer: The detector's class.
         """
-        if self._speaking is not None:
-            if start_ns - self._speaking.start_ns < REPEATED_WITHIN_NS:
+        speaking = self._speaking
+        if speaking is not None:
+            if speaking.by_service and speaking.speech is not None:
+                # The service was faster. From here on the detector tells.
+                speaking.by_service = False
+                speaking.speech.resource = analyzer
+                self._began_by(speaking, start_ns)
+                return
+            if start_ns - speaking.start_ns < REPEATED_WITHIN_NS:
                 return
             self.stops_speaking(start_ns)
-        self._place_stale(start_ns)
-        self._drop_unanswered(start_ns)
-        stretch = self._begun_by_transcription(start_ns) or self._stretch(start_ns)
-        stretch.speech = self._stages.open(
-            Kind.USER_SPEECH, analyzer, start_ns, parent=stretch.parent
-        )
-        self._speaking = stretch
-        for processor in self._transcribers():
-            self._settle(processor)
-            if not any(stage.processor is processor for stage in stretch.transcriptions):
-                self._open_transcription(processor, stretch)
-
-    def _begun_by_transcription(self, start_ns: int) -> Stretch | None:
-        """Return the stretch that an interim transcription began before the detector was sure.
-
-        It began where the detector heard it, and so did the turn that it opened.
-        """
-        for pending in self._open.values():
-            for stage, stretch in pending:
-                if stretch.speech is None and stretch.end_ns is None:
-                    stretch.start_ns = min(stretch.start_ns, start_ns)
-                    stage.start_ns = min(stage.start_ns, start_ns)
-                    turn = self._turns.current
-                    if turn is not None and stretch.parent is turn.stage and turn.by_user:
-                        turn.stage.start_ns = min(turn.stage.start_ns, start_ns)
-                    return stretch
-        return None
+        self._begin_speech(start_ns, analyzer)
 
     def stops_speaking(self, end_ns: int) -> None:
         """The detector heard speech end.
@@ -127,27 +125,168 @@ class UserSide:
         if stretch is None or stretch.speech is None:
             return
         stretch.end_ns = max(end_ns, stretch.start_ns)
-        self._silent_ns = stretch.end_ns
-        turn = self._turns.current
-        if turn is not None and turn.by_user and not turn.bot_spoke:
-            turn.waited.silent_ns = stretch.end_ns
         if stretch.parent is not None:
+            self._falls_silent(stretch)
             self._stages.close(stretch.speech, stretch.end_ns)
+        elif stretch.was_inaudible:
+            self._reject(stretch, end_ns)
 
-    def turn_starts(self, at_ns: int) -> Turn:
+    def service_hears_speech(self, at_ns: int, service: str) -> None:
+        """A service that owns the user's turn says that the user speaks.
+
+        Args:
+            at_ns: When it says so.
+            service: The service's class.
+        """
+        self._predicted_ns = 0
+        if self._speaking is not None or self._has_just_heard(at_ns):
+            return
+        self._begin_speech(at_ns, service, by_service=True)
+
+    def service_predicts_silence(self, at_ns: int) -> None:
+        """A service says that the user has probably finished; it may take that back.
+
+        Args:
+            at_ns: When it says so.
+        """
+        self._predicted_ns = at_ns
+
+    def service_withdraws_silence(self) -> None:
+        """The user has not finished after all."""
+        self._predicted_ns = 0
+
+    def service_hears_silence(self, at_ns: int) -> None:
+        """A service that owns the user's turn says that the user has stopped.
+
+        They had when the service first thought so, if it did and has not taken that back.
+
+        Args:
+            at_ns: When it says so.
+        """
+        silent_ns, self._predicted_ns = self._predicted_ns or at_ns, 0
+        self._proposed_ns = silent_ns
+        if self._speaking is not None and self._speaking.by_service:
+            self.stops_speaking(silent_ns)
+
+    def mutes(self) -> None:
+        """The user is muted: what they say is no part of the conversation."""
+        self._unruled.is_muted = True
+
+    def unmutes(self, at_ns: int) -> None:
+        """The user is no longer muted.
+
+        Args:
+            at_ns: When.
+        """
+        self._unruled.unmute(at_ns)
+        for stretch in [s for s in self._unruled.stretches if s.was_inaudible]:
+            self._reject(stretch, at_ns)
+
+    def backchannels(self, at_ns: int) -> None:
+        """What the user said last was taken for a backchannel, which opens no turn.
+
+        Args:
+            at_ns: When.
+        """
+        stretch = self._unruled.stretches[-1] if self._unruled.stretches else None
+        if stretch is None:
+            return
+        if stretch.end_ns is not None:
+            self._reject(stretch, at_ns)
+            return
+        # The detector is about to hear it end; if they go on, what follows is for a strategy.
+        for stage in stretch.transcriptions:
+            stage.output_ns = stage.output_ns or at_ns
+
+    def _begin_speech(self, start_ns: int, heard_by: str, *, by_service: bool = False) -> None:
+        self._resolve_late_ruling()
+        self._place_stale(start_ns)
+        self._drop_unanswered(start_ns)
+        stretch = self._begun_by_transcription() or self._stretch(start_ns)
+        stretch.by_service = by_service
+        self._began_by(stretch, start_ns)
+        stretch.speech = self._stages.open(
+            Kind.USER_SPEECH, heard_by, stretch.start_ns, parent=stretch.parent
+        )
+        self._speaking = stretch
+        for processor in self._transcribers():
+            self._settle(processor)
+            if not any(stage.processor is processor for stage in stretch.transcriptions):
+                self._open_transcription(processor, stretch)
+
+    def _has_just_heard(self, at_ns: int) -> bool:
+        """Whether a detector heard, and heard end, what a service only now says has begun."""
+        last = self._unruled.stretches[-1] if self._unruled.stretches else None
+        return (
+            last is not None
+            and last.speech is not None
+            and last.end_ns is not None
+            and not last.is_transcribed
+            and at_ns - last.end_ns <= SAME_SPEECH_NS
+        )
+
+    def _begun_by_transcription(self) -> Stretch | None:
+        """Return the stretch that an interim transcription began before the speech was heard."""
+        turn = self._turns.current
+        for pending in self._open.values():
+            for _, stretch in pending:
+                is_open = stretch.speech is None and stretch.end_ns is None
+                is_turns = turn is not None and stretch.parent is turn.stage
+                if is_open and (stretch.parent is None or is_turns):
+                    return stretch
+        return None
+
+    def _began_by(self, stretch: Stretch, start_ns: int) -> None:
+        """Note that speech began earlier than was known, and so did the turn that it opened."""
+        if start_ns >= stretch.start_ns:
+            return
+        turn = self._turns.current
+        if turn is not None and stretch.parent is turn.stage:
+            self._turns.reaches_back(turn, start_ns)
+        self._start(stretch, start_ns)
+
+    def _falls_silent(self, stretch: Stretch) -> None:
+        """Note that speech that is part of a turn has ended."""
+        end_ns, late, turn = stretch.end_ns or 0, self._late_ruling, self._turns.current
+        if late is not None and late.stretch is stretch:
+            if end_ns <= late.ruled_ns:
+                late.silent_ns = end_ns
+            self._resolve_late_ruling()
+        elif turn is not None and stretch.parent is turn.stage and turn.user_active:
+            self._silent_ns = end_ns
+            if not turn.bot_spoke:
+                turn.waited.silent_ns = end_ns
+
+    # Rulings
+
+    def turn_starts(self, at_ns: int, cause: Cause | None = None) -> Turn:
         """It is ruled that the user's turn has started; the speech that led to it is its own.
 
         Args:
             at_ns: When that was ruled.
+            cause: What the ruling followed from, where that is known.
         """
+        self._resolve_late_ruling()
         self._place_stale(at_ns)
-        recent, self._unplaced = self._unplaced, []
-        start_ns = min((stretch.start_ns for stretch in recent), default=at_ns)
-        turn = self._turns.user_begins(at_ns, start_ns)
-        for stretch in recent:
+        claimed, others = self._unruled.claim(at_ns, cause)
+        for stretch in others:
+            self._reject(stretch, at_ns)
+        heard_ns = [max(stretch.start_ns, stretch.audible_ns) for stretch in claimed]
+        turn = self._begin_turn(at_ns, min(heard_ns, default=at_ns))
+        for stretch in claimed:
+            self._start(stretch, max(stretch.start_ns, stretch.audible_ns))
             self._place(stretch, turn.stage)
-        if not turn.waited.silent_ns and at_ns - self._silent_ns <= RULING_WINDOW_NS:
-            turn.waited.silent_ns = self._silent_ns
+            if stretch.end_ns is not None:
+                self._falls_silent(stretch)
+        return turn
+
+    def _begin_turn(self, at_ns: int, start_ns: int) -> Turn:
+        before = self._turns.current
+        turn = self._turns.user_begins(at_ns, start_ns)
+        if turn is not before:
+            self._silent_ns = 0
+        else:
+            self._turns.reaches_back(turn, start_ns)
         return turn
 
     def turn_ends(self, at_ns: int, strategy: str) -> None:
@@ -159,14 +298,32 @@ class UserSide:
         """
         for processor in list(self._open):
             self._settle(processor)
-        turn = self._turns.current
+        turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.user_active and turn.by_user:
             turn.waited.ruled_ns = at_ns
-            silent_ns = turn.waited.silent_ns
-            if self._speaking is None and turn.stage.start_ns <= silent_ns:
-                stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
-                self._stages.close(stage, at_ns)
+            if speaking is None:
+                if self._silent_ns:
+                    self._tell_ruling(turn, strategy, self._silent_ns, at_ns)
+            elif speaking.parent is turn.stage:
+                # The detector takes a moment to be sure that they have fallen silent.
+                proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
+                if proposed_ns and not turn.bot_spoke:
+                    turn.waited.silent_ns = proposed_ns
+                self._late_ruling = LateRuling(turn, speaking, proposed_ns, at_ns, strategy)
+        self._proposed_ns = 0
         self._turns.user_ends()
+
+    def _tell_ruling(self, turn: Turn, strategy: str, silent_ns: int, at_ns: int) -> None:
+        stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
+        self._stages.close(stage, at_ns)
+
+    def _resolve_late_ruling(self) -> None:
+        """Tell of a ruling for which the detector's silence was waited."""
+        late, self._late_ruling = self._late_ruling, None
+        if late is not None and late.silent_ns:
+            if not late.turn.bot_spoke:
+                late.turn.waited.silent_ns = late.silent_ns
+            self._tell_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
 
     def message(self, at_ns: int) -> None:
         """The user sent a message rather than speaking: a turn of theirs, complete.
@@ -174,22 +331,35 @@ class UserSide:
         Args:
             at_ns: When.
         """
-        turn = self.turn_starts(at_ns)
+        turn = self._begin_turn(at_ns, at_ns)
         turn.waited.silent_ns = turn.waited.ruled_ns = at_ns
         self._turns.user_ends()
 
-    def transcribing(self, processor: Processor, at_ns: int) -> None:
+    # Transcriptions
+
+    def transcribing(self, processor: Processor, at_ns: int, frame_id: int | None = None) -> None:
         """An interim transcription came.
 
         Args:
             processor: The service that transcribes.
             at_ns: When.
+            frame_id: The frame that brought it.
         """
-        if not self._open.get(processor):
-            self._open_transcription(processor, self._stretch(at_ns))
+        self._place_stale(at_ns)
+        self._drop_unanswered(at_ns)
+        entry = self._awaited(processor, at_ns, interim=True)
+        stretch = entry[1] if entry is not None else self._stretch(at_ns)
+        if entry is None:
+            self._open_transcription(processor, stretch)
+        self._has_words(stretch, at_ns, frame_id)
 
     def transcribed(
-        self, processor: Processor, at_ns: int, language: str | None, user_id: str | None
+        self,
+        processor: Processor,
+        at_ns: int,
+        language: str | None,
+        user_id: str | None,
+        frame_id: int | None = None,
     ) -> Stage:
         """A final transcription came.
 
@@ -202,8 +372,12 @@ class UserSide:
             at_ns: When the transcription came.
             language: The language it was found to be in.
             user_id: Who spoke, where the transport says so.
+            frame_id: The frame that brought it.
         """
-        stage, stretch = self._awaited(processor) or self._told_late(processor) or (None, None)
+        self._place_stale(at_ns)
+        self._drop_unanswered(at_ns)
+        entry = self._awaited(processor, at_ns) or self._told_late(processor, at_ns)
+        stage, stretch = entry or (None, None)
         if stage is None:
             stretch = self._stretch(at_ns)
             stage = self._open_transcription(processor, stretch)
@@ -215,12 +389,18 @@ class UserSide:
         if stretch is None:
             stage.end_ns = at_ns
             return stage
+        self._has_words(stretch, at_ns, frame_id)
         if stretch.speech is None:
             stretch.end_ns = at_ns
         turn = self._turns.current
         if stretch.parent is not None and not (turn is not None and turn.user_active):
             self._settle(processor)
         return stage
+
+    def _has_words(self, stretch: Stretch, at_ns: int, frame_id: int | None) -> None:
+        stretch.words_ns = at_ns
+        if frame_id is not None:
+            self._unruled.says(frame_id, stretch)
 
     def transcription_fails(self, stage: Stage, at_ns: int) -> None:
         """A transcription failed: what comes next is another's, unless it is all there is.
@@ -265,9 +445,10 @@ class UserSide:
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open, drop what nothing came of."""
         self.stops_speaking(at_ns)
-        for stretch in self._unplaced:
-            self._place(stretch, self._stages.session.stage)
-        self._unplaced.clear()
+        self._resolve_late_ruling()
+        for stretch in self._unruled.stretches:
+            self._place(stretch, stretch.during or self._stages.session.root)
+        self._unruled.stretches.clear()
         for processor in list(self._open):
             self._settle(processor, drop_at_ns=at_ns)
 
@@ -276,9 +457,14 @@ class UserSide:
         stretch = Stretch(start_ns)
         turn = self._turns.current
         if turn is not None and turn.user_active:
+            self._turns.reaches_back(turn, start_ns)
+            stretch.start_ns = max(start_ns, turn.stage.start_ns)
             stretch.parent = turn.stage
-        else:
-            self._unplaced.append(stretch)
+            return stretch
+        if turn is not None and start_ns >= turn.stage.start_ns:
+            # After the bot fell silent nothing is the turn's any more, though it is waited for.
+            stretch.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
+        self._unruled.add(stretch)
         return stretch
 
     def _open_transcription(self, processor: Processor, stretch: Stretch) -> Stage:
@@ -297,19 +483,50 @@ class UserSide:
         self._open.setdefault(processor, deque()).append((stage, stretch))
         return stage
 
-    def _awaited(self, processor: Processor) -> tuple[Stage, Stretch] | None:
+    def _awaited(
+        self, processor: Processor, at_ns: int, *, interim: bool = False
+    ) -> tuple[Stage, Stretch] | None:
         """Return the transcription that one that just came is of."""
-        pending = self._open.get(processor)
-        if not pending:
-            return None
-        return next((entry for entry in pending if entry[0].output_ns is None), pending[-1])
+        spoken = [e for e in self._open.get(processor, ()) if self._may_go_on(e, at_ns)]
+        unanswered = [entry for entry in spoken if entry[0].output_ns is None]
+        if not unanswered:
+            return spoken[-1] if spoken else None
+        going_on = unanswered[-1]
+        if interim and going_on[1].end_ns is None and at_ns - going_on[1].start_ns > LATE_WORDS_NS:
+            return going_on
+        if processor in self.by_segment:
+            return unanswered[0]
 
-    def _told_late(self, processor: Processor) -> tuple[Stage, None] | None:
+        def awaits_words(entry: tuple[Stage, Stretch]) -> bool:
+            """Whether its words have begun to come, or may still."""
+            _, stretch = entry
+            return bool(stretch.words_ns) or at_ns - (stretch.end_ns or at_ns) <= LATE_WORDS_NS
+
+        return next(filter(awaits_words, unanswered), unanswered[0])
+
+    def _may_go_on(self, entry: tuple[Stage, Stretch], at_ns: int) -> bool:
+        """Whether a transcription that just came may be of a stretch, as far as that is known."""
+        stage, stretch = entry
+        turn = self._turns.current
+        if stretch.parent is None and stretch.end_ns is not None and stage.output_ns is not None:
+            # It was complete, and opened no turn.
+            return stretch.speech is not None and at_ns - stage.output_ns <= LATE_WORDS_NS
+        if stretch.speech is not None:
+            return True
+        # With words alone to go by, what is long ago, or of another turn, is no longer spoken.
+        if stretch.parent is not None and (turn is None or stretch.parent is not turn.stage):
+            return False
+        if stretch.end_ns is None and at_ns - stretch.words_ns > RULING_WINDOW_NS:
+            stretch.end_ns = stretch.words_ns
+            return False
+        return True
+
+    def _told_late(self, processor: Processor, at_ns: int) -> tuple[Stage, None] | None:
         """Return the last transcription of the turn, which one after the ruling still adds to."""
         turn = self._turns.current
         for stage in reversed(turn.held if turn is not None else ()):
             if stage.kind is Kind.STT and stage.processor is processor:
-                return stage, None
+                return (stage, None) if at_ns - (stage.end_ns or 0) <= LATE_WORDS_NS else None
         return None
 
     def _settle(self, processor: Processor, drop_at_ns: int | None = None) -> None:
@@ -332,13 +549,16 @@ class UserSide:
 
     def _drop_unanswered(self, now_ns: int) -> None:
         """Drop the transcriptions that have not come and will not."""
-        for pending in self._open.values():
+        for processor, pending in self._open.items():
             for entry in list(pending):
                 stage, stretch = entry
                 end_ns = stretch.end_ns
                 if stage.output_ns is not None or end_ns is None or stretch.parent is None:
                     continue
-                if now_ns - end_ns > TRANSCRIPTION_WINDOW_NS or len(pending) > MAX_AWAITED:
+                is_last = entry is pending[-1]
+                streamed = processor not in self.by_segment and not is_last
+                window_ns = STREAMED_WINDOW_NS if streamed else TRANSCRIPTION_WINDOW_NS
+                if now_ns - end_ns > window_ns or len(pending) > MAX_AWAITED:
                     pending.remove(entry)
                     stage.parent = stretch.parent
                     self._stages.drop(stage, end_ns)
@@ -348,8 +568,10 @@ class UserSide:
         if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
             stage.parent.is_of(stage.participant_id)
         if stage.failure is None and stretch.speech is not None and stretch.end_ns is not None:
-            waited_ns = max(0, output_ns - stretch.end_ns)
-            stage.facts["stt.finalization_seconds"] = waited_ns / 1e9
+            waited_ns = output_ns - stretch.end_ns
+            # Where the service itself says when speech ends, the transcription comes with that.
+            if waited_ns > 0 or not stretch.by_service:
+                stage.facts["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.
@@ -358,8 +580,19 @@ class UserSide:
         else:
             self._stages.close(stage, output_ns)
 
+    def _start(self, stretch: Stretch, start_ns: int) -> None:
+        """Have a stretch, and all that is known of it, begin at another moment."""
+        stretch.start_ns = max(start_ns, self._stages.session.root.start_ns)
+        for stage in (*stretch.transcriptions, stretch.speech):
+            if stage is not None:
+                stage.start_ns = stretch.start_ns
+
     def _place(self, stretch: Stretch, parent: Stage) -> None:
         stretch.parent = parent
+        if stretch.start_ns < parent.start_ns:
+            self._start(stretch, parent.start_ns)
+        if stretch.end_ns is not None:
+            stretch.end_ns = max(stretch.end_ns, stretch.start_ns)
         for stage in stretch.transcriptions:
             stage.parent = parent
         if stretch.speech is not None:
@@ -367,22 +600,47 @@ class UserSide:
             if stretch.end_ns is not None:
                 self._stages.close(stretch.speech, stretch.end_ns)
 
+    def _reject(self, stretch: Stretch, at_ns: int) -> None:
+        """Place speech that is no turn: in the one that it was heard in, else in the session.
+
+        Args:
+            stretch: The speech.
+            at_ns: Now.
+        """
+        if stretch in self._unruled.stretches:
+            self._unruled.stretches.remove(stretch)
+        self._place(stretch, stretch.during or self._stages.session.root)
+        for stage in stretch.transcriptions:
+            pending = self._open.get(stage.processor) if stage.processor is not None else None
+            if not pending or (stage, stretch) not in pending:
+                continue
+            if stage.output_ns is not None:
+                pending.remove((stage, stretch))
+                self._finish(stage, stretch, stage.output_ns)
+        self._drop_unanswered(at_ns)
+
     def _place_stale(self, now_ns: int) -> None:
-        """Place the speech that no turn will claim any more: a cough, or what was muted."""
-        stale = [
-            stretch
-            for stretch in self._unplaced
-            if stretch.end_ns is not None and now_ns - stretch.end_ns > RULING_WINDOW_NS
-        ]
-        for stretch in stale:
-            self._unplaced.remove(stretch)
-            self._place(stretch, self._stages.session.stage)
+        """Place the speech that no turn will claim any more: a cough, or a backchannel."""
+        for stretch in list(self._unruled.stretches):
+            end_ns = stretch.end_ns
+            if end_ns is None and stretch.speech is None and stretch.words_ns:
+                end_ns = stretch.words_ns
+            if end_ns is None or now_ns - end_ns <= RULING_WINDOW_NS:
+                continue
+            stretch.end_ns = end_ns
+            if now_ns - end_ns <= TRANSCRIPTION_WINDOW_NS and not self._is_through(stretch):
+                continue
+            self._reject(stretch, now_ns)
             for stage in stretch.transcriptions:
-                processor = stage.processor
-                pending = self._open.get(processor) if processor is not None else None
+                pending = self._open.get(stage.processor) if stage.processor is not None else None
                 if pending and (stage, stretch) in pending:
                     pending.remove((stage, stretch))
-                    if stage.output_ns is not None:
-                        self._finish(stage, stretch, stage.output_ns)
-                    else:
-                        self._stages.drop(stage, now_ns)
+                    self._stages.drop(stage, now_ns)
+
+    def _is_through(self, stretch: Stretch) -> bool:
+        """Whether no service is at work on its transcription any more, as far as that is known."""
+        return all(
+            stage.output_ns is not None or stage.processor not in self.by_segment
+            for stage in stretch.transcriptions
+            if (stage, stretch) in self._open.get(stage.processor, ())  # type: ignore[arg-type]
+        )

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from ddtrace.trace import Span, TraceFilter, tracer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from loguru import logger
+from pipecat.frames import frames
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
@@ -92,6 +95,18 @@ FRAMES: dict[str, Callable[[], Frame]] = {
     "error": lambda: ErrorFrame("something"),
     "message": lambda: LLMMessagesAppendFrame([{"role": "user", "content": "hi"}], run_llm=True),
 }
+for name, kind, args in (
+    ("service hears speech", "ProposedUserStartedSpeakingFrame", ()),
+    ("service hears silence", "ProposedUserStoppedSpeakingFrame", ()),
+    ("silence predicted", "EagerTranscriptionFrame", ("hello", "u-1", "now")),
+    ("prediction withdrawn", "EagerEndOfTurnCancelFrame", ()),
+    ("muted", "UserMuteStartedFrame", ()),
+    ("unmuted", "UserMuteStoppedFrame", ()),
+    ("backchannel", "UserBackchannelFrame", ("mm-hm", "u-1", "now")),
+    ("bot's backchannel", "BotBackchannelFrame", ("Mm-hm.",)),
+):
+    if hasattr(frames, kind):  # older versions have less to say
+        FRAMES[name] = partial(getattr(frames, kind), *args)
 PAUSE = "pause"
 
 steps = st.lists(st.sampled_from([*FRAMES, PAUSE, PAUSE, PAUSE]), max_size=30)
@@ -179,6 +194,14 @@ def test_everything_is_closed_and_in_its_place(
         assert span.start_ns >= session.start_ns
         assert span.start_ns + span.duration_ns <= end_ns + 1_000
         assert span is session or span.parent_id in by_id, f"{span.name} has no parent"
+        if span is not session and span.name.startswith("pipecat."):
+            assert span.start_ns >= by_id[span.parent_id or 0].start_ns - 1_000
+    turns = sorted(
+        (span for span in spans if span.name == "pipecat.turn"),
+        key=lambda span: span.get_metric("turn.number") or 0,
+    )
+    for before, after in pairwise(turns):
+        assert before.start_ns + (before.duration_ns or 0) <= after.start_ns + 1_000
     names = Counter(span.name for span in spans)
     assert session.get_metric("session.turn_count") == names["pipecat.turn"]
     assert session.get_metric("session.bot_speech_count") == names["pipecat.bot_speech"]

@@ -1,5 +1,6 @@
 """A session's spans as a tree that a test can compare as a whole."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -135,6 +136,13 @@ class Trace:
                 assert span.start_ns >= session.start_ns, f"{span.name} starts before its session"
                 # ddtrace keeps times as seconds in a float on their way.
                 assert span.end_ns <= session.end_ns + 1_000, f"{span.name} ends after its session"
+                if span.parent is not None and span.parent.name.startswith("pipecat."):
+                    assert span.start_ns >= span.parent.start_ns - 1_000, (
+                        f"{span.name} [{span.resource}] starts before its {span.parent.name}"
+                    )
+        turns = self.named("pipecat.turn")
+        for before, after in itertools.pairwise(turns):
+            assert before.end_ns <= after.start_ns + 1_000, "turns overlap"
 
 
 DDTRACES = re.compile(

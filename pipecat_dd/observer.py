@@ -12,7 +12,7 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat
+from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd._exit import close_at_exit, close_with_loop
 from pipecat_dd.hearing.backlog import Backlog
 from pipecat_dd.hearing.ear import Ear
@@ -20,6 +20,7 @@ from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.transports import Transports
 from pipecat_dd.hearing.visits import Visits
+from pipecat_dd.hearing.workers import UNOBSERVED_SECS, claim
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import Place, here, originate
@@ -155,6 +156,7 @@ class DatadogObserver(BaseObserver):
         self._cleaned_up = 0
         self._workers: set[int] = set()
         self._is_said_over = False
+        self._patience: Timer | None = None
         self._told: active.Told | None = None
         self._let_loop_end: Callable[[], None] | None = None
         self._hooks: Hooks | None = None
@@ -240,6 +242,9 @@ class DatadogObserver(BaseObserver):
             await super().setup(*args, **kwargs)
         self._set_up += 1
         with _guard.hearing.guarded():
+            worker = _pipecat.calling_worker()
+            if worker is not None and self._may_see(worker.pipeline) and self._hooks is not None:
+                self._hooks.workers.meet(worker.pipeline)
             if self._told is not None:
                 here.set(Place(self._told.session))
                 self._run(time.time_ns())
@@ -268,6 +273,7 @@ class DatadogObserver(BaseObserver):
         with _guard.hearing.guarded():
             if self._told is not None:
                 self._told.conversation.has_started(time.time_ns())
+                self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
     async def on_process_frame(self, data: Any) -> None:
         """Wrap what is not wrapped yet.
@@ -314,7 +320,11 @@ class DatadogObserver(BaseObserver):
                 if self._told is not None:
                     self._told.conversation.goes_on()
                 return
+        self._look_around()
         # Each by itself: whatever fails, nothing else is left behind.
+        with _guard.knowing.guarded():
+            if self._told is not None and _pipecat.has_removed(_pipecat.calling_worker(), self):
+                self._told.conversation.is_ending("removed")
         with _guard.knowing.guarded():
             if self._told is not None:
                 self._told.conversation.ends(time.time_ns())
@@ -344,6 +354,37 @@ class DatadogObserver(BaseObserver):
                 with _guard.hearing.guarded():
                     self._transports.listen(transport)
 
+    def _may_see(self, outermost: Any) -> bool:
+        """Whether a worker's pipeline is this observer's to see: the first one's, of several."""
+        told = self._told
+        if told is None:
+            return False
+        other = claim(outermost, told.session)
+        if other is None:
+            return True
+        logger.warning(
+            f"pipecat_dd: two DatadogObservers are on one worker. The first, of the session "
+            f"{other.id}, goes on; the other, of {self.session_id}, sees nothing. Give a worker one"
+        )
+        self._told = self._hooks = self._transports = None
+        _abandon(told.session)
+        return False
+
+    def _look_around(self) -> None:
+        """Say which workers of the conversation nobody observes, if any."""
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            patience.cancel()
+        told, hooks = self._told, self._hooks
+        if told is None or hooks is None or told.session.phase is not Phase.RUNNING:
+            return
+
+        def look() -> None:
+            here.set(Place(told.session))
+            hooks.workers.say_who_is_unobserved(DatadogObserver)
+
+        contextvars.copy_context().run(look)
+
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
             if self._told is None or self._hooks is None or _guard.hearing.off:
@@ -356,6 +397,8 @@ class DatadogObserver(BaseObserver):
             if self._hooks.is_on and is_within:
                 self._hooks.wrap(processor)
                 self._listen([processor])
+                return
+            if not self._may_see(outermost):
                 return
             # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
             self._run(time.time_ns())
@@ -387,6 +430,21 @@ class DatadogObserver(BaseObserver):
     def _listen(self, processors: Iterable[Any]) -> None:
         if self._transports is not None:
             self._transports.find(processors)
+
+
+_instances.answer_on_class(
+    DatadogObserver,
+    (
+        "setup",
+        "on_processor_setup",
+        "on_pipeline_started",
+        "on_process_frame",
+        "on_push_frame",
+        "cleanup",
+    ),
+    # Before Pipecat 1.8 there is no setup() of an observer.
+    ("setup" if hasattr(BaseObserver, "setup") else "on_pipeline_started",),
+)
 
 
 def _running_task() -> asyncio.Task[Any] | None:

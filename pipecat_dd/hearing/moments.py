@@ -254,15 +254,15 @@ def _typed(heard: Heard) -> None:
 
 
 def _ends(heard: Heard) -> None:
-    heard.conversation.is_ending("ended")
+    heard.conversation.end_is_heard("ended")
 
 
 def _stops(heard: Heard) -> None:
-    heard.conversation.is_ending("stopped")
+    heard.conversation.end_is_heard("stopped")
 
 
 def _cancels(heard: Heard) -> None:
-    heard.conversation.is_ending("cancelled")
+    heard.conversation.end_is_heard("cancelled")
 
 
 def _error(heard: Heard) -> None:

@@ -9,8 +9,15 @@ from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.hearing.moments import MEANT, Moment
+from pipecat_dd.knowing.pipelines import CANCELLED, ENDED, STARTS, STOPPED
 
 _STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
+_PURPOSES = {
+    "StartFrame": STARTS,
+    "EndFrame": ENDED,
+    "StopFrame": STOPPED,
+    "CancelFrame": CANCELLED,
+}
 _DATA = ("DataFrame", "LLMContextFrame", "AudioRawFrame", "ImageRawFrame")
 _MEDIA = (
     "AudioRawFrame",
@@ -32,6 +39,8 @@ class Meaning:
         is_streamed: They come many a second while something is said.
         carries_data: They carry what was said, written or seen, rather than control.
         names: The attribute by which they name a participant, if they do.
+        purpose: What becomes of the pipeline by them, where that is what they are for: they are
+            followed from processor to processor.
     """
 
     moment: Moment | None
@@ -39,6 +48,7 @@ class Meaning:
     is_streamed: bool
     carries_data: bool
     names: str | None = None
+    purpose: str | None = None
 
 
 class Table:
@@ -56,6 +66,9 @@ class Table:
         self._media = _kinds(*_MEDIA)
         self._streamed = _kinds(*_STREAMED)
         self._data = _kinds(*_DATA)
+        self._purposes = {
+            kind: purpose for name, purpose in _PURPOSES.items() for kind in _kinds(name)
+        }
         self.known: dict[type, Meaning] = {}
 
     def find(self, kind: type) -> Meaning:
@@ -71,6 +84,7 @@ class Table:
             is_streamed=is_media or issubclass(kind, self._streamed),
             carries_data=issubclass(kind, self._data),
             names=_pipecat.naming_attribute(kind),
+            purpose=next((self._purposes[k] for k in kind.__mro__ if k in self._purposes), None),
         )
         self.known[kind] = meaning
         return meaning

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipecat_dd.knowing.pipelines import Pipeline
 from pipecat_dd.knowing.stage import Fact, Stage
 
 
@@ -50,6 +51,7 @@ class Processor:
         service: Reads the provider and model it uses at this moment; None where it is no
             service.
         kinds: What its work on frames of a class is, where it says so itself (``retrieval``).
+        pipeline: The worker's pipeline that it is part of, where that is known.
         open: Its open stages, the latest last.
         frames: Frames it has worked on since that was last noted on a turn.
         busy_ns: How long that took it, media aside, whose time is not taken.
@@ -63,6 +65,7 @@ class Processor:
     is_users: bool = False
     service: Callable[[], Service] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    pipeline: Pipeline | None = field(default=None, repr=False)
     open: list[Stage] = field(default_factory=list)
     frames: int = 0
     busy_ns: int = 0

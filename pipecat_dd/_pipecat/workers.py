@@ -52,10 +52,9 @@ def calling_worker() -> Any:
         if frame.f_back is None:
             return None
         frame = frame.f_back
-        if frame.f_code.co_name in ("_setup", "_cleanup", "add_observer", "remove_observer"):
-            found = frame.f_locals.get("self")
-            if found is not None and is_worker(found):
-                return found
+        found = frame.f_locals.get("self")
+        if found is not None and is_worker(found):
+            return found
     return None
 
 

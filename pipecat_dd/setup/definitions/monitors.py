@@ -156,8 +156,8 @@ def _of_sessions(options: Options) -> Iterator[_Alert]:
         "process did.",
         "Look first at `session.end_reason`: `terminated` at one minute is a deploy or a machine "
         "that is going away, `exited` a process that stopped by itself, `failed` a pipeline that "
-        "broke: read its last lines. `lost_end`: `session.end_lost_in` names the processor that kept "
-        "the EndFrame.",
+        "broke: read its last lines, `lost_end` one whose processor `session.end_lost_in` kept the "
+        "EndFrame.",
         Evidence(
             hours=1,
             spans=spans(Stage.SESSION, f"@session.end_reason:({' OR '.join(_ABNORMAL)})"),

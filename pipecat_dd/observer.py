@@ -79,7 +79,8 @@ class DatadogObserver(BaseObserver):
 
         Args:
             session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
-                ``logger.contextualize`` holds (Pipecat Cloud sets one), else a new UUID.
+                ``logger.contextualize`` holds (Pipecat Cloud sets one), else that of the
+                ``runner_args`` which Pipecat's runner called the bot with, else a new UUID.
                 ``PIPECAT_DD_SESSION_ID``.
             name: The bot's name, 1 to 100 characters; the resource of the session's span.
                 Else ``DD_SERVICE``. ``PIPECAT_DD_NAME``.
@@ -146,7 +147,8 @@ class DatadogObserver(BaseObserver):
         self._session_id = settings.session_id or str(uuid.uuid4())
         self._made_in: Callable[[], asyncio.Task[Any] | None] = lambda: None
         with _guard.hearing.guarded():
-            found = settings.session_id or _contextual_session_id() or self._session_id
+            found = settings.session_id or _contextual_session_id() or _runners_session_id()
+            found = found or self._session_id
             # As it will stand on lines and spans, by which what is sent is known as the session's.
             self._session_id = _ddtrace.writable(found)
             task = _running_task()
@@ -193,6 +195,9 @@ class DatadogObserver(BaseObserver):
         visits = Visits(conversation, self._ear, table, _ddtrace.set_aside)
         self._hooks = Hooks(conversation, self._ear, table, visits)
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
+        if settings.phone_hash_key is not None:
+            with _guard.hearing.guarded():
+                self._transports.calls = _pipecat.calls_here()
         self._given = settings.transports
         active.tell(self._told)
         register(session)
@@ -461,7 +466,24 @@ def _abandon(session: Session) -> None:
 
 
 def _contextual_session_id() -> str | None:
-    found = _loguru.contextualized().get("session_id")
+    return _as_session_id(_loguru.contextualized().get("session_id"))
+
+
+_runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+"""What runners gave bots whose sessions have its id: it is one session's."""
+
+
+def _runners_session_id() -> str | None:
+    """Return the id that Pipecat's runner gave the bot which makes the observer, for the first."""
+    arguments = _pipecat.runner_arguments()
+    found = _as_session_id(getattr(arguments, "session_id", None))
+    if found is None or _runners.get(id(arguments)) is arguments:
+        return None
+    _runners[id(arguments)] = arguments
+    return found
+
+
+def _as_session_id(found: Any) -> str | None:
     if not found:
         return None
     # Whoever set it may not know of our limit, and the bot must run.

@@ -7,6 +7,7 @@ and never an exception.
 
 from pipecat.processors.frame_processor import FrameProcessor
 
+from pipecat_dd._pipecat.calls import KnownCall, calls_here, number_behind, runner_arguments
 from pipecat_dd._pipecat.frames import (
     DOWNSTREAM,
     context_counts,
@@ -77,12 +78,14 @@ __all__ = [
     "RUN_HANDLER",
     "Came",
     "FrameProcessor",
+    "KnownCall",
     "analyzer_of",
     "behind",
     "beside",
     "brings_down",
     "call_of",
     "calling_worker",
+    "calls_here",
     "cancels_when_idle",
     "connected_peer",
     "context_counts",
@@ -108,9 +111,11 @@ __all__ = [
     "moved",
     "naming_attribute",
     "not_yet",
+    "number_behind",
     "outermost",
     "pipecat_version",
     "role_of",
+    "runner_arguments",
     "runs_in_pushers_task",
     "serializer_of",
     "service_of",

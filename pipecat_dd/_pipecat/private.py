@@ -67,6 +67,8 @@ PRIVATE: dict[str, str] = {
     "PlivoFrameSerializer._stream_id": "its stream's",
     "ExotelFrameSerializer._call_sid": "the call's id",
     "ExotelFrameSerializer._stream_sid": "its stream's",
+    "utils._pipecat_parsed_telephony": "the caller's number, from what Pipecat has parsed of the "
+    "first message of a call's websocket",
     "DailyTransport._client": "whether the bot is in the room already, and with whom, where "
     "the observer is added late",
     "DailyTransportClient._joined_event": "the same",

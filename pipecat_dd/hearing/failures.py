@@ -1,5 +1,6 @@
-"""What an ``ErrorFrame`` says went wrong."""
+"""What an ``ErrorFrame``, or a tool's result, says went wrong."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pipecat_dd.knowing.stage import Failure
@@ -21,3 +22,46 @@ def failure_of(frame: Any) -> Failure:
     if isinstance(exception, BaseException):
         return Failure.of(exception, message=message, category=category, usable=usable)
     return Failure("ErrorFrame", message, category=category, usable=usable)
+
+
+REPORTED = "the tool's result reports a failure"
+"""What is said of a failure that a tool reports, where results may not be sent."""
+
+_ABOUT_FAILURE = frozenset(
+    {"status", "error", "message", "reason", "detail", "details", "code", "error_code", "type"}
+)
+"""What a result may hold that is about a failure and nothing else."""
+
+
+def reported_failure(result: Any, function_name: str) -> str | None:
+    """Return what a tool's result says went wrong; None where it reports no failure.
+
+    Pipecat Flows reports what a function raised as ``{"status": "error", "error": "…"}``, and its
+    MCP client by a sentence. A result that merely holds a field ``status``, or ``error`` among
+    others, is what was asked for: the status of an order, the errors of a machine.
+
+    Args:
+        result: The result.
+        function_name: The function's name.
+    """
+    if isinstance(result, str):
+        return result if any(map(result.startswith, _sentences(function_name))) else None
+    if type(result) is not dict or not result:
+        return None
+    error = result.get("error")
+    if "status" not in result:
+        return error if set(result) == {"error"} and isinstance(error, str) and error else None
+    if result["status"] != "error":
+        return None
+    if isinstance(error, str) and (error or len(result) == 2):
+        return error or REPORTED
+    only_failure = error is None and _ABOUT_FAILURE.issuperset(result)
+    return str(result.get("message") or REPORTED) if only_failure else None
+
+
+def _sentences(function_name: str) -> Iterator[str]:
+    """Yield what the result begins with of a call over MCP that failed."""
+    yield f"Error calling mcp tool {function_name}: "
+    yield "Sorry, could not call the mcp tool"
+    # What the server of MCP's own SDK for Python answers, marked as an error, which is not kept.
+    yield f"Error executing tool {function_name}: "

@@ -56,6 +56,7 @@ WHERE = {
     "TelnyxFrameSerializer": "pipecat.serializers.telnyx",
     "PlivoFrameSerializer": "pipecat.serializers.plivo",
     "ExotelFrameSerializer": "pipecat.serializers.exotel",
+    "utils": "pipecat.runner.utils",
     "string": "pipecat.utils.string",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
@@ -80,6 +81,8 @@ ONLY = {
     "FrameProcessor._setup": (PIPECAT, (1, 8), None),
     "FrameProcessor._observer": (PIPECAT, None, (1, 8)),
     "WorkerRunner._entries": (PIPECAT, (1, 3), None),
+    # In 1.8 and not in 1.0; which one brought it is not known here.
+    "utils._pipecat_parsed_telephony": (PIPECAT, (1, 8), None),
     # In 1.8 and not in 1.0; which one brought it is not known here.
     "PipelineWorker._processor_unusable_policy": (PIPECAT, (1, 8), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),

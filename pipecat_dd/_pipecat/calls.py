@@ -11,7 +11,7 @@ and the runner's arguments only where they are an argument of a function that ma
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -161,15 +161,26 @@ def _call_in(value: Any) -> KnownCall | None:
             if (text := _text(_get(part, name))) is not None:
                 fields.setdefault(_plain(name), text)
         for custom in (_get(part, name) for name in _CUSTOM):
-            if isinstance(custom, Mapping):
-                for name, entry in custom.items():
-                    if isinstance(name, str) and (text := _text(entry)) is not None:
-                        fields.setdefault(_plain(name), text)
+            for name, entry in _entries(custom):
+                if isinstance(name, str) and (text := _text(entry)) is not None:
+                    fields.setdefault(_plain(name).removeprefix("xph"), text)  # Plivo's prefix
     outbound = "out" in fields.get("direction", "").lower()
     names = (*_CALLED, *_CALLERS) if outbound else (*_CALLERS, *_CALLED)
     found = (fields[name] for name in names if name in fields)
     number = next((text for text in found if _NUMBERS.found_in(text)), None)
     return None if number is None else KnownCall(frozenset(ids), number)
+
+
+def _entries(custom: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield what a bot's own parameters are: a mapping, or text that holds one."""
+    if type(custom) is dict:
+        yield from custom.items()
+    elif isinstance(custom, str) and len(custom) <= _MAX_PARAMETERS_CHARS:
+        yield from _PAIR.findall(custom)
+
+
+_MAX_PARAMETERS_CHARS = 4_000
+_PAIR = re.compile(r"([\w\-]+)[\"']?\s*[:=]\s*[\"']?([^,;&{}\"']+)")
 
 
 def _get(value: Any, name: str) -> Any:

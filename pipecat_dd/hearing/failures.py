@@ -1,6 +1,5 @@
 """What an ``ErrorFrame``, or a tool's result, says went wrong."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from pipecat_dd.knowing.stage import Failure
@@ -45,7 +44,8 @@ def reported_failure(result: Any, function_name: str) -> str | None:
         function_name: The function's name.
     """
     if isinstance(result, str):
-        return result if any(map(result.startswith, _sentences(function_name))) else None
+        said, _, _ = result.partition(": ")
+        return result if said in _sentences(function_name) else None
     if type(result) is not dict or not result:
         return None
     error = result.get("error")
@@ -59,9 +59,12 @@ def reported_failure(result: Any, function_name: str) -> str | None:
     return str(result.get("message") or REPORTED) if only_failure else None
 
 
-def _sentences(function_name: str) -> Iterator[str]:
-    """Yield what the result begins with of a call over MCP that failed."""
-    yield f"Error calling mcp tool {function_name}: "
-    yield "Sorry, could not call the mcp tool"
-    # What the server of MCP's own SDK for Python answers, marked as an error, which is not kept.
-    yield f"Error executing tool {function_name}: "
+def _sentences(function_name: str) -> tuple[str, ...]:
+    """Return what the result of a call over MCP that failed is, up to a colon."""
+    return (
+        f"Error calling mcp tool {function_name}",
+        "Sorry, could not call the mcp tool",
+        # What a server answers that MCP's SDK for Python makes. It marks that as an error, which
+        # Pipecat does not keep.
+        f"Error executing tool {function_name}",
+    )

@@ -342,9 +342,7 @@ async def test_a_hang_up_in_the_same_breath_is_a_cancellation(agent: TestAgent) 
 
     async def setup(*args: Any) -> None:
         await setting_up(*args)
-        asyncio.get_running_loop().call_soon(
-            lambda: asyncio.ensure_future(bot.worker.cancel())
-        )
+        asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(bot.worker.cancel()))
 
     bot.observer.setup = setup  # type: ignore[method-assign]
     async with asyncio.timeout(20):

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -9,7 +10,8 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _loguru, _pipecat, variables
+from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
+from pipecat_dd.hearing.workers import claim
 from pipecat_dd.knowing.call_stack import is_for_one_call, maker
 from pipecat_dd.knowing.origin import originate
 from pipecat_dd.knowing.place import current_session
@@ -67,7 +69,8 @@ class DatadogObserver(BaseObserver):
 
         Args:
             session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
-                ``logger.contextualize`` holds (Pipecat Cloud sets one), else a new UUID.
+                ``logger.contextualize`` holds (Pipecat Cloud sets one), else that of the
+                ``runner_args`` which Pipecat's runner called the bot with, else a new UUID.
                 ``PIPECAT_DD_SESSION_ID``.
             name: The bot's name, 1 to 100 characters; the resource of the session's span.
                 Else ``DD_SERVICE``. ``PIPECAT_DD_NAME``.
@@ -161,7 +164,7 @@ class DatadogObserver(BaseObserver):
         given = self._settings.session_id
         session_id = given if self._session_count == 0 else None
         with _guard.hearing.guarded():
-            session_id = session_id or _contextual_session_id()
+            session_id = session_id or _contextual_session_id() or _runners_session_id()
         if any(session_id == other.session.id for other in self._sessions):
             session_id = None
         if self._session_count == 1 and given is not None:
@@ -229,9 +232,11 @@ class DatadogObserver(BaseObserver):
         if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
             await super().setup(*args, **kwargs)
         with _guard.hearing.guarded():
-            found = self._for_worker(*_pipecat.calling())
-            if found is not None:
-                found.set_up()
+            proxy, worker = _pipecat.calling()
+            found = self._for_worker(proxy, worker)
+            if found is None or (worker is not None and not self._may_see(found, worker.pipeline)):
+                return
+            found.set_up(worker)
 
     async def on_processor_setup(self, data: Any) -> None:
         """Wrap the pipeline's processors as soon as one leads to them (Pipecat 1.8 on).
@@ -254,7 +259,7 @@ class DatadogObserver(BaseObserver):
         with _guard.hearing.guarded():
             found = self._called_by(*_pipecat.calling())
             if found is not None:
-                found.told.conversation.has_started(time.time_ns())
+                found.has_started()
 
     async def on_process_frame(self, data: Any) -> None:
         """Wrap what is not wrapped yet.
@@ -296,9 +301,10 @@ class DatadogObserver(BaseObserver):
         """
         ended = False
         with _guard.hearing.guarded():
-            found = self._called_by(*_pipecat.calling())
+            proxy, worker = _pipecat.calling()
+            found = self._called_by(proxy, worker)
             if found is not None:
-                ended = found.clean_up()
+                ended = found.clean_up(is_removed=_pipecat.has_removed(worker, self))
                 if ended:
                     self._sessions.remove(found)
                     self._over.update(found.callers)
@@ -337,17 +343,68 @@ class DatadogObserver(BaseObserver):
     def _of_processor(self, processor: Any) -> SessionInstrumentation | None:
         return self._called_by(_pipecat.proxy_of(processor), _pipecat.worker_of(processor))
 
+    def _may_see(self, found: SessionInstrumentation, outermost: Any) -> bool:
+        """Whether a worker's pipeline is this observer's to record: the first one's, of several."""
+        other = claim(outermost, found.session)
+        if other is None:
+            return True
+        logger.warning(
+            "pipecat_dd: two DatadogObservers are on one worker. The first, of session "
+            f"{other.id}, goes on; the other, of session {found.session.id}, records nothing. Give "
+            "each worker one"
+        )
+        self._over.update(found.callers)
+        self._sessions.remove(found)
+        found.abandon()
+        return False
+
     def _hook(self, processor: Any) -> None:
         with _guard.hearing.guarded():
             if _guard.hearing.off:
                 return
-            found = self._for_worker(_pipecat.proxy_of(processor), _pipecat.worker_of(processor))
-            if found is not None:
-                found.hook(processor)
+            outermost = _pipecat.outermost(processor)
+            worker = _pipecat.worker_of(processor) or _pipecat.worker_behind(outermost)
+            found = self._for_worker(_pipecat.proxy_of(processor), worker)
+            if found is None:
+                return
+            if found.hooks.has_installed(outermost) or self._may_see(found, outermost):
+                found.hook(processor, worker)
+
+
+_instances.answer_on_class(
+    DatadogObserver,
+    (
+        "setup",
+        "on_processor_setup",
+        "on_pipeline_started",
+        "on_process_frame",
+        "on_push_frame",
+        "cleanup",
+    ),
+    # Before Pipecat 1.8 there is no setup() of an observer.
+    ("setup" if hasattr(BaseObserver, "setup") else "on_pipeline_started",),
+)
 
 
 def _contextual_session_id() -> str | None:
-    found = _loguru.contextualized().get("session_id")
+    return _as_session_id(_loguru.contextualized().get("session_id"))
+
+
+_runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+"""What runners gave bots whose sessions have its id: it is one session's."""
+
+
+def _runners_session_id() -> str | None:
+    """Return the id that Pipecat's runner gave the bot which makes the observer, for the first."""
+    arguments = _pipecat.runner_arguments()
+    found = _as_session_id(getattr(arguments, "session_id", None))
+    if found is None or _runners.get(id(arguments)) is arguments:
+        return None
+    _runners[id(arguments)] = arguments
+    return found
+
+
+def _as_session_id(found: Any) -> str | None:
     if not found:
         return None
     # Whoever set it may not know of our limit, and the bot must run.

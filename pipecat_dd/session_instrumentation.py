@@ -18,6 +18,7 @@ from pipecat_dd.hearing.hooks import Hooks
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.transports import Transports
 from pipecat_dd.hearing.visits import Visits
+from pipecat_dd.hearing.workers import UNOBSERVED_SECS
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.origin import Making, Origin, Run
@@ -119,6 +120,10 @@ class SessionInstrumentation:
             phone_hash_key=settings.phone_hash_key,
         )
         self._observer = weakref.ref(observer)
+        # A subclass of the user's is one of ours, too.
+        kinds = type(observer).__mro__
+        self._kind = next(k for k in kinds if k.__module__ == "pipecat_dd.observer")
+        self._patience: Timer | None = None
         self.told = active.Told(session, conversation, tree)
         self.table = Table()
         self.ear = Ear(conversation)
@@ -127,6 +132,9 @@ class SessionInstrumentation:
         self.making: Making | None = None
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
         self._given: Sequence[BaseTransport] = settings.transports
+        if settings.phone_hash_key is not None:
+            with _guard.hearing.guarded():
+                self._transports.calls = _pipecat.calls_here()
         self.callers = Callers()
         self._runner: weakref.ref[Any] | None = None
         self._has_input = False
@@ -184,12 +192,23 @@ class SessionInstrumentation:
         if runner is not None:
             self._runner = weakref.ref(runner)
             # What it runs without a pipeline (a worker that only takes jobs) never calls us.
-            for one in (runner, *_pipecat.workers_without_pipeline(runner)):
+            beside = (one for one in _pipecat.beside(worker) if not _pipecat.is_worker(one))
+            for one in (runner, *beside):
                 owners.own(self.session, one)
 
-    def set_up(self) -> None:
-        """Begin, in the context from which the processors' tasks of a worker descend."""
+    def abandon(self) -> None:
+        """Record nothing: another observer does."""
+        self._abandons()
+
+    def set_up(self, worker: Any) -> None:
+        """Begin, in the context from which the processors' tasks of a worker descend.
+
+        Args:
+            worker: The worker, or None if unknown.
+        """
         self.set_up_count += 1
+        if worker is not None:
+            self.hooks.workers.meet(worker.pipeline)
         self._bind_here()
         self._run(time.time_ns())
 
@@ -212,11 +231,17 @@ class SessionInstrumentation:
             data.processor.name, data.started_at_ns + offset_ns, data.finished_at_ns + offset_ns
         )
 
-    def hook(self, processor: Any) -> None:
+    def has_started(self) -> None:
+        """Note that a pipeline has started: the StartFrame has passed through all of it."""
+        self.told.conversation.has_started(time.time_ns())
+        self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
+
+    def hook(self, processor: Any, worker: Any) -> None:
         """Instrument a processor, and with the first all of its pipeline.
 
         Args:
             processor: The processor.
+            worker: Its worker, or None if unknown.
         """
         if self.is_over:
             return
@@ -237,15 +262,31 @@ class SessionInstrumentation:
         self._listen(self.hooks.instances)
         root = self.session.root
         root.facts["pipecat.version"] = _pipecat.pipecat_version()
-        worker = _pipecat.worker_of(processor)
         notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
         root.know(conversation_id=_pipecat.conversation_id(worker))
         root.know(transport=_pipecat.transport_of(self.hooks.instances))
 
-    def clean_up(self) -> bool:
+    def _look_around(self) -> None:
+        """Log which workers of the conversation are not observed, if any."""
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            patience.cancel()
+        if self.session.phase is not Phase.RUNNING:
+            return
+
+        def look() -> None:
+            here.set(Run(self.session))
+            self.hooks.workers.say_who_is_unobserved(self._kind)
+
+        contextvars.copy_context().run(look)
+
+    def clean_up(self, *, is_removed: bool = False) -> bool:
         """End the session with the last of its workers.
+
+        Args:
+            is_removed: Whether the worker goes on without the observer.
 
         Returns:
             Whether it has ended.
@@ -262,6 +303,11 @@ class SessionInstrumentation:
                 self.told.conversation.goes_on()
                 return False
         # Each by itself: whatever fails, nothing else is left behind.
+        with _guard.hearing.guarded():
+            self._look_around()
+        with _guard.knowing.guarded():
+            if is_removed:
+                self.told.conversation.is_ending("removed")
         with _guard.knowing.guarded():
             self.told.conversation.ends(time.time_ns())
         with _guard.hearing.guarded():

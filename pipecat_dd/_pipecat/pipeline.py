@@ -104,13 +104,6 @@ def runner_of(worker: Any) -> Any:
         return None
 
 
-def workers_without_pipeline(runner: Any) -> list[Any]:
-    """Return the workers of a runner that have no pipeline, as far as they are known."""
-    entries = peek(runner, "_entries") or {}
-    workers = [getattr(entry, "worker", None) for entry in list(entries.values())]
-    return [one for one in workers if one is not None and not hasattr(one, "pipeline")]
-
-
 def is_run(found: Any) -> bool:
     """Whether an object is a worker of Pipecat's, or a runner, whose ``run`` holds a call."""
     return any(kind.__name__ in _RUN for kind in type(found).__mro__)

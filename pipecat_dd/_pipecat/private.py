@@ -17,11 +17,20 @@ PRIVATE: dict[str, str] = {
     "BaseObject._event_handlers": "whether an event has handlers, and which events there are",
     "WorkerObserver._proxies": "the observer's own queue, so that what is heard in the "
     "processors is not queued as well",
+    "WorkerObserver._observers": "whether a worker of the conversation is observed",
+    "PipelineWorker._observer": "the same",
+    "WorkerRunner._entries": "the conversation's other workers",
+    "PipelineWorker._cancelled": "whether a worker was cancelled before its pipeline started, "
+    "or as it waited for its end",
+    "PipelineWorker._idle_timeout_detected": "when a worker cancels its pipeline since nobody "
+    "spoke",
+    "PipelineWorker._cancel_on_idle_timeout": "the same",
+    "PipelineWorker._processor_unusable_policy": "whether a service that can no longer do its "
+    "job ends the pipeline",
+    "PipelineSink._downstream_push_frame": "the worker of a pipeline, before 1.3",
     "FrameProcessor._setup": "the way there from a processor",
     "FrameProcessor._observer": "the same, before 1.8",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
-    "WorkerRunner._entries": "the workers of a runner that have no pipeline, whose work is the "
-    "conversation's all the same",
     "PipelineWorker._conversation_id": "the worker's conversation id, for a tag",
     "PipelineWorker._enable_tracing": "whether Pipecat's own tracing runs beside us, to say so",
     "AIService._settings": "a service's model and voice, before the public `settings` (1.12)",
@@ -69,6 +78,8 @@ PRIVATE: dict[str, str] = {
     "PlivoFrameSerializer._stream_id": "its stream's",
     "ExotelFrameSerializer._call_sid": "the call's id",
     "ExotelFrameSerializer._stream_sid": "its stream's",
+    "utils._pipecat_parsed_telephony": "the caller's number, from what Pipecat has parsed of the "
+    "first message of a call's websocket",
     "DailyTransport._client": "whether the bot is in the room already, and with whom, where "
     "the observer is added late",
     "DailyTransportClient._joined_event": "the same",

@@ -160,6 +160,17 @@ def call_of(transport: Any) -> tuple[str, str] | None:
     return None
 
 
+def call_ids_of(transport: Any) -> frozenset[str]:
+    """Return the provider's ids of the call, and of its stream, behind a websocket."""
+    serializer = serializer_of(transport)
+    found = (
+        peek(serializer, attribute)
+        for kind in type(serializer).__mro__
+        for attribute in _CALLS.get(kind.__name__, ())[1:]
+    )
+    return frozenset(call_id for call_id in found if isinstance(call_id, str) and call_id)
+
+
 def websocket_of(transport: Any) -> Any:
     """Return the websocket that a transport was given, behind FastAPI or the like, or None."""
     return peek(peek(transport, "_client"), "_websocket")

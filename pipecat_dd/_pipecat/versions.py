@@ -59,12 +59,6 @@ CAME = (
     ),
     Came(
         (1, 8),
-        "workers that share an observer",
-        "each worker is a session of its own: a processor does not lead to its worker, nor that "
-        "to its runner",
-    ),
-    Came(
-        (1, 8),
         "categories of errors",
         "no `error.category` and `processor.usable`; no `metrics.ttfat`",
     ),

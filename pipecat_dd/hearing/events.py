@@ -26,6 +26,9 @@ FLOODS = frozenset(
 )
 """Events that may come many a second."""
 
+MAX_TONE_CHARS = 8
+"""How long the name of a key is at most."""
+
 KIND = re.compile(r"[\w.:/\-]{1,64}")
 """What a word for a kind of thing looks like, rather than what somebody wrote."""
 
@@ -57,6 +60,7 @@ class Said:
         room: Who was there before the bot.
         facts: What it says about itself.
         tone: A key that was pressed.
+        number: The telephone number of whom it is about, where it says so.
         reason: Why somebody left.
         error: What went wrong, where that is what it tells.
     """
@@ -67,6 +71,7 @@ class Said:
     room: Iterable[Who] = ()
     facts: dict[str, Fact] = field(default_factory=dict)
     tone: str | None = None
+    number: str | None = None
     reason: str = "disconnected"
     error: str | None = None
 
@@ -115,6 +120,13 @@ def _about(event: str, args: tuple[Any, ...]) -> Said:
 _SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
 
 
+_NUMBERS_IN = {
+    "dialin": ("sipFrom", "From", "from", "callerNumber", "phoneNumber"),
+    "dialout": ("phoneNumber", "to", "To", "sipTo", "sipUri"),
+}
+"""Where a call's event has the number of who is at the other end."""
+
+
 def _id_in(data: Any, *names: str) -> str:
     if not isinstance(data, Mapping):
         return ""
@@ -125,7 +137,7 @@ def _id_in(data: Any, *names: str) -> str:
 def _dtmf(event: str, args: tuple[Any, ...]) -> Said:
     said = _about(event, args)
     tone = args[0].get("tone") if args and isinstance(args[0], Mapping) else None
-    said.tone = tone if isinstance(tone, str) and len(tone) <= 8 else None
+    said.tone = tone if isinstance(tone, str) and len(tone) <= MAX_TONE_CHARS else None
     return said
 
 
@@ -134,6 +146,7 @@ def _call(event: str, args: tuple[Any, ...]) -> Said:
     family, _, state = event.removeprefix("on_").partition("_")
     data = args[0] if args else None
     said = Said(name=_id_in(data, *_SESSIONS), facts={f"{family}.state": state})
+    said.number = _id_in(data, *_NUMBERS_IN[family]) or None
     if state == "error":
         said.error = text_of(data)
     return said

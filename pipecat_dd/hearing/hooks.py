@@ -22,8 +22,10 @@ from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.hearing.segments import telling_when_through
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.visits import Method, Visits
+from pipecat_dd.hearing.workers import Workers
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
+from pipecat_dd.knowing.pipelines import Pipeline
 from pipecat_dd.knowing.place import Visit, current_place, here
 from pipecat_dd.knowing.processor import Processor, Role, Service
 from pipecat_dd.knowing.stage import Failure
@@ -35,6 +37,7 @@ class Hooks:
     Attributes:
         is_on: Whether the pipeline is wrapped.
         instances: The processors that are.
+        workers: Listens to the workers whose pipelines they are in.
         heard: The ids, as of :func:`id`, of these and of what only holds them.
     """
 
@@ -63,6 +66,7 @@ class Hooks:
         self.heard: set[int] = set()
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
+        self.workers = Workers(conversation, table)
         self.is_on = False
         hear_inference()
 
@@ -106,10 +110,14 @@ class Hooks:
             for instance in _pipecat.walk(outermost)
             if id(instance) not in self._known and not _pipecat.is_compound(instance)
         ]
+        pipeline = None
+        with _guard.hearing.guarded():
+            pipeline = self.workers.listen(outermost)
         spoken = _pipecat.having_behind(outermost, lambda p: _pipecat.role_of(p) is Role.TTS)
         for instance in instances:
             with _guard.hearing.guarded():
-                processor = self._note(instance, [type(other).__name__ for other in instances])
+                classes = [type(other).__name__ for other in instances]
+                processor = self._note(instance, classes, pipeline)
                 processor.has_voice_behind = id(instance) in spoken
         for instance in instances:
             # Each by itself: one that cannot be wrapped is heard by the observer's queue.
@@ -133,7 +141,8 @@ class Hooks:
         self._known.add(id(instance))
         processor = self._noted.pop(id(instance), None)
         if processor is None:
-            processor = self._note(instance, [type(instance).__name__])
+            pipeline = self.workers.of(instance)
+            processor = self._note(instance, [type(instance).__name__], pipeline)
             self._noted.pop(id(instance), None)
         self._own(instance, processor)
         self._replaced.replace(instance, "process_frame", self._visits.noting(instance, processor))
@@ -171,13 +180,16 @@ class Hooks:
     def remove(self) -> None:
         """Put everything back as it was."""
         self.is_on = self._visits.is_on = False
+        self.workers.remove()
         self._replaced.put_back()
         self._known.clear()
         self._noted.clear()
         self.heard.clear()
         self.instances.clear()
 
-    def _note(self, instance: Any, classes: list[str]) -> Processor:
+    def _note(
+        self, instance: Any, classes: list[str], pipeline: Pipeline | None = None
+    ) -> Processor:
         processors = self._conversation.session.processors
         class_name = type(instance).__name__
         role = _pipecat.role_of(instance)
@@ -194,7 +206,10 @@ class Hooks:
             is_users=_pipecat.is_users(instance),
             service=_service_of(instance) if is_service else None,
             kinds=declared_kinds(instance),
+            pipeline=pipeline,
         )
+        if pipeline is not None and role in (Role.INPUT, Role.OUTPUT):
+            pipeline.has_transport = True
         self._noted[id(instance)] = processor
         # By a name that the user has given to two, the first is found.
         name, count = instance.name, 1
@@ -218,6 +233,8 @@ class Hooks:
                 if meaning.moment is not None and visits.is_on and frame.id not in heard_before:
                     # Each chunk of audio counts where it is made and where it is written.
                     hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
+                if meaning.purpose is not None and processor.pipeline is not None:
+                    processor.pipeline.passes_on(processor, meaning.purpose)
             except Exception as error:
                 _guard.hearing.failed(error)
             # Less to do where, as nearly always, nothing is given by name.

@@ -16,7 +16,8 @@ from pipecat_dd.hearing.answering import (
     text_comes,
     text_passes,
 )
-from pipecat_dd.hearing.failures import failure_of
+from pipecat_dd.hearing.events import MAX_TONE_CHARS
+from pipecat_dd.hearing.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.hearing.figures import figures_of
 from pipecat_dd.hearing.lasting import watch_task
 from pipecat_dd.knowing.conversation import Conversation
@@ -240,11 +241,19 @@ def _tool_result(heard: Heard) -> None:
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
         call.quote("gen_ai.tool.call.result", _as_text(frame.result))
+    failure = Failure("ToolError", str(error)) if error else None
+    if call is not None and not failed:
+        text = reported_failure(frame.result, str(frame.function_name))
+        if text is not None:
+            failed = True
+            # The text is part of the result: content, which may be sent or not.
+            failure = Failure("ToolError", text if call.session.capture_content else REPORTED)
+            heard.conversation.tool_reports_failure(call, failure)
     heard.conversation.bot.tool_ends(
         str(frame.tool_call_id),
         heard.at_ns,
         "failed" if failed else "completed",
-        Failure("ToolError", str(error)) if error else None,
+        failure,
         asks=_pipecat.asks_model(frame) is not False,
     )
 
@@ -314,16 +323,23 @@ def _typed(heard: Heard) -> None:
     heard.conversation.user.message(heard.at_ns)
 
 
+def _key_pressed(heard: Heard) -> None:
+    button = getattr(heard.frame, "button", None)
+    tone = str(getattr(button, "value", button))
+    if len(tone) <= MAX_TONE_CHARS:
+        heard.conversation.participants.key_pressed(tone, heard.at_ns)
+
+
 def _ends(heard: Heard) -> None:
-    heard.conversation.is_ending("ended")
+    heard.conversation.end_is_heard("ended")
 
 
 def _stops(heard: Heard) -> None:
-    heard.conversation.is_ending("stopped")
+    heard.conversation.end_is_heard("stopped")
 
 
 def _cancels(heard: Heard) -> None:
-    heard.conversation.is_ending("cancelled")
+    heard.conversation.end_is_heard("cancelled")
 
 
 def _error(heard: Heard) -> None:
@@ -397,6 +413,7 @@ MEANT: dict[str, Moment] = {
     "LLMMessagesUpdateFrame": is_asked_with_messages,
     "LLMMessagesTransformFrame": is_asked_with_messages,
     "InputTextRawFrame": _typed,
+    "InputDTMFFrame": _key_pressed,
     "EndFrame": _ends,
     "StopFrame": _stops,
     "CancelFrame": _cancels,

@@ -26,6 +26,7 @@ class Reader:
 
     Attributes:
         transport: The transport.
+        calls: What is known of telephone calls besides what the transport knows.
         is_for_one: Whether it serves one peer at a time: the next replaces the last.
     """
 
@@ -38,6 +39,7 @@ class Reader:
             transport: The transport.
         """
         self.transport = transport
+        self.calls: tuple[_pipecat.KnownCall, ...] = ()
         self._peers: list[tuple[Any, str]] = []
         joins = [name for name in _JOINING if _pipecat.has_event(transport, name)]
         leaves = [name for name in _LEAVING if _pipecat.has_event(transport, name)]
@@ -103,6 +105,11 @@ class Reader:
             said.error = text_of(args[-1]) if args else ""
         return said
 
+    def _known_number(self, source: str) -> str | None:
+        """Return the number that the bot was started for, where it is of one call alone."""
+        numbers = {call.number for call in self.calls if call.source == source}
+        return numbers.pop() if len(numbers) == 1 else None
+
     def forget(self, key: str) -> None:
         """Forget a peer that has left, and the id it was given.
 
@@ -152,6 +159,13 @@ class DailyReader(Reader):
         if role is None and isinstance(info.get("isOwner"), bool):
             role = "owner" if info["isOwner"] else "guest"
         return Who(str(client["id"]), _name(info.get("userName")), role)
+
+    def read(self, event: str, args: tuple[Any, ...]) -> Said:
+        """Read an event; of a call that came in, the runner may know the number."""
+        said = super().read(event, args)
+        if event == "on_dialin_connected" and said.number is None:
+            said.number = self._known_number("dialin")
+        return said
 
     def there(self) -> Iterable[Who]:
         """Ask the room."""
@@ -210,7 +224,7 @@ class SmallWebRTCReader(Reader):
     def who(self, client: Any) -> Who | None:
         """Read what this transport gives."""
         key = getattr(client, "pc_id", None)
-        return Who(str(key)) if key else None
+        return Who(str(key), number=self._known_number("whatsapp")) if key else None
 
 
 class WebsocketReader(Reader):
@@ -230,7 +244,8 @@ class WebsocketReader(Reader):
         call = _pipecat.call_of(self.transport)
         if call is not None:
             provider, call_id = call
-            return Who(call_id, facts={"telephony.provider": provider})
+            number = _pipecat.number_behind(self.transport, self.calls)
+            return Who(call_id, number=number, facts={"telephony.provider": provider})
         own = getattr(client, "id", None)
         # Not to be read as a mapping, which Starlette's websocket is, too.
         return Who(str(own) if isinstance(own, uuid.UUID) else self._peer_id(client))

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 
 from pipecat_dd import _pipecat
 from pipecat_dd.hearing.moments import MEANT, Moment
+from pipecat_dd.knowing.pipelines import CANCELLED, ENDED, STARTS, STOPPED
 
 _STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
+_PURPOSES = {
+    "StartFrame": STARTS,
+    "EndFrame": ENDED,
+    "StopFrame": STOPPED,
+    "CancelFrame": CANCELLED,
+}
 _DATA = ("DataFrame", "LLMContextFrame", "AudioRawFrame", "ImageRawFrame")
 _MEDIA = (
     "AudioRawFrame",
@@ -32,6 +39,8 @@ class Meaning:
         carries_data: They carry what was said, written or seen, rather than control.
         opens_response: A model that works on one responds to it.
         names: The attribute by which they name a participant, if they do.
+        purpose: What becomes of the pipeline by them, where that is what they are for: they are
+            followed from processor to processor.
     """
 
     moment: Moment | None
@@ -40,6 +49,7 @@ class Meaning:
     carries_data: bool
     opens_response: bool
     names: str | None = None
+    purpose: str | None = None
 
 
 class Table:
@@ -57,6 +67,9 @@ class Table:
         self._media = _kinds(*_MEDIA)
         self._streamed = _kinds(*_STREAMED)
         self._data = _kinds(*_DATA)
+        self._purposes = {
+            kind: purpose for name, purpose in _PURPOSES.items() for kind in _kinds(name)
+        }
         self.known: dict[type, Meaning] = {}
 
     def find(self, kind: type) -> Meaning:
@@ -73,6 +86,7 @@ class Table:
             carries_data=issubclass(kind, self._data),
             opens_response=issubclass(kind, _CONTEXTS),
             names=_pipecat.naming_attribute(kind),
+            purpose=next((self._purposes[k] for k in kind.__mro__ if k in self._purposes), None),
         )
         self.known[kind] = meaning
         return meaning

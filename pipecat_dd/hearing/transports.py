@@ -27,7 +27,6 @@ from pipecat_dd.knowing.participants import Event, Participant, Transport
 from pipecat_dd.knowing.place import Place, here
 from pipecat_dd.knowing.session import Phase
 from pipecat_dd.knowing.stage import Failure
-from pipecat_dd.knowing.telephone import Keypad
 
 TRACED_MESSAGES = (
     "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
@@ -57,7 +56,11 @@ class Dispatch(Place):
 
 
 class Transports:
-    """Listens to the transports of one session's pipeline, and stops at its end."""
+    """Listens to the transports of one session's pipeline, and stops at its end.
+
+    Attributes:
+        calls: What is known of telephone calls where the observer was made.
+    """
 
     _said_traced = False
 
@@ -79,6 +82,7 @@ class Transports:
         self._set_aside = set_aside
         self._traces_messages = traces_messages
         self._listening: dict[int, Any] = {}
+        self.calls: tuple[_pipecat.KnownCall, ...] = ()
         self._replaced = Replaced()
 
     def find(self, processors: Iterable[Any]) -> None:
@@ -103,6 +107,7 @@ class Transports:
             return
         self._listening[id(transport)] = transport
         ear = _Ear(self._conversation, transport, self._set_aside)
+        ear.reader.calls = self.calls
         alone = ear.reader.is_for_one and len(self._listening) == 1
         self._conversation.participants.can_be_several = not alone
         caller, runner = _pipecat.event_caller(transport), _pipecat.handler_runner(transport)
@@ -136,7 +141,6 @@ class _Ear:
         self._transport = transport
         self._set_aside = set_aside
         self.reader: Reader = reader_of(transport)
-        self._keypad = Keypad()
         self._as_told = Transport(transport.name, type(transport).__name__)
 
     # The wrappers
@@ -217,10 +221,8 @@ class _Ear:
             said = self.reader.read(event_name, args)
             participant = self._notes(said, at_ns)
             if said.tone is not None:
-                tone = said.tone
-                if not self._conversation.session.capture_content:
-                    tone = self._keypad.told(tone, at_ns) or "[left out]"
-                said.facts["dtmf.tone"] = tone
+                self._people.keypad.announce(said.tone, at_ns)
+                said.facts["dtmf.tone"] = self._people.tone_told(said.tone, at_ns)
             handlers = _pipecat.handler_count(self._transport, event_name)
             if handlers == 0 and event_name in FLOODS:
                 self._people.floods(event_name, at_ns, participant, said.facts)
@@ -238,6 +240,8 @@ class _Ear:
     def _notes(self, said: Said, at_ns: int) -> Participant | None:
         """Note who came, changed or left, and return whom the event is about."""
         people, who = self._people, said.who
+        if said.number is not None and said.name:
+            people.is_called(said.name, said.number, self._as_told)
         if said.effect is Effect.ENTERS:
             for other in said.room:
                 people.joins(other, at_ns, self._as_told)

@@ -89,6 +89,10 @@ class Visits:
             if meaning.names is not None:
                 name = getattr(frame, meaning.names, None)
                 visit.participant = people.named_by(meaning.names, name)
+            if meaning.purpose is not None and processor.pipeline is not None:
+                processor.pipeline.reaches(
+                    processor, meaning.purpose, frame, direction, visit.start_ns
+                )
             if meaning.opens_response:
                 if responds:
                     self._begin_response(visit, processor, frame)
@@ -117,6 +121,8 @@ class Visits:
                     or (takes_all and (meaning.carries_data or in_all))
                 ):
                     self._end(visit, meaning, end_ns)
+            if meaning.purpose is not None and processor.pipeline is not None:
+                processor.pipeline.leaves(processor, meaning.purpose, visit.stage, end_ns)
             # A task made in it is not the participant's for good, and keeps no frame alive.
             visit.participant = visit.frame = visit.failure = None
 

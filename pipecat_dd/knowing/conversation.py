@@ -10,6 +10,7 @@ from pipecat_dd.knowing.failovers import Failovers
 from pipecat_dd.knowing.frames import FrameSpans, FrameWork
 from pipecat_dd.knowing.inferences import Inferences
 from pipecat_dd.knowing.participants import Participants
+from pipecat_dd.knowing.pipelines import FAILED, LOST, Hold, Pipelines
 from pipecat_dd.knowing.place import Place, Visit
 from pipecat_dd.knowing.processor import Processor, Role
 from pipecat_dd.knowing.session import Phase, Session, register, unregister
@@ -46,6 +47,7 @@ class Conversation:
         inferences: What models are asked beside it.
         failovers: How often a switcher turned to another service for an error.
         participants: Who is there.
+        pipelines: The pipelines of its workers, and how each ended.
         cut_visits: Called at the session's end to end what processors are still at work on.
         analyzer: The class of the voice activity detector that hears the user.
         strategy: The class of what rules that the user's turn has ended.
@@ -84,10 +86,15 @@ class Conversation:
         # Reported in the same breath; a few, so that what never is holds nothing for long.
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
+        self._last_failure: Failure | None = None
         self.cut_visits: CutVisits = _has_none
         self.analyzer = "vad"
         self.strategy = "user_turn"
         self._stages = Stages(session, teller)
+        self.pipelines = Pipelines()
+        self._stages.worker_of = lambda stage: self.pipelines.worker_of(
+            stage, session.processors.values()
+        )
         self.participants = session.people = Participants(
             self._stages, start_timer, names=participant_names, numbers=Numbers(phone_hash_key)
         )
@@ -138,6 +145,7 @@ class Conversation:
             Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
         )
         stage.facts["processor.name"] = processor.name
+        stage.know(worker__name=self.pipelines.worker_behind(processor))
         if failure is not None:
             stage.fail(failure)
         self._stages.close(stage, max(end_ns, failed_ns))
@@ -165,11 +173,20 @@ class Conversation:
         """What the session's end will be put down to; the first reason stands.
 
         Args:
-            reason: ``ended``, ``stopped`` or ``cancelled``.
+            reason: ``exited`` or ``terminated``, of its process; ``removed``, of the observer.
         """
         # A runner cancels what is left of its workers when the conversation has ended.
         if self._end_reason is None or (self._others_go_on and self._end_reason != "ended"):
             self._end_reason = reason
+
+    def end_is_heard(self, reason: str) -> None:
+        """A frame was heard that ends a pipeline; of no account where it is followed to its end.
+
+        Args:
+            reason: ``ended``, ``stopped`` or ``cancelled``.
+        """
+        if not any(pipeline.end_is_heard for pipeline in self.pipelines.all):
+            self.is_ending(reason)
 
     def abandon(self) -> None:
         """Let the session go without a word: it is another process's."""
@@ -191,27 +208,56 @@ class Conversation:
         if self.session.phase is Phase.ENDED:
             return
         began = self.session.phase is Phase.RUNNING
+        reason = self._reason()
+        # Before what is still worked on is cut off: that had it, whatever it would have done.
+        lost = [p.lost for p in self.pipelines.all if p.outcome == LOST]
         if began:
-            self._end_all(at_ns)
+            self._end_all(at_ns, reason, [hold for hold in lost if hold is not None])
         self.session.phase = Phase.ENDED
         unregister(self.session)
         if not began:
             return
         root = self.session.root
-        root.facts["session.end_reason"] = self._end_reason or "failed"
+        root.facts["session.end_reason"] = reason
+        if reason == LOST and lost and lost[-1] is not None:
+            root.facts["session.end_lost_in"] = lost[-1].processor.key
+        elif reason == FAILED:
+            root.fail(self._failure().in_short)
         root.facts["session.turn_count"] = self.turns.count
         root.facts["session.interruption_count"] = self.turns.interruptions
         root.facts["session.bot_speech_count"] = self.bot.speech_count
         root.facts.setdefault("session.error_count", 0)
         self._stages.close(root, at_ns)
 
-    def _end_all(self, at_ns: int) -> None:
+    def _reason(self) -> str:
+        """Return what the session's end is put down to."""
+        found = self.pipelines.outcome(self._end_reason, was_partly_over=self._others_go_on)
+        return found or FAILED
+
+    def _failure(self) -> Failure:
+        """Return what brought the session down."""
+        pipelines = self.pipelines.all
+        found = next((p.failure for p in pipelines if p.failure is not None), self._last_failure)
+        if found is not None:
+            return found
+        stuck = next((hold for p in pipelines if (hold := p.stuck) is not None), None)
+        if stuck is not None:
+            what = f"the pipeline did not start: {stuck.processor.key} had the StartFrame last"
+        elif not self._started:
+            what = "the pipeline did not start"
+        else:
+            what = "the pipeline was cleaned up, and nothing had ended it"
+        return Failure("PipelineError", what)
+
+    def _end_all(self, at_ns: int, reason: str, lost: list[Hold]) -> None:
+        in_order = reason in ("ended", "stopped")
         steps: tuple[Callable[[], None], ...] = (
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
             lambda: self.bot.end(at_ns),
             lambda: self.inferences.end_all(at_ns),
-            lambda: self.cut_visits(at_ns, cancelled=self._end_reason not in ("ended", "stopped")),
+            lambda: self.cut_visits(at_ns, cancelled=not in_order),
+            *(lambda hold=hold: self.frames.held(hold, at_ns) for hold in lost),
             self._tell_failed_setups,
             lambda: self.participants.end(at_ns),
             lambda: self._stages.close_all(at_ns),
@@ -329,11 +375,7 @@ class Conversation:
         self._last_error = (failure.message, exception)
         if processor is not None and processor.role is Role.TTS:
             self.bot.voice_fails(processor, usable=failure.usable)
-        root = self.session.root
-        root.add("session.error_count", 1)
-        turn = self.turns.current
-        if turn is not None:
-            turn.stage.add("turn.error_count", 1)
+        self._counts(failure)
         if raised is not None and raised[2]:
             return
         if place is not None and place.bound is not None and place.bound.is_open:
@@ -352,6 +394,25 @@ class Conversation:
             self._setup_failures.setdefault(processor.name, (failure, at_ns))
         else:
             self.frames.fails(processor, where, failure, at_ns)
+
+    def _counts(self, failure: Failure) -> None:
+        """Count an error on the turn it is in, and on the session."""
+        self._last_failure = failure
+        self.session.root.add("session.error_count", 1)
+        turn = self.turns.current
+        if turn is not None:
+            turn.stage.add("turn.error_count", 1)
+            turn.failure = turn.failure or failure
+
+    def tool_reports_failure(self, call: Stage, failure: Failure) -> None:
+        """A tool's result says that it failed, and nothing else has.
+
+        Args:
+            call: The tool call's stage.
+            failure: What went wrong.
+        """
+        if call.failure is None:
+            self._counts(failure)
 
     def _is_said_again(
         self, processor: Processor | None, failure: Failure, exception: object

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pipecat_dd.knowing.pipelines import Hold
 from pipecat_dd.knowing.place import Visit
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Phase, Session
@@ -136,6 +137,22 @@ class FrameWork:
             stage.facts["frame.count"] = 0
             stage.fail(failure)
             self._stages.close(stage, at_ns)
+
+    def held(self, hold: Hold, at_ns: int) -> None:
+        """A processor had a frame last that should have come out at the pipeline's end.
+
+        Args:
+            hold: Its work on the frame, which gets a stage if it has none.
+            at_ns: When the session ends, and with it work that goes on.
+        """
+        if self.mode is FrameSpans.OFF or hold.stage is not None:
+            return
+        root = self.session.root
+        stage = self._open(hold.processor, hold.frame_class, hold.start_ns, root)
+        stage.facts["frame.id"] = hold.frame_id
+        stage.facts["frame.direction"] = _name(hold.direction)
+        stage.facts["frame.count"] = 1
+        self._stages.close(stage, at_ns if hold.end_ns is None else hold.end_ns)
 
     def gather(self, turn: Stage | None) -> None:
         """Note what the processors did since last time, and end the runs that go on.

@@ -15,11 +15,17 @@ from dataclasses import dataclass, field
 
 from pipecat_dd.knowing.stage import Fact, Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
-from pipecat_dd.knowing.telephone import Numbers
+from pipecat_dd.knowing.telephone import Keypad, Numbers
 from pipecat_dd.knowing.turns import StartTimer, Timer
 
 REMEMBERED = 1_000
 """How many of those who have left are remembered: a late event or frame may still name one."""
+
+KEY_EVENT = "on_dtmf_event"
+"""The event of a pressed key, as transports call it that have one."""
+
+LEFT_OUT = "[left out]"
+"""What stands for a key that may not be told."""
 
 FLOOD_SECS = 1.0
 """How long events that come in floods are gathered before they are told of, in one."""
@@ -150,10 +156,12 @@ class Participants:
         self._start_timer = start_timer
         self._names = names
         self.numbers = numbers or Numbers()
+        self.keypad = Keypad()
         self._there: dict[tuple[str, str], Participant] = {}
         self._by_key: dict[str, Participant] = {}
         self._left: OrderedDict[str, Participant] = OrderedDict()
         self._ids: set[str] = set()
+        self._hashes: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._forgotten = 0
         self._floods: dict[tuple[str, Participant | None], Flood] = {}
         self._timer: Timer | None = None
@@ -194,6 +202,7 @@ class Participants:
             Kind.PARTICIPANT, kind, at_ns, parent=self._stages.session.root
         )
         participant.stage.is_of(participant.id)
+        participant.stage.know(participant__phone_hash=self._hashes.pop(place, None))
         self._describe(participant, who)
         self._there[place] = self._by_key[who.key] = participant
         self._left.pop(who.key, None)
@@ -212,6 +221,26 @@ class Participants:
         participant = self._there.get((transport.name, who.key))
         if participant is not None:
             self._describe(participant, who)
+
+    def is_called(self, key: str, number: str, transport: Transport) -> None:
+        """Somebody's telephone number is known, who is there or is still to come.
+
+        Args:
+            key: What the transport calls them.
+            number: The number.
+            transport: The transport they come by.
+        """
+        hashed = self.numbers.hash_of(number)
+        if hashed is None:
+            return
+        place = (transport.name, key)
+        participant = self._there.get(place)
+        if participant is not None and participant.stage is not None:
+            participant.stage.know(participant__phone_hash=hashed)
+            return
+        self._hashes[place] = hashed
+        if len(self._hashes) > REMEMBERED:
+            self._hashes.popitem(last=False)
 
     def leaves(self, key: str, at_ns: int, transport: Transport, reason: str) -> None:
         """Somebody is gone; nothing if they were not there.
@@ -341,6 +370,29 @@ class Participants:
         if failure is not None:
             stage.fail(failure)
         return Event(stage, participant)
+
+    def tone_told(self, tone: str, at_ns: int) -> str:
+        """Return what may be told of a key that was pressed.
+
+        Args:
+            tone: The key.
+            at_ns: When it was pressed.
+        """
+        if self._stages.session.capture_content:
+            return tone
+        return self.keypad.told(tone, at_ns) or LEFT_OUT
+
+    def key_pressed(self, tone: str, at_ns: int) -> None:
+        """A frame says that a key was pressed; nothing if an event has said so already.
+
+        Args:
+            tone: The key.
+            at_ns: When.
+        """
+        if not self.keypad.is_repeated(tone, at_ns):
+            facts: dict[str, Fact] = {"dtmf.tone": self.tone_told(tone, at_ns)}
+            event = self.event_begins(KEY_EVENT, at_ns, self.only, facts)
+            self.event_settles(event, at_ns)
 
     def event_fails(self, event: Event, failure: Failure) -> None:
         """One of those who handle an event failed.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipecat_dd.knowing.pipelines import Pipeline
 from pipecat_dd.knowing.stage import Fact, Stage
 
 
@@ -56,6 +57,7 @@ class Processor:
         has_voice_behind: Whether what it answers passes a service that speaks it; None where that
             is not known.
         is_usable: Whether it can still do its job, as far as it has reported.
+        pipeline: The worker's pipeline that it is part of, where that is known.
         open: Its open stages, the latest last.
         frames: Frames it has worked on since that was last noted on a turn.
         busy_ns: How long that took it, media aside, whose time is not taken.
@@ -73,6 +75,7 @@ class Processor:
     asked_ns: int = 0
     has_voice_behind: bool | None = None
     is_usable: bool = True
+    pipeline: Pipeline | None = field(default=None, repr=False)
     open: list[Stage] = field(default_factory=list)
     frames: int = 0
     busy_ns: int = 0

@@ -84,6 +84,11 @@ class Failure:
             name = f"{kind.__module__}.{name}"
         return cls(name, message or _text(error), _stack(error), category, usable)
 
+    @property
+    def in_short(self) -> "Failure":
+        """What went wrong, for what failed because of it: its type and message alone."""
+        return Failure(self.type, self.message)
+
 
 def _text(error: BaseException) -> str:
     try:

@@ -1,5 +1,6 @@
 """The stages of one session: opened, ended, told."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
@@ -36,7 +37,11 @@ class Teller(Protocol):
 
 
 class Stages:
-    """Keeps the open stages of a session, so that none is forgotten at its end."""
+    """Keeps the open stages of a session, so that none is forgotten at its end.
+
+    Attributes:
+        worker_of: Returns the worker whose stage one is, where the session has several.
+    """
 
     def __init__(self, session: Session, teller: Teller) -> None:
         """Keep the stages of a session.
@@ -48,6 +53,7 @@ class Stages:
         self.session = session
         self._teller = teller
         self._open: set[Stage] = set()
+        self.worker_of: Callable[[Stage], str | None] = lambda stage: None
 
     def open(
         self,
@@ -143,6 +149,7 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
+        stage.know(worker__name=self.worker_of(stage))
         self._teller.closed(stage)
 
     def drop(self, stage: Stage, at_ns: int) -> None:

@@ -10,12 +10,16 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections import deque
 
 HASH_CHARS = 32
 """How much of a hash is shown: 128 bits, as hexadecimal digits."""
 
 RUN_NS = 5_000_000_000
 """How soon after another a key is part of what is being keyed in."""
+
+SAME_PRESS_NS = 1_000_000_000
+"""How soon after the event a key's frame comes: Pipecat pushes it once handlers are called."""
 
 _NUMBER = re.compile(r"\+?[\d\s().\-/]{7,24}")
 _ADDRESS = re.compile(
@@ -83,10 +87,35 @@ class Keypad:
 
     One key by itself says where a caller went. Several in a row are a card's number or a PIN:
     from the second on they are left out.
+
+    Some transports report a key twice, as an event and as a frame: it is pressed once.
     """
 
     def __init__(self) -> None:
         self._last_ns: int | None = None
+        self._announced: deque[tuple[str, int]] = deque(maxlen=32)
+
+    def announce(self, tone: str, at_ns: int) -> None:
+        """An event reports a key, and a frame may follow that reports it again.
+
+        Args:
+            tone: The key.
+            at_ns: When it was pressed.
+        """
+        self._announced.append((tone, at_ns))
+
+    def is_repeated(self, tone: str, at_ns: int) -> bool:
+        """Whether a frame reports what an event has reported; each event stands for one frame.
+
+        Args:
+            tone: The key.
+            at_ns: When the frame came.
+        """
+        for known in self._announced:
+            if known[0] == tone and at_ns - known[1] < SAME_PRESS_NS:
+                self._announced.remove(known)
+                return True
+        return False
 
     def told(self, tone: str, at_ns: int) -> str | None:
         """Return the tone if it may be told.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipecat_dd import _guard
-from pipecat_dd.knowing.stage import Kind, Stage
+from pipecat_dd.knowing.stage import Failure, Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.unheard import Unheard
 from pipecat_dd.knowing.wait import Waited
@@ -68,6 +68,7 @@ class Turn:
         held: Stages that have ended but are told with the turn, since figures of theirs may
             still come.
         waited: When the answer passed which point.
+        failure: What went wrong in it first.
     """
 
     def __init__(self, stage: Stage, *, by_user: bool) -> None:
@@ -85,6 +86,7 @@ class Turn:
         self.quiet_ns = stage.start_ns
         self.held: list[Stage] = []
         self.waited = Waited()
+        self.failure: Failure | None = None
 
     @property
     def bot_active(self) -> bool:
@@ -419,6 +421,8 @@ class Turns:
             outcome = "answered"
         elif turn.stage.facts.get("turn.error_count"):
             outcome = "failed"
+            if turn.failure is not None:
+                turn.stage.fail(turn.failure.in_short)
         else:
             outcome = "unanswered"
         facts["turn.outcome"] = outcome

@@ -12,7 +12,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, WebSocket
 from loguru import logger
-from pipecat.frames.frames import InputAudioRawFrame
+from pipecat.frames.frames import InputAudioRawFrame, InputDTMFFrame
+from pipecat.runner.utils import parse_telephony_websocket
 from pipecat.serializers.exotel import ExotelFrameSerializer
 from pipecat.serializers.plivo import PlivoFrameSerializer
 from pipecat.serializers.protobuf import ProtobufFrameSerializer
@@ -32,6 +33,7 @@ from pipecat_dd.demo.versions import (
     SingleClientWebsocketServerTransport,
 )
 from pipecat_dd.hearing.transports import Transports
+from pipecat_dd.knowing.telephone import Numbers
 from tests.participants.running import PATIENCE_SECS, Heard, Listener, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
@@ -268,6 +270,165 @@ async def test_a_telephone_call_is_a_participant_by_its_id(
     assert names(caller) == ["on_client_connected", "on_client_disconnected"]
     assert lines.saying("working on InputAudioRawFrame")[0]["participant_id"] == call_id
     assert "deserialize" not in vars(call.serializer), "put back as it was"
+
+
+# What is keyed in
+
+
+KEYS = {
+    "twilio": lambda key: {"event": "dtmf", "streamSid": "MZ1", "dtmf": {"digit": key}},
+    "telnyx": lambda key: {"event": "dtmf", "stream_id": "s-1", "dtmf": {"digit": key}},
+    "plivo": lambda key: {"event": "dtmf", "dtmf": {"digit": key}},
+    "exotel": lambda key: {"event": "dtmf", "dtmf": {"digit": key}},
+}
+
+
+@pytest.mark.parametrize("capture", [False, True])
+@pytest.mark.parametrize("provider", CALLS)
+async def test_a_key_that_is_pressed_is_told_as_it_is_elsewhere(
+    agent: TestAgent, provider: str, capture: bool
+) -> None:
+    make, call_id, *_ = CALLS[provider]
+    call = CallOnFastAPI(make(), capture_content=capture)
+    call.listener = Listener(InputDTMFFrame)
+    async with serving(call) as served, connect(served.url) as client:
+        await call.heard.until("on_client_connected")
+        for key in "47#":
+            await client.send(json.dumps(KEYS[provider](key)))
+        await call.listener.heard.until("InputDTMFFrame", 3)
+        call.hang_up.set()
+        await served.until_over()
+    assert call.observer is not None
+    trace = agent.session(call.observer.session_id)
+    trace.check()
+    (caller,) = people(trace)
+    keys = [span for span in caller.children if span.resource == "on_dtmf_event"]
+    assert [span["dtmf.tone"] for span in keys] == ["4", "7" if capture else "[left out]", "#"]
+    for span in keys:
+        assert span["participant_id"] == call_id
+        assert span["event.count"] == 1
+
+
+# Who is calling
+
+PHONE_KEY = "a key for tests of sixteen bytes"
+NUMBER, OURS = "+15550100123", "+15550199999"
+STARTS: dict[str, dict[str, Any]] = {
+    "twilio": {
+        "event": "start",
+        "streamSid": "MZ1",
+        "start": {
+            "streamSid": "MZ1",
+            "callSid": "CA1",
+            "customParameters": {"from_number": NUMBER, "to_number": OURS},
+        },
+    },
+    "telnyx": {
+        "event": "start",
+        "stream_id": "s-1",
+        "start": {
+            "call_control_id": "v3:abc",
+            "media_format": {"encoding": "PCMU"},
+            "from": NUMBER,
+            "to": OURS,
+        },
+    },
+    "plivo": {
+        "event": "start",
+        "start": {"streamId": "p-1", "callId": "call-1"},
+        "extra_headers": f"{{X-PH-callerNumber: {NUMBER}, X-PH-order: 12}}",
+    },
+    "exotel": {
+        "event": "start",
+        "start": {
+            "stream_sid": "e-1",
+            "call_sid": "exo-1",
+            "account_sid": "a-1",
+            "from": NUMBER,
+            "to": OURS,
+        },
+    },
+}
+HASH = Numbers(PHONE_KEY.encode()).hash_of(NUMBER)
+
+
+class ReadByPipecat(CallOnFastAPI):
+    """A bot that lets Pipecat's runner read who is calling."""
+
+    async def __call__(self, websocket: Any) -> None:
+        _, call_data = await parse_telephony_websocket(websocket)
+        assert call_data
+        await super().__call__(websocket)
+
+
+class ReadByHand(CallOnFastAPI):
+    """A bot that reads the provider's messages itself."""
+
+    async def __call__(self, websocket: Any) -> None:
+        messages = websocket.iter_text()
+        await anext(messages)
+        self.started = json.loads(await anext(messages))
+        await self.answer(websocket, self.started)
+
+    async def answer(self, websocket: Any, started: dict[str, Any]) -> None:
+        await super().__call__(websocket)
+
+
+async def hash_told(
+    agent: TestAgent, call: CallOnFastAPI, start: dict[str, Any], served: Served
+) -> Span:
+    async with connect(served.url) as client:
+        await client.send(json.dumps({"event": "connected"}))
+        await client.send(json.dumps(start))
+        await call.heard.until("on_client_connected")
+        call.hang_up.set()
+        await served.until_over()
+    assert call.observer is not None
+    trace = agent.session(call.observer.session_id)
+    (caller,) = people(trace)
+    assert "0100123" not in str([span.raw for span in trace.spans])
+    return caller
+
+
+@pytest.mark.parametrize("reads", [ReadByPipecat, ReadByHand])
+@pytest.mark.parametrize("provider", STARTS)
+async def test_the_number_of_a_caller_is_hashed_wherever_it_is_known(
+    agent: TestAgent, provider: str, reads: type[CallOnFastAPI]
+) -> None:
+    if provider == "plivo" and reads is ReadByPipecat:
+        pytest.skip("Pipecat keeps nothing of who is calling by Plivo")
+    call = reads(CALLS[provider][0](), phone_hash_key=PHONE_KEY)
+    async with serving(call) as served:
+        caller = await hash_told(agent, call, STARTS[provider], served)
+    assert caller["participant.phone_hash"] == HASH
+
+
+async def test_who_was_called_is_the_one_at_the_other_end_of_a_call_out(agent: TestAgent) -> None:
+    start = json.loads(json.dumps(STARTS["twilio"]))
+    start["start"]["customParameters"] = {
+        "from": OURS,
+        "to": NUMBER,
+        "direction": "outbound-api",
+    }
+    call = ReadByHand(CALLS["twilio"][0](), phone_hash_key=PHONE_KEY)
+    async with serving(call) as served:
+        caller = await hash_told(agent, call, start, served)
+    assert caller["participant.phone_hash"] == HASH
+
+
+async def test_another_calls_number_is_nobodys(agent: TestAgent) -> None:
+    start = json.loads(json.dumps(STARTS["twilio"]).replace("CA1", "CA2").replace("MZ1", "MZ2"))
+    call = ReadByHand(CALLS["twilio"][0](), phone_hash_key=PHONE_KEY)
+    async with serving(call) as served:
+        caller = await hash_told(agent, call, start, served)
+    assert caller.get("participant.phone_hash") is None
+
+
+async def test_without_a_key_there_is_no_hash(agent: TestAgent) -> None:
+    call = ReadByPipecat(CALLS["telnyx"][0]())
+    async with serving(call) as served:
+        caller = await hash_told(agent, call, STARTS["telnyx"], served)
+    assert caller.get("participant.phone_hash") is None
 
 
 async def test_it_is_said_once_that_ddtrace_traces_each_message(

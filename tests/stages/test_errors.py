@@ -54,10 +54,19 @@ def told(agent: TestAgent, observer: DatadogObserver) -> Trace:
     return trace
 
 
+ENTRIES = ("pipecat.session", "pipecat.turn")
+
+
 def only_error(trace: Trace) -> Span:
-    """Return the only span of ours that failed; the counts must say so too."""
-    (failed,) = (span for span in trace.spans if span.error and span.name.startswith("pipecat."))
+    """Return the only stage of ours that failed; counts and entry spans must say so too."""
+    failures = [span for span in trace.spans if span.error and span.name.startswith("pipecat.")]
+    (failed,) = (span for span in failures if span.name not in ENTRIES)
     assert trace.one("pipecat.session")["session.error_count"] == 1
+    for span in trace.named("pipecat.turn"):
+        assert span.error == (span["turn.outcome"] == "failed"), "a failed turn is an error"
+    for span in failures:
+        assert span["error.type"] == failed["error.type"]
+        assert span["error.message"] == failed["error.message"]
     return failed
 
 
@@ -103,7 +112,7 @@ async def test_a_model_that_refuses_the_key_is_no_longer_usable(agent: TestAgent
 
     trace = told(agent, observer)
     assert tree(trace) == as_told_here(f"""session [bot]
-  turn [user] outcome:failed{HEARD}
+  turn [user] ! type:openai.AuthenticationError outcome:failed{HEARD}
     llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
 usable:false outcome:failed
       openai.request [createChatCompletion] !""")
@@ -165,7 +174,7 @@ async def test_a_synthesis_that_fails_is_over_and_leaves_the_turn_unheard(
     if "status" in failure:
         kind = "openai.InternalServerError"
     assert tree(trace) == as_told_here(f"""session [bot]
-  turn [user] outcome:failed{HEARD}{ANSWER}
+  turn [user] ! type:{kind} outcome:failed{HEARD}{ANSWER}
     tts [OpenAITTSService gpt-4o-mini-tts] ! type:{kind} category:unknown usable:true
   turn [user] outcome:answered{HEARD}{ANSWER}{SPOKEN}""")
     failed = only_error(trace)
@@ -371,7 +380,7 @@ async def test_failover_shows_the_service_that_failed_and_the_one_that_answered(
 
     trace = told(agent, observer)
     assert tree(trace) == as_told_here(f"""session [bot]
-  turn [user] outcome:failed{HEARD}
+  turn [user] ! type:openai.AuthenticationError outcome:failed{HEARD}
     llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
 usable:false outcome:failed
       openai.request [createChatCompletion] !

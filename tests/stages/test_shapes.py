@@ -394,7 +394,7 @@ async def test_a_vision_models_answer_is_a_response_of_the_bots(
     trace = told(agent, observer)
     if fails:
         assert tree(trace, stages) == as_told_here(
-            "session [bot]\n  turn [bot] outcome:failed\n"
+            "session [bot]\n  turn [bot] ! type:ErrorFrame outcome:failed\n"
             "    llm [Describes] ! type:ErrorFrame category:unknown usable:true outcome:failed"
         )
     else:

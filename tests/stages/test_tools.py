@@ -1,20 +1,27 @@
 """Tool calls: from in progress until settled, with what their handlers write and call."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from ddtrace.trace import tracer
+from hypothesis import given
+from hypothesis import strategies as st
 from loguru import logger
 from pipecat.frames.frames import FunctionCallInProgressFrame
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.demo.provider import Answer, CallTool, Say
 from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.hearing.failures import REPORTED, reported_failure
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines
+from tests.support.shapes import Shaped
 from tests.support.versions import needs_pipecat
 
 Handler = Callable[[FunctionCallParams], Awaitable[None]]
@@ -168,3 +175,190 @@ async def test_a_call_that_does_not_block_may_outlive_its_turn(agent: TestAgent)
     assert asked is not None
     assert asked.parent is turns[0]
     assert tool.end_ns > turns[0].end_ns
+
+
+# What a tool's result says
+
+
+NO_CITY = {"status": "error", "error": "no such city"}
+
+
+@pytest.mark.parametrize("result", [NO_CITY, {"error": "no such city"}])
+@pytest.mark.parametrize("capture", [False, True])
+async def test_a_tool_whose_result_reports_a_failure_has_failed(
+    agent: TestAgent, capture: bool, result: dict[str, Any]
+) -> None:
+    async def reports(params: FunctionCallParams) -> None:
+        await params.result_callback(result)
+
+    observer = DatadogObserver(capture_content=capture)
+    async with bot_with(observer, {"reports": reports}) as bot:
+        await bot.ask("Do it")
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    tool, turn = trace.one("pipecat.tool"), trace.one("pipecat.turn")
+    assert tool["tool.outcome"] == "failed"
+    assert tool.error
+    assert tool["error.type"] == "ToolError"
+    assert tool["error.message"] == ("no such city" if capture else REPORTED)
+    assert turn["turn.outcome"] == "answered"
+    assert turn["turn.error_count"] == trace.one("pipecat.session")["session.error_count"] == 1
+    assert not turn.error, "it was answered in spite of the error"
+
+
+ORDINARY: list[Any] = [
+    {"status": "shipped"},
+    {"status": "error", "order": 12, "error": None},
+    {"status": "error", "device": "pump 3"},
+    {"status": "error", "error": {"code": 3}},
+    {"status": "ok", "error": "none"},
+    {"status": "ERROR", "error": "no such city"},
+    {"error": None},
+    {"error": ""},
+    {"error": "E-12", "machine": "pump 3"},
+    {"order": {"status": "error", "error": "late"}},
+    [{"status": "error", "error": "late"}],
+    "Error calling a taxi: none is free",
+    "error",
+    "",
+    None,
+    404,
+]
+
+
+@pytest.mark.parametrize("result", ORDINARY, ids=repr)
+def test_an_ordinary_result_reports_no_failure(result: Any) -> None:
+    assert reported_failure(result, "look_up") is None
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"status": "error", "error": ""},
+        {"status": "error"},
+        {"status": "error", "message": "it is late", "code": 3},
+        {"status": "error", "error": "late", "order": 12},
+        "Error calling mcp tool look_up: it is late",
+        "Error executing tool look_up: it is late",
+        "Error executing tool look_up",
+        "Sorry, could not call the mcp tool",
+    ],
+    ids=repr,
+)
+def test_a_result_that_is_nothing_but_a_failure_reports_one(result: Any) -> None:
+    assert reported_failure(result, "look_up")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(["status", "error", "message", "x"]) | st.text(max_size=3), inner
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_whatever_a_tool_returns_is_judged(result: Any) -> None:
+    found = reported_failure(result, "look_up")
+    assert found is None or isinstance(found, str)
+
+
+@needs_pipecat("1.8", "flows are a package of their own")
+async def test_a_flows_function_that_raises_has_failed(agent: TestAgent) -> None:
+    from pipecat.flows import FlowManager, FlowsFunctionSchema, NodeConfig
+
+    async def breaks(args: Any, flow_manager: Any) -> Any:
+        raise ValueError("no such pizza")
+
+    async def works(args: Any, flow_manager: Any) -> Any:
+        return {"status": "success", "size": "large"}, None
+
+    def schema(name: str, handler: Any) -> Any:
+        return FlowsFunctionSchema(
+            name=name, description="x", properties={}, required=[], handler=handler
+        )
+
+    def shape(bot: Shaped) -> list[FrameProcessor]:
+        bot.llm = bot.make_llm()
+        user, assistant = bot.pair.user(), bot.pair.assistant()
+        return [bot.make_stt(), user, bot.llm, bot.make_tts(), bot.output, assistant]
+
+    observer = DatadogObserver()
+    async with Shaped(shape, observer, script=calls("breaks", "works")) as bot:
+        flow = FlowManager(llm=bot.llm, context_aggregator=bot.pair, worker=bot.worker)
+        functions = [schema("breaks", breaks), schema("works", works)]
+        message = {"role": "developer", "content": "Take the order"}
+        await flow.initialize(
+            NodeConfig(
+                name="order",
+                task_messages=[message],
+                functions=functions,
+                respond_immediately=False,
+            )
+        )
+        await bot.ask("A pizza, please")
+        await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    assert trace.one("pipecat.tool", "breaks")["tool.outcome"] == "failed"
+    assert trace.one("pipecat.tool", "breaks").error
+    assert trace.one("pipecat.tool", "works")["tool.outcome"] == "completed"
+
+
+MCP_SERVER = """
+import os
+from mcp.server import MCPServer
+
+server = MCPServer("tests")
+
+
+@server.tool()
+def works(of: str) -> str:
+    return "it works"
+
+
+@server.tool()
+def breaks(of: str) -> str:
+    raise ValueError("no such city")
+
+
+@server.tool()
+def dies(of: str) -> str:
+    os._exit(1)
+
+
+server.run()
+"""
+
+
+@needs_pipecat("1.14", "MCP's client is another")
+@pytest.mark.parametrize(
+    "expected", [{"works": "completed", "breaks": "failed"}, {"dies": "failed"}], ids=repr
+)
+async def test_tools_over_mcp_that_fail_have_failed(
+    agent: TestAgent, expected: dict[str, str]
+) -> None:
+    mcp = pytest.importorskip("mcp")
+    from pipecat.services.mcp_service import MCPClient
+
+    parameters = mcp.StdioServerParameters(
+        command=sys.executable, args=["-c", MCP_SERVER], env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    observer = DatadogObserver()
+    async with MCPClient(parameters) as client:
+        schemas = await client.tools()
+        bot = Bot(observer, script=calls(*expected), tools=schemas)
+        async with bot:
+            await bot.ask("Do it all")
+            await bot.end()
+
+    trace = agent.session(observer.session_id)
+    trace.check()
+    outcomes = {tool.resource: tool["tool.outcome"] for tool in trace.named("pipecat.tool")}
+    assert outcomes == expected

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from ddtrace.trace import tracer
 from loguru import logger
-from pipecat.frames.frames import EndFrame, Frame, FunctionCallResultProperties, TextFrame
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    FunctionCallResultProperties,
+    TextFrame,
+)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
@@ -69,6 +75,14 @@ class Library(BaseWorker):
         await self.send_job_response(message.job_id, {"found": "a book"})
 
 
+class Passes(FrameProcessor):
+    """Passes everything on."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
 HEARD = """
     user_speech [vad]
     stt [OpenAISTTService gpt-transcribe]
@@ -90,7 +104,7 @@ def script(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answe
 
 
 @asynccontextmanager
-async def conversing(observer: DatadogObserver) -> AsyncIterator[Shaped]:
+async def conversing(observer: DatadogObserver, *unobserved: str) -> AsyncIterator[Shaped]:
     """Run a worker that has the transport, two that have models, and one that has neither."""
     runner = WorkerRunner(handle_sigint=False)
 
@@ -105,7 +119,8 @@ async def conversing(observer: DatadogObserver) -> AsyncIterator[Shaped]:
         greeter = Greeter("greeter", llm=bot.make_llm("gpt-4.1-mini"), bridged=(), active=True)
         expert = Expert("expert", llm=bot.make_llm(), bridged=())
         for worker in (greeter, expert):
-            worker.add_observer(observer)
+            if worker.name not in unobserved:
+                worker.add_observer(observer)
         await runner.add_workers(main, greeter, expert, Library("library"))
         running = asyncio.create_task(runner.run())
         yield bot
@@ -122,8 +137,22 @@ async def test_workers_that_share_an_observer_are_one_conversation(agent: TestAg
             await bot.ask("Let me talk to an expert.")
             await bot.ask("What is in the book?")
 
+    assert not lines.saying("add_observer"), "a worker without a pipeline needs no observer"
     trace = agent.session(observer.session_id)
     trace.check()
+    names = {
+        (span.name.removeprefix("pipecat."), span.resource): span.get("worker.name")
+        for span in trace.spans
+        if span.name.startswith("pipecat.")
+    }
+    assert names.pop(("session", "bot")) is None, "it is all of them"
+    assert names.pop(("turn", "user")) is None
+    names.pop(("startup", "pipeline"))
+    assert names["llm", "OpenAILLMService gpt-4.1-mini"] == names["tool", "transfer"] == "greeter"
+    assert names["llm", "OpenAILLMService gpt-4.1"] == names["tool", "look_up"] == "expert"
+    for of_transport in ("user_speech", "stt", "end_of_turn", "tts", "bot_speech"):
+        assert {name for (kind, _), name in names.items() if kind == of_transport} == {"main"}
+    assert None not in names.values()
     assert (
         tree(trace, stages)
         == f"""session [bot]
@@ -154,6 +183,105 @@ async def test_workers_that_share_an_observer_are_one_conversation(agent: TestAg
     assert line["session_id"] == observer.session_id
     assert line["dd.trace_id"] == trace.id
     assert line["dd.span_id"] == str(search.id)
+
+
+@pytest.mark.parametrize("unobserved", [["greeter", "expert"], ["expert"]])
+async def test_it_is_said_once_whom_nobody_observes(
+    agent: TestAgent, unobserved: list[str]
+) -> None:
+    observer = watching()
+    with written_lines() as lines:
+        async with conversing(observer, *unobserved) as bot:
+            await bot.ask("How are you?")
+    line = lines.one("call add_observer(observer)")
+    assert line["levelname"] == "WARNING"
+    assert line["session_id"] == observer.session_id
+    assert ("workers greeter, expert of" if len(unobserved) > 1 else "worker expert of") in line[
+        "message"
+    ]
+    assert "library" not in line["message"]
+    assert agent.session(observer.session_id).one("pipecat.stt")["worker.name"] == "main"
+
+
+async def test_whom_nobody_observes_is_said_while_the_conversation_goes_on(
+    agent: TestAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipecat_dd.session_instrumentation.UNOBSERVED_SECS", 0.05)
+    observer = watching()
+    with written_lines() as lines:
+        async with conversing(observer, "expert") as bot:
+            async with asyncio.timeout(10):
+                while not lines.saying("call add_observer"):  # noqa: ASYNC110 - of lines
+                    await asyncio.sleep(0.01)
+            await bot.ask("How are you?")
+        assert lines.one("call add_observer")["session_id"] == observer.session_id
+
+
+async def test_a_worker_with_an_observer_of_its_own_is_observed(agent: TestAgent) -> None:
+    main, child = watching(), watching()
+    with written_lines() as lines:
+        runner = WorkerRunner(handle_sigint=False)
+        bots = [Bot(main), Bot(child)]
+        async with bots[0].provider, bots[1].provider:
+            for bot in bots:
+                bot.build(bot.provider.url)
+            await runner.add_workers(*(bot.worker for bot in bots))
+            running = asyncio.create_task(runner.run())
+            await bots[0].ask("How are you?")
+            for bot in bots:
+                await bot.push(EndFrame())
+            await asyncio.wait_for(running, 15)
+    assert not lines.saying("add_observer")
+
+
+async def test_a_bot_with_one_worker_has_no_name_of_it(agent: TestAgent) -> None:
+    observer = watching()
+    async with Bot(observer) as bot:
+        await bot.ask("How are you?")
+        await bot.end()
+    for span in agent.session(observer.session_id).spans:
+        assert span.get("worker.name") is None
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"), [("both", "ended"), ("one", "lost_end"), ("cancel", "cancelled")]
+)
+async def test_a_session_of_several_workers_ends_as_they_do(
+    agent: TestAgent, ends: str, reason: str
+) -> None:
+    class Keeps(FrameProcessor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept = asyncio.Event()
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await super().process_frame(frame, direction)
+            if isinstance(frame, EndFrame) and ends == "one":
+                self.kept.set()
+                return
+            await self.push_frame(frame, direction)
+
+    observer, keeps = watching(), Keeps()
+    first = PipelineWorker(Pipeline([Passes()]), name="first", observers=[observer])
+    second = PipelineWorker(Pipeline([keeps]), name="second", observers=[observer])
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(first, second)
+    running = asyncio.create_task(runner.run())
+    async with asyncio.timeout(20):
+        if ends == "cancel":
+            await runner.cancel()
+        else:
+            await first.queue_frame(EndFrame())
+            await second.queue_frame(EndFrame())
+        if ends == "one":
+            await keeps.kept.wait()
+            await first.wait()
+            await second.cancel()
+            await FrameProcessor.push_frame(keeps, CancelFrame())
+        await running
+    session = agent.session(observer.session_id).one("pipecat.session")
+    assert session["session.end_reason"] == reason
+    assert session.get("session.end_lost_in") == ("Keeps" if ends == "one" else None)
 
 
 async def test_a_worker_that_ends_does_not_end_the_session_of_the_others(

@@ -28,6 +28,7 @@ WHERE = {
     "pipecat.pipeline.task_observer:TaskObserver",
     "FrameProcessor": "pipecat.processors.frame_processor",
     "PipelineWorker": "pipecat.pipeline.worker pipecat.pipeline.task:PipelineTask",
+    "PipelineSink": "pipecat.pipeline.pipeline",
     "WorkerRunner": "pipecat.workers.runner",
     "AIService": "pipecat.services.ai_service",
     "WebsocketService": "pipecat.services.websocket_service",
@@ -62,6 +63,7 @@ WHERE = {
     "TelnyxFrameSerializer": "pipecat.serializers.telnyx",
     "PlivoFrameSerializer": "pipecat.serializers.plivo",
     "ExotelFrameSerializer": "pipecat.serializers.exotel",
+    "utils": "pipecat.runner.utils",
     "string": "pipecat.utils.string",
     "Thread": "threading",
     "Span": "ddtrace._trace.span",
@@ -92,6 +94,10 @@ ONLY = {
     "FrameProcessor._setup": (PIPECAT, (1, 8), None),
     "FrameProcessor._observer": (PIPECAT, None, (1, 8)),
     "WorkerRunner._entries": (PIPECAT, (1, 3), None),
+    # In 1.8 and not in 1.0; which one brought it is not known here.
+    "utils._pipecat_parsed_telephony": (PIPECAT, (1, 8), None),
+    # In 1.8 and not in 1.0; which one brought it is not known here.
+    "PipelineWorker._processor_unusable_policy": (PIPECAT, (1, 8), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),
     "VonageClient._listeners": (PIPECAT, (1, 3), None),
     "string._sent_tokenizer": (PIPECAT, (1, 8), None),

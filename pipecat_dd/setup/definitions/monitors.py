@@ -14,7 +14,7 @@ from pipecat_dd.setup.definitions.queries import OUT_OF_CONTEXT, TRACED_ERRORS, 
 from pipecat_dd.setup.options import Options
 from pipecat_dd.setup.things import Kind, Mark, Thing
 
-_ABNORMAL = ("failed", "exited", "terminated")
+_ABNORMAL = ("failed", "lost_end", "exited", "terminated")
 _ANSWERED_LATE = "@turn.user_bot_latency_seconds:>"
 
 
@@ -152,10 +152,12 @@ def _of_sessions(options: Options) -> Iterator[_Alert]:
             _counted("pipecat.sessions.ended", options, f"end_reason IN ({','.join(_ABNORMAL)})"),
         ),
         options.abnormal_ends,
-        "{{value}} sessions in an hour failed, or ended because their process did.",
+        "{{value}} sessions in an hour failed, did not end when told to, or ended because their "
+        "process did.",
         "Look first at `session.end_reason`: `terminated` at one minute is a deploy or a machine "
         "that is going away, `exited` a process that stopped by itself, `failed` a pipeline that "
-        "broke: read its last lines.",
+        "broke: read its last lines, `lost_end` one whose processor `session.end_lost_in` kept the "
+        "EndFrame.",
         Evidence(
             hours=1,
             spans=spans(Stage.SESSION, f"@session.end_reason:({' OR '.join(_ABNORMAL)})"),

@@ -34,7 +34,8 @@ def closed(stage: Stage) -> Iterator[Sample]:
     """
     for measure in _MEASURES.get(stage.kind, ()):
         yield from measure(stage)
-    if stage.failure is not None:
+    # What a turn or a session failed for is counted where it happened.
+    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION):
         yield _error(stage)
 
 

@@ -130,6 +130,23 @@ TAGS = (
     TagDoc("error.stack", "Its traceback, redacted, the end of it kept."),
     TagDoc("error.category", "Why it happened, where Pipecat knows (`ErrorFrame.category`)."),
     TagDoc("processor.usable", "`false` where the processor can no longer do its job."),
+    TagDoc(
+        "worker.name",
+        "The worker whose processor did the work, where the conversation has several workers. The "
+        "user's speech and the bot's are put down to the worker that has the transport.",
+        "",
+        (
+            Kind.STARTUP,
+            Kind.USER_SPEECH,
+            Kind.STT,
+            Kind.END_OF_TURN,
+            Kind.LLM,
+            Kind.TOOL,
+            Kind.TTS,
+            Kind.BOT_SPEECH,
+            Kind.FRAME,
+        ),
+    ),
     # session
     TagDoc("pipecat.version", "Pipecat's version.", "", (Kind.SESSION,)),
     TagDoc("transport", "The transport's class.", "", (Kind.SESSION,)),
@@ -138,8 +155,18 @@ TAGS = (
     ),
     TagDoc(
         "session.end_reason",
-        "`ended`, `stopped`, `cancelled`; `exited` or `terminated` with its process, or with its "
-        "event loop; `failed` where no end was announced.",
+        "`ended` or `stopped` where the frame that asked for it came out at the pipeline's end; "
+        "`lost_end` where a processor kept it; `cancelled`, also before the pipeline had started; "
+        "`idle_timeout` where Pipecat cancelled it since nobody spoke; `failed` where an error "
+        "brought it down, or it never started; `exited` or `terminated` with its process, or with "
+        "its event loop; `removed` with the observer (`remove_observer`).",
+        "",
+        (Kind.SESSION,),
+    ),
+    TagDoc(
+        "session.end_lost_in",
+        "The processor that had the frame last that should have ended the pipeline, where that is "
+        "`lost_end`: its class, with its place among several. Its `pipecat.frame` shows when.",
         "",
         (Kind.SESSION,),
     ),

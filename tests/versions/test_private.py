@@ -38,6 +38,7 @@ WHERE = {
     "AWSBedrockLLMService": "pipecat.services.aws.llm",
     "LLMService": "pipecat.services.llm_service",
     "TTSService": "pipecat.services.tts_service",
+    "RunnableGenerator": "langchain_core.runnables.base",
     "LangchainProcessor": "pipecat.processors.frameworks.langchain",
     "LLMUserAggregator": "pipecat.processors.aggregators.llm_response_universal",
     "VADProcessor": "pipecat.processors.audio.vad_processor",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipecat_dd.knowing.stretches import Cause
 from tests.knowing.talk import Talk
 
 
@@ -185,3 +186,74 @@ def test_an_interim_transcription_before_the_detector_is_sure_is_of_the_same_str
     turn, speech, stt = talk.one("turn"), talk.one("user_speech"), talk.one("stt")
     assert turn.start_ns == speech.start_ns == stt.start_ns == began_ns
     assert speech.parent is stt.parent is turn
+
+
+def test_a_user_whom_the_bot_prompted_and_who_went_on_is_ruled_from_their_last_silence() -> None:
+    talk = Talk()
+    talk.user_speaks()
+    talk.transcribed()
+    talk.wait(1)
+    talk.answers(0.5)  # "Yes?", while the user's turn is still open
+    talk.wait(1)
+    talk.user_speaks(ruled=False)
+    silent_ns = talk.ns
+    talk.wait(0.3)
+    talk.transcribed()
+    talk.user_turn_ends()
+    talk.ends()
+    ruling = talk.one("end_of_turn")
+    assert ruling.start_ns == silent_ns
+    assert {stage.parent for stage in talk.all("user_speech")} == {talk.one("turn")}
+
+
+def test_a_cough_while_the_bot_thinks_changes_nothing_about_the_wait() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.responds()
+    talk.wait(0.2)
+    talk.user_speaks(0.1, ruled=False)
+    talk.wait(0.1)
+    talk.synthesizes()
+    talk.speaks()
+    talk.ends()
+    # From the end of the question: 0.3 until the ruling, and 0.4 since.
+    latency = talk.one("turn").facts["turn.user_bot_latency_seconds"]
+    assert latency == pytest.approx(0.7, abs=0.01)
+
+
+def test_a_streamed_cough_keeps_no_transcription_from_what_is_said_later() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.answers()
+    talk.user_speaks(0.2)  # a cough that opened a turn, of which nothing comes
+    talk.user_turn_ends()
+    talk.wait(8)
+    talk.user_speaks()
+    talk.wait(0.2)
+    stt = talk.transcribed()
+    talk.user_turn_ends()
+    talk.answers()
+    talk.ends()
+    assert stt.parent is talk.all("turn")[-1]
+    assert stt.start_ns == talk.all("user_speech")[-1].start_ns
+    assert len(talk.all("stt")) == 2
+
+
+def test_an_interim_of_what_goes_on_is_not_of_the_cough_before_it() -> None:
+    talk = Talk()
+    talk.user_speaks(0.2, ruled=False)
+    talk.wait(2)
+    began_ns = talk.ns
+    talk.talk.user.starts_speaking(talk.ns, "vad")
+    talk.wait(0.5)
+    talk.talk.user.transcribing(talk.stt, talk.ns, 1)
+    talk.talk.user.turn_starts(talk.ns, Cause(1, is_words=True))
+    talk.talk.user.stops_speaking(talk.ns)
+    talk.transcribed()
+    talk.user_turn_ends()
+    talk.answers()
+    talk.ends()
+    turn = talk.one("turn")
+    assert turn.start_ns == began_ns
+    assert [stage.parent is turn for stage in talk.all("user_speech")] == [False, True]
+    assert talk.one("stt").parent is turn

@@ -13,6 +13,7 @@ KINDS = {
     "span_metrics": Kind.SPAN_METRIC,
     "retention_filters": Kind.RETENTION,
     "tag_configurations": Kind.PERCENTILES,
+    "descriptions": Kind.DESCRIPTION,
 }
 COUNTS = {
     name: sum(thing.kind is kind for thing in wanted(Options())) for name, kind in KINDS.items()

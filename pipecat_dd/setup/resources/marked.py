@@ -70,8 +70,9 @@ class _Tagged(Resource):
     def body_for(self, thing: Thing, found: Found) -> Body:
         """Return what it should be, its id in its mark, and tags of the user's kept."""
         tags = Mark(thing.key, found.id, thing.scope).as_tags()
-        own = [tag for tag in found.body.get("tags") or () if not _is_of_a_mark(tag)]
-        return {**thing.body, "tags": [*tags, *own]}
+        others = (*thing.body["tags"], *(found.body.get("tags") or ()))
+        kept = dict.fromkeys(tag for tag in others if not _is_of_a_mark(tag))
+        return {**thing.body, "tags": [*tags, *kept]}
 
     def _new(self, thing: Thing, body: Body) -> Found:
         return Found(self.kind, thing.key, thing.title, body, str(body["id"]), thing.scope)

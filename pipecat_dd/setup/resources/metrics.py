@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from pipecat_dd.setup._datadog_api import Api
 from pipecat_dd.setup.definitions.counted import MARK as QUERY_MARK
+from pipecat_dd.setup.definitions.descriptions import MARK as TEXT_MARK
+from pipecat_dd.setup.definitions.descriptions import NOTHING
 from pipecat_dd.setup.definitions.distributions import MARK as TAG_MARK
 from pipecat_dd.setup.refusals import NotThere, NotYet, Rejected
 from pipecat_dd.setup.resources.base import Resource
@@ -13,6 +15,11 @@ from pipecat_dd.setup.things import Body, Found, Kind, Thing
 
 _UNKNOWN = "does not exist"
 """In what Datadog answers (400) where a metric was never sent."""
+
+
+_NOT_SEEN = (
+    "Datadog has not seen the metric; run this again after the first conversation with metrics=True"
+)
 
 
 class _Counted(Resource):
@@ -146,10 +153,7 @@ class Percentiles(Resource):
         except (NotThere, Rejected) as refusal:
             if not isinstance(refusal, NotThere) and _UNKNOWN not in str(refusal):
                 raise
-            raise NotYet(
-                "Datadog has not seen the metric; run this again after the first conversation "
-                "with metrics=True"
-            ) from refusal
+            raise NotYet(_NOT_SEEN) from refusal
 
     def update(self, found: Found, body: Body) -> None:
         """Change it."""
@@ -160,6 +164,59 @@ class Percentiles(Resource):
     def delete(self, found: Found) -> None:
         """Take it away."""
         self._api.change(self._api.metrics.delete_tag_configuration, found.id)
+
+
+class Descriptions(Resource):
+    """What Datadog says of a metric, marked in its words.
+
+    It cannot be made or taken away: a metric has it from when it is first seen, and it is empty.
+    """
+
+    kind = Kind.DESCRIPTION
+    permission = "metrics_read, metrics_metadata_write"
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self._taken: set[str] = set()
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        for thing in things:
+            try:
+                body = self._api.read(self._api.metadata.get_metric_metadata, thing.key)
+            except NotThere:
+                continue
+            description = body.get("description") or ""
+            if description.endswith(TEXT_MARK):
+                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+            elif description or body.get("unit"):
+                self._taken.add(thing.key)
+
+    def taken(self, thing: Thing) -> str:
+        """Return who has described the metric, where that is not us."""
+        return "you have described this metric yourself" if thing.key in self._taken else ""
+
+    def create(self, thing: Thing) -> None:
+        """Describe it.
+
+        Raises:
+            NotYet: The metric was never sent.
+        """
+        try:
+            self._put(thing.key, thing.body)
+        except NotThere as refusal:
+            raise NotYet(_NOT_SEEN) from refusal
+
+    def update(self, found: Found, body: Body) -> None:
+        """Describe it anew."""
+        self._put(found.id, body)
+
+    def delete(self, found: Found) -> None:
+        """Leave it without description and unit, as it was."""
+        self._put(found.id, NOTHING)
+
+    def _put(self, name: str, body: Body) -> None:
+        self._api.change(self._api.metadata.update_metric_metadata, name, body=body)
 
 
 def _computed(body: Body) -> tuple[Any, Any]:

@@ -102,7 +102,9 @@ def monitor_templates(things: Iterable[Thing]) -> dict[Path, Body]:
 def _description(message: str) -> str:
     """Return what happened, and what to look at first, as far as there is room."""
     block = message.split("}}\n", 1)[1].partition("{{/")[0]
-    plain = re.sub(r"\{\{value\}\}", "Too many", block.partition("\n\n- [")[0])
+    plain = block.partition("\n\n- [")[0]
+    plain = plain.replace("{{value}} %", "too large a share").replace("{{value}}", "too many")
+    plain = plain[:1].upper() + plain[1:]
     sentences = re.split(r"(?<=[.?)]) ", " ".join(plain.split()))
     text = sentences[0]
     for sentence in sentences[1:]:

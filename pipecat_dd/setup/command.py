@@ -200,7 +200,7 @@ def _with_retention(plan: "Plan", retention: bool | None) -> "list[Step]":
     from pipecat_dd.setup.planning import Action
     from pipecat_dd.setup.things import Kind
 
-    steps = plan.of(Action.CREATE, Action.UPDATE)
+    steps = plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
     filters = [
         step for step in steps if step.action is Action.CREATE and step.kind is Kind.RETENTION
     ]

@@ -200,7 +200,7 @@ def _of_running(options: Options) -> Iterator[Alert]:
     ended = metric("sum", "pipecat.sessions.ended", **by_service)
     active = metric("sum", "pipecat.sessions.active", **by_service)
     yield Alert(
-        "sessions-lost",
+        "sessions-not-ended",
         "Conversations that begin and never end",
         # What began, less what ended, less by how many more there are now: the differences of
         # points add up to that of the last and the first.

@@ -9,6 +9,7 @@ from pipecat_dd.setup.definitions.counted import MARK as QUERY_MARK
 from pipecat_dd.setup.definitions.descriptions import MARK as TEXT_MARK
 from pipecat_dd.setup.definitions.descriptions import NOTHING
 from pipecat_dd.setup.definitions.distributions import MARK as TAG_MARK
+from pipecat_dd.setup.definitions.retired import RETIRED
 from pipecat_dd.setup.refusals import NotThere, NotYet, Rejected
 from pipecat_dd.setup.resources.base import Resource
 from pipecat_dd.setup.things import Body, Found, Kind, Thing
@@ -122,18 +123,19 @@ class Percentiles(Resource):
         self._taken: dict[str, str] = {}
 
     def found(self, things: Iterable[Thing]) -> Iterator[Found]:
-        """Yield what is there of ours."""
-        for thing in things:
+        """Yield what is there of ours, also of what an earlier version configured."""
+        retired = (key for kind, key in RETIRED if kind is self.kind)
+        for name in dict.fromkeys((*(thing.key for thing in things), *retired)):
             try:
-                answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, thing.key)
+                answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, name)
             except NotThere:
                 continue
             body = answer["data"]["attributes"]
             if body.get("exclude_tags_mode") and TAG_MARK in body.get("tags", ()):
-                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+                yield Found(self.kind, name, name, body, name)
             else:
                 has = "" if body.get("include_percentiles") else ", without percentiles"
-                self._taken[thing.key] = f"you have configured this metric yourself{has}"
+                self._taken[name] = f"you have configured this metric yourself{has}"
 
     def taken(self, thing: Thing) -> str:
         """Return how the metric is configured, where that is not by us."""

@@ -156,7 +156,8 @@ METRICS = (
         Type.COUNT,
         "turns",
         ("transport", "outcome", "began_by", "answered_within", "left_waiting"),
-        "Turns over, by what came of them: `outcome:unanswered` and so on. `answered_within` is "
+        "Turns over, by what came of them: `outcome:unanswered` and so on. `began_by` is "
+        "`user` or `bot`. `answered_within` is "
         "`1s`, `2s`, `3s`, `5s`, `8s` or `later`. `left_waiting` is `true` where the user waited "
         "three seconds or more and no answer came, and `false` on their other turns.",
     ),

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping
 
 import ddtrace
 
@@ -16,6 +17,13 @@ def is_enabled() -> bool:
 def service() -> str | None:
     """``DD_SERVICE``, or None where it is not set."""
     return _text(ddtrace.config.service)
+
+
+def mapped_service() -> str | None:
+    """Return the service that spans have: ``DD_SERVICE``, as ``DD_SERVICE_MAPPING`` renames it."""
+    own = service()
+    mapping = getattr(ddtrace.config, "service_mapping", None)
+    return _text(mapping.get(own, own)) if isinstance(mapping, Mapping) else own
 
 
 def env() -> str | None:
@@ -41,12 +49,15 @@ _unified: tuple[float, tuple[str | None, str | None, str | None]] | None = None
 
 
 def unified() -> tuple[str | None, str | None, str | None]:
-    """Return service, env and version, looked up at most once a second: each line asks."""
+    """Return service, env and version of what is sent.
+
+    They are looked up at most once a second: each line asks.
+    """
     global _unified
     now = time.monotonic()
     held = _unified
     if held is None or now - held[0] > _UNIFIED_FOR_SECS:
-        held = _unified = (now, (service(), env(), version()))
+        held = _unified = (now, (mapped_service(), env(), version()))
     return held[1]
 
 

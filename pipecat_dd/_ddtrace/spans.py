@@ -9,7 +9,7 @@ from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE
 
 from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
-from pipecat_dd._ddtrace.settings import service
+from pipecat_dd._ddtrace.settings import mapped_service
 from pipecat_dd._private import peek
 
 MEASURED = "_dd.measured"
@@ -53,7 +53,7 @@ def stand_in(name: str, parent: Active, resource: str, start_ns: int, span_id: i
     assert context.trace_id is not None
     span = Span(
         name,
-        service=service(),
+        service=mapped_service(),
         resource=writable(resource),
         trace_id=context.trace_id,
         span_id=span_id,

@@ -4,7 +4,7 @@ import secrets
 
 from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Context, Span, tracer
-from pipecat_dd._ddtrace.settings import env, service
+from pipecat_dd._ddtrace.settings import env, mapped_service
 from pipecat_dd._ddtrace.spans import set_tag, writable
 
 
@@ -34,7 +34,7 @@ def new_trace(name: str, resource: str, tags: dict[str, str]) -> Context:
         The context of the trace's root, with a new trace id, a reserved span id and the
         sampling decision.
     """
-    root = Span(name, service=service(), resource=writable(resource))
+    root = Span(name, service=mapped_service(), resource=writable(resource))
     if (environment := env()) is not None:
         root.set_tag("env", environment)
     for key, value in tags.items():

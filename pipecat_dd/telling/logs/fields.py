@@ -96,6 +96,9 @@ UNCUT: Final = frozenset(
         "participant",
         "dd.trace_id",
         "dd.span_id",
+        "pipecat.trace_id",
+        "pipecat.span_id",
+        "pipecat.version",
         "service",
         "dd.service",
         "dd.env",
@@ -107,7 +110,7 @@ UNCUT: Final = frozenset(
 )
 """The fields that stay whole however long a line is."""
 
-_ROOTS: Final = _OURS | _DATADOGS | {"participant", "error", "extra", "dd"}
+_ROOTS: Final = _OURS | _DATADOGS | {"participant", "error", "extra", "dd", "pipecat"}
 
 
 def place_of(name: str) -> Place:

@@ -52,6 +52,18 @@ def trace_and_span(known: Correlation, bound: Bound) -> tuple[str | None, str | 
     return trace_id, span_id if span_id and span_id != "0" else None
 
 
+def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
+    """Return the ids of trace and span, under both of their names.
+
+    Datadog takes ``dd.trace_id`` off a line when it links the line to its trace, so that no query
+    finds it: what is searched for stands under ``pipecat`` as well.
+    """
+    fields = {"dd.trace_id": trace_id, "pipecat.trace_id": trace_id}
+    if span_id is not None:
+        fields |= {"dd.span_id": span_id, "pipecat.span_id": span_id}
+    return fields
+
+
 def _add_participant(
     fields: dict[str, Any], known: Correlation, own: Mapping[Place, Any], plain: Plainer
 ) -> None:

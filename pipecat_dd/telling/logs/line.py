@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from pipecat_dd._pipecat import pipecat_version
 from pipecat_dd.telling.correlation import NOTHING, Correlation
 from pipecat_dd.telling.logs import asking, pipecat_lines
 from pipecat_dd.telling.logs.bound import Bound, Sorter
 from pipecat_dd.telling.logs.errors import error_fields
 from pipecat_dd.telling.logs.fields import UNCUT
 from pipecat_dd.telling.logs.fitting import Json, fitted
-from pipecat_dd.telling.logs.ids import trace_and_span, whose
+from pipecat_dd.telling.logs.ids import id_fields, trace_and_span, whose
 from pipecat_dd.telling.logs.levels import status_of
 from pipecat_dd.telling.logs.plain import Plainer
 from pipecat_dd.telling.redaction import Redactor, Secrecy
@@ -31,6 +32,7 @@ _REMEMBERED: Final = 2048
 _MIN_SECRET_CHARS: Final = 4
 """What is shorter stands in a message for other reasons too."""
 _ASCII: Final = Json(ascii_only=True)
+_PIPECAT_VERSION: Final = pipecat_version()
 
 
 class _Depth(threading.local):
@@ -148,7 +150,8 @@ class LineMaker:
             if record["name"]:
                 fields["name"] = _short(record["name"])
             fields["function"] = _short(record["function"])
-            piece = self._json.members({**fields, "line": int(record["line"])})[1:]
+            where: dict[str, Any] = {**fields, "line": int(record["line"])}
+            piece = self._json.members({**where, "pipecat.version": _PIPECAT_VERSION})[1:]
             _remember(self._places, key, piece)
         return piece
 
@@ -173,10 +176,7 @@ class LineMaker:
     def _ids(self, known: Correlation, bound: Bound) -> str:
         """Return the piece that holds the ids of trace and span."""
         trace_id, span_id = trace_and_span(known, bound)
-        if trace_id is None:
-            return ""
-        piece = f',"dd.trace_id":{self._json.quote(trace_id)}'
-        return piece if span_id is None else f'{piece},"dd.span_id":{self._json.quote(span_id)}'
+        return "" if trace_id is None else self._json.members(id_fields(trace_id, span_id))
 
     def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
@@ -202,7 +202,10 @@ class LineMaker:
 
     def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
         """Return a line from what cannot fail, for when something did."""
-        line: dict[str, Any] = {"logging_error": f"{reason} while this line was made"}
+        line: dict[str, Any] = {
+            "logging_error": f"{reason} while this line was made",
+            "pipecat.version": _PIPECAT_VERSION,
+        }
         for key, make in (
             ("timestamp", lambda: _timestamp(record)),
             ("status", lambda: status_of(record["level"].name, record["level"].no)),
@@ -221,10 +224,16 @@ class LineMaker:
             line.update(whose(known, Bound(), Plainer(self._redactor)))
             trace_id, span_id = trace_and_span(known, Bound())
             if trace_id is not None:
-                line["dd.trace_id"], line["dd.span_id"] = trace_id, span_id
+                line.update(id_fields(trace_id, span_id))
             return fitted(_ASCII.text(line), _ASCII, UNCUT)
         except Exception:
-            return '{"status":"error","message":"a line could not be made"}'
+            return _ASCII.text(
+                {
+                    "status": "error",
+                    "message": "a line could not be made",
+                    "pipecat.version": _PIPECAT_VERSION,
+                }
+            )
 
 
 def _timestamp(record: "Record") -> str:

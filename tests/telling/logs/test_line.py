@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -32,6 +33,9 @@ def test_a_line_has_the_fields_of_the_contract(lines: Lines, known: Any) -> None
         "participant": {"id": "p-1", "name": "manager"},
         "dd.trace_id": "68c1a2b300000000a1b2c3d4e5f60718",
         "dd.span_id": "9876543210987654321",
+        "pipecat.trace_id": "68c1a2b300000000a1b2c3d4e5f60718",
+        "pipecat.span_id": "9876543210987654321",
+        "pipecat.version": version("pipecat-ai"),
         "service": "pipecat-chatbot",
         "dd.service": "pipecat-chatbot",
         "dd.env": "prod",
@@ -44,13 +48,30 @@ def test_what_is_not_known_is_left_out(lines: Lines, known: Any) -> None:
     logger.info("hello")
     assert set(lines.one) == {
         "timestamp", "status", "levelname", "name", "function", "line", "message",
+        "pipecat.version",
     }  # fmt: skip
 
 
 def test_ids_of_zero_are_no_ids(lines: Lines, known: Any) -> None:
     known(Correlation(trace_id="0", span_id="0"))
     logger.bind(**{"dd.trace_id": "0", "dd.span_id": "0"}).info("hello")
-    assert not [name for name in lines.one if name.startswith("dd.")]
+    assert not [name for name in lines.one if name.startswith("dd.") or name.endswith("_id")]
+
+
+def test_what_is_bound_under_our_names_overwrites_none(lines: Lines, known: Any) -> None:
+    logger.bind(**{"pipecat.version": "9", "pipecat.trace_id": "f", "pipecat": {"a": 1}}).info("hi")
+    line = lines.one
+    assert line["pipecat.version"] == version("pipecat-ai")
+    assert line["pipecat.trace_id"] == KNOWN.trace_id
+    assert line["extra"] == {"pipecat.version": "9", "pipecat.trace_id": "f", "pipecat": {"a": 1}}
+
+
+def test_ids_that_ddtraces_patch_has_added_stand_under_both_names(lines: Lines, known: Any) -> None:
+    known(NOTHING)
+    logger.bind(**{"dd.trace_id": "68c1", "dd.span_id": "7"}).info("hello")
+    line = lines.one
+    assert (line["dd.trace_id"], line["pipecat.trace_id"]) == ("68c1", "68c1")
+    assert (line["dd.span_id"], line["pipecat.span_id"]) == ("7", "7")
 
 
 def test_the_lines_of_two_sessions_do_not_mix(lines: Lines, known: Any) -> None:

@@ -16,6 +16,7 @@ from pipecat_dd._ddtrace.settings import (
     env,
     is_enabled,
     service,
+    tags,
     unified,
     version,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "set_tag",
     "stand_in",
     "start",
+    "tags",
     "tracer",
     "traces_messages",
     "unified",

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from collections.abc import Mapping
 
 import ddtrace
 
@@ -59,6 +60,15 @@ def unified() -> tuple[str | None, str | None, str | None]:
     if held is None or now - held[0] > _UNIFIED_FOR_SECS:
         held = _unified = (now, (mapped_service(), env(), version()))
     return held[1]
+
+
+def tags() -> dict[str, str]:
+    """``DD_TAGS``: what ddtrace puts on every span, but for service, env and version."""
+    found = getattr(ddtrace.config, "tags", None)
+    if not isinstance(found, Mapping):
+        return {}
+    unified = ("service", "env", "version")
+    return {str(name): str(value) for name, value in found.items() if name not in unified}
 
 
 def _text(value: object) -> str | None:

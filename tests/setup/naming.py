@@ -14,10 +14,7 @@ from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, MetricDoc, Typ
 from pipecat_dd.telling.spans.contract import SPANS, TAGS, TagDoc
 from tests.support import queries
 
-_BY_CONTRACT = ("pipecat.trace_id", "pipecat.span_id", "pipecat.version")
-"""What every line of ours has, by the log contract."""
 _FIELDS = {f"@{one.name}": one.meaning for one in (*FIELDS, *BOUND_BY_CONVENTION)}
-_FIELDS |= {f"@{name}": "" for name in _BY_CONTRACT}
 _TAGS = {f"@{tag.name}": tag for tag in TAGS}
 _SPANS = {f"pipecat.{span.kind}": span.kind for span in SPANS}
 _SENT = {metric.name: metric for metric in METRICS}

@@ -44,7 +44,7 @@ WORD: /(?!(AND|OR|NOT|TO)\b)(\\.|[^\s()\[\]{}":<>=!&|@$\\-])(\\.|[^\s()\[\]{}":<
 
 _METRIC = r"""
 ?expression: product (SIGN product)*
-?product: operand (("*" | "/") operand)*
+?product: operand (FACTOR operand)*
 ?operand: NUMBER | "(" expression ")" | function | query
 function: NAME "(" expression ("," argument)* ")" method*
 ?argument: NUMBER | QUOTED | BARE
@@ -72,6 +72,7 @@ TAG.1: /[a-z][a-z0-9_.\/-]*(?=:|,|\}|\s+(NOT\s+)?IN\b)/
 VALUE: /(?!(AND|OR|NOT|IN)\b)[A-Za-z0-9_.*\/-]+/
 TEMPLATE: /\$[a-z_]+/
 SIGN: /[+-]/
+FACTOR: /[*\/]/
 BARE: /[a-z_]+(?=\s*[,)])/
 QUOTED: /'[^']*'|"[^"]*"/
 NUMBER: /\d+(\.\d+)?/
@@ -169,7 +170,7 @@ def search(query: str) -> list[Use]:
     """
     if not query.strip() or query.strip() == "*":
         return []
-    tree = _parsed("search", query)
+    tree = parsed("search", query)
     return list(_uses(tree))
 
 
@@ -179,7 +180,7 @@ def metric(query: str) -> list[MetricUse]:
     Raises:
         BadQueryError: It does not parse.
     """
-    return list(_metric_uses(_parsed("metric", query)))
+    return list(_metric_uses(parsed("metric", query)))
 
 
 def formula(text: str) -> set[str]:
@@ -188,7 +189,7 @@ def formula(text: str) -> set[str]:
     Raises:
         BadQueryError: It does not parse.
     """
-    tree = _parsed("formula", text)
+    tree = parsed("formula", text)
     return {str(token) for token in tree.scan_values(lambda one: one.type == "QUERY")}
 
 
@@ -198,7 +199,7 @@ def monitor(query: str) -> MonitorQuery:
     Raises:
         BadQueryError: It does not parse.
     """
-    tree = _parsed("monitor", query)
+    tree = parsed("monitor", query)
     threshold = float(next(tree.scan_values(lambda one: one.type == "THRESHOLD")))
     comparison = str(next(tree.scan_values(lambda one: one.type == "COMPARISON")))
     if tree.data == "metric_alert":
@@ -239,10 +240,12 @@ def monitor(query: str) -> MonitorQuery:
 
 
 _FORMULA = r"""
-?expression: product (("+" | "-") product)*
-?product: operand (("*" | "/") operand)*
+?expression: product (SIGN product)*
+?product: operand (FACTOR operand)*
 ?operand: NUMBER | QUERY | "(" expression ")"
 QUERY: /[a-z][a-z0-9_]*/
+SIGN: /[+-]/
+FACTOR: /[*\/]/
 NUMBER: /\d+(\.\d+)?/
 %ignore /\s+/
 """
@@ -260,7 +263,7 @@ def _parser(language: str) -> Lark:
 
 
 @cache
-def _parsed(language: str, query: str) -> Tree[Token]:
+def parsed(language: str, query: str) -> Tree[Token]:
     try:
         parsed = _parser(language).parse(query)
     except (UnexpectedInput, VisitError) as error:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Mapping
-from collections.abc import Mapping
 
 import ddtrace
 

@@ -7,8 +7,9 @@ drops its oldest packet when it is full. What is sent at once is as few packets 
 handed over at once: the client's own buffer, and the thread that empties it, are not used.
 
 The client adds ``DD_SERVICE``, ``DD_ENV``, ``DD_VERSION`` and ``DATADOG_TAGS`` as tags, and the
-Agent the tags of the container; ``DD_TAGS``, which it does not know, is added here. Its own telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is
-left on: it is not billed, and tells when metrics are missing.
+Agent the tags of the container; ``DD_TAGS``, which it does not know, is added here. Its own
+telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is left on: it is not billed,
+and tells when metrics are missing.
 """
 
 import logging

@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 from ddtrace.trace import Span, TraceFilter, tracer
 from loguru import logger
-from pipecat.frames.frames import ErrorFrame, Frame, LLMContextFrame
+from pipecat.frames.frames import (
+    ErrorFrame,
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Delays
+from pipecat_dd.demo.provider import Delays, Say
 from pipecat_dd.knowing import turns
 from tests.support.bot import QUICK, Bot
 from tests.support.datadog_backend import Backend, Json
@@ -138,18 +143,26 @@ def _taken(chunks: list[list[Json]]) -> Iterator[None]:
         tracer.enabled = was_enabled
 
 
-def record(talk: Callable[[Bot, Gate], Awaitable[None]], **options: Any) -> Recording:
+def record(
+    talk: Callable[[Bot, Gate], Awaitable[None]], *, turn_end_secs: float = 2.5, **options: Any
+) -> Recording:
     """Hold a conversation, and return what the bot sent of it.
 
     Args:
         talk: What the user does.
+        turn_end_secs: How long the bot must be quiet for a turn to be over.
         **options: For the bot.
     """
     recording = Recording()
 
     async def hold() -> None:
         gate = Gate()
-        observer = DatadogObserver(session_id="recorded", metrics=True, slow_frame_ms=60_000)
+        observer = DatadogObserver(
+            session_id="recorded",
+            metrics=True,
+            slow_frame_ms=60_000,
+            turn_end_timeout_secs=turn_end_secs,
+        )
         async with Bot(observer, between=[gate], **options) as bot:
             await talk(bot, gate)
             await bot.end()
@@ -198,6 +211,14 @@ async def unanswered(bot: Bot, gate: Gate) -> None:
     await asyncio.sleep(PAUSE_SECS * 2)  # what is measured is how long nothing comes
     gate.shut = False
     await bot.ask("Hello?")
+
+
+async def wordless(bot: Bot, gate: Gate) -> None:
+    """A model that answers with nothing, and a user who waits until the turn is over."""
+    bot.answer = Say("")
+    await bot.user_says("Are you there?")
+    await bot.until(LLMFullResponseEndFrame)
+    await asyncio.sleep(PAUSE_SECS * 3)  # what is measured is how long nothing comes
 
 
 async def failing(bot: Bot, gate: Gate) -> None:

@@ -161,16 +161,24 @@ def test_each_fires_where_it_should(
 
 
 def test_a_pause_is_not_an_unanswered_turn(told: dict[str, Recording]) -> None:
-    assert _outcomes(told["pausing"]) == ["unanswered", "answered"]
-    assert _outcomes(told["unanswered"]) == ["unanswered", "answered"]
+    assert _outcomes(told["pausing"]) == [("unanswered", "false"), ("answered", None)]
+    assert _outcomes(told["unanswered"]) == [("unanswered", "true"), ("answered", None)]
     hour = Hour(Backend(THINGS))
     busy(hour, lambda number: told["pausing"])
     assert fired(hour) == set()
 
 
-def _outcomes(recording: Recording) -> list[str]:
+def test_a_model_that_answers_with_nothing_leaves_the_user_waiting() -> None:
+    recording = record(recordings.wordless, turn_end_secs=recordings.PAUSE_SECS * 2)
+    assert _outcomes(recording) == [("unanswered", "true")]
+
+
+def _outcomes(recording: Recording) -> list[tuple[str, str | None]]:
     turns = [span for span in recording.spans if span["name"] == "pipecat.turn"]
-    return [one["meta"]["turn.outcome"] for one in sorted(turns, key=lambda one: one["start"])]
+    return [
+        (one["meta"]["turn.outcome"], one["meta"].get("turn.left_waiting"))
+        for one in sorted(turns, key=lambda one: one["start"])
+    ]
 
 
 def test_services_that_are_lost_for_good_fire(told: dict[str, Recording]) -> None:

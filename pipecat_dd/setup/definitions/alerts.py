@@ -2,7 +2,7 @@
 
 A share of few is no rate: one failed turn of two is half of them, and no outage. So a number of
 good ones is added to those there were. With 20 turns added, 10 % are three failed turns of seven,
-or four of 20, or 12 of 100, or 102 of 1,000. (Datadog sums each count over the window before it
+or five of 20, or 13 of 100, or 103 of 1,000. (Datadog sums each count over the window before it
 divides, so the number is added once. A clamp would be applied to each of the window's points.)
 """
 

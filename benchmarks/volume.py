@@ -19,6 +19,9 @@ from benchmarks import machine
 
 MODES = ("off", "notable", "all")
 
+CALLS_A_DAY, CALL_MINUTES, DAYS = 1_000, 3, 30
+"""What a month is reckoned with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -34,6 +37,8 @@ class Row:
         trace_kb_per_minute: Their size.
         lines_per_minute: Log lines, at DEBUG.
         log_kb_per_minute: Their size.
+        info_lines_per_minute: Those of them at INFO and above.
+        info_log_kb_per_minute: Their size.
     """
 
     mode: str
@@ -45,6 +50,8 @@ class Row:
     trace_kb_per_minute: float
     lines_per_minute: float
     log_kb_per_minute: float
+    info_lines_per_minute: float
+    info_log_kb_per_minute: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,8 @@ async def _mode(mode: str, out: Path) -> Row:
     names = Counter(span["name"] for span in spans)
     (session,) = (span for span in spans if span["name"] == "pipecat.session")
     secs = session["duration"] / 1e9
-    lines = outcome.log_file.read_bytes()
+    lines = outcome.log_file.read_bytes().splitlines(keepends=True)
+    at_info = [line for line in lines if json.loads(line)["status"] != "debug"]
     minutes = secs / 60
     return Row(
         mode,
@@ -93,8 +101,10 @@ async def _mode(mode: str, out: Path) -> Row:
         sum(count for name, count in names.items() if name.startswith("pipecat.")) / minutes,
         names["pipecat.frame"] / minutes,
         outcome.trace_bytes / 1e3 / minutes,
-        lines.count(b"\n") / minutes,
-        len(lines) / 1e3 / minutes,
+        len(lines) / minutes,
+        sum(map(len, lines)) / 1e3 / minutes,
+        len(at_info) / minutes,
+        sum(map(len, at_info)) / 1e3 / minutes,
     )
 
 
@@ -122,6 +132,7 @@ def show(report: Report, console: Console) -> None:
             style="bold" if row.mode == "notable" else None,
         )
     console.print(table)
+    console.print(_month(report))
     secs, turns = report.rows[0].secs, report.rows[0].turns
     console.print(
         f"The demo's conversation: {turns} turns in {secs:.0f} s, with lines at DEBUG.",
@@ -129,6 +140,31 @@ def show(report: Report, console: Console) -> None:
         sep="\n",
         highlight=False,
     )
+
+
+def _month(report: Report) -> Table:
+    minutes = CALLS_A_DAY * CALL_MINUTES * DAYS
+    table = Table(
+        title=f"A month of {CALLS_A_DAY} calls a day, {CALL_MINUTES} minutes each",
+        title_justify="left",
+    )
+    table.add_column("frame_spans")
+    for heading in (
+        *("million spans", "GB of traces", "million lines at INFO", "GB"),
+        *("million lines at DEBUG", "GB"),
+    ):
+        table.add_column(heading, justify="right")
+    for row in report.rows:
+        figures = (
+            row.spans_per_minute * minutes / 1e6,
+            row.trace_kb_per_minute * minutes / 1e6,
+            row.info_lines_per_minute * minutes / 1e6,
+            row.info_log_kb_per_minute * minutes / 1e6,
+            row.lines_per_minute * minutes / 1e6,
+            row.log_kb_per_minute * minutes / 1e6,
+        )
+        table.add_row(row.mode, *(f"{figure:.3g}" for figure in figures))
+    return table
 
 
 def write_json(report: Report, path: Path) -> None:

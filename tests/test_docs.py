@@ -14,7 +14,9 @@ import pytest
 DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES = [
     pytest.param(code, id=f"{path.stem}-{number}")
-    for path in (DOCS / f"{name}.md" for name in ("logs", "metrics", "security", "datadog"))
+    for path in (
+        DOCS / f"{name}.md" for name in ("logs", "metrics", "security", "datadog", "coming-from")
+    )
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", path.read_text("utf8"), re.S))
 ]
 

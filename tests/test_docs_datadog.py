@@ -15,6 +15,7 @@ import yaml
 from pipecat_dd.doctor.command import doctor
 from pipecat_dd.knowing.stage import Kind
 from pipecat_dd.knowing.wait import PARTS
+from pipecat_dd.setup.definitions.queries import FREE, TRACE_TAGS
 from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, Type
 from pipecat_dd.telling.spans.contract import SPANS, TAGS, tags_of
 
@@ -136,12 +137,29 @@ def test_a_metric_query_names_what_is_sent(query: Query) -> None:
     )
     assert match is not None
     how, name, scope, by, as_count = match.groups()
+    if name.startswith("trace."):
+        kind, what = re.fullmatch(r"trace\.pipecat\.(\w+?)(\.hits|\.errors)?", name).groups()
+        assert Kind(kind) in FREE
+        assert set(re.findall(r"(\w+):", scope)) | set((by or "").split(",")) - {""} <= {
+            *TRACE_TAGS
+        }
+        assert (how, bool(as_count)) == (("sum", True) if what else ("p95", False))
+        return
     (metric,) = (one for one in METRICS if one.name == name)
     tags = {*metric.tags, *UNIFIED}
     assert set(re.findall(r"(\w+):", scope)) <= tags
     assert set(by.split(",") if by else []) <= tags
     assert bool(as_count) == (metric.type is Type.COUNT)
     assert how == "sum" if metric.type is Type.COUNT else metric.type is Type.DISTRIBUTION
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda p: p.name)
+def test_no_query_asks_for_what_datadog_takes_off_lines(path: Path) -> None:
+    explained = {"datadog.md": "What becomes of dd.trace_id", "coming-from.md": "# "}
+    text = path.read_text("utf8")
+    for number, line in enumerate(text.splitlines(), 1):
+        if "@dd." in line:
+            assert path.name in explained, (number, line)
 
 
 def test_whatever_else_the_walks_name_is_sent() -> None:
@@ -151,7 +169,7 @@ def test_whatever_else_the_walks_name_is_sent() -> None:
     for name in named:
         if name.endswith((".md", ".py")):
             continue
-        if name.startswith("pipecat."):
+        if name.startswith("pipecat.") and name not in LINES_FIELDS:
             assert name.removeprefix("pipecat.") in {str(span.kind) for span in SPANS}, name
         elif name.partition(".")[0] in roots:
             assert name in names, name
@@ -172,7 +190,11 @@ def test_the_doctors_options_are_those_in_the_documents() -> None:
     assert all(f"`{option}" in DOCTOR or option in used for option in options)
 
 
-@pytest.mark.parametrize("path", [DOCS / "datadog.md", DOCS / "doctor.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path",
+    [DOCS / f"{name}.md" for name in ("datadog", "doctor", "setup", "logs")],
+    ids=lambda p: p.name,
+)
 def test_links_within_a_document_and_to_headings_lead_somewhere(path: Path) -> None:
     for target, anchor in re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", path.read_text("utf8")):
         text = (DOCS / target if target else path).read_text("utf8")

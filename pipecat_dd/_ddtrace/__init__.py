@@ -18,6 +18,7 @@ from pipecat_dd._ddtrace.settings import (
     is_enabled,
     is_otel,
     service,
+    tags,
     unified,
     version,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "set_tag",
     "stand_in",
     "start",
+    "tags",
     "tracer",
     "traces_messages",
     "unified",

@@ -70,5 +70,14 @@ def unified() -> tuple[str | None, str | None, str | None]:
     return held[1]
 
 
+def tags() -> dict[str, str]:
+    """``DD_TAGS``: what ddtrace puts on every span, but for service, env and version."""
+    found = getattr(ddtrace.config, "tags", None)
+    if not isinstance(found, Mapping):
+        return {}
+    unified = ("service", "env", "version")
+    return {str(name): str(value) for name, value in found.items() if name not in unified}
+
+
 def _text(value: object) -> str | None:
     return str(value) if value else None

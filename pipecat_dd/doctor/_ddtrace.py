@@ -8,12 +8,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from pipecat_dd._private import peek
+
 PRIVATE: dict[str, str] = {
     "_monkey._get_patched_modules": "which integrations are switched on",
     "_monkey.PATCH_MODULES": "which there are, and which are switched on where all are",
     "_monkey._MODULES_FOR_CONTRIB": "which modules each of them patches",
     "_monkey.log": "ddtrace's logger of what it could not patch, which it says nowhere else",
     "writer.log": "its logger of what it could not send, which it says nowhere else",
+    "Tracer._span_aggregator": "the writer of traces",
+    "NativeWriter._api_version": "which version of the trace API it sends; without it that is not "
+    "compared with what the Agent takes",
     "_supported_configurations.SUPPORTED_CONFIGURATIONS": "which variables ddtrace reads, so that "
     "a misspelt one can be told; without it none is",
 }
@@ -95,6 +100,15 @@ def agent_url() -> str | None:
     from ddtrace.trace import tracer
 
     return tracer.agent_trace_url
+
+
+def trace_api() -> str | None:
+    """Return which version of the Agent's trace API ddtrace sends; None where it is not known."""
+    from ddtrace.trace import tracer
+
+    writer = peek(peek(tracer, "_span_aggregator"), "writer")
+    version = peek(writer, "_api_version")
+    return version if isinstance(version, str) else None
 
 
 class _Kept(logging.Handler):

@@ -11,6 +11,9 @@ from pipecat_dd.doctor.finding import Fact, Finding, Level
 from pipecat_dd.doctor.situation import Situation
 
 CHECK: Final = "agent.answers"
+TRACE_API: Final = "agent.trace_api"
+API_VERSION: Final = "DD_TRACE_API_VERSION"
+KNOWN_TO_DDTRACE: Final = ("v0.4", "v0.5")
 SLOW_MS: Final = 500.0
 
 AGENTLESS: Final = "DD_AGENTLESS_ENABLED"
@@ -44,7 +47,10 @@ def answers(situation: Situation) -> Iterator[Finding]:
             {**facts, "why": str(why)},
         )
         return
-    yield of_answer(answer, facts)
+    finding = of_answer(answer, facts)
+    yield finding
+    if finding.level is not Level.PROBLEM:
+        yield from of_versions(answer, shown, _ddtrace.trace_api())
     yield from clock(answer, f"the Agent at {shown}")
 
 
@@ -106,6 +112,37 @@ def of_answer(answer: Answer, facts: dict[str, Fact]) -> Finding:
             facts,
         )
     return Finding(CHECK, Level.OK, says, facts=facts)
+
+
+def of_versions(answer: Answer, url: str, sent: str | None) -> Iterator[Finding]:
+    """Judge whether the Agent takes the version of the trace API that ddtrace sends.
+
+    One that does not answers each trace with a 404, and the rest of it looks well.
+
+    Args:
+        answer: The answer to ``/info``.
+        url: Where the Agent is.
+        sent: The version, such as ``v0.5``; None where it is not known.
+    """
+    endpoints = [str(one) for one in _object(answer.body)["endpoints"]]
+    taken = [one.split("/")[1] for one in endpoints if one.endswith("/traces") and "/v0." in one]
+    if sent is None or not taken:
+        return
+    facts: dict[str, Fact] = {"sent": sent, "taken": list(taken)}
+    if sent in taken:
+        yield Finding(
+            TRACE_API, Level.OK, f"It takes the trace API that ddtrace sends, {sent}.", facts=facts
+        )
+        return
+    known = [version for version in KNOWN_TO_DDTRACE if version in taken]
+    yield Finding(
+        TRACE_API,
+        Level.PROBLEM,
+        f"ddtrace sends {sent} of the trace API, and the Agent at {url} takes "
+        f"{', '.join(taken)} only: it answers every trace with a 404, and none arrives.",
+        f"Set {API_VERSION}={known[-1]}." if known else "Update the Agent, or ddtrace.",
+        facts,
+    )
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """Asking an Agent, or Datadog's API, one question: over TCP, TLS or a Unix socket."""
 
-import base64
 import email.utils
 import http.client
 import socket
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+from pipecat_dd._network import proxy_for, proxy_headers, tls_context
 
 _MOST_BYTES = 1_000_000
 
@@ -115,26 +115,14 @@ def _connection(parts: SplitResult, timeout_secs: float) -> http.client.HTTPConn
         raise ValueError("this is no URL of a server")
     if parts.scheme != "https":
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_secs)
-    proxy = _proxy_for(parts.hostname)
-    if proxy is None:
-        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_secs)
-    through = http.client.HTTPSConnection(proxy.hostname or "", proxy.port, timeout=timeout_secs)
-    through.set_tunnel(parts.hostname, parts.port, headers=_proxy_headers(proxy))
-    return through
-
-
-def _proxy_for(host: str) -> SplitResult | None:
-    named = urllib.request.getproxies().get("https")
-    if not named or urllib.request.proxy_bypass(host):
-        return None
-    return urlsplit(named if "://" in named else f"http://{named}")
-
-
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+    proxy = proxy_for(parts)
+    to = proxy or parts
+    secure = http.client.HTTPSConnection(
+        to.hostname or "", to.port, timeout=timeout_secs, context=tls_context()
+    )
+    if proxy is not None:
+        secure.set_tunnel(parts.hostname, parts.port, headers=proxy_headers(proxy))
+    return secure
 
 
 def _ahead(at: float, told: str | None) -> float | None:

@@ -31,9 +31,11 @@ GROUPS: Final = (
     Group("variables", "Environment"),
     Group("env_file", "Environment"),
     Group("settings", "pipecat_dd's own variables", ("ddtrace", "pipecat")),
+    Group("source", "The bot's file"),
     Group("integrations", "ddtrace's integrations", ("ddtrace",)),
     Group("content", "Content", ("ddtrace",)),
     Group("agent", "Agent", ("ddtrace",)),
+    Group("metrics", "Metrics", ("ddtrace", "pipecat")),
     Group("intake", "Datadog"),
     Group("sample", "A session of one processor", ("ddtrace", "pipecat")),
     Group("sending", "Sending", ("ddtrace", "pipecat"), asked_for=True),
@@ -57,6 +59,7 @@ def run(situation: Situation, *, asked_for: Iterable[str] = ()) -> Iterator[tupl
         if not all(_is_importable(module) for module in group.needs):
             continue
         for finding in _findings(group, situation):
+            situation.found.append(finding)
             yield group, finding
 
 

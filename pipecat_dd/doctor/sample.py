@@ -11,7 +11,9 @@ from pipecat_dd.testing.seen import Line
 
 CHECK: Final = "sample.lines"
 
-_FIELDS: Final = ("session_id", "dd.trace_id", "dd.span_id")
+_SESSION: Final = ("session_id", "pipecat.version")
+_FIELDS: Final = (*_SESSION, "dd.trace_id", "dd.span_id", "pipecat.trace_id", "pipecat.span_id")
+"""``dd.*`` are for the click from line to trace, ``pipecat.*`` for queries."""
 
 
 def lines(situation: Situation) -> Iterator[Finding]:
@@ -78,7 +80,7 @@ def _judged(held: Held, line: Line | None, check: str, where: str, ids: bool) ->
             f"A line written {where} did not get to configure_logging's sink.",
             "A fault of ours, or of what else sets up logging in this process: please report it.",
         )
-    fields = _FIELDS if ids else _FIELDS[:1]
+    fields = _FIELDS if ids else _SESSION
     missing = [field for field in fields if not line.get(field)]
     carried: dict[str, str | float | bool | list[str] | None] = {
         field: line.get(field) for field in _FIELDS
@@ -106,8 +108,16 @@ def _judged(held: Held, line: Line | None, check: str, where: str, ids: bool) ->
         "at work."
         if ids
         else f"A line written {where} carries session_id.",
+        _HOW_TO_ASK if ids and check == CHECK else "",
         facts=carried,
     )
+
+
+_HOW_TO_ASK: Final = (
+    "In Datadog, search lines for @pipecat.trace_id:*, or for one trace with trace_id:<its id>. "
+    "@dd.trace_id:* finds nothing where Datadog has linked the line to its trace: that takes the "
+    "field off (docs/datadog.md)."
+)
 
 
 def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
@@ -115,7 +125,8 @@ def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
         return False
     return not ids or any(
         str(span.span_id) == line["dd.span_id"]
-        and f"{span.trace_id:032x}" == line["dd.trace_id"]
+        and f"{span.trace_id:032x}" == line["dd.trace_id"] == line["pipecat.trace_id"]
+        and line["dd.span_id"] == line["pipecat.span_id"]
         and span.name == "pipecat.frame"
         for span in held.spans
     )

@@ -4,10 +4,24 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.doctor import _ddtrace, session
-from pipecat_dd.doctor.finding import Finding, Level
+from pipecat_dd.doctor.finding import Fact, Finding, Level
 from pipecat_dd.doctor.situation import Situation
 
 CHECK: Final = "sending.accepted"
+
+REASONS: Final = (
+    "agent.answers",
+    "agent.trace_api",
+    "intake.site",
+    "intake.key",
+    "clock.agrees",
+    "variables.value",
+    "variables.api_key",
+    "variables.tracing",
+    "env_file.too_late",
+    "sample.session",
+)
+"""The checks that can say why nothing can be sent, the likeliest first."""
 
 
 def accepted(situation: Situation) -> Iterator[Finding]:
@@ -17,15 +31,16 @@ def accepted(situation: Situation) -> Iterator[Finding]:
     with _ddtrace.complaints(of_writing=True) as complaints:
         held = session.hold(send=True)
         _ddtrace.flush()
-    facts = {"session_id": held.id}
+    facts: dict[str, Fact] = {"session_id": held.id}
     if held.error is not None or complaints:
+        reasons = _reasons(situation)
         why = complaints[0] if complaints else f"{type(held.error).__name__}: {held.error}"
         yield Finding(
             CHECK,
             Level.PROBLEM,
             f"A session's trace could not be sent: {why}",
-            "See what is said of the Agent, or the intake, above.",
-            facts,
+            _because(reasons),
+            {**facts, "because": [one.check for one in reasons]},
         )
         return
     yield Finding(
@@ -35,6 +50,22 @@ def accepted(situation: Situation) -> Iterator[Finding]:
         f"Look for it in the Trace Explorer in half a minute: @session_id:{held.id}",
         facts,
     )
+
+
+def _reasons(situation: Situation) -> list[Finding]:
+    by_check = {one.check: one for one in situation.found if one.level is Level.PROBLEM}
+    return [by_check[check] for check in REASONS if check in by_check]
+
+
+def _because(reasons: list[Finding]) -> str:
+    if not reasons:
+        return (
+            "None of the checks above says why. Look at the Agent's own log, and at whatever is "
+            "between here and there."
+        )
+    first, *others = reasons
+    also = f" Then: {', '.join(one.check for one in others)}." if others else ""
+    return f"{first.check} says why. {first.do}{also}"
 
 
 CHECKS: Final = (accepted,)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipecat_dd.doctor.finding import Finding
 from pipecat_dd.doctor.start import Start
 
 DEFAULT_TIMEOUT_SECS = 3.0
@@ -19,6 +20,7 @@ class Situation:
         timeout_secs: How long an Agent or intake may take to answer, in seconds.
         directory: Where the bot is started.
         api_url: Where Datadog's API is asked, if not at the site that ``DD_SITE`` names.
+        found: What earlier checks have found: the reason of what fails later may be among it.
     """
 
     environ: Mapping[str, str]
@@ -26,6 +28,7 @@ class Situation:
     timeout_secs: float = DEFAULT_TIMEOUT_SECS
     directory: Path = field(default_factory=Path)
     api_url: str | None = None
+    found: list[Finding] = field(default_factory=list)
 
     def value(self, name: str) -> str:
         """Return what a variable is set to; an empty string where it is not.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 _DDTRACE_RUN = "ddtrace-run"
+_MOST_FILES = 200
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Start:
         loads_env: When the source loads a ``.env`` file: ``late`` where ddtrace has read its
             variables by then, ``early`` where not; empty where it loads none.
         names: What the source imports or calls, by its last name.
+        around: The same of what the source imports from beside it.
+        beside: Those files.
+        metrics: Whether it, or one of them, says ``metrics=True``.
+        pipecat_tracing: Whether it, or one of them, turns Pipecat's own tracing on.
     """
 
     told: bool = False
@@ -39,6 +44,10 @@ class Start:
     source: Path | None = None
     loads_env: Literal["", "early", "late"] = ""
     names: frozenset[str] = frozenset()
+    around: frozenset[str] = frozenset()
+    beside: tuple[Path, ...] = ()
+    metrics: bool = False
+    pipecat_tracing: bool = False
 
     @property
     def by(self) -> str:
@@ -72,6 +81,8 @@ class Start:
         if source is None:
             return cls(told=True, variables=variables, auto=runs)
         seen = _Seen.of(source)
+        beside = dict(_beside(source, seen))
+        every = (seen, *beside.values())
         return cls(
             told=True,
             variables=variables,
@@ -81,6 +92,12 @@ class Start:
             source=source,
             loads_env=seen.loads_env(runs),
             names=frozenset(seen.names),
+            around=frozenset(name for one in beside.values() for name in one.names),
+            beside=tuple(beside),
+            metrics=any(("DatadogObserver", "metrics") in one.turned_on for one in every),
+            pipecat_tracing=any(
+                what == "enable_tracing" for one in every for _, what in one.turned_on
+            ),
         )
 
     def switch_on(self) -> None:
@@ -95,6 +112,37 @@ class Start:
             from pipecat_dd.doctor import _ddtrace
 
             _ddtrace.patch(self.patch, self.patch_all)
+
+
+def _beside(source: Path, seen: "_Seen") -> Iterator[tuple[Path, "_Seen"]]:
+    """Yield the files that a source imports from beside it, and those that they import."""
+    done = {source.resolve()}
+    waiting = [(source, seen)]
+    while waiting and len(done) <= _MOST_FILES:
+        importer, importers = waiting.pop()
+        for module in sorted(importers.modules):
+            path = _file_of(module, importer, source)
+            if path is not None and path.resolve() not in done:
+                done.add(path.resolve())
+                found = _Seen.of(path)
+                waiting.append((path, found))
+                yield path, found
+
+
+def _file_of(module: str, importer: Path, source: Path) -> Path | None:
+    name = module.lstrip(".")
+    above = len(module) - len(name)
+    if above:
+        roots = [importer.parents[above - 1]] if above <= len(importer.parents) else []
+    else:
+        roots = [source.parent, Path()]
+    parts = name.split(".") if name else []
+    for root in roots:
+        beside = root.joinpath(*parts)
+        for path in (beside.with_suffix(".py") if parts else beside, beside / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
 
 
 def _is_assignment(word: str) -> bool:
@@ -135,6 +183,8 @@ class _Seen:
     patch_all: dict[str, bool] | None = None
     patch: dict[str, bool] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    turned_on: set[tuple[str, str]] = field(default_factory=set)
     ddtrace_at: int | None = None
     loads_at: int | None = None
 
@@ -147,8 +197,14 @@ class _Seen:
             return seen
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
+                seen.modules.update(alias.name for alias in node.names)
                 seen._imports(node.lineno, [alias.name for alias in node.names])
             elif isinstance(node, ast.ImportFrom):
+                module = "." * node.level + (node.module or "")
+                seen.modules.add(module)
+                # What is imported from a package may be a module of it.
+                dot = "" if module.endswith(".") else "."
+                seen.modules.update(f"{module}{dot}{alias.name}" for alias in node.names)
                 seen._imports(
                     node.lineno, [f"{node.module or ''}.{alias.name}" for alias in node.names]
                 )
@@ -181,6 +237,7 @@ class _Seen:
             self.loads_at = min(call.lineno, self.loads_at or call.lineno)
         if name:
             self.names.add(name)
+            self.turned_on.update((name, what) for what, is_on in _switches(call) if is_on)
 
 
 def _switches(call: ast.Call) -> Iterator[tuple[str, bool]]:

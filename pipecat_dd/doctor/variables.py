@@ -1,11 +1,13 @@
 """Which environment variables are set, and which of them do not do what they seem to."""
 
 import json
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
 from pipecat_dd.doctor import _ddtrace
+from pipecat_dd.doctor.agent import API_VERSION, KNOWN_TO_DDTRACE
 from pipecat_dd.doctor.finding import Finding, Level
 from pipecat_dd.doctor.situation import Situation
 from pipecat_dd.telling.replaced import REPLACED
@@ -128,12 +130,20 @@ def tracing(situation: Situation) -> Iterator[Finding]:
             "DD_TRACE_ENABLED turns tracing off: no span is sent, and lines carry no span's id.",
             "Unset it.",
         )
+    if not situation.is_on("DD_APM_TRACING_ENABLED", True):
+        yield Finding(
+            "variables.tracing",
+            Level.PROBLEM,
+            "DD_APM_TRACING_ENABLED turns APM off: traces do not go on into other services, and "
+            "beside one of Datadog's security products ddtrace keeps one trace a minute.",
+            "Unset it.",
+        )
     if situation.value("DD_LOGS_INJECTION").lower() in ("false", "0"):
         yield Finding(
             "variables.log_ids",
             Level.NOTE,
-            "DD_LOGS_INJECTION leaves dd.trace_id and dd.span_id out of lines: no way leads from "
-            "a line to its trace, nor back.",
+            "DD_LOGS_INJECTION leaves the ids of trace and span out of lines: no way leads from a "
+            "line to its trace, nor back.",
             "Unset it, if that is not what you want.",
         )
     yield from _flushing(situation)
@@ -193,4 +203,79 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-CHECKS: Final = (unified, destination, replaced, misspelt, tracing, own_lines)
+def values(situation: Situation) -> Iterator[Finding]:
+    """Name values that are read otherwise than they are meant, or not at all."""
+    known = _ddtrace.variables()
+    for name, value in sorted(situation.environ.items()):
+        value = value.strip()
+        if not value or not name.startswith("DD_"):
+            continue
+        wrong = _wrong(name, value, known)
+        if wrong:
+            says, do = wrong
+            yield Finding("variables.value", Level.PROBLEM, says, do, {"variable": name})
+    for name in UNIFIED:
+        value = situation.value(name)
+        if value and (normal := _normalised(value)) != value:
+            yield Finding(
+                "variables.tag_value",
+                Level.NOTE,
+                f"{name}={value} is {normal} in Datadog: tags are in small letters there, and of "
+                "letters, digits and _ - : . / only.",
+                f"Set {name}={normal}, and search for that.",
+                {"variable": name, "shown_as": normal},
+            )
+
+
+def _wrong(name: str, value: str, known: frozenset[str]) -> tuple[str, str] | None:
+    """Return what is wrong with a variable's value, and what to do; None where nothing is."""
+    if name in _NUMBERS:
+        least, most = _NUMBERS[name]
+        if value.isascii() and value.isdigit() and least <= int(value) <= most:
+            return None
+        return f"{name}={value} is no number from {least} to {most}.", f"Put {name} right."
+    if name in _URLS:
+        schemes = _URLS[name]
+        scheme, is_url, rest = value.partition("://")
+        if is_url and scheme in schemes and rest:
+            return None
+        allowed = " or ".join(f"{one}://…" for one in schemes)
+        return f"{name} is no URL that is taken.", f"Write it as {allowed}."
+    if name == API_VERSION and value not in KNOWN_TO_DDTRACE:
+        allowed = " or ".join(KNOWN_TO_DDTRACE)
+        return f"{name}={value} is no version that ddtrace sends.", f"Set it to {allowed}."
+    if name == "DD_TAGS":
+        bare = [tag for tag in re.split(r"[,\s]+", value) if tag and ":" not in tag.strip(":")]
+        if bare:
+            return (
+                f"DD_TAGS holds {', '.join(bare)}, which is no tag.",
+                "Write tags as name:value, with commas between them and no spaces in them.",
+            )
+    is_switch = name.endswith("_ENABLED") or name in _SWITCHES
+    if is_switch and (name in known or name in _SWITCHES) and value.lower() not in _BOOLEANS:
+        return (
+            f"{name}={value} is neither true nor false to ddtrace, which takes it for false.",
+            f"Set {name} to true or false.",
+        )
+    return None
+
+
+def _normalised(value: str) -> str:
+    return re.sub(r"[^a-z0-9_\-:./]", "_", value.lower())
+
+
+_BOOLEANS: Final = frozenset({"true", "false", "1", "0"})
+_SWITCHES: Final = frozenset({"DD_TRACE_LOG_STREAM_HANDLER", "DD_TRACE_DEBUG"})
+_NUMBERS: Final = {
+    "DD_TRACE_AGENT_PORT": (1, 65_535),
+    "DD_DOGSTATSD_PORT": (1, 65_535),
+    "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS": (1, 1_000_000),
+    "DD_TRACE_RATE_LIMIT": (0, 1_000_000),
+}
+_URLS: Final = {
+    "DD_TRACE_AGENT_URL": ("http", "https", "unix"),
+    "DD_DOGSTATSD_URL": ("udp", "unix", "unixgram", "unixstream"),
+}
+
+
+CHECKS: Final = (unified, destination, replaced, misspelt, values, tracing, own_lines)

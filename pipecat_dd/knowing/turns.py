@@ -33,6 +33,15 @@ EXPECTED_SECS = 60.0
 """How long to wait for what a tool still does after it has settled: its answer may come of it."""
 
 
+LEFT_WAITING_SECS = 3.0
+"""How long a user must have waited for an answer that never came, for it to be missed.
+
+One who goes on sooner only paused; one who hangs up sooner wanted none.
+"""
+
+LEFT_WAITING = "turn.left_waiting"
+"""The fact that says so."""
+
 BY_USER = "user"
 """The resource of a turn that the user began."""
 
@@ -384,7 +393,8 @@ class Turns:
             self._was_cut_off = False
             self._close_interrupted(turn, min(self._interrupted_ns, next_ns))
         elif turn.is_quiet and not turn.expected:
-            self._close(turn, min(turn.quiet_ns, next_ns), "bot_finished")
+            end_ns = min(turn.quiet_ns, next_ns)
+            self._close(turn, end_ns, "bot_finished", waited_until_ns=at_ns)
         elif not turn.bot_active:
             self._close(turn, next_ns, "user_turn")
         else:
@@ -404,14 +414,25 @@ class Turns:
         self._timer = None
         turn = self.current
         if turn is not None and turn.is_quiet:
-            self._close(turn, turn.quiet_ns, "bot_finished")
+            waited_until_ns = turn.quiet_ns + int(self._timeout_secs * 1e9)
+            self._close(turn, turn.quiet_ns, "bot_finished", waited_until_ns=waited_until_ns)
 
     def _close_interrupted(self, turn: Turn, at_ns: int) -> None:
         self.interruptions += 1
         turn.stage.facts["turn.was_interrupted"] = True
         self._close(turn, at_ns, "interrupted")
 
-    def _close(self, turn: Turn, at_ns: int, reason: str) -> None:
+    def _close(
+        self, turn: Turn, at_ns: int, reason: str, *, waited_until_ns: int | None = None
+    ) -> None:
+        """Close a turn.
+
+        Args:
+            turn: The turn.
+            at_ns: When it ended.
+            reason: What ended it.
+            waited_until_ns: Until when the user waited at least; its end where not given.
+        """
         facts = turn.stage.facts
         interrupted = facts.setdefault("turn.was_interrupted", False)
         facts["turn.end_reason"] = reason
@@ -426,6 +447,10 @@ class Turns:
         else:
             outcome = "unanswered"
         facts["turn.outcome"] = outcome
+        if outcome == "unanswered" and turn.by_user and not turn.user_active:
+            # Without a voice activity detector, the turn began with the message.
+            waited_ns = (waited_until_ns or at_ns) - (turn.waited.silent_ns or turn.stage.start_ns)
+            facts[LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
         if turn is self.current:
             self._gather(turn.stage)
             self.current = None

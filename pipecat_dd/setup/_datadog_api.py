@@ -19,6 +19,7 @@ from datadog_api_client.exceptions import ApiException, OpenApiException
 from datadog_api_client.v1.api.authentication_api import AuthenticationApi
 from datadog_api_client.v1.api.dashboards_api import DashboardsApi
 from datadog_api_client.v1.api.logs_pipelines_api import LogsPipelinesApi
+from datadog_api_client.v1.api.metrics_api import MetricsApi as MetadataApi
 from datadog_api_client.v1.api.monitors_api import MonitorsApi
 from datadog_api_client.v2.api.apm_retention_filters_api import APMRetentionFiltersApi
 from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
@@ -89,6 +90,7 @@ class Api:
         self.line_metrics: Any = LogsMetricsApi(client)  # type: ignore[no-untyped-call]
         self.span_metrics: Any = SpansMetricsApi(client)  # type: ignore[no-untyped-call]
         self.metrics: Any = MetricsApi(client)  # type: ignore[no-untyped-call]
+        self.metadata: Any = MetadataApi(client)  # type: ignore[no-untyped-call]
         self.retention_filters: Any = APMRetentionFiltersApi(client)  # type: ignore[no-untyped-call]
 
     def check_api_key(self) -> None:

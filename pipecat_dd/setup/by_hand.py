@@ -25,7 +25,7 @@ class Facet:
 
 
 FACETS = (
-    Facet("@dd.trace_id", "lines", "share of traces with an error, lines a trace"),
+    Facet("@pipecat.trace_id", "lines", "share of traces with an error, lines a trace"),
     Facet("@levelname", "lines", "lines by level"),
     Facet("@error.kind", "lines", "kinds of errors"),
     Facet("@name", "lines", "who writes lines without a trace"),

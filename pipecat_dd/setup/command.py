@@ -27,7 +27,7 @@ _DEFAULTS = Options()
 def _limit(name: str, words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return an option that says when a monitor alerts."""
     default = getattr(_DEFAULTS, name)
-    kind = click.FloatRange(min=0) if isinstance(default, float) else click.IntRange(min=0)
+    kind = click.FLOAT if isinstance(default, float) else click.INT
     return click.option(
         f"--{name.replace('_', '-')}",
         name,
@@ -62,13 +62,22 @@ def _limit(name: str, words: str) -> Callable[[Callable[..., None]], Callable[..
     metavar="@HANDLE",
     help="Whom monitors tell: @slack-voice, @you@example.com. May be given several times.",
 )
-@_limit("errors_per_hour", "Alert above this many traced error lines in an hour.")
-@_limit("lines_without_context", "Alert above this many lines without a trace in 5 minutes.")
-@_limit("slow_answer_secs", "Alert when 5 of 100 answers take longer, over 15 minutes.")
-@_limit("unanswered_turns", "Alert above this many turns without an answer in 30 minutes.")
-@_limit("abnormal_ends", "Alert above this many sessions in an hour that did not end well.")
-@_limit("sessions_not_ended", "Alert above this many sessions begun but not ended in 4 hours.")
-@_limit("silent_sessions", "Alert above this many sessions in an hour with a silent bot.")
+@_limit("failed_turns_percent", "Alert above this share of turns that failed, in 30 minutes.")
+@_limit("unanswered_turns_percent", "… of turns whose user waited for an answer in vain.")
+@_limit("slow_answers_percent", "… of answers that were slow, in 30 minutes.")
+@_limit("slow_answer_secs", "What is slow: 1, 2, 3, 5 or 8 seconds.")
+@_limit("unusable_services_percent", "… of services lost for good, for 100 turns in 15 minutes.")
+@_limit("error_lines_percent", "… of error lines for 100 turns, in an hour.")
+@_limit("lines_without_trace_percent", "… of sessions' lines without a trace, in 15 minutes.")
+@_limit("abnormal_ends_percent", "… of sessions that did not end well, in an hour.")
+@_limit("silent_sessions_percent", "… of sessions with a silent bot, in an hour.")
+@_limit("sessions_lost_percent", "… of sessions that neither ended nor run, in 4 hours.")
+@_limit("quiet_hours", "Alert after so many hours without a session, 2 to 24.")
+@_limit("event_loop_lag_secs", "Alert when the event loop is later, at the 95th percentile.")
+@_limit("lines_dropped_percent", "… of lines dropped instead of shipped, in 30 minutes.")
+@_limit("least_turns", "Turns that are added to those there were, so that one is no outage.")
+@_limit("least_sessions", "The same for sessions.")
+@_limit("least_lines", "The same for lines.")
 @click.option("--api-url", envvar="PIPECAT_DD_API_URL", default="", hidden=True)
 def setup(
     dry_run: bool,
@@ -82,10 +91,10 @@ def setup(
 ) -> None:
     """Make a dashboard, monitors and more in your Datadog organisation.
 
-    A dashboard, monitors, a log pipeline, log-based and span-based metrics, percentiles of the
-    metrics that bots send, and, if you agree, retention filters. What is there already is brought
-    up to date; running it twice changes nothing. Nothing else is touched, and --remove takes
-    exactly this away again.
+    A dashboard, monitors, a log pipeline, log-based and span-based metrics, percentiles and
+    descriptions of the metrics that bots send, and, if you agree, retention filters. What is there
+    already is brought up to date; running it twice changes nothing. Nothing else is touched, and
+    --remove takes exactly this away again.
 
     Needs DD_API_KEY, DD_APP_KEY (an application key) and, outside of US1, DD_SITE.
 
@@ -191,7 +200,7 @@ def _with_retention(plan: "Plan", retention: bool | None) -> "list[Step]":
     from pipecat_dd.setup.planning import Action
     from pipecat_dd.setup.things import Kind
 
-    steps = plan.of(Action.CREATE, Action.UPDATE)
+    steps = plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
     filters = [
         step for step in steps if step.action is Action.CREATE and step.kind is Kind.RETENTION
     ]

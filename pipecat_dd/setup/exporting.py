@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipecat_dd.setup.assets import metadata_csv, monitor_templates
 from pipecat_dd.setup.definitions.counted import MARK as QUERY_MARK
+from pipecat_dd.setup.definitions.descriptions import MARK as TEXT_MARK
 from pipecat_dd.setup.things import Body, Kind, Mark, Thing
 
 _REQUESTS: dict[Kind, tuple[str, str]] = {
@@ -17,6 +19,7 @@ _REQUESTS: dict[Kind, tuple[str, str]] = {
     Kind.LINE_METRIC: ("log-based-metrics", "POST /api/v2/logs/config/metrics"),
     Kind.SPAN_METRIC: ("span-based-metrics", "POST /api/v2/apm/config/metrics"),
     Kind.PERCENTILES: ("percentiles", "POST /api/v2/metrics/{name}/tags"),
+    Kind.DESCRIPTION: ("metric-descriptions", "PUT /api/v1/metrics/{name}"),
     Kind.MONITOR: ("monitors", "POST /api/v1/monitor"),
     Kind.DASHBOARD: ("dashboards", "POST /api/v1/dashboard"),
     Kind.RETENTION: ("retention-filters", "POST /api/v2/apm/config/retention-filters"),
@@ -62,6 +65,8 @@ def unmarked(thing: Thing) -> Thing:
         case Kind.LINE_METRIC | Kind.SPAN_METRIC:
             query = body["filter"]["query"].replace(QUERY_MARK, "").strip()
             body["filter"] = {"query": query}
+        case Kind.DESCRIPTION:
+            body["description"] = body["description"].removesuffix(TEXT_MARK).strip()
         case Kind.PERCENTILES:
             # Datadog takes no configuration that leaves out no tag.
             body["tags"] = ["none"]
@@ -70,6 +75,9 @@ def unmarked(thing: Thing) -> Thing:
 
 def export(things: Sequence[Thing], directory: Path) -> list[Path]:
     """Write each definition to a file of its own; ``requests.json`` says which request takes it.
+
+    Beside them stand ``metadata.csv`` and the monitors once more, in the form that Datadog's
+    catalogue of integrations takes.
 
     Args:
         things: What is wanted.
@@ -83,15 +91,21 @@ def export(things: Sequence[Thing], directory: Path) -> list[Path]:
     """
     requests: dict[str, str] = {}
     written = []
-    for thing in things:
+    plain = [unmarked(thing) for thing in things]
+    for thing in plain:
         folder, request = _REQUESTS[thing.kind]
         path = directory / folder / f"{thing.key}.json"
-        _write(path, request_body(unmarked(thing)))
+        _write(path, request_body(thing))
         requests[path.relative_to(directory).as_posix()] = request.format(name=thing.key)
         written.append(path)
     index = directory / "requests.json"
     _write(index, requests)
-    return [*written, index]
+    catalogue = directory / "metadata.csv"
+    catalogue.write_text(metadata_csv(), encoding="utf-8")
+    templates = monitor_templates(plain)
+    for path, template in templates.items():
+        _write(directory / path, template)
+    return [*written, index, catalogue, *(directory / path for path in templates)]
 
 
 def _write(path: Path, content: Body | dict[str, str]) -> None:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, fields
 
+from pipecat_dd.telling.metrics.contract import WITHIN_SECS
+
 _HANDLE = re.compile(r"@\S+\Z")
 _TAG_VALUE = re.compile(r"[a-z0-9][a-z0-9_./-]{0,99}\Z")
 
@@ -28,18 +30,30 @@ class BadOptionError(ValueError):
 class Options:
     """What to make.
 
+    Percentages are of those there were, with the least number added to them: see
+    `docs/setup.md`. Each monitor warns at half of its threshold.
+
     Attributes:
         site: Datadog's site, as in ``DD_SITE``.
         service: The service that monitors watch; empty for every service, each on its own.
         env: The environment that monitors watch; empty for every one.
         notify: Whom monitors tell: ``@slack-voice``, ``@maria@example.com``.
-        errors_per_hour: Traced error lines in an hour, of which more alert.
-        lines_without_context: Lines of sessions without a trace in 5 minutes, of which more alert.
-        slow_answer_secs: How long 95 of 100 answers may take over 15 minutes, in seconds.
-        unanswered_turns: Turns without an answer in 30 minutes, of which more alert.
-        abnormal_ends: Sessions in an hour that failed, or ended with their process.
-        sessions_not_ended: Sessions started and not ended in 4 hours, of which more alert.
-        silent_sessions: Sessions in an hour in which the bot never spoke, of which more alert.
+        failed_turns_percent: Turns in 30 minutes that failed.
+        unanswered_turns_percent: Turns in 30 minutes whose user waited for an answer in vain.
+        slow_answers_percent: Answers in 30 minutes that took longer than ``slow_answer_secs``.
+        slow_answer_secs: From how many seconds on an answer is slow: 1, 2, 3, 5 or 8.
+        unusable_services_percent: Services that failed for good, for each 100 turns in 15 minutes.
+        error_lines_percent: Error lines for each 100 turns in an hour.
+        lines_without_trace_percent: Lines of sessions in 15 minutes that have no trace.
+        abnormal_ends_percent: Sessions in an hour that failed, or ended with their process.
+        silent_sessions_percent: Sessions in an hour in which the bot never spoke.
+        sessions_lost_percent: Sessions begun in 4 hours that neither ended nor are running.
+        quiet_hours: After how many hours without a session to alert, 2 to 24.
+        event_loop_lag_secs: How late the event loop may be, at the 95th percentile of 15 minutes.
+        lines_dropped_percent: Lines in 30 minutes that were dropped instead of shipped.
+        least_turns: How many turns are added to those there were, before a share is taken.
+        least_sessions: The same for sessions.
+        least_lines: The same for lines.
 
     Raises:
         BadOptionError: A value is not allowed.
@@ -49,13 +63,22 @@ class Options:
     service: str = ""
     env: str = ""
     notify: tuple[str, ...] = ()
-    errors_per_hour: int = 10
-    lines_without_context: int = 100
-    slow_answer_secs: float = 3.0
-    unanswered_turns: int = 5
-    abnormal_ends: int = 3
-    sessions_not_ended: int = 10
-    silent_sessions: int = 3
+    failed_turns_percent: float = 10.0
+    unanswered_turns_percent: float = 10.0
+    slow_answers_percent: float = 10.0
+    slow_answer_secs: int = 3
+    unusable_services_percent: float = 5.0
+    error_lines_percent: float = 10.0
+    lines_without_trace_percent: float = 5.0
+    abnormal_ends_percent: float = 10.0
+    silent_sessions_percent: float = 20.0
+    sessions_lost_percent: float = 10.0
+    quiet_hours: int = 20
+    event_loop_lag_secs: float = 0.2
+    lines_dropped_percent: float = 1.0
+    least_turns: int = 20
+    least_sessions: int = 10
+    least_lines: int = 200
 
     def __post_init__(self) -> None:
         if self.site not in APPS:
@@ -78,10 +101,19 @@ class Options:
                 )
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and not 0 <= value <= 1_000_000:
+            if isinstance(value, float) and not 0 < value <= 1_000:
+                raise BadOptionError(
+                    f"{field.name} is {value!r}; allowed: above 0, and 1000 at most"
+                )
+            if field.name.startswith("least_") and not 0 <= value <= 1_000_000:
                 raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to 1000000")
-        if not self.slow_answer_secs > 0:
-            raise BadOptionError(f"slow_answer_secs is {self.slow_answer_secs!r}; allowed: above 0")
+        if self.slow_answer_secs not in WITHIN_SECS:
+            allowed = ", ".join(map(str, WITHIN_SECS))
+            raise BadOptionError(
+                f"slow_answer_secs is {self.slow_answer_secs!r}; allowed: {allowed}"
+            )
+        if not 2 <= self.quiet_hours <= 24:
+            raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: 2 to 24")
 
     @property
     def scope(self) -> str:

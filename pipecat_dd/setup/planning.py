@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipecat_dd.setup.comparing import differences
+from pipecat_dd.setup.definitions.retired import RETIRED
 from pipecat_dd.setup.options import Options
 from pipecat_dd.setup.refusals import UNEXPECTED, Forbidden, KeysRefused, NotThere, Rejected
 from pipecat_dd.setup.resources import Resource
@@ -83,11 +84,7 @@ def to_set_up(things: Sequence[Thing], by_kind: dict[Kind, Resource], options: O
         ours = {one.key: one for one in found if one.scope in ("", options.scope)}
         plan.steps += [_step(thing, ours.get(thing.key), by_kind[kind]) for thing in of_kind]
         keys = {thing.key for thing in of_kind}
-        plan.steps += [
-            _left(one, "it is no longer made; --remove takes it away")
-            for key, one in ours.items()
-            if key not in keys
-        ]
+        plan.steps += [_no_longer_made(one) for key, one in ours.items() if key not in keys]
         plan.steps += [
             _left(one, f"it was made for {one.scope}")
             for one in found
@@ -131,6 +128,13 @@ def _step(thing: Thing, found: Found | None, resource: Resource) -> Step:
         return Step(Action.KEEP, thing.kind, thing.title, thing=thing, found=found)
     shown = ", ".join(differing[:3]) + (" …" if len(differing) > 3 else "")
     return Step(Action.UPDATE, thing.kind, thing.title, shown, thing, found)
+
+
+def _no_longer_made(found: Found) -> Step:
+    instead = RETIRED.get((found.kind, found.key))
+    if instead is None:
+        return _left(found, "it is no longer made; --remove takes it away")
+    return Step(Action.DELETE, found.kind, found.title, f"{instead} says it for free", found=found)
 
 
 def _left(found: Found, why: str) -> Step:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     LINE_METRIC = "log-based metric"
     SPAN_METRIC = "span-based metric"
     PERCENTILES = "percentiles"
+    DESCRIPTION = "metric description"
     MONITOR = "monitor"
     DASHBOARD = "dashboard"
     RETENTION = "retention filter"

@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-INFO = {"version": "7.60.0", "endpoints": ["/v0.4/traces", "/v0.6/stats", "/evp_proxy/v2/"]}
+INFO = {
+    "version": "7.60.0",
+    "endpoints": ["/v0.4/traces", "/v0.5/traces", "/v0.6/stats", "/evp_proxy/v2/"],
+}
 VALID = {"valid": True}
 
 

@@ -1,11 +1,16 @@
 """Whether an Agent answers: the test agent, small servers, sockets, and nobody."""
 
+import json
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from ddtrace.trace import tracer
 
+from pipecat_dd.doctor import _ddtrace
 from pipecat_dd.doctor import agent as checked
 from pipecat_dd.doctor.asking import NoAnswerError, ask, without_userinfo
 from pipecat_dd.doctor.clock import clock
@@ -150,3 +155,47 @@ def test_a_clock_that_is_wrong_is_told(
 )
 def test_a_password_in_a_url_is_not_shown(url: str, shown: str) -> None:
     assert without_userinfo(url) == shown
+
+
+class TestTheTraceApi:
+    @pytest.mark.parametrize(
+        ("taken", "sent", "level"),
+        [
+            (["v0.4", "v0.5"], "v0.5", Level.OK),
+            (["v0.4"], "v0.4", Level.OK),
+            (["v0.4"], "v0.5", Level.PROBLEM),
+            (["v0.5"], "v0.4", Level.PROBLEM),
+            (["v0.9"], "v0.5", Level.PROBLEM),
+        ],
+    )
+    def test_is_compared_with_what_ddtrace_sends(
+        self, server: Server, taken: list[str], sent: str, level: Level
+    ) -> None:
+        server.body = {"version": "7", "endpoints": [f"/{one}/traces" for one in taken]}
+        (finding,) = checked.of_versions(ask(server.url, "/info", 2, {}), server.url, sent)
+        assert finding.check == "agent.trace_api"
+        assert finding.level is level
+        if level is Level.PROBLEM:
+            assert sent in finding.says
+            assert "404" in finding.says
+            known = taken[0] in ("v0.4", "v0.5")
+            assert (f"DD_TRACE_API_VERSION={taken[0]}" in finding.do) is known
+
+    def test_that_is_not_known_is_not_judged(self, server: Server) -> None:
+        answer = ask(server.url, "/info", 2, {})
+        assert list(checked.of_versions(answer, server.url, None)) == []
+        server.body = {"version": "7", "endpoints": ["/traces"]}
+        answer = ask(server.url, "/info", 2, {})
+        assert list(checked.of_versions(answer, server.url, "v0.5")) == []
+
+    def test_is_what_ddtrace_really_sends(self, agent: TestAgent) -> None:
+        assert found(checked.answers)["agent.trace_api"].level is Level.OK
+        sent = _ddtrace.trace_api()
+        assert sent is not None
+        tracer.trace("any").finish()
+        tracer.flush()
+        requests = json.loads(
+            urllib.request.urlopen(f"{agent.url}/test/session/requests", timeout=5).read()
+        )
+        paths = {urlsplit(one["url"]).path for one in requests}
+        assert f"/{sent}/traces" in paths

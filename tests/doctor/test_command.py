@@ -130,6 +130,11 @@ def test_where_something_is_wrong_the_exit_code_is_1(unwell: Ran) -> None:
     }
 
 
+def test_what_could_not_be_sent_says_which_check_says_why(unwell: Ran) -> None:
+    because = unwell.of("sending.accepted")["facts"]["because"]
+    assert because[0] == "agent.answers"
+
+
 def test_without_ddtrace_run_it_says_how_to_look_again(unwell: Ran) -> None:
     finding = unwell.of("integrations.patched")
     assert finding["level"] == "note"

@@ -42,7 +42,13 @@ def test_lines_of_a_real_session_lead_to_its_spans(held: Held) -> None:
     assert held.failures == 0
 
 
-@pytest.mark.parametrize("field", ["session_id", "dd.trace_id", "dd.span_id"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("session_id", "dd.trace_id", "dd.span_id"),
+        *("pipecat.version", "pipecat.trace_id", "pipecat.span_id"),
+    ],
+)
 def test_a_line_that_lacks_an_id_is_a_problem(held: Held, field: str) -> None:
     findings = judged(without(held, field))
     assert findings["sample.lines"].level is Level.PROBLEM
@@ -51,7 +57,14 @@ def test_a_line_that_lacks_an_id_is_a_problem(held: Held, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"session_id": "another"}, {"dd.span_id": "77"}, {"dd.trace_id": "0" * 32}]
+    "wrong",
+    [
+        {"session_id": "another"},
+        {"dd.span_id": "77"},
+        {"dd.trace_id": "0" * 32},
+        {"pipecat.trace_id": "0" * 32},
+        {"pipecat.span_id": "77"},
+    ],
 )
 def test_a_line_with_anothers_id_is_a_problem(held: Held, wrong: dict[str, str]) -> None:
     finding = judged(without(held, **wrong))["sample.lines"]
@@ -123,3 +136,36 @@ def test_a_session_that_is_sent_arrives(agent: TestAgent) -> None:
     trace = agent.session(session_id)
     assert trace.named("pipecat.session")
     assert f"@session_id:{session_id}" in finding.do
+
+
+def test_it_says_what_to_search_for(held: Held) -> None:
+    finding = judged(held)["sample.lines"]
+    assert "@pipecat.trace_id:*" in finding.do
+    assert "trace_id:<its id>" in finding.do
+
+
+@pytest.mark.parametrize(
+    ("before", "because"),
+    [
+        ({}, []),
+        ({"agent.answers": Level.PROBLEM}, ["agent.answers"]),
+        ({"agent.answers": Level.OK, "agent.trace_api": Level.PROBLEM}, ["agent.trace_api"]),
+        (
+            {"variables.value": Level.PROBLEM, "intake.key": Level.PROBLEM},
+            ["intake.key", "variables.value"],
+        ),
+        ({"settings.unknown": Level.PROBLEM}, []),
+    ],
+)
+def test_a_failure_to_send_names_the_check_that_says_why(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, Level], because: list[str]
+) -> None:
+    monkeypatch.setattr(session, "hold", lambda send: Held("s", error=OSError("refused")))
+    earlier = [Finding(check, level, "", f"Mend {check}.") for check, level in before.items()]
+    finding = found(sending.accepted, found=earlier)["sending.accepted"]
+    assert finding.level is Level.PROBLEM
+    assert finding.facts["because"] == because
+    if because:
+        assert finding.do.startswith(f"{because[0]} says why. Mend {because[0]}.")
+    else:
+        assert "None of the checks above says why" in finding.do

@@ -73,6 +73,7 @@ def test_a_name_of_ddtraces_the_agents_or_the_clients_is_not_taken_for_a_slip(na
     ("environ", "check", "level"),
     [
         ({"DD_TRACE_ENABLED": "false"}, "variables.tracing", Level.PROBLEM),
+        ({"DD_APM_TRACING_ENABLED": "false"}, "variables.tracing", Level.PROBLEM),
         ({"DD_LOGS_INJECTION": "False"}, "variables.log_ids", Level.NOTE),
         ({"DD_TRACE_PARTIAL_FLUSH_ENABLED": "0"}, "variables.partial_flush", Level.NOTE),
         ({"DD_TRACE_PARTIAL_FLUSH_MIN_SPANS": "5000"}, "variables.partial_flush", Level.NOTE),
@@ -251,3 +252,64 @@ def test_whether_llm_observability_gets_content_is_told() -> None:
     finding = found(content.llm_observability, wanted)["content.llm_observability"]
     assert "so is the capture" in finding.says
     assert found(content.llm_observability) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DD_TRACE_ENABLED", "yes"),
+        ("DD_TRACE_OPENAI_ENABLED", "on"),
+        ("DD_TRACE_LOG_STREAM_HANDLER", "off"),
+        ("DD_TRACE_AGENT_PORT", "eight"),
+        ("DD_DOGSTATSD_PORT", "0"),
+        ("DD_TRACE_PARTIAL_FLUSH_MIN_SPANS", "many"),
+        ("DD_TRACE_AGENT_URL", "agent:8126"),
+        ("DD_TRACE_AGENT_URL", "tcp://agent:8126"),
+        ("DD_DOGSTATSD_URL", "http://agent:8125"),
+        ("DD_TRACE_API_VERSION", "v0.7"),
+        ("DD_TAGS", "team:voice,production"),
+    ],
+)
+def test_a_value_that_is_not_taken_is_told_with_what_is(name: str, value: str) -> None:
+    finding = found(variables.values, {name: value})["variables.value"]
+    assert finding.level is Level.PROBLEM
+    assert finding.facts["variable"] == name
+    assert name in finding.says
+    assert len(finding.do) > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DD_TRACE_ENABLED", "True"),
+        ("DD_TRACE_ENABLED", "0"),
+        ("DD_TRACE_ENABLED", " "),
+        ("DD_LOGS_INJECTION", "structured"),
+        ("DD_SOMEBODY_ELSES_ENABLED", "yes"),
+        ("DD_TRACE_AGENT_PORT", "8126"),
+        ("DD_TRACE_AGENT_URL", "unix:///var/run/datadog/apm.socket"),
+        ("DD_DOGSTATSD_URL", "udp://agent:8125"),
+        ("DD_TRACE_API_VERSION", "v0.4"),
+        ("DD_TAGS", "team:voice region:eu, url:http://a:1"),
+        ("MY_ENABLED", "yes"),
+    ],
+)
+def test_a_value_that_is_taken_is_not_talked_about(name: str, value: str) -> None:
+    assert found(variables.values, {name: value}) == {}
+
+
+def test_what_ddtrace_takes_for_false_is_what_is_said_to_be() -> None:
+    ask = "import ddtrace; print(ddtrace.tracer.enabled)"
+    for value in ("yes", "on"):
+        env = {**os.environ, "DD_TRACE_ENABLED": value}
+        done = subprocess.run(
+            [sys.executable, "-c", ask], env=env, capture_output=True, text=True, timeout=30
+        )
+        assert done.stdout.strip() == "False"
+
+
+def test_a_name_that_datadog_writes_otherwise_is_told() -> None:
+    finding = found(variables.values, {"DD_SERVICE": "My Bot"})["variables.tag_value"]
+    assert finding.level is Level.NOTE
+    assert finding.facts["shown_as"] == "my_bot"
+    assert found(variables.values, UNIFIED) == {}

@@ -1,6 +1,7 @@
 """How much there is of what, in an organisation of the test server's."""
 
 from pipecat_dd.setup.definitions import wanted
+from pipecat_dd.setup.definitions.retired import RETIRED
 from pipecat_dd.setup.options import Options
 from pipecat_dd.setup.things import Kind
 from tests.support.datadog_organisation import DatadogApi
@@ -13,11 +14,14 @@ KINDS = {
     "span_metrics": Kind.SPAN_METRIC,
     "retention_filters": Kind.RETENTION,
     "tag_configurations": Kind.PERCENTILES,
+    "descriptions": Kind.DESCRIPTION,
 }
 COUNTS = {
     name: sum(thing.kind is kind for thing in wanted(Options())) for name, kind in KINDS.items()
 }
 TOTAL = sum(COUNTS.values())
+READS = 7 + COUNTS["tag_configurations"] + len(RETIRED) - 1 + COUNTS["descriptions"]
+"""How many requests there are before the first that makes something."""
 
 
 def counts(organisation: DatadogApi) -> dict[str, int]:

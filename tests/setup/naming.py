@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pipecat_dd.setup.definitions.counted import MARK
+from pipecat_dd.setup.definitions.queries import FREE, TRACE_TAGS
 from pipecat_dd.setup.things import Kind, Thing
 from pipecat_dd.telling.logs.contract import BOUND_BY_CONVENTION, FIELDS
 from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, MetricDoc, Type
@@ -17,6 +18,11 @@ _FIELDS = {f"@{one.name}": one.meaning for one in (*FIELDS, *BOUND_BY_CONVENTION
 _TAGS = {f"@{tag.name}": tag for tag in TAGS}
 _SPANS = {f"pipecat.{span.kind}": span.kind for span in SPANS}
 _SENT = {metric.name: metric for metric in METRICS}
+_TRACE_COUNTS = {f"trace.pipecat.{kind}.{what}" for kind in FREE for what in ("hits", "errors")}
+_TRACE_TIMES = {f"trace.pipecat.{kind}" for kind in FREE}
+"""What Datadog makes of entry spans and measured ones by itself."""
+_NEW_VALUES = {"lost_end"}
+"""Values by the trace contract that `session.end_reason` may have."""
 
 _LINE_CORE = {*UNIFIED, "status", "source", "host"}
 _SPAN_CORE = {*UNIFIED, "status", "operation_name", "resource_name", "@duration"}
@@ -24,8 +30,7 @@ _COLUMNS = {"timestamp", "status_line", "matches", "volume", "message", "service
 _STATUSES = {"ok", "debug", "info", "notice", "warn", "error", "critical"}
 _LEVELS = {"TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"}
 _SETTINGS = {
-    *("DD_TRACE_ENABLED", "DD_LOGS_INJECTION", "asyncio.to_thread", "pipecat-dd setup"),
-    "--sessions-not-ended",
+    *("DD_TRACE_ENABLED", "asyncio.to_thread", "pipecat-dd setup", "pipecat-dd doctor"),
 }
 _NUMBER_VARIABLES = {"value", "threshold", "last_triggered_at_epoch"}
 
@@ -88,6 +93,9 @@ class Checker:
             case Kind.PERCENTILES:
                 if _SENT[thing.key].type is not Type.DISTRIBUTION:
                     self.wrong.append(f"{where}: is no distribution")
+            case Kind.DESCRIPTION:
+                if thing.key not in _SENT:
+                    self.wrong.append(f"{where}: is never sent")
             case Kind.RETENTION:
                 self.search(where, "spans", body["filter"]["query"])
 
@@ -102,9 +110,17 @@ class Checker:
             self.wrong.append(f"{where}: {error}")
             return set()
         kinds = {value for use in uses if use.name == "operation_name" for value in use.values}
+        if source == "lines":
+            self._of_ours(where, query, uses)
         for use in uses:
             self.field(where, source, use.name, kinds, use.values, use.is_number)
         return kinds
+
+    def _of_ours(self, where: str, query: str, uses: Sequence[queries.Use]) -> None:
+        if "@pipecat.version:*" not in query.split():
+            self.wrong.append(f"{where}: looks at other people's lines too")
+        if any(use.name.startswith("@dd.") for use in uses):
+            self.wrong.append(f"{where}: Datadog takes dd.* off lines")
 
     def field(
         self,
@@ -151,7 +167,7 @@ class Checker:
 
     def _among(self, where: str, name: str, values: Iterable[str], allowed: set[str]) -> None:
         for value in values:
-            if value not in allowed:
+            if value not in allowed | _NEW_VALUES:
                 self.wrong.append(f"{where}: {name} is never {value}")
 
     # Metrics
@@ -169,6 +185,9 @@ class Checker:
 
     def metric_use(self, where: str, use: queries.MetricUse) -> None:
         """Check what a query says of a metric."""
+        if use.name in _TRACE_COUNTS | _TRACE_TIMES:
+            self._trace_metric(where, use)
+            return
         doc = _SENT.get(use.name)
         if doc is None and use.name not in self.made:
             self.wrong.append(f"{where}: {use.name} is no metric")
@@ -191,8 +210,18 @@ class Checker:
             self.wrong.append(f"{where}: {use.name} is asked for as what it is not")
         if doc:
             for tag, values in use.tags.items():
-                if tag not in UNIFIED:
+                if tag not in UNIFIED and values != ("*",):
                     self._among(where, f"{use.name}'s {tag}", values, _values(doc, tag))
+
+    def _trace_metric(self, where: str, use: queries.MetricUse) -> None:
+        variables = {name.removeprefix("$") for name in use.variables}
+        for tag in {*use.tags, *use.by, *variables} - set(TRACE_TAGS):
+            self.wrong.append(f"{where}: {use.name} has no tag {tag}")
+        is_count = use.name in _TRACE_COUNTS
+        if is_count is not ("as_count" in use.methods):
+            self.wrong.append(f"{where}: {use.name} is asked for as what it is not")
+        if is_count is use.aggregation.startswith("p"):
+            self.wrong.append(f"{where}: {use.name} has no {use.aggregation}")
 
     # Widgets and monitors
 
@@ -233,21 +262,30 @@ class Checker:
         except queries.BadQueryError as error:
             self.wrong.append(f"{where}: {error}")
             return
-        if asked.threshold != body["options"]["thresholds"]["critical"]:
-            self.wrong.append(f"{where}: two thresholds")
+        self._thresholds(where, asked, body["options"]["thresholds"])
         for use in asked.metrics:
             self.metric_use(where, use)
             if use.aggregation.startswith("p") is not (asked.time_aggregation == "percentile"):
                 self.wrong.append(f"{where}: a percentile is a percentile of the whole window")
-            if use.name in self.made:
+            if use.name.startswith("pipecat_dd.spans"):
                 self.wrong.append(f"{where}: {use.name} sees only what was kept")
         if asked.search:
             self.search(where, "lines", asked.search)
+        by = set(asked.by)
+        counts = body["options"].get("variables", [])
+        for count in counts:
+            self.search(where, "lines", count["search"]["query"])
+            by |= {one["facet"] for one in count["group_by"]}
+        if asked.formula and queries.formula(asked.formula) != {one["name"] for one in counts}:
+            self.wrong.append(f"{where}: draws what it does not count")
         text = f"{body['name']}\n{body['message']}"
         self.wrong += [f"{where}: nothing is called {word}" for word in unknown_words(text)]
         for name in re.findall(r"\{\{(?![#/^])(?:eval \")?([a-z_.]+)", text):
-            if name not in _NUMBER_VARIABLES and name.removesuffix(".name") not in asked.by:
+            if name not in _NUMBER_VARIABLES and name.removesuffix(".name") not in by:
                 self.wrong.append(f"{where}: it does not alert by {name}")
+        for state in ("is_recovery", "is_no_data" if "is_no_data" in text else "is_alert"):
+            if not re.search(rf"\{{\{{#{state}\}}\}}\n.+?\n\{{\{{/{state}\}}\}}", text, re.S):
+                self.wrong.append(f"{where}: says nothing when it {state}")
         links = re.findall(r"\]\((https://\S+?query=[^)]*)\)", body["message"])
         if len(links) < 2:
             self.wrong.append(f"{where}: links to no traces or no lines")
@@ -256,6 +294,19 @@ class Checker:
             source = "spans" if address.path.startswith("/apm/") else "lines"
             self.search(where, source, parse_qs(address.query)["query"][0])
 
+    def _thresholds(
+        self, where: str, asked: queries.MonitorQuery, thresholds: dict[str, float]
+    ) -> None:
+        if asked.threshold != thresholds["critical"]:
+            self.wrong.append(f"{where}: two thresholds")
+        order = [
+            thresholds[name]
+            for name in ("warning_recovery", "warning", "critical_recovery", "critical")
+            if name in thresholds
+        ]
+        if order != sorted(set(order)) and thresholds.get("warning"):
+            self.wrong.append(f"{where}: its thresholds are in no order: {order}")
+
 
 def unknown_words(text: str) -> list[str]:
     """Return what a text names in backticks that is nothing of what is sent.
@@ -263,6 +314,7 @@ def unknown_words(text: str) -> list[str]:
     Searches are not looked at: what stands in them is checked where they are parsed.
     """
     known = {one.name for one in (*FIELDS, *BOUND_BY_CONVENTION, *TAGS, *METRICS)} | set(_SPANS)
+    known |= {tag for metric in METRICS for tag in metric.tags} | _NEW_VALUES
     values = set().union(*(_words(tag.meaning) for tag in TAGS))
     named = [word for word in re.findall(r"`([^`]+)`", text) if ":" not in word]
     return [

@@ -3,7 +3,7 @@
 import pytest
 
 from pipecat_dd.setup import _datadog_api
-from tests.setup.counting import COUNTS, TOTAL, counts
+from tests.setup.counting import COUNTS, READS, TOTAL, counts
 from tests.support.datadog_organisation import API_KEY, APP_KEY
 
 
@@ -111,14 +111,14 @@ class TestFailures:
 
     def test_the_rate_limit_is_waited_for(self, setup, organisation):
         organisation.refuse(3, 429, X_RateLimit_Reset="0.2")
-        organisation.refuse(40, 429, X_RateLimit_Reset="0.2")
+        organisation.refuse(READS + 10, 429, X_RateLimit_Reset="0.2")
         assert setup().output.count("rate limit is reached; going on in 0.2 s") == 2
         assert counts(organisation) == {**COUNTS, "retention_filters": 0}
 
     def test_a_long_rate_limit_ends_the_run_and_what_was_made_stays_listed(
         self, setup, organisation
     ):
-        organisation.refuse(40, 429, X_RateLimit_Reset="3600")
+        organisation.refuse(READS + 10, 429, X_RateLimit_Reset="3600")
         said = setup(exit_code=1).output
         assert "3600 s: longer than" in said
         made = sum(counts(organisation).values())
@@ -135,7 +135,7 @@ class TestFailures:
         assert "longer than this waits" in setup(exit_code=1).output
 
     def test_keys_that_are_revoked_in_mid_run_end_it(self, setup, organisation):
-        organisation.refuse(40, 401)
+        organisation.refuse(READS + 10, 401)
         said = setup(exit_code=3).output
         assert "does not take the keys" in said
         assert "not tried any more" in said

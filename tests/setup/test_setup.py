@@ -9,7 +9,7 @@ import urllib3
 from pipecat_dd.setup import command
 from pipecat_dd.setup.definitions import wanted
 from pipecat_dd.setup.options import Options
-from tests.setup.counting import COUNTS, KINDS, TOTAL, counts
+from tests.setup.counting import COUNTS, KINDS, READS, TOTAL, counts
 from tests.support.datadog_organisation import API_KEY, APP_KEY
 
 
@@ -106,24 +106,28 @@ def test_a_name_that_is_taken_by_something_of_the_users_is_left_to_them(setup, o
         "exclude_tags_mode": True,
         "include_percentiles": False,
     }
-    organisation.tag_configurations["pipecat.tool.duration_seconds"] = copy.deepcopy(configured)
+    organisation.tag_configurations["pipecat.llm.ttfat_seconds"] = copy.deepcopy(configured)
     said = setup().output
     assert "pipecat_dd.lines: stays as it is: a metric of yours has this name" in said
     assert "configured this metric yourself, without percentiles" in said
     setup("--remove", "--yes")
     assert organisation.line_metrics == {"pipecat_dd.lines": theirs}
-    assert organisation.tag_configurations == {"pipecat.tool.duration_seconds": configured}
+    assert organisation.tag_configurations == {"pipecat.llm.ttfat_seconds": configured}
 
 
 def test_only_what_differs_is_changed_and_what_differs_is_said(setup, organisation):
     setup()
     asked = len(organisation.changes())
-    said = setup("--errors-per-hour", "20", "--notify", "@slack-voice").output
+    said = setup("--failed-turns-percent", "20", "--notify", "@slack-voice").output
     changed = organisation.changes()[asked:]
     assert len(changed) == COUNTS["monitors"]
     assert {method for method, _ in changed} == {"PUT"}
-    assert "Many errors in conversations: changed (query, message, options.thresholds" in said
-    (monitor,) = (one for one in organisation.monitors.values() if "> 20" in one["query"])
+    assert "Turns that fail: changed (query, message, options.thresholds" in said
+    (monitor,) = (
+        one
+        for one in organisation.monitors.values()
+        if "turn.errors" in one["query"] and one["query"].endswith("> 20")
+    )
     assert monitor["options"]["thresholds"]["critical"] == 20
 
 
@@ -135,14 +139,15 @@ def test_what_somebody_changed_is_put_right_and_their_tags_stay(setup, organisat
     (pipeline,) = organisation.pipelines.values()
     pipeline["is_enabled"] = False
     organisation.line_metrics["pipecat_dd.lines"]["group_by"].pop()
-    organisation.span_metrics["pipecat_dd.spans.tool.duration"]["compute"]["path"] = "@x"
+    organisation.span_metrics["pipecat_dd.spans.user_bot_latency_seconds"]["compute"]["path"] = "@x"
     next(iter(organisation.retention_filters.values()))["rate"] = 0.5
     next(iter(organisation.tag_configurations.values()))["include_percentiles"] = False
     monitor = next(iter(organisation.monitors.values()))
     monitor["query"] = monitor["query"].replace("> 10", "> 11")
     monitor["tags"].append("team:voice")
+    organisation.descriptions["pipecat.turns"]["unit"] = "byte"
     said = setup("--retention").output
-    assert "7 changed" in said
+    assert "8 changed" in said
     after = organisation.everything()
     tags = next(iter(after["monitors"].values()))["tags"]
     assert "team:voice" in tags
@@ -177,7 +182,7 @@ def test_monitors_of_one_service_do_not_disturb_those_of_another(setup, organisa
     assert len(organisation.monitors) == 2 * COUNTS["monitors"]
     setup("--service", "a", "--remove", "--yes")
     assert len(organisation.monitors) == COUNTS["monitors"]
-    assert all("service:b" in one["query"] for one in organisation.monitors.values())
+    assert all("service:b" in one["tags"] for one in organisation.monitors.values())
     assert len(organisation.dashboards) == 1
     setup("--remove", "--yes")
     assert counts(organisation) == dict.fromkeys(KINDS, 0)
@@ -226,7 +231,7 @@ class TestRemoving:
         assert len(organisation.dashboards) == left
 
     def test_takes_what_a_run_that_was_cut_short_has_made(self, setup, organisation):
-        organisation.refuse(40, 401)
+        organisation.refuse(READS + 10, 401)
         setup("--retention", exit_code=3)
         assert 0 < sum(counts(organisation).values()) < TOTAL
         setup("--remove", "--yes")
@@ -234,13 +239,13 @@ class TestRemoving:
 
 
 def test_percentiles_of_what_was_never_sent_are_for_later(setup, organisation):
-    organisation.unknown_metrics.add("pipecat.tool.duration_seconds")
+    organisation.unknown_metrics.add("pipecat.llm.ttfat_seconds")
     said = setup().output
     assert "run this again after the first conversation" in said
-    assert "1 to be made later" in said
+    assert "2 to be made later" in said  # its percentiles, and its description
     organisation.unknown_metrics.clear()
     setup()
-    assert "pipecat.tool.duration_seconds" in organisation.tag_configurations
+    assert "pipecat.llm.ttfat_seconds" in organisation.tag_configurations
 
 
 def test_exported_definitions_are_those_that_are_sent(setup, organisation, tmp_path):
@@ -257,9 +262,9 @@ def test_what_is_made_of_exported_definitions_is_the_users(setup, organisation, 
     setup("--export", str(tmp_path))
     for path, request in json.loads((tmp_path / "requests.json").read_text("utf8")).items():
         body = (tmp_path / path).read_bytes()
-        address = organisation.url + request.removeprefix("POST ")
+        method, address = request.split()
         headers = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": APP_KEY}
-        answer = urllib3.request("POST", address, body=body, headers=headers)
+        answer = urllib3.request(method, organisation.url + address, body=body, headers=headers)
         assert answer.status < 300, answer.data
     theirs = organisation.everything()
     assert counts(organisation) == COUNTS
@@ -273,11 +278,103 @@ def test_what_an_older_version_made_and_this_one_does_not_is_left_until_removed(
 ):
     setup()
     old = next(iter(organisation.monitors.values()))
-    old["tags"] = [tag.replace("traced-errors", "retired") for tag in old["tags"]]
+    old["tags"] = [tag.replace("failed-turns", "retired") for tag in old["tags"]]
     assert "no longer made; --remove takes it away" in setup().output
     assert str(old["id"]) in organisation.monitors
     setup("--remove", "--yes")
     assert organisation.monitors == {}
+
+
+class TestWhatAnEarlierVersionMade:
+    """Everything as version 0.1 had it, with its marks."""
+
+    @pytest.fixture
+    def before(self, setup, organisation):
+        setup("--retention")
+        (pipeline,) = organisation.pipelines.values()
+        pipeline["filter"] = {"query": "@levelname:* @session_id:*"}
+        for kind, field in (
+            ("trace-id-remapper", "dd.trace_id"),
+            ("span-id-remapper", "dd.span_id"),
+        ):
+            remapper = {"type": kind, "name": field, "is_enabled": True, "sources": [field]}
+            pipeline["processors"].insert(2, remapper)
+        (monitor,) = (
+            one
+            for one in organisation.monitors.values()
+            if "pipecat-dd:traced-errors" in one["tags"]
+        )
+        monitor["type"] = "log alert"
+        monitor["query"] = (
+            'logs("@levelname:ERROR @dd.trace_id:*").index("*").rollup("count").by("service")'
+            '.last("1h") > 10'
+        )
+        monitor["tags"].append("team:voice")
+        lines = organisation.line_metrics["pipecat_dd.lines.out_of_context"]
+        lines["filter"] = {"query": "-@dd.trace_id:* @session_id:* -managed-by:pipecat-dd"}
+        organisation.span_metrics["pipecat_dd.spans.tool.duration"] = {
+            "compute": {"aggregation_type": "distribution", "path": "@duration"},
+            "filter": {"query": "operation_name:pipecat.tool -managed-by:pipecat-dd"},
+            "group_by": [],
+        }
+        organisation.tag_configurations["pipecat.tool.duration_seconds"] = {
+            "metric_type": "distribution",
+            "include_percentiles": True,
+            "exclude_tags_mode": True,
+            "tags": ["managed_by_pipecat_dd"],
+        }
+        organisation.descriptions.clear()
+        return str(monitor["id"])
+
+    def test_is_replaced_and_not_doubled(self, setup, organisation, before):
+        setup("--retention")
+        assert counts(organisation) == COUNTS
+        assert "dd.trace_id" not in json.dumps(organisation.everything())
+        assert before not in organisation.monitors
+        (anew,) = (
+            one
+            for one in organisation.monitors.values()
+            if "pipecat-dd:traced-errors" in one["tags"]
+        )
+        assert anew["type"] == "query alert"
+        assert f"pipecat-dd-id:{anew['id']}" in anew["tags"]
+        assert "team:voice" in anew["tags"]
+        asked = len(organisation.changes())
+        setup("--retention")
+        assert organisation.changes()[asked:] == []
+
+    def test_is_all_removed(self, setup, organisation, before):
+        setup("--remove", "--yes")
+        assert counts(organisation) == dict.fromkeys(KINDS, 0)
+
+    def test_and_somebody_else_configured_is_theirs(self, setup, organisation, before):
+        theirs = {"metric_type": "distribution", "tags": ["a"], "include_percentiles": True}
+        organisation.tag_configurations["pipecat.tool.duration_seconds"] = copy.deepcopy(theirs)
+        setup("--retention")
+        setup("--remove", "--yes")
+        assert organisation.tag_configurations == {"pipecat.tool.duration_seconds": theirs}
+
+
+class TestDescriptions:
+    def test_say_what_each_metric_is_and_its_unit(self, setup, organisation):
+        setup()
+        said = organisation.descriptions["pipecat.turn.user_bot_latency_seconds"]
+        assert said["unit"] == "second"
+        assert said["description"].startswith("From the end of the user's speech")
+
+    def test_that_somebody_wrote_are_left(self, setup, organisation):
+        theirs = {"description": "Our word for it", "unit": "turn"}
+        organisation.descriptions["pipecat.turns"] = dict(theirs)
+        assert "you have described this metric yourself" in setup().output
+        setup("--remove", "--yes")
+        assert organisation.descriptions == {"pipecat.turns": theirs}
+
+    def test_of_what_was_never_sent_are_for_later(self, setup, organisation):
+        organisation.unknown_metrics.add("pipecat.failovers")
+        assert "1 to be made later" in setup().output
+        organisation.unknown_metrics.clear()
+        setup()
+        assert "pipecat.failovers" in organisation.descriptions
 
 
 def test_exporting_needs_no_keys_and_says_where_it_cannot_write(setup, tmp_path, monkeypatch):

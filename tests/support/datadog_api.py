@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import web
 from datadog_api_client.v1.model.dashboard import Dashboard
 from datadog_api_client.v1.model.logs_pipeline import LogsPipeline
+from datadog_api_client.v1.model.metric_metadata import MetricMetadata
 from datadog_api_client.v1.model.monitor import Monitor
 from datadog_api_client.v1.model.monitor_update_request import MonitorUpdateRequest
 from datadog_api_client.v2.model.logs_metric_create_request import LogsMetricCreateRequest
@@ -73,6 +74,8 @@ class _Server:
                 add(method, f"{v2}/{path}/config/metrics/{{id}}", self._metric)
         for method in ("GET", "POST", "PATCH", "DELETE"):
             add(method, f"{v2}/metrics/{{id}}/tags", self._tags)
+        for method in ("GET", "PUT"):
+            add(method, f"{v1}/metrics/{{id}}", self._description)
         return app
 
     @web.middleware
@@ -284,6 +287,19 @@ class _Server:
         return web.json_response(
             {"data": {"type": "manage_tags", "id": name, "attributes": attributes}}
         )
+
+    async def _description(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name in self.api.unknown_metrics:
+            return _error(404, "metric not found")
+        described = self.api.descriptions
+        if request.method == "PUT":
+            body = await self._body(request, MetricMetadata)
+            described[name] = {**described.get(name, {}), **body}
+            if not any(described[name].values()):
+                del described[name]
+        plain = {"type": "count", "description": None, "unit": None, "per_unit": None}
+        return web.json_response({**plain, "statsd_interval": 10, **described.get(name, {})})
 
     # Retention filters
 

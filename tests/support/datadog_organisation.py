@@ -34,6 +34,7 @@ class DatadogApi:
     span_metrics: dict[str, Json] = field(default_factory=dict)
     retention_filters: dict[str, Json] = field(default_factory=dict)
     tag_configurations: dict[str, Json] = field(default_factory=dict)
+    descriptions: dict[str, Json] = field(default_factory=dict)
     unknown_metrics: set[str] = field(default_factory=set)
     requests: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -63,6 +64,7 @@ class DatadogApi:
                     "span_metrics",
                     "retention_filters",
                     "tag_configurations",
+                    "descriptions",
                 )
             }
         )

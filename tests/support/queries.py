@@ -44,7 +44,7 @@ WORD: /(?!(AND|OR|NOT|TO)\b)(\\.|[^\s()\[\]{}":<>=!&|@$\\-])(\\.|[^\s()\[\]{}":<
 
 _METRIC = r"""
 ?expression: product (SIGN product)*
-?product: operand (("*" | "/") operand)*
+?product: operand (FACTOR operand)*
 ?operand: NUMBER | "(" expression ")" | function | query
 function: NAME "(" expression ("," argument)* ")" method*
 ?argument: NUMBER | QUOTED | BARE
@@ -72,6 +72,7 @@ TAG.1: /[a-z][a-z0-9_.\/-]*(?=:|,|\}|\s+(NOT\s+)?IN\b)/
 VALUE: /(?!(AND|OR|NOT|IN)\b)[A-Za-z0-9_.*\/-]+/
 TEMPLATE: /\$[a-z_]+/
 SIGN: /[+-]/
+FACTOR: /[*\/]/
 BARE: /[a-z_]+(?=\s*[,)])/
 QUOTED: /'[^']*'|"[^"]*"/
 NUMBER: /\d+(\.\d+)?/
@@ -82,6 +83,7 @@ _MONITOR = (
     r"""
 start: time_aggregation "(" WINDOW "):" expression COMPARISON THRESHOLD -> metric_alert
      | SOURCE "(" TEXT ")" events COMPARISON THRESHOLD                  -> event_alert
+     | "formula(" TEXT ")" last COMPARISON THRESHOLD                    -> formula_alert
 time_aggregation: TIME_AGGREGATION
 events: index? rollup group? last
 index: ".index(" TEXT ")"
@@ -138,12 +140,15 @@ class MonitorQuery:
     """What a monitor's query asks for.
 
     Attributes:
-        kind: ``metric``, ``logs`` or ``trace-analytics``.
+        kind: ``metric``, ``logs``, ``trace-analytics`` or ``formula``.
         metrics: The metrics, of a metric alert.
         search: The search, of lines or spans.
         by: What it alerts on apart.
         threshold: What it is compared with.
         time_aggregation: How points are put together over the window, of a metric alert.
+        window: Over which time: ``30m``.
+        comparison: How it is compared with the threshold.
+        formula: What is computed of the counts that stand in the monitor's options.
     """
 
     kind: str
@@ -152,6 +157,9 @@ class MonitorQuery:
     by: tuple[str, ...]
     threshold: float
     time_aggregation: str = ""
+    window: str = ""
+    comparison: str = ">"
+    formula: str = ""
 
 
 def search(query: str) -> list[Use]:
@@ -162,7 +170,7 @@ def search(query: str) -> list[Use]:
     """
     if not query.strip() or query.strip() == "*":
         return []
-    tree = _parsed("search", query)
+    tree = parsed("search", query)
     return list(_uses(tree))
 
 
@@ -172,7 +180,7 @@ def metric(query: str) -> list[MetricUse]:
     Raises:
         BadQueryError: It does not parse.
     """
-    return list(_metric_uses(_parsed("metric", query)))
+    return list(_metric_uses(parsed("metric", query)))
 
 
 def formula(text: str) -> set[str]:
@@ -181,7 +189,7 @@ def formula(text: str) -> set[str]:
     Raises:
         BadQueryError: It does not parse.
     """
-    tree = _parsed("formula", text)
+    tree = parsed("formula", text)
     return {str(token) for token in tree.scan_values(lambda one: one.type == "QUERY")}
 
 
@@ -191,14 +199,25 @@ def monitor(query: str) -> MonitorQuery:
     Raises:
         BadQueryError: It does not parse.
     """
-    tree = _parsed("monitor", query)
+    tree = parsed("monitor", query)
     threshold = float(next(tree.scan_values(lambda one: one.type == "THRESHOLD")))
+    comparison = str(next(tree.scan_values(lambda one: one.type == "COMPARISON")))
     if tree.data == "metric_alert":
         uses = tuple(_metric_uses(tree))
         if len({use.by for use in uses}) > 1:
             raise BadQueryError(f"{query}: what is put together is split by other tags")
         aggregation = str(next(tree.scan_values(lambda one: one.type == "TIME_AGGREGATION")))
-        return MonitorQuery("metric", uses, "", uses[0].by, threshold, aggregation)
+        window = str(next(tree.scan_values(lambda one: one.type == "WINDOW")))
+        return MonitorQuery(
+            "metric",
+            uses,
+            "",
+            uses[0].by,
+            threshold,
+            aggregation,
+            window.removeprefix("last_"),
+            comparison,
+        )
     texts = {
         one.data: [str(token)[1:-1] for token in one.children]
         for one in tree.iter_subtrees()
@@ -206,19 +225,27 @@ def monitor(query: str) -> MonitorQuery:
     }
     if texts["last"][0] not in _LASTS:
         raise BadQueryError(f"{query}: there is no window of {texts['last'][0]}")
+    if tree.data == "formula_alert":
+        text = str(tree.children[0])[1:-1]
+        formula(text)
+        return MonitorQuery(
+            "formula", (), "", (), threshold, "", texts["last"][0], comparison, text
+        )
     if texts["rollup"][0] not in ("count", "cardinality", "avg", "max", "min", "sum", "pc95"):
         raise BadQueryError(f"{query}: there is no {texts['rollup'][0]}")
     source, text = tree.children[0], str(tree.children[1])[1:-1].replace('\\"', '"')
     search(text)
     by = tuple(texts.get("group", [""])[0].split(",")) if "group" in texts else ()
-    return MonitorQuery(str(source), (), text, by, threshold)
+    return MonitorQuery(str(source), (), text, by, threshold, "", texts["last"][0], comparison)
 
 
 _FORMULA = r"""
-?expression: product (("+" | "-") product)*
-?product: operand (("*" | "/") operand)*
+?expression: product (SIGN product)*
+?product: operand (FACTOR operand)*
 ?operand: NUMBER | QUERY | "(" expression ")"
 QUERY: /[a-z][a-z0-9_]*/
+SIGN: /[+-]/
+FACTOR: /[*\/]/
 NUMBER: /\d+(\.\d+)?/
 %ignore /\s+/
 """
@@ -236,7 +263,7 @@ def _parser(language: str) -> Lark:
 
 
 @cache
-def _parsed(language: str, query: str) -> Tree[Token]:
+def parsed(language: str, query: str) -> Tree[Token]:
     try:
         parsed = _parser(language).parse(query)
     except (UnexpectedInput, VisitError) as error:

@@ -2,6 +2,7 @@
 
 from pipecat_dd.setup.definitions.counted import line_metrics, span_metrics
 from pipecat_dd.setup.definitions.dashboard import dashboard
+from pipecat_dd.setup.definitions.descriptions import descriptions
 from pipecat_dd.setup.definitions.distributions import percentiles
 from pipecat_dd.setup.definitions.monitors import monitors
 from pipecat_dd.setup.definitions.pipeline import pipeline
@@ -23,6 +24,7 @@ def wanted(options: Options) -> tuple[Thing, ...]:
         *line_metrics(),
         *span_metrics(),
         *percentiles(),
+        *descriptions(),
         *monitors(options),
         dashboard(),
         *retention_filters(),

@@ -1,8 +1,9 @@
 """Metrics that Datadog makes of lines and spans.
 
-They outlive the lines and spans they were made of, and cost no DogStatsD, which a bot without an
-Agent does not have. Those of spans see only spans that were sent: with sampling they are short by
-what was left out, which is why nothing alerts on them.
+They outlive the lines and spans they were made of, and need no DogStatsD, which a bot without an
+Agent does not have. Those of lines count this package's lines only. Those of spans see only spans
+that were sent: with sampling they are short by what was left out, which is why nothing alerts on
+them; and they are billed, so what ``trace.pipecat.*`` says for free is not among them.
 
 Such a metric has no description and no tags. Its mark is a term of its query: that it should not
 bear a tag which nothing bears, which changes nothing about what is counted.
@@ -11,7 +12,12 @@ bear a tag which nothing bears, which changes nothing about what is counted.
 from collections.abc import Iterator
 
 from pipecat_dd.knowing.stage import Kind as Stage
-from pipecat_dd.setup.definitions.queries import OUT_OF_CONTEXT, TRACED_ERRORS, spans
+from pipecat_dd.setup.definitions.queries import (
+    OF_SESSIONS,
+    OUT_OF_CONTEXT,
+    TRACED_ERRORS,
+    spans,
+)
 from pipecat_dd.setup.things import OWNER, Body, Kind, Thing
 
 MARK = f"-{OWNER}"
@@ -25,7 +31,7 @@ def line_metrics() -> Iterator[Thing]:
     yield _counts(
         Kind.LINE_METRIC,
         "lines",
-        "@session_id:*",
+        OF_SESSIONS,
         {"levelname": "@levelname"},
     )
     yield _counts(
@@ -43,7 +49,7 @@ def line_metrics() -> Iterator[Thing]:
     yield _measures(
         Kind.LINE_METRIC,
         "operation.duration_ms",
-        "@duration_ms:* @session_id:*",
+        f"{OF_SESSIONS} @duration_ms:*",
         "@duration_ms",
         {"operation": "@operation"},
     )
@@ -75,13 +81,6 @@ def span_metrics() -> Iterator[Thing]:
         "spans.errors",
         "@component:pipecat status:error",
         {"operation_name": "operation_name", "category": "@error.category"},
-    )
-    yield _measures(
-        Kind.SPAN_METRIC,
-        "spans.tool.duration",
-        spans(Stage.TOOL),
-        "@duration",
-        {"tool": "@tool.name", "outcome": "@tool.outcome"},
     )
 
 

@@ -2,19 +2,26 @@
 
 from pipecat_dd.knowing.stage import Kind as Stage
 from pipecat_dd.setup.definitions import dashboard_stages as stages
+from pipecat_dd.setup.definitions.alerts import SUMMARY_TAG
 from pipecat_dd.setup.definitions.queries import (
+    OURS,
     OUT_OF_CONTEXT,
+    TRACED,
     TRACED_ERRORS,
     VARIABLES,
+    errors,
+    hits,
     lines,
     metric,
     spans,
+    took,
 )
 from pipecat_dd.setup.definitions.widgets import (
     Ask,
     events,
     group,
     metrics,
+    monitor_summary,
     note,
     number,
     of_metric,
@@ -37,7 +44,7 @@ and search spans and lines for it.
 `transport` narrows what is counted by transport. Made by `pipecat-dd setup`, which writes it \
 anew: clone it to change it."""
 
-_TRACE = "@dd.trace_id"
+_TRACE = "@pipecat.trace_id"
 
 
 def dashboard() -> Thing:
@@ -53,6 +60,7 @@ def dashboard() -> Thing:
         ],
         "widgets": [
             note(_NOTE),
+            monitor_summary("Monitors", f"tag:({SUMMARY_TAG})"),
             _at_a_glance(),
             _sessions(),
             stages.waiting(),
@@ -85,9 +93,10 @@ def _at_a_glance() -> Body:
         number("Sessions begun", of_metric(metric("sum", "pipecat.sessions.started"))),
         number("Sessions running", of_metric(metric("sum", "pipecat.sessions.active")), "last"),
         number("95 of 100 answers come within", of_metric(latency, unit="second"), "percentile", 2),
+        number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
         number(
-            "Turns without an answer",
-            of_metric(metric("sum", "pipecat.turns", where=["outcome:unanswered"])),
+            "Turns whose user waited in vain",
+            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
         ),
         number("Traces with an error", _error_rate(), precision=1),
         number("Lines a trace, on average", _lines_per_trace(), precision=1),
@@ -95,7 +104,6 @@ def _at_a_glance() -> Body:
 
 
 def _sessions() -> Body:
-    duration = "pipecat.session.duration_seconds"
     return group(
         "Sessions",
         over_time(
@@ -106,8 +114,8 @@ def _sessions() -> Body:
         ),
         over_time(
             "How long they last",
-            of_metric(metric("p50", duration), "50 of 100", "second"),
-            of_metric(metric("p95", duration), "95 of 100", "second"),
+            of_metric(took(50, Stage.SESSION), "50 of 100", "second"),
+            of_metric(took(95, Stage.SESSION), "95 of 100", "second"),
         ),
         over_time("Running", of_metric(metric("sum", "pipecat.sessions.active", by=("service",)))),
         over_time(
@@ -137,6 +145,12 @@ def _turns() -> Body:
             of_metric(metric("sum", "pipecat.turns", by=("outcome",))),
             display="bars",
         ),
+        over_time("Share that failed, by who began them", _failed(Stage.TURN, "resource_name")),
+        over_time(
+            "Whose user waited for an answer in vain",
+            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
+            display="bars",
+        ),
         over_time(
             "Share that the user cut off",
             metrics(
@@ -152,9 +166,8 @@ def _turns() -> Body:
         ),
         over_time(
             "How long turns last",
-            of_metric(
-                metric("p50", "pipecat.turn.duration_seconds", by=("outcome",)), unit="second"
-            ),
+            of_metric(took(50, Stage.TURN), "50 of 100", "second"),
+            of_metric(took(95, Stage.TURN), "95 of 100", "second"),
         ),
     )
 
@@ -192,10 +205,21 @@ def _errors() -> Body:
 def _lines() -> Body:
     return group(
         "Lines",
-        over_time("By level", _line_count("@levelname:*", "@levelname"), display="bars"),
+        over_time("By level", _line_count(OURS, "@levelname"), display="bars"),
         over_time("Lines a trace, on average", _lines_per_trace()),
         over_time("Of sessions, without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
         ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, "@name")),
+    )
+
+
+def _failed(kind: Stage, by: str = "") -> Ask:
+    split = (by,) if by else ()
+    return metrics(
+        "failed / all * 100",
+        "failed",
+        "percent",
+        failed=errors(kind, by=split),
+        all=hits(kind, by=split),
     )
 
 
@@ -207,7 +231,7 @@ def _error_rate() -> Ask:
     return Ask(
         {
             "failed": events("logs", lines(TRACED_ERRORS), unique=_TRACE),
-            "all": events("logs", lines(f"{_TRACE}:*"), unique=_TRACE),
+            "all": events("logs", lines(TRACED), unique=_TRACE),
         },
         "failed / all * 100",
         "with an error",
@@ -218,8 +242,8 @@ def _error_rate() -> Ask:
 def _lines_per_trace() -> Ask:
     return Ask(
         {
-            "written": events("logs", lines(f"{_TRACE}:*")),
-            "traces": events("logs", lines(f"{_TRACE}:*"), unique=_TRACE),
+            "written": events("logs", lines(TRACED)),
+            "traces": events("logs", lines(TRACED), unique=_TRACE),
         },
         "written / traces",
         "lines",

@@ -1,7 +1,7 @@
 """The dashboard's groups about what happens within a turn, and about what watches it."""
 
 from pipecat_dd.knowing.stage import Kind as Stage
-from pipecat_dd.setup.definitions.queries import made_metric, metric, spans
+from pipecat_dd.setup.definitions.queries import errors, hits, made_metric, metric, spans, took
 from pipecat_dd.setup.definitions.widgets import (
     group,
     metrics,
@@ -87,32 +87,47 @@ def services() -> Body:
             "Until it is ruled that the user has finished",
             *(
                 of_metric(
-                    metric(f"p{share}", "pipecat.end_of_turn_seconds", by=("strategy",)),
+                    took(share, Stage.END_OF_TURN, by=("resource_name",)),
                     f"{share} of 100",
                     "second",
                 )
                 for share in (50, 95)
             ),
         ),
+        *(
+            over_time(
+                f"{title}: share that failed",
+                metrics(
+                    "failed / all * 100",
+                    "failed",
+                    "percent",
+                    failed=errors(kind, by=("resource_name",)),
+                    all=hits(kind, by=("resource_name",)),
+                ),
+            )
+            for title, kind in (
+                ("Transcriptions", Stage.STT),
+                ("Model responses", Stage.LLM),
+                ("Syntheses", Stage.TTS),
+            )
+        ),
     )
 
 
 def tools() -> Body:
     """Return the group about tool calls."""
-    duration = "pipecat.tool.duration_seconds"
-    failed = ["outcome IN (failed,timed_out)"]
+    by = ("resource_name",)
     return group(
         "Tools",
         over_time(
             "Calls, by what came of them",
-            of_metric(metric("count", duration, by=("outcome",))),
+            of_metric(metric("count", "pipecat.tool.duration_seconds", by=("outcome",))),
             display="bars",
         ),
-        ranking("Most called", of_metric(metric("count", duration, by=("tool",)))),
-        ranking("That fail most", of_metric(metric("count", duration, by=("tool",), where=failed))),
+        ranking("Most called", of_metric(hits(Stage.TOOL, by=by))),
+        ranking("That fail most", of_metric(errors(Stage.TOOL, by=by))),
         over_time(
-            "How long they take, 95 of 100",
-            of_metric(metric("p95", duration, by=("tool",)), unit="second"),
+            "How long they take, 95 of 100", of_metric(took(95, Stage.TOOL, by=by), unit="second")
         ),
     )
 
@@ -214,13 +229,6 @@ def without_an_agent() -> Body:
                 )
             ),
             display="bars",
-        ),
-        over_time(
-            "Tool calls, 95 of 100",
-            of_metric(
-                made_metric("p95", "pipecat_dd.spans.tool.duration", by=("tool",)),
-                unit="nanosecond",
-            ),
         ),
         over_time(
             "Error lines that have a trace",

@@ -2,7 +2,7 @@
 
 A metric's configuration lists tags that are kept, or tags that are left out. Ours leaves out one
 that nothing is sent with: all tags stay, and the configuration bears our mark. Each percentile is
-billed as a metric, so what is only summed has none.
+billed as a metric, so what is only summed has none, nor what ``trace.pipecat.*`` says for free.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,23 @@ from pipecat_dd.telling.metrics.contract import METRICS, Type
 MARK = "managed_by_pipecat_dd"
 """The tag that is left out of the metric."""
 
-_ONLY_SUMMED = frozenset({"pipecat.turn.wait_seconds"})
+_WITHOUT = frozenset(
+    {
+        # Only summed.
+        "pipecat.turn.wait_seconds",
+        # The durations of spans.
+        "pipecat.turn.duration_seconds",
+        "pipecat.session.duration_seconds",
+        "pipecat.end_of_turn_seconds",
+        "pipecat.tool.duration_seconds",
+    }
+)
 
 
 def percentiles() -> Iterator[Thing]:
     """Yield the configuration of each distribution."""
     for metric in METRICS:
-        if metric.type is Type.DISTRIBUTION and metric.name not in _ONLY_SUMMED:
+        if metric.type is Type.DISTRIBUTION and metric.name not in _WITHOUT:
             yield Thing(
                 Kind.PERCENTILES,
                 metric.name,

@@ -1,4 +1,4 @@
-"""What a monitor says: what happened, what to look at first, and where."""
+"""What a monitor says: what happened, what to look at first, and where; then, what recovered."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -23,30 +23,55 @@ class Evidence:
     lines: str
 
 
-def message(happened: str, first: str, evidence: Evidence, options: Options) -> str:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a monitor says.
+
+    Attributes:
+        happened: What happened, in a sentence.
+        first: What to look at first.
+        recovered: What is well again, in a sentence.
+        is_of_silence: Whether it alerts because nothing came.
+    """
+
+    happened: str
+    first: str
+    recovered: str
+    is_of_silence: bool = False
+
+
+def message(words: Words, evidence: Evidence, options: Options) -> str:
     """Return a monitor's message.
 
     Args:
-        happened: What happened, in a sentence.
-        first: What to look at first.
+        words: What it says.
         evidence: Where to see it.
         options: Whom to tell, and Datadog's site.
     """
-    traces = _within(options, evidence.spans)
-    lines = _within(options, evidence.lines)
-    parts = [
-        f"{{{{#is_alert}}}}\n{happened}\n{{{{/is_alert}}}}",
-        first,
-        f"- [The traces]({_traces(options, traces, evidence.hours)}): "
-        f"`{traces}`\n"
-        f"- [The lines]({_lines(options, lines, evidence.hours)}): "
-        f"`{lines}`\n"
-        "- A whole conversation, in either: `@session_id:` and the id, which stands on every span "
-        "and every line.",
-    ]
+    alert = "is_no_data" if words.is_of_silence else "is_alert"
+    where = _where(evidence, options)
+    parts = [_if(alert, f"{words.happened}\n\n{words.first}\n\n{where}")]
+    if not words.is_of_silence:
+        parts.append(_if("is_warning", f"Not an alert yet: {words.happened}\n\n{where}"))
+    parts.append(_if("is_recovery", words.recovered))
     if options.notify:
         parts.append(" ".join(options.notify))
     return "\n\n".join(parts)
+
+
+def _if(state: str, text: str) -> str:
+    return f"{{{{#{state}}}}}\n{text}\n{{{{/{state}}}}}"
+
+
+def _where(evidence: Evidence, options: Options) -> str:
+    traces = _within(options, evidence.spans)
+    lines = _within(options, evidence.lines)
+    return (
+        f"- [The traces]({_traces(options, traces, evidence.hours)}): `{traces}`\n"
+        f"- [The lines]({_lines(options, lines, evidence.hours)}): `{lines}`\n"
+        "- A whole conversation, in either: `@session_id:` and the id, which stands on every span "
+        "and every line."
+    )
 
 
 def _within(options: Options, query: str) -> str:

@@ -1,48 +1,31 @@
 """The monitors: what should wake somebody.
 
-Whatever can be is watched by the metrics that the bot sends, which count every conversation, kept
-or not. Each service alerts on its own.
+Whatever can be is watched by what counts every conversation, kept or not: the metrics that Datadog
+makes of spans for free, and those that the bot sends. Each service alerts on its own.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from pipecat_dd.knowing.stage import Kind as Stage
-from pipecat_dd.setup.definitions.messages import Evidence, message
-from pipecat_dd.setup.definitions.queries import OUT_OF_CONTEXT, TRACED_ERRORS, metric, spans
+from pipecat_dd.setup.definitions.alerts import Alert, monitor, scope, share
+from pipecat_dd.setup.definitions.messages import Evidence, Words
+from pipecat_dd.setup.definitions.monitors_of_telling import of_lines, of_the_process
+from pipecat_dd.setup.definitions.queries import (
+    OF_SESSIONS,
+    TRACED_ERRORS,
+    errors,
+    hits,
+    metric,
+    spans,
+)
 from pipecat_dd.setup.options import Options
-from pipecat_dd.setup.things import Kind, Mark, Thing
+from pipecat_dd.setup.things import Thing
+from pipecat_dd.telling.metrics.contract import BEYOND, WITHIN_SECS, within
 
-_ABNORMAL = ("failed", "lost_end", "exited", "terminated")
-_ANSWERED_LATE = "@turn.user_bot_latency_seconds:>"
+ABNORMAL = ("failed", "lost_end", "exited", "terminated")
+"""Ends of sessions that nobody meant."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Alert:
-    """What differs from monitor to monitor.
-
-    Attributes:
-        key: Which one it is.
-        title: What stands in the notification's subject.
-        query: The query, without its comparison.
-        over: The value above which it alerts.
-        happened: What happened, in a sentence.
-        first: What to look at first.
-        evidence: Where to see it.
-        priority: Datadog's, from 1 (highest) to 5.
-        options: Options of this monitor's own.
-    """
-
-    key: str
-    title: str
-    query: str
-    over: float
-    happened: str
-    first: str
-    evidence: Evidence
-    priority: int = 3
-    options: tuple[tuple[str, Any], ...] = ()
+_BAD_LINES = f"{OF_SESSIONS} status:(warn OR error OR critical)"
 
 
 def monitors(options: Options) -> Iterator[Thing]:
@@ -51,196 +34,208 @@ def monitors(options: Options) -> Iterator[Thing]:
     Args:
         options: When they alert, whom they tell, and what they watch.
     """
-    for alert in (*_of_lines(options), *_of_turns(options), *_of_sessions(options)):
-        yield _monitor(alert, options)
+    for of in (_of_turns, _of_services, _of_sessions, _of_running, of_lines, of_the_process):
+        for alert in of(options):
+            yield monitor(alert, options)
 
 
-def _of_lines(options: Options) -> Iterator[_Alert]:
-    sampled = (("enable_logs_sample", True), ("groupby_simple_monitor", False))
-    yield _Alert(
-        "traced-errors",
-        "Many errors in conversations",
-        _line_query(options, TRACED_ERRORS, "1h"),
-        options.errors_per_hour,
-        "{{value}} error lines in an hour were written in the middle of conversations.",
-        "Look first at `error.kind` of the lines: one kind, or many? One kind that began at one "
-        "minute is a provider or a deploy. Then open a line's *Trace* tab for what led to it.",
-        Evidence(hours=1, lines=TRACED_ERRORS, spans="@component:pipecat status:error"),
-        priority=2,
-        options=sampled,
-    )
-    yield _Alert(
-        "lines-out-of-context",
-        "Lines of conversations without their trace",
-        _line_query(options, OUT_OF_CONTEXT, "5m"),
-        options.lines_without_context,
-        "{{value}} lines in 5 minutes belong to a session and have no trace.",
-        "Look first at `name` and `function` of the lines: which code writes them? From all over "
-        "the bot: tracing is off (`DD_TRACE_ENABLED`, `DD_LOGS_INJECTION`) or the observer is not "
-        "on the task. From one place: a thread of its own (`asyncio.to_thread` keeps the ids).",
-        Evidence(hours=1, lines=OUT_OF_CONTEXT, spans=spans(Stage.SESSION)),
-        priority=4,
-        options=sampled,
-    )
-
-
-def _of_turns(options: Options) -> Iterator[_Alert]:
-    late = f"{_ANSWERED_LATE}{options.slow_answer_secs:g}"
-    yield _Alert(
-        "slow-answers",
-        "Slow answers",
-        "percentile(last_15m):"
-        + metric(
-            "p95",
-            "pipecat.turn.user_bot_latency_seconds",
-            by=("service",),
-            scope=_scope(options),
+def _of_turns(options: Options) -> Iterator[Alert]:
+    by_service = {"by": ("service",), "scope": scope(options)}
+    yield Alert(
+        "failed-turns",
+        "Turns that fail",
+        share(
+            "30m",
+            errors(Stage.TURN, **by_service),
+            hits(Stage.TURN, **by_service),
+            options.least_turns,
         ),
-        options.slow_answer_secs,
-        "5 of 100 answers in 15 minutes took longer than {{value}} seconds.",
-        "Look first at what the wait is made of: `turn.wait.*` of a slow turn, or the dashboard's "
-        "*What the wait is made of*. Its widest part names the stage; the span of that stage says "
-        "which service and model.",
-        Evidence(hours=1, spans=spans(Stage.TURN, late), lines="@session_id:*"),
-        # Nobody talks at night: without answers there are no slow ones.
-        options=(("timeout_h", 1),),
+        options.failed_turns_percent,
+        Words(
+            "{{value}} % of the turns in 30 minutes came to nothing because something failed.",
+            "Look first at `error.type` of the turns, which is that of the stage that failed: one "
+            "type, or many? One that began at one minute is a provider or a deploy. Then open a "
+            "turn, and its red span.",
+            "Turns get their answers again.",
+        ),
+        Evidence(1, spans(Stage.TURN, "status:error"), TRACED_ERRORS),
+        priority=2,
     )
-    yield _Alert(
+    of_users = metric("sum", "pipecat.turns", where=["began_by:user"], **by_service)
+    yield Alert(
         "unanswered-turns",
         "Callers who get no answer",
-        _sum("30m", _counted("pipecat.turns", options, "outcome:unanswered")),
-        options.unanswered_turns,
-        "{{value}} turns in 30 minutes ended without an answer.",
-        "Look first at a turn's spans: no `pipecat.llm` means that the turn was never ruled over "
-        "or the model never asked; an `llm` that failed or was discarded says why itself; an "
-        "`llm` without `pipecat.tts` means that nothing was spoken.",
-        Evidence(
-            hours=1,
-            spans=spans(Stage.TURN, "@turn.outcome:unanswered"),
-            lines="@session_id:* status:(warn OR error)",
+        share(
+            "30m",
+            metric("sum", "pipecat.turns", where=["left_waiting:true"], **by_service),
+            of_users,
+            options.least_turns,
         ),
+        options.unanswered_turns_percent,
+        Words(
+            "In {{value}} % of the turns in 30 minutes the user waited for an answer in vain. (A "
+            "user who only paused, or who hung up at once, is none of them.)",
+            "Look first at a turn's spans: no `pipecat.llm` means that the turn was never ruled "
+            "over or the model never asked; an `llm` that was discarded says why itself; an `llm` "
+            "without `pipecat.tts` means that nothing was spoken.",
+            "Users get their answers again.",
+        ),
+        Evidence(1, spans(Stage.TURN, "@turn.left_waiting:true"), _BAD_LINES),
         priority=2,
     )
-    yield _Alert(
-        "unusable-service",
-        "A service can no longer do its job",
-        _sum(
-            "5m",
-            # Not by provider: not every processor has one, and what lacks a tag is in no group.
-            _counted("pipecat.errors", options, "usable:false", by=("service", "stage")),
+    slow = [within(secs) for secs in WITHIN_SECS if secs > options.slow_answer_secs] + [BEYOND]
+    yield Alert(
+        "slow-answers",
+        "Slow answers",
+        share(
+            "30m",
+            metric(
+                "sum",
+                "pipecat.turns",
+                where=[f"answered_within IN ({','.join(slow)})"],
+                **by_service,
+            ),
+            metric("sum", "pipecat.turns", where=["answered_within:*"], **by_service),
+            options.least_turns,
         ),
-        0,
-        "{{value}} times in 5 minutes a {{stage.name}} service failed for the rest of its session.",
-        "Look first at `gen_ai.provider.name`, `error.type` and `error.category` of the span: a "
-        "key that expired, a limit that was reached, a provider that is down. Then at the "
-        "dashboard's *Failovers*: did another service take over?",
+        options.slow_answers_percent,
+        Words(
+            f"{{{{value}}}} % of the answers in 30 minutes took longer than "
+            f"{options.slow_answer_secs} seconds.",
+            "Look first at what the wait is made of: `turn.wait.*` of a slow turn, or the "
+            "dashboard's *What the wait is made of*. Its widest part names the stage; the span of "
+            "that stage says which service and model.",
+            "Answers come in time again.",
+        ),
         Evidence(
-            hours=1,
-            spans="@component:pipecat @processor.usable:false",
-            lines=TRACED_ERRORS,
+            1,
+            spans(Stage.TURN, f"@turn.user_bot_latency_seconds:>{options.slow_answer_secs}"),
+            OF_SESSIONS,
         ),
+    )
+
+
+def _of_services(options: Options) -> Iterator[Alert]:
+    by_service = {"by": ("service",), "scope": scope(options)}
+    yield Alert(
+        "unusable-service",
+        "Services that can no longer do their job",
+        share(
+            "15m",
+            metric("sum", "pipecat.errors", where=["usable:false"], **by_service),
+            hits(Stage.TURN, **by_service),
+            options.least_turns,
+            # A service that fails at the start leaves no turn to be counted.
+            whole_may_lack=True,
+        ),
+        options.unusable_services_percent,
+        Words(
+            "For each 100 turns in 15 minutes, {{value}} services failed for the rest of their "
+            "session.",
+            "Look first at `gen_ai.provider.name`, `error.type` and `error.category` of the span: "
+            "a key that expired, a limit that was reached, a provider that is down. Then at the "
+            "dashboard's *Failovers*: did another service take over?",
+            "Services do their job again. Calls that had lost one keep what they have.",
+        ),
+        Evidence(1, "@component:pipecat @processor.usable:false", TRACED_ERRORS),
         priority=1,
     )
 
 
-def _of_sessions(options: Options) -> Iterator[_Alert]:
-    yield _Alert(
+def _of_sessions(options: Options) -> Iterator[Alert]:
+    by_service = {"by": ("service",), "scope": scope(options)}
+    ended = metric("sum", "pipecat.sessions.ended", **by_service)
+    abnormal = [f"end_reason IN ({','.join(ABNORMAL)})"]
+    yield Alert(
         "abnormal-ends",
         "Conversations that end abnormally",
-        _sum(
+        share(
             "1h",
-            _counted("pipecat.sessions.ended", options, f"end_reason IN ({','.join(_ABNORMAL)})"),
+            metric("sum", "pipecat.sessions.ended", where=abnormal, **by_service),
+            ended,
+            options.least_sessions,
         ),
-        options.abnormal_ends,
-        "{{value}} sessions in an hour failed, did not end when told to, or ended because their "
-        "process did.",
-        "Look first at `session.end_reason`: `terminated` at one minute is a deploy or a machine "
-        "that is going away, `exited` a process that stopped by itself, `failed` a pipeline that "
-        "broke: read its last lines, `lost_end` one whose processor `session.end_lost_in` kept the "
-        "EndFrame.",
+        options.abnormal_ends_percent,
+        Words(
+            "{{value}} % of the sessions in an hour failed, lost their end, or ended because their "
+            "process did.",
+            "Look first at `session.end_reason`: `terminated` at one minute is a deploy or a "
+            "machine that is going away, `exited` a process that stopped by itself, `failed` a "
+            "pipeline that broke: read its last lines, `lost_end` one whose processor "
+            "`session.end_lost_in` kept the EndFrame.",
+            "Sessions end as they are meant to again.",
+        ),
         Evidence(
-            hours=1,
-            spans=spans(Stage.SESSION, f"@session.end_reason:({' OR '.join(_ABNORMAL)})"),
-            lines="@session_id:* status:error",
+            1,
+            spans(Stage.SESSION, f"@session.end_reason:({' OR '.join(ABNORMAL)})"),
+            f"{OF_SESSIONS} status:(error OR critical)",
         ),
         priority=2,
     )
-    yield _Alert(
-        "sessions-not-ended",
-        "Conversations that begin and never end",
-        _sum(
-            "4h",
-            f"{_counted('pipecat.sessions.started', options)} - "
-            f"{_counted('pipecat.sessions.ended', options)}",
-        ),
-        options.sessions_not_ended,
-        "{{value}} more sessions began in 4 hours than ended. Those still running are among them.",
-        "Look first at the active sessions on the dashboard: if there are as many, all is well "
-        "and `--sessions-not-ended` is too low. If not, processes were killed (out of memory?) "
-        "before they could end: their turns are there, their `pipecat.session` is not.",
-        Evidence(hours=4, spans=spans(Stage.TURN), lines="@session_id:*"),
-    )
-    yield _Alert(
+    yield Alert(
         "silent-sessions",
         "Conversations in which the bot never spoke",
-        _sum("1h", _counted("pipecat.sessions.ended", options, "bot_spoke:false")),
-        options.silent_sessions,
-        "In {{value}} sessions of the last hour nobody heard the bot.",
-        "Look first at the session's duration: seconds mean that the caller hung up before the "
-        "greeting. Longer ones: is there a `pipecat.tts`, and did it fail? Is there a participant "
-        "at all?",
-        Evidence(
-            hours=1,
-            spans=spans(Stage.SESSION, "@session.bot_speech_count:0"),
-            lines="@session_id:* status:(warn OR error)",
+        share(
+            "1h",
+            metric("sum", "pipecat.sessions.ended", where=["bot_spoke:false"], **by_service),
+            ended,
+            options.least_sessions,
         ),
+        options.silent_sessions_percent,
+        Words(
+            "In {{value}} % of the sessions in an hour nobody heard the bot.",
+            "Look first at the session's duration: seconds mean that the caller hung up before the "
+            "greeting. Longer ones: is there a `pipecat.tts`, and did it fail? Is there a "
+            "participant at all?",
+            "The bot is heard again.",
+        ),
+        Evidence(1, spans(Stage.SESSION, "@session.bot_speech_count:0"), _BAD_LINES),
         priority=2,
     )
 
 
-def _monitor(alert: _Alert, options: Options) -> Thing:
-    of_lines = alert.query.startswith("logs(")
-    title = f"[Pipecat] {alert.title}"
-    where = f" ({options.scope})" if options.is_scoped else ""
-    return Thing(
-        Kind.MONITOR,
-        alert.key,
-        alert.title + where,
-        {
-            "name": f"{title} in {{{{service.name}}}}{where}",
-            "type": "log alert" if of_lines else "query alert",
-            "query": f"{alert.query} > {alert.over:g}",
-            "message": message(alert.happened, alert.first, alert.evidence, options),
-            "tags": Mark(alert.key, scope=options.scope).as_tags(),
-            "priority": alert.priority,
-            "options": {
-                "thresholds": {"critical": float(alert.over)},
-                "include_tags": True,
-                **({} if of_lines else {"require_full_window": False, "notify_no_data": False}),
-                **dict(alert.options),
-            },
-        },
-        options.scope,
+def _of_running(options: Options) -> Iterator[Alert]:
+    by_service = {"by": ("service",), "scope": scope(options)}
+    started = metric("sum", "pipecat.sessions.started", **by_service)
+    ended = metric("sum", "pipecat.sessions.ended", **by_service)
+    active = metric("sum", "pipecat.sessions.active", **by_service)
+    yield Alert(
+        "sessions-not-ended",
+        "Conversations that begin and never end",
+        # What began, less what ended, less by how many more there are now: the differences of
+        # points add up to that of the last and the first.
+        f"sum(last_4h):100 * (default_zero({started}) - default_zero({ended}) - "
+        f"diff(default_zero({active}))) / (default_zero({started}) + {options.least_sessions})",
+        options.sessions_lost_percent,
+        Words(
+            "{{value}} % of the sessions that began in 4 hours neither ended nor are running.",
+            "Look first for processes that were killed (out of memory?) before their sessions "
+            "could end: their turns are there, their `pipecat.session` is not.",
+            "Sessions that begin also end again.",
+        ),
+        Evidence(4, spans(Stage.TURN), OF_SESSIONS),
     )
-
-
-def _scope(options: Options) -> list[str]:
-    named = (("service", options.service), ("env", options.env))
-    return [f"{tag}:{value}" for tag, value in named if value]
-
-
-def _counted(
-    name: str, options: Options, where: str = "", *, by: tuple[str, ...] = ("service",)
-) -> str:
-    query = metric("sum", name, by=by, where=[where] if where else [], scope=_scope(options))
-    # What did not happen is not sent: without points there are none of them, not an unknown number.
-    return f"default_zero({query})"
-
-
-def _sum(window: str, query: str) -> str:
-    return f"sum(last_{window}):{query}"
-
-
-def _line_query(options: Options, query: str, window: str) -> str:
-    search = " ".join([*_scope(options), query])
-    return f'logs("{search}").index("*").rollup("count").by("service").last("{window}")'
+    yield Alert(
+        "no-sessions",
+        "No conversations",
+        f"sum(last_1h):{started}",
+        0,
+        Words(
+            f"No session began for {options.quiet_hours} hours, where there always are some.",
+            "Look first whether calls come in at all: the telephone provider, the web page, the "
+            "room server. Then whether bots start: their containers, and their first lines. Then "
+            "whether metrics arrive: `pipecat-dd doctor` where the bot runs.",
+            "Sessions begin again.",
+            is_of_silence=True,
+        ),
+        Evidence(24, spans(Stage.SESSION), OF_SESSIONS),
+        priority=2,
+        has_warning=False,
+        compare="<=",
+        options={
+            "notify_no_data": True,
+            "no_data_timeframe": options.quiet_hours * 60,
+            # It is to go on saying so for as long as there are none.
+            "timeout_h": 0,
+        },
+    )

@@ -3,8 +3,12 @@
 Datadog reads these lines well enough without one. It adds what it cannot guess: that `levelname`
 is the status, which env and version a line without an Agent's tags is of, and that an id that
 looks like a number is text.
+
+It remaps no trace and no span: Datadog links a line to its trace by ``dd.trace_id`` without being
+told to, and whoever remaps a field takes it off the line.
 """
 
+from pipecat_dd.setup.definitions.queries import OURS
 from pipecat_dd.setup.things import Body, Kind, Mark, Thing
 
 KEY = "lines"
@@ -19,13 +23,11 @@ def pipeline() -> Thing:
         {
             "name": "Pipecat bots' lines",
             "is_enabled": True,
-            "filter": {"query": "@levelname:* @session_id:*"},
+            "filter": {"query": OURS},
             "tags": Mark(KEY).as_tags(),
             "processors": [
                 _remapper("status-remapper", "levelname is the status", "levelname"),
                 _remapper("date-remapper", "timestamp is the date", "timestamp"),
-                _remapper("trace-id-remapper", "dd.trace_id is the trace", "dd.trace_id"),
-                _remapper("span-id-remapper", "dd.span_id is the span", "dd.span_id"),
                 _typed("session_id", "string"),
                 _typed("participant_id", "string"),
                 _typed("participant.name", "string"),

@@ -171,6 +171,28 @@ def traces(title: str, query: str, columns: Sequence[str]) -> Body:
     return _stream(title, {"data_source": "trace_stream", "query_string": query}, columns)
 
 
+def monitor_summary(title: str, query: str) -> Body:
+    """Return the monitors and what state they are in, those in alert first.
+
+    Args:
+        title: What stands above it.
+        query: Which monitors.
+    """
+    return _widget(
+        title,
+        "manage_status",
+        summary_type="monitors",
+        display_format="countsAndList",
+        color_preference="text",
+        hide_zero_counts=True,
+        show_last_triggered=True,
+        query=query,
+        sort="status,asc",
+        count=50,
+        start=0,
+    )
+
+
 def note(text: str) -> Body:
     """Return a note.
 

@@ -7,7 +7,12 @@ given out here.
 from pipecat_dd.setup._datadog_api import Api
 from pipecat_dd.setup.resources.base import Resource
 from pipecat_dd.setup.resources.marked import Dashboards, Monitors, Pipelines, RetentionFilters
-from pipecat_dd.setup.resources.metrics import LineMetrics, Percentiles, SpanMetrics
+from pipecat_dd.setup.resources.metrics import (
+    Descriptions,
+    LineMetrics,
+    Percentiles,
+    SpanMetrics,
+)
 from pipecat_dd.setup.things import Kind
 
 __all__ = ["Resource", "resources"]
@@ -26,6 +31,7 @@ def resources(api: Api) -> dict[Kind, Resource]:
             LineMetrics,
             SpanMetrics,
             Percentiles,
+            Descriptions,
             Monitors,
             Dashboards,
             RetentionFilters,

@@ -70,8 +70,9 @@ class _Tagged(Resource):
     def body_for(self, thing: Thing, found: Found) -> Body:
         """Return what it should be, its id in its mark, and tags of the user's kept."""
         tags = Mark(thing.key, found.id, thing.scope).as_tags()
-        own = [tag for tag in found.body.get("tags") or () if not _is_of_a_mark(tag)]
-        return {**thing.body, "tags": [*tags, *own]}
+        others = (*thing.body["tags"], *(found.body.get("tags") or ()))
+        kept = dict.fromkeys(tag for tag in others if not _is_of_a_mark(tag))
+        return {**thing.body, "tags": [*tags, *kept]}
 
     def _new(self, thing: Thing, body: Body) -> Found:
         return Found(self.kind, thing.key, thing.title, body, str(body["id"]), thing.scope)
@@ -113,8 +114,16 @@ class Monitors(_Tagged):
         )
 
     def update(self, found: Found, body: Body) -> None:
-        """Change it."""
-        # The type cannot be changed; Datadog calls a metric alert by either of two names.
+        """Change it; anew, where it is of another type than it was, which cannot be changed."""
+        if _type(found.body) != _type(body):
+            mark = mark_in_tags(body["tags"])
+            assert mark is not None
+            self.delete(found)
+            made = self.create(Thing(self.kind, found.key, found.title, body, mark.scope))
+            signed = Mark(mark.key, made.id, mark.scope).as_tags()
+            own = [tag for tag in body["tags"] if not _is_of_a_mark(tag)]
+            self.update(made, {**body, "tags": [*signed, *own]})
+            return
         body = {name: value for name, value in body.items() if name != "type"}
         self._api.change(self._api.monitors.update_monitor, int(found.id), body=body)
 
@@ -181,6 +190,11 @@ class RetentionFilters(Resource):
     def delete(self, found: Found) -> None:
         """Take it away."""
         self._api.change(self._api.retention_filters.delete_apm_retention_filter, found.id)
+
+
+def _type(body: Body) -> str:
+    # Datadog calls a metric alert by either of two names.
+    return str(body["type"]).replace("metric alert", "query alert")
 
 
 def _is_of_a_mark(tag: str) -> bool:

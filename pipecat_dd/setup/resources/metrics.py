@@ -6,13 +6,21 @@ from typing import Any, ClassVar
 
 from pipecat_dd.setup._datadog_api import Api
 from pipecat_dd.setup.definitions.counted import MARK as QUERY_MARK
+from pipecat_dd.setup.definitions.descriptions import MARK as TEXT_MARK
+from pipecat_dd.setup.definitions.descriptions import NOTHING
 from pipecat_dd.setup.definitions.distributions import MARK as TAG_MARK
+from pipecat_dd.setup.definitions.retired import RETIRED
 from pipecat_dd.setup.refusals import NotThere, NotYet, Rejected
 from pipecat_dd.setup.resources.base import Resource
 from pipecat_dd.setup.things import Body, Found, Kind, Thing
 
 _UNKNOWN = "does not exist"
 """In what Datadog answers (400) where a metric was never sent."""
+
+
+_NOT_SEEN = (
+    "Datadog has not seen the metric; run this again after the first conversation with metrics=True"
+)
 
 
 class _Counted(Resource):
@@ -115,18 +123,19 @@ class Percentiles(Resource):
         self._taken: dict[str, str] = {}
 
     def found(self, things: Iterable[Thing]) -> Iterator[Found]:
-        """Yield what is there of ours."""
-        for thing in things:
+        """Yield what is there of ours, also of what an earlier version configured."""
+        retired = (key for kind, key in RETIRED if kind is self.kind)
+        for name in dict.fromkeys((*(thing.key for thing in things), *retired)):
             try:
-                answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, thing.key)
+                answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, name)
             except NotThere:
                 continue
             body = answer["data"]["attributes"]
             if body.get("exclude_tags_mode") and TAG_MARK in body.get("tags", ()):
-                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+                yield Found(self.kind, name, name, body, name)
             else:
                 has = "" if body.get("include_percentiles") else ", without percentiles"
-                self._taken[thing.key] = f"you have configured this metric yourself{has}"
+                self._taken[name] = f"you have configured this metric yourself{has}"
 
     def taken(self, thing: Thing) -> str:
         """Return how the metric is configured, where that is not by us."""
@@ -146,10 +155,7 @@ class Percentiles(Resource):
         except (NotThere, Rejected) as refusal:
             if not isinstance(refusal, NotThere) and _UNKNOWN not in str(refusal):
                 raise
-            raise NotYet(
-                "Datadog has not seen the metric; run this again after the first conversation "
-                "with metrics=True"
-            ) from refusal
+            raise NotYet(_NOT_SEEN) from refusal
 
     def update(self, found: Found, body: Body) -> None:
         """Change it."""
@@ -160,6 +166,59 @@ class Percentiles(Resource):
     def delete(self, found: Found) -> None:
         """Take it away."""
         self._api.change(self._api.metrics.delete_tag_configuration, found.id)
+
+
+class Descriptions(Resource):
+    """What Datadog says of a metric, marked in its words.
+
+    It cannot be made or taken away: a metric has it from when it is first seen, and it is empty.
+    """
+
+    kind = Kind.DESCRIPTION
+    permission = "metrics_read, metrics_metadata_write"
+
+    def __init__(self, api: Api) -> None:
+        super().__init__(api)
+        self._taken: set[str] = set()
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        for thing in things:
+            try:
+                body = self._api.read(self._api.metadata.get_metric_metadata, thing.key)
+            except NotThere:
+                continue
+            description = body.get("description") or ""
+            if description.endswith(TEXT_MARK):
+                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+            elif description or body.get("unit"):
+                self._taken.add(thing.key)
+
+    def taken(self, thing: Thing) -> str:
+        """Return who has described the metric, where that is not us."""
+        return "you have described this metric yourself" if thing.key in self._taken else ""
+
+    def create(self, thing: Thing) -> None:
+        """Describe it.
+
+        Raises:
+            NotYet: The metric was never sent.
+        """
+        try:
+            self._put(thing.key, thing.body)
+        except NotThere as refusal:
+            raise NotYet(_NOT_SEEN) from refusal
+
+    def update(self, found: Found, body: Body) -> None:
+        """Describe it anew."""
+        self._put(found.id, body)
+
+    def delete(self, found: Found) -> None:
+        """Leave it without description and unit, as it was."""
+        self._put(found.id, NOTHING)
+
+    def _put(self, name: str, body: Body) -> None:
+        self._api.change(self._api.metadata.update_metric_metadata, name, body=body)
 
 
 def _computed(body: Body) -> tuple[Any, Any]:

@@ -179,7 +179,8 @@ class LineMaker:
             if record["name"]:
                 fields["name"] = _short(record["name"])
             fields["function"] = _short(record["function"])
-            piece = self._json.members({**fields, "line": int(record["line"])})[1:]
+            where: dict[str, Any] = {**fields, "line": int(record["line"])}
+            piece = self._json.members({**where, "pipecat.version": _PIPECAT_VERSION})[1:]
             _remember(self._places, key, piece)
         return piece
 

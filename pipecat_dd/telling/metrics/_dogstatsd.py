@@ -6,9 +6,10 @@ client's own background thread does the sending, on sockets that never wait, fro
 drops its oldest packet when it is full. What is sent at once is as few packets as it fits into,
 handed over at once: the client's own buffer, and the thread that empties it, are not used.
 
-The client adds ``DD_SERVICE``, ``DD_ENV`` and ``DD_VERSION`` as tags, and the Agent the tags of
-the container. Its own telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is
-left on: it is not billed, and tells when metrics are missing.
+The client adds ``DD_SERVICE``, ``DD_ENV``, ``DD_VERSION`` and ``DATADOG_TAGS`` as tags, and the
+Agent the tags of the container; ``DD_TAGS``, which it does not know, is added here. Its own
+telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is left on: it is not billed,
+and tells when metrics are missing.
 """
 
 import logging
@@ -58,7 +59,7 @@ class Client:
         kind: Any = type(_NAME, (DogStatsd,), {})
         self._statsd = kind(
             **address(),
-            constant_tags=missing_tags(),
+            constant_tags=[*missing_tags(), *tags_of_spans()],
             disable_aggregation=True,
             disable_buffering=True,
             disable_background_sender=False,
@@ -131,6 +132,19 @@ def missing_tags() -> list[str]:
         f"{name}:{value}"
         for name, value in zip(names, _ddtrace.unified(), strict=True)
         if value and not os.environ.get(f"DD_{name.upper()}")
+    ]
+
+
+def tags_of_spans() -> list[str]:
+    """Return ``DD_TAGS``, which spans carry too, but for what ``DATADOG_TAGS`` says already.
+
+    A user's ``team:voice`` must not find the traces of a bot and miss its metrics.
+    """
+    own = {tag.partition(":")[0].strip() for tag in _variable("DATADOG_TAGS").split(",")}
+    return [
+        f"{name}:{value}" if value else name
+        for name, value in _ddtrace.tags().items()
+        if name not in own
     ]
 
 

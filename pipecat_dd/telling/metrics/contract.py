@@ -12,6 +12,22 @@ UNIFIED = ("service", "env", "version")
 """Tags on every metric, from ``DD_SERVICE``, ``DD_ENV`` and ``DD_VERSION``."""
 
 
+WITHIN_SECS = (1, 2, 3, 5, 8)
+"""The seconds within which an answer may have come, as a tag says it: `2s`."""
+
+BEYOND = "later"
+"""What the tag says of an answer that took longer than all of these."""
+
+
+def within(secs: float) -> str:
+    """Return how soon an answer came, as one of few values: `1s`, `2s` … or `later`.
+
+    Args:
+        secs: From the end of the user's speech to the bot's voice, in seconds.
+    """
+    return next((f"{most}s" for most in WITHIN_SECS if secs <= most), BEYOND)
+
+
 class Type(StrEnum):
     """DogStatsD's types of metrics."""
 
@@ -38,6 +54,26 @@ class MetricDoc:
     tags: tuple[str, ...]
     meaning: str
 
+    @property
+    def datadog_unit(self) -> str:
+        """The unit by the name that Datadog knows it by."""
+        return _DATADOG_UNITS[self.unit]
+
+
+_DATADOG_UNITS = {
+    "seconds": "second",
+    "sessions": "session",
+    "errors": "error",
+    "tokens": "token",
+    "participants": "user",
+    "events": "event",
+    "failovers": "occurrence",
+    # Of what Datadog has no name for, the nearest.
+    "turns": "item",
+    "characters": "item",
+    "parts": "item",
+    "lines": "record",
+}
 
 _SERVICE = ("stage", "provider", "model")
 
@@ -119,8 +155,11 @@ METRICS = (
         "pipecat.turns",
         Type.COUNT,
         "turns",
-        ("transport", "outcome", "began_by"),
-        "Turns over, by what came of them: `outcome:unanswered` and so on.",
+        ("transport", "outcome", "began_by", "answered_within", "left_waiting"),
+        "Turns over, by what came of them: `outcome:unanswered` and so on. `began_by` is "
+        "`user` or `bot`. `answered_within` is "
+        "`1s`, `2s`, `3s`, `5s`, `8s` or `later`. `left_waiting` is `true` where the user waited "
+        "three seconds or more and no answer came, and `false` on their other turns.",
     ),
     MetricDoc("pipecat.interruptions", Type.COUNT, "turns", ("transport",), "Turns cut off."),
     MetricDoc(

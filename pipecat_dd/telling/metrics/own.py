@@ -27,6 +27,10 @@ def _shipped() -> Mapping[str, int]:
     return {"": shipping.counts().shipped}
 
 
+_WITHOUT_LINES = "pipecat.logs.shipped"
+"""Sent as 0, too, where lines were dropped: a share cannot be taken of what was never sent."""
+
+
 def _dropped() -> Mapping[str, int]:
     return shipping.counts().dropped
 
@@ -55,7 +59,7 @@ class Own:
                 # Less than before: who counts has begun anew.
                 added = count - said if count >= said else count
                 self._said[metric, value] = count
-                if added > 0:
+                if added > 0 or (metric == _WITHOUT_LINES and any(_dropped().values())):
                     yield Sample(metric, added, {tag: value} if tag else {})
         off = sum(part.off for part in _guard.parts().values())
         yield Sample("pipecat.observer.parts_off", off)

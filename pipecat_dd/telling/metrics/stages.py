@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from pipecat_dd.knowing.bot import LATENCY
 from pipecat_dd.knowing.failovers import FAILOVERS
 from pipecat_dd.knowing.stage import Fact, Kind, Stage
+from pipecat_dd.knowing.turns import BY_USER, LEFT_WAITING
 from pipecat_dd.knowing.wait import PARTS
+from pipecat_dd.telling.metrics.contract import within
 from pipecat_dd.telling.metrics.sample import Sample
 
 Measure = Callable[[Stage], Iterator[Sample]]
@@ -72,13 +74,24 @@ def _turn(stage: Stage) -> Iterator[Sample]:
     transport = _transport(stage)
     outcome = transport | {"outcome": stage.facts.get("turn.outcome")}
     yield Sample("pipecat.turn.duration_seconds", _secs(stage), outcome)
-    yield Sample("pipecat.turns", 1, outcome | {"began_by": stage.resource})
+    yield Sample("pipecat.turns", 1, outcome | _answer(stage))
     if stage.facts.get("turn.was_interrupted"):
         yield Sample("pipecat.interruptions", 1, transport)
     yield from _number("pipecat.turn.user_bot_latency_seconds", stage, LATENCY, transport)
     for part, _ in PARTS:
         tags = transport | {"part": part}
         yield from _number("pipecat.turn.wait_seconds", stage, f"turn.wait.{part}_seconds", tags)
+
+
+def _answer(stage: Stage) -> dict[str, Fact | None]:
+    """Return the tags that say whose turn it was, and how long its answer took to come."""
+    latency = stage.facts.get(LATENCY)
+    by_user = stage.resource == BY_USER
+    return {
+        "began_by": stage.resource,
+        "answered_within": within(latency) if isinstance(latency, (int, float)) else None,
+        "left_waiting": bool(stage.facts.get(LEFT_WAITING)) if by_user else None,
+    }
 
 
 def _failovers(stage: Stage) -> Iterator[Sample]:

@@ -18,12 +18,12 @@ import select
 import socket
 import ssl
 import time
-import urllib.request
-from base64 import b64encode
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
+
+from pipecat_dd._network import proxy_for, proxy_headers, tls_context
 
 _IDLE_SECS: Final = 20.0
 """How long a connection may lie idle and be used again: load balancers cut them at 30 or 60."""
@@ -167,11 +167,11 @@ class Intake:
 
     def _made(self, timeout_secs: float) -> http.client.HTTPConnection:
         host = self._url.hostname or ""
-        proxy = _proxy_for(self._url)
+        proxy = proxy_for(self._url)
         to = proxy or self._url
         made: http.client.HTTPConnection
         if self._url.scheme == "https":
-            self._tls = self._tls or _tls_context()
+            self._tls = self._tls or tls_context()
             made = _Secure(
                 to.hostname or "", to.port or 443, timeout=timeout_secs, context=self._tls
             )
@@ -179,43 +179,11 @@ class Intake:
             made = _Plain(to.hostname or "", to.port or 80, timeout=timeout_secs)
         if proxy is not None:
             port = self._url.port or (443 if self._url.scheme == "https" else 80)
-            made.set_tunnel(host, port, headers=_proxy_headers(proxy))
+            made.set_tunnel(host, port, headers=proxy_headers(proxy))
         return made
 
     def _target(self) -> str:
         return self._url.path + (f"?{self._url.query}" if self._url.query else "")
-
-
-def _proxy_for(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that ``HTTPS_PROXY`` and ``NO_PROXY`` name for a URL."""
-    # Not what macOS or Windows has set up for browsers: that is asked in ways that a forked
-    # process does not survive.
-    proxies = urllib.request.getproxies_environment()
-    bypassed: Any = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if url.scheme not in proxies or bypassed(url.hostname or "", proxies):
-        return None
-    named = proxies[url.scheme]
-    return urlsplit(named if "://" in named else f"http://{named}")
-
-
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if proxy.username is None:
-        return {}
-    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
-        # A Python that knows no certificates (python.org's for macOS).
-        try:
-            import certifi
-
-            context.load_verify_locations(certifi.where())
-        except (ImportError, OSError):
-            pass
-    return context
 
 
 def _is_closed(sock: socket.socket) -> bool:

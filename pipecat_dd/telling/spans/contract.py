@@ -268,6 +268,13 @@ TAGS = (
     TagDoc(
         "turn.outcome", "`answered`, `interrupted`, `unanswered` or `failed`.", "", (Kind.TURN,)
     ),
+    TagDoc(
+        "turn.left_waiting",
+        "On a turn without an answer: `true` where the user waited three seconds or more for it, "
+        "`false` where they went on sooner or hung up.",
+        "",
+        (Kind.TURN,),
+    ),
     TagDoc("turn.error_count", "Errors reported or raised in it.", "errors", (Kind.TURN,)),
     TagDoc(
         "turn.user_bot_latency_seconds",

@@ -1,5 +1,8 @@
 """Turning metrics on, and where they then go."""
 
+import json
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -143,3 +146,52 @@ def test_service_env_and_version_come_from_ddtrace_where_no_variable_says_them(
         (metric,) = received.metrics
         found = {name: metric.tag(name) for name in ("service", "env", "version")}
         assert found == {"service": "test-bot", "env": "test", "version": "1.2.3"}
+
+
+BOT = """
+from pipecat_dd.telling.metrics import sender
+from pipecat_dd.telling.metrics.sample import Sample
+from ddtrace.trace import tracer
+import json
+
+sender.shared().send([Sample("pipecat.sessions.active", 1)])
+sender.shared().flush(2)
+span = tracer.start_span("any")
+span.finish()
+print(json.dumps({name: str(value) for name, value in span.get_tags().items()}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"DD_TAGS": "team:voice,region:eu"}, {"team": "voice", "region": "eu"}),
+        ({"DD_TAGS": "team:voice region:eu"}, {"team": "voice", "region": "eu"}),
+        ({"DD_TAGS": "team:voice,env:other"}, {"team": "voice"}),
+        ({"DD_TAGS": "team:voice", "DATADOG_TAGS": "team:shop"}, {"team": "shop"}),
+    ],
+)
+def test_tags_of_every_span_are_on_every_metric(
+    variables: dict[str, str], expected: dict[str, str]
+) -> None:
+    with listening() as received:
+        done = subprocess.run(
+            [sys.executable, "-c", BOT],
+            env={
+                **os.environ,
+                "DD_DOGSTATSD_URL": received.url,
+                "DD_TRACE_ENABLED": "true",
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        received.until(lambda: bool(received.metrics))
+    (metric,) = received.metrics
+    assert metric.own_tags == expected
+    assert metric.tag("env") == "test"
+    on_span = json.loads(done.stdout.splitlines()[-1])
+    if "DATADOG_TAGS" not in variables:
+        assert {name: on_span.get(name) for name in expected} == expected

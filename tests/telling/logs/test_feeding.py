@@ -290,6 +290,7 @@ SINKS = [
     Callable_,
     Handler,
 ]
+OF_LOGGING = (Handler, queue_listener)
 LEVELS: dict[str, Any] = {"urllib3": "DEBUG", "httpcore": "INFO"}
 
 
@@ -302,6 +303,9 @@ def fed(
         await until(lambda: intake.has("hello from the bot"))
         # Of a line that a thread writes a coroutine function hears nothing: so Loguru has it.
         logging.getLogger("some.library").info(ON_BEHALF)
+        if sink in OF_LOGGING:
+            # One of these that the user adds may be left out of what is of logging already.
+            logger.info(ON_BEHALF)
         await until(lambda: intake.has(ON_BEHALF))
         # Were a post a line to be posted, this would go on without end.
         await asyncio.to_thread(intake.is_flooded.wait, 0.15)

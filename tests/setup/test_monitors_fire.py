@@ -17,6 +17,7 @@ from tests.setup.recordings import SERVICE, SLOW, Hour, Recording, record
 from tests.support import queries
 from tests.support.datadog_backend import Backend, State, is_entry
 from tests.support.datadog_search import Event, found
+from tests.support.versions import PIPECAT
 
 THINGS = wanted(Options())
 MONITORS = {thing.key: thing for thing in THINGS if thing.kind is Kind.MONITOR}
@@ -157,6 +158,8 @@ def test_each_fires_where_it_should(
     hour = Hour(Backend(THINGS, removes))
     busy(hour, lambda number: told["good" if number % 2 else kind])
     shop(hour)
+    if PIPECAT < (1, 8):  # which does not say whether a service that failed is still usable
+        monitors = monitors - {"unusable-service"}
     assert fired(hour) == monitors
 
 

@@ -84,6 +84,8 @@ class Workers:
             self._conversation.pipelines.add(pipeline)
             if worker is not None:
                 self._workers.append(weakref.ref(worker))
+                with _guard.hearing.guarded():
+                    self._replaced.replace(worker, "cancel", self._giving_up(worker, pipeline))
         return pipeline
 
     def of(self, processor: Any) -> Pipeline | None:
@@ -153,6 +155,16 @@ class Workers:
             return inner(frame, *args, **kwargs)
 
         return process_frame
+
+    def _giving_up(self, worker: Any, pipeline: Pipeline) -> Method:
+        inner: Method = worker.cancel
+
+        def cancel(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if self.is_on:
+                pipeline.is_given_up = True
+            return inner(*args, **kwargs)
+
+        return cancel
 
     def _idling(self, inner: Method, pipeline: Pipeline, worker: Any) -> Method:
         held = weakref.ref(worker)

@@ -66,7 +66,7 @@ class Pipeline:
 
     Attributes:
         worker: The worker's name; empty where it is not known.
-        was_cancelled: Whether the worker was told to cancel, whatever came of it.
+        was_cancelled: Whether the worker was cancelled, by whatever.
         has_transport: Whether it has the input or output of a transport.
         end_is_heard: Whether it is heard what comes out at the pipeline's end; where not, an end
             that was asked for is taken to have come.
@@ -74,6 +74,7 @@ class Pipeline:
         asked_ns: When.
         came_out: What the frame was for that came out at the pipeline's end.
         failure: The error that brought it down.
+        is_given_up: Whether somebody told the worker to cancel, at first or later.
     """
 
     worker: str
@@ -84,6 +85,7 @@ class Pipeline:
     asked_ns: int = 0
     came_out: str | None = None
     failure: Failure | None = None
+    is_given_up: bool = False
     _holds: "dict[tuple[str, Processor], Hold]" = field(default_factory=dict)
 
     # The frames that start and end it
@@ -132,6 +134,7 @@ class Pipeline:
         if purpose != STARTS:
             self.ask(purpose, at_ns)
             self.came_out = self.came_out or purpose
+            self.is_given_up = self.is_given_up or purpose == CANCELLED
 
     # What ends it otherwise
 
@@ -143,7 +146,7 @@ class Pipeline:
             at_ns: When.
         """
         if self.asked is None:
-            if purpose in (FAILED, IDLE) and self.was_cancelled():
+            if purpose == FAILED and self.is_given_up:
                 purpose = CANCELLED
             self.asked, self.asked_ns = purpose, at_ns
 
@@ -169,12 +172,7 @@ class Pipeline:
             return LOST
         if self.asked == IDLE:
             return IDLE
-        return CANCELLED if self.asked == CANCELLED or self.is_given_up else None
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether the worker was cancelled, at first or later."""
-        return self.came_out == CANCELLED or self.was_cancelled()
+        return CANCELLED if self.asked == CANCELLED else None
 
     @property
     def lost(self) -> Hold | None:
@@ -233,7 +231,11 @@ class Pipelines:
         known = [(pipeline, outcome) for pipeline, outcome in outcomes if outcome is not None]
         of_transport = [entry for entry in known if entry[0].has_transport]
         last = max(of_transport or known, key=lambda entry: entry[0].asked_ns, default=None)
-        return otherwise if last is None else last[1]
+        if last is not None:
+            return last[1]
+        # One that has not started pushes no frame for it. As a process goes, all is cancelled.
+        cancelled = any(pipeline.was_cancelled() for pipeline in self.all)
+        return CANCELLED if cancelled and otherwise is None else otherwise
 
     def worker_behind(self, processor: "Processor") -> str | None:
         """Return the worker of a processor, where there are several workers."""

@@ -136,7 +136,11 @@ def test_turns_are_counted_by_what_came_of_them(told: Told) -> None:
 
 
 def test_every_span_that_failed_is_an_error_by_its_category(told: Told) -> None:
+    # A turn that failed for one of them is an error as well, and counted once.
     failed = [s for s in told.spoken.errors if s.name.startswith("pipecat.")]
+    turns = [span for span in failed if span.name == "pipecat.turn"]
+    assert {span.tags["turn.outcome"] for span in turns} == {"failed"}
+    failed = [span for span in failed if span not in turns]
     assert {span.name for span in failed} == {"pipecat.llm", "pipecat.stt", "pipecat.tool"}
     assert told.received.total("pipecat.errors") == len(failed)
     for span in failed:

@@ -12,7 +12,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
 from pipecat_dd.hearing.workers import claim
-from pipecat_dd.knowing.call_stack import is_for_one_call, maker
+from pipecat_dd.knowing.call_stack import is_function, maker
 from pipecat_dd.knowing.origin import originate
 from pipecat_dd.knowing.place import current_session
 from pipecat_dd.knowing.pools import carry_into_pools
@@ -138,13 +138,14 @@ class DatadogObserver(BaseObserver):
         self._sessions: list[SessionInstrumentation] = []
         self._latest: SessionInstrumentation | None = None
         self._session_count = 0
+        self._is_of_module = False
         with _guard.spans.guarded():
             self._over = Callers()
             frame = maker(self)
-            if is_for_one_call(frame):
-                made = self._begin()
-                with _guard.hearing.guarded():
-                    made.making = originate(made.session, frame)
+            self._is_of_module = not is_function(frame)
+            made = self._begin()
+            with _guard.hearing.guarded():
+                made.making = originate(made.session, frame)
         with _guard.hearing.guarded():
             carry_into_pools()
             carry_into_threads()
@@ -324,9 +325,21 @@ class DatadogObserver(BaseObserver):
             if one.callers.have(proxy, worker):
                 one.bind(proxy, worker)
                 return one
-        found = next((one for one in self._sessions if one.admits(worker)), None) or self._begin()
+        found = next((one for one in self._sessions if one.admits(worker)), None)
+        if found is not None and self._is_for_another(found):
+            self._sessions.remove(found)
+            found.abandon()
+            self._session_count = 0
+            found = None
+        found = found or self._begin()
         found.bind(proxy, worker)
         return found
+
+    def _is_for_another(self, found: SessionInstrumentation) -> bool:
+        """Whether a session was begun for no call in particular, and the call has an id."""
+        if self._settings.session_id is not None or not self._is_of_module or found.callers:
+            return False
+        return (_contextual_session_id() or found.session.id) != found.session.id
 
     def _called_by(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
         """Return the session of a worker that was seen; where that is unknown, the only one."""

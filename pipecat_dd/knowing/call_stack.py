@@ -143,11 +143,11 @@ def maker(observer: Any) -> FrameType | None:
     return None
 
 
-def is_for_one_call(frame: FrameType | None) -> bool:
-    """Whether what makes an observer may run a call: a function, not a module's or class's code.
+def is_function(frame: FrameType | None) -> bool:
+    """Whether code is a function's, which may run a call; not a module's or a class's.
 
     Args:
-        frame: The frame of what makes it.
+        frame: Its frame.
     """
     return frame is not None and bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
 

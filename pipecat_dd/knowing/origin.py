@@ -13,8 +13,8 @@ When the function returns, the binding is taken out of its task's context, so th
 starts afterwards does not inherit it. Where a helper makes the observer (a factory, the constructor
 of a class) and returns, nothing is bound until the session begins; then the function that awaits
 its run is, or else the one that called the helper, unless it did so in a loop. An observer that is
-made by the code of a module or of a class is made for no call; one that is made where no event loop
-runs binds that function alone.
+made where no event loop runs binds that function alone, or that module's code. One that is made by
+a module's or a class's code while one runs is made for no call.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from pipecat_dd.knowing.call_stack import (
     context_of,
     frame_of,
     has_running_loop,
-    is_for_one_call,
+    is_function,
     running_task,
 )
 from pipecat_dd.knowing.place import Place, here
@@ -87,7 +87,8 @@ class Making:
         # Those that called it, each where it did, and then the innermost that has not returned.
         self._callers: list[tuple[FrameType, CodePoint]] = []
         self._caller: tuple[weakref.ref[Any], CodePoint] | None = None
-        self.is_over = not is_for_one_call(frame)
+        # A script may hold its one call by itself; what runs in a server's loop holds many.
+        self.is_over = not is_function(frame) and has_running_loop()
         if frame is None or self.is_over:
             return
         self._point, self._frame_id = CodePoint(frame), id(frame)

@@ -180,7 +180,7 @@ class LineMaker:
                 fields["name"] = _short(record["name"])
             fields["function"] = _short(record["function"])
             where: dict[str, Any] = {**fields, "line": int(record["line"])}
-            piece = self._json.members({**where, "pipecat.version": _PIPECAT_VERSION})[1:]
+            piece = self._json.members(where)[1:]
             _remember(self._places, key, piece)
         return piece
 

@@ -56,7 +56,10 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     ("way", "code", "last"),
-    [("returns", 0, ["last"]), ("raises", 1, [])],
+    [
+        ("returns", 0, ["last"]),
+        ("raises", 1, ["Uncaught exception: ZeroDivisionError: division by zero"]),
+    ],
 )
 def test_a_program_that_ends_in_order_has_sent_all(
     intake: Intake, way: str, code: int, last: list[str]

@@ -169,7 +169,9 @@ class FrameWork:
 
     def _open(self, processor: Processor, frame_class: str, start_ns: int, parent: Stage) -> Stage:
         if start_ns < parent.start_ns:
-            parent = self.session.root  # the turn that has begun meanwhile is not what it is part of
+            parent = (
+                self.session.root
+            )  # the turn that has begun meanwhile is not what it is part of
         stage = self._stages.open(
             Kind.FRAME,
             f"{processor.class_name} {frame_class}",

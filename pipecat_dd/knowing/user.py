@@ -228,11 +228,12 @@ class UserSide:
     def _begun_by_transcription(self) -> Stretch | None:
         """Return the stretch that an interim transcription began before the speech was heard."""
         turn = self._turns.current
+        parents = (None, turn.stage if turn is not None else None)
         for pending in self._open.values():
             for _, stretch in pending:
-                if stretch.speech is None and stretch.end_ns is None:
-                    if stretch.parent is None or (turn is not None and stretch.parent is turn.stage):
-                        return stretch
+                is_begun = stretch.speech is None and stretch.end_ns is None
+                if is_begun and stretch.parent in parents:
+                    return stretch
         return None
 
     def _began_by(self, stretch: Stretch, start_ns: int) -> None:

@@ -57,7 +57,9 @@ class TurnServer:
     def service_class(cls) -> Any:
         """Return Pipecat's class for it; the test is skipped where it cannot be had."""
         try:
-            return getattr(importlib.import_module(f"pipecat.services.{cls.module}"), cls.class_name)
+            return getattr(
+                importlib.import_module(f"pipecat.services.{cls.module}"), cls.class_name
+            )
         except Exception as error:  # Pipecat raises a bare Exception where an SDK is missing
             pytest.skip(f"{cls.class_name}: {error}")
 

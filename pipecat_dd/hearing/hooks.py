@@ -166,7 +166,7 @@ class Hooks:
                 lambda: self._visits.is_on,
             )
             self._replaced.replace(instance, "process_generator", through)
-            self._conversation.user.by_segment.add(processor)
+            self._conversation.user.transcriptions.by_segment.add(processor)
         self.heard.add(id(instance))
         self.instances.append(instance)
 

@@ -428,7 +428,7 @@ class Conversation:
     def _fails(self, stage: Stage, failure: Failure, at_ns: int) -> None:
         stage.fail(failure)
         if stage.kind is Kind.STT:
-            self.user.transcription_fails(stage, at_ns)
+            self.user.transcriptions.fails(stage, at_ns)
         elif stage.kind is Kind.TTS:
             self.bot.synthesis_fails(stage, at_ns)
 

@@ -9,7 +9,6 @@ with turn detection of its own, a speech-to-speech model) says when the user beg
 is the speech where no detector hears it.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,17 +16,8 @@ from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.stretches import RULING_WINDOW_NS, Cause, Stretch, Unruled
+from pipecat_dd.knowing.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.knowing.turns import Turn, Turns
-
-TRANSCRIPTION_WINDOW_NS = 30_000_000_000
-"""How long after a stretch of speech its transcription may come of a service that is sent each
-stretch. Of a cough none ever does."""
-
-STREAMED_WINDOW_NS = 5_000_000_000
-"""The same of a service that listens all the time, and of which later speech is awaited too."""
-
-MAX_AWAITED = 16
-"""How many transcriptions of one service may be awaited at a time."""
 
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.
@@ -38,9 +28,6 @@ there may be a detector in the transport besides.
 
 SAME_SPEECH_NS = 1_000_000_000
 """How long after a detector heard speech end a service may say that the same speech has begun."""
-
-LATE_WORDS_NS = 1_000_000_000
-"""How long after a transcription that was complete another one may add to it."""
 
 
 @dataclass(slots=True)
@@ -66,8 +53,7 @@ class UserSide:
     """Follows the user's speech.
 
     Attributes:
-        by_segment: The services that are sent each stretch of speech by itself, and say when they
-            are through with it.
+        transcriptions: What services make of it.
     """
 
     def __init__(
@@ -89,9 +75,7 @@ class UserSide:
         self._proposed_ns = 0
         self._predicted_ns = 0
         self._late_ruling: LateRuling | None = None
-        self._open: dict[Processor, deque[tuple[Stage, Stretch]]] = {}
-        self._answers: dict[Processor, int] = {}
-        self.by_segment: set[Processor] = set()
+        self.transcriptions = Transcriptions(stages, turns)
 
     # Speech
 
@@ -188,7 +172,10 @@ class UserSide:
         Args:
             at_ns: When.
         """
-        stretch = self._unruled.stretches[-1] if self._unruled.stretches else None
+        stretches = self._unruled.stretches
+        stretch = next((s for s in reversed(stretches) if s.is_transcribed), None)
+        if stretch is None and stretches:
+            stretch = stretches[-1]
         if stretch is None:
             return
         if stretch.end_ns is not None:
@@ -201,8 +188,8 @@ class UserSide:
     def _begin_speech(self, start_ns: int, heard_by: str, *, by_service: bool = False) -> None:
         self._resolve_late_ruling()
         self._place_stale(start_ns)
-        self._drop_unanswered(start_ns)
-        stretch = self._begun_by_transcription() or self._stretch(start_ns)
+        self.transcriptions.drop_unanswered(start_ns)
+        stretch = self.transcriptions.begun_by_words() or self._stretch(start_ns)
         stretch.by_service = by_service
         self._began_by(stretch, start_ns)
         stretch.speech = self._stages.open(
@@ -210,9 +197,9 @@ class UserSide:
         )
         self._speaking = stretch
         for processor in self._transcribers():
-            self._settle(processor)
+            self.transcriptions.settle(processor)
             if not any(stage.processor is processor for stage in stretch.transcriptions):
-                self._open_transcription(processor, stretch)
+                self.transcriptions.begin(processor, stretch)
 
     def _has_just_heard(self, at_ns: int) -> bool:
         """Whether a detector heard, and heard end, what a service only now says has begun."""
@@ -224,17 +211,6 @@ class UserSide:
             and not last.is_transcribed
             and at_ns - last.end_ns <= SAME_SPEECH_NS
         )
-
-    def _begun_by_transcription(self) -> Stretch | None:
-        """Return the stretch that an interim transcription began before the speech was heard."""
-        turn = self._turns.current
-        for pending in self._open.values():
-            for _, stretch in pending:
-                is_open = stretch.speech is None and stretch.end_ns is None
-                is_turns = turn is not None and stretch.parent is turn.stage
-                if is_open and (stretch.parent is None or is_turns):
-                    return stretch
-        return None
 
     def _began_by(self, stretch: Stretch, start_ns: int) -> None:
         """Note that speech began earlier than was known, and so did the turn that it opened."""
@@ -296,8 +272,7 @@ class UserSide:
             at_ns: When that was ruled.
             strategy: The class of what ruled so.
         """
-        for processor in list(self._open):
-            self._settle(processor)
+        self.transcriptions.settle_all()
         turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.user_active and turn.by_user:
             turn.waited.ruled_ns = at_ns
@@ -346,11 +321,11 @@ class UserSide:
             frame_id: The frame that brought it.
         """
         self._place_stale(at_ns)
-        self._drop_unanswered(at_ns)
-        entry = self._awaited(processor, at_ns, interim=True)
+        self.transcriptions.drop_unanswered(at_ns)
+        entry = self.transcriptions.awaited(processor, at_ns, interim=True)
         stretch = entry[1] if entry is not None else self._stretch(at_ns)
         if entry is None:
-            self._open_transcription(processor, stretch)
+            self.transcriptions.begin(processor, stretch)
         self._has_words(stretch, at_ns, frame_id)
 
     def transcribed(
@@ -375,16 +350,18 @@ class UserSide:
             frame_id: The frame that brought it.
         """
         self._place_stale(at_ns)
-        self._drop_unanswered(at_ns)
-        entry = self._awaited(processor, at_ns) or self._told_late(processor, at_ns)
+        self.transcriptions.drop_unanswered(at_ns)
+        entry = self.transcriptions.awaited(processor, at_ns) or self.transcriptions.added_late(
+            processor, at_ns
+        )
         stage, stretch = entry or (None, None)
         if stage is None:
             stretch = self._stretch(at_ns)
-            stage = self._open_transcription(processor, stretch)
-        stage.output_ns = at_ns
-        self._answers[processor] = self.answers(processor) + 1
+            stage = self.transcriptions.begin(processor, stretch)
+        self.transcriptions.comes(stage, at_ns)
         stage.know(language=language, user_id=user_id)
-        if (turn := self._turns.current) is not None and not turn.bot_spoke:
+        turn = self._turns.current
+        if turn is not None and not turn.bot_spoke and stage.parent is turn.stage:
             turn.waited.transcribed_ns = at_ns
         if stretch is None:
             stage.end_ns = at_ns
@@ -392,9 +369,8 @@ class UserSide:
         self._has_words(stretch, at_ns, frame_id)
         if stretch.speech is None:
             stretch.end_ns = at_ns
-        turn = self._turns.current
         if stretch.parent is not None and not (turn is not None and turn.user_active):
-            self._settle(processor)
+            self.transcriptions.settle(processor)
         return stage
 
     def _has_words(self, stretch: Stretch, at_ns: int, frame_id: int | None) -> None:
@@ -402,45 +378,19 @@ class UserSide:
         if frame_id is not None:
             self._unruled.says(frame_id, stretch)
 
-    def transcription_fails(self, stage: Stage, at_ns: int) -> None:
-        """A transcription failed: what comes next is another's, unless it is all there is.
-
-        Args:
-            stage: The transcription's stage.
-            at_ns: When.
-        """
-        if stage.output_ns is None:
-            stage.output_ns = at_ns
-        turn = self._turns.current
-        if stage.processor is not None:
-            self._answers[stage.processor] = self.answers(stage.processor) + 1
-            if not (turn is not None and turn.user_active):
-                self._settle(stage.processor)
-
     def answers(self, processor: Processor) -> int:
         """Return how many transcriptions came, or failed, of a service."""
-        return self._answers.get(processor, 0)
+        return self.transcriptions.answers(processor)
 
     def segment_ends(self, processor: Processor, answers_before: int, at_ns: int) -> None:
         """A service that transcribes one stretch after another is through with one.
-
-        If nothing came of it, as of a cough, nothing will: what comes next is another's.
 
         Args:
             processor: The service.
             answers_before: Its `answers` when it began on the stretch.
             at_ns: When it was through.
         """
-        if self.answers(processor) != answers_before:
-            return
-        pending = self._open.get(processor, deque())
-        for entry in pending:
-            stage, stretch = entry
-            if stretch.end_ns is not None and stage.output_ns is None:
-                pending.remove(entry)
-                stage.parent = stage.parent or stretch.parent
-                self._stages.drop(stage, at_ns)
-                return
+        self.transcriptions.segment_ends(processor, answers_before, at_ns)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open, drop what nothing came of."""
@@ -449,8 +399,7 @@ class UserSide:
         for stretch in self._unruled.stretches:
             self._place(stretch, stretch.during or self._stages.session.root)
         self._unruled.stretches.clear()
-        for processor in list(self._open):
-            self._settle(processor, drop_at_ns=at_ns)
+        self.transcriptions.settle_all(drop_at_ns=at_ns)
 
     def _stretch(self, start_ns: int) -> Stretch:
         """Begin a stretch: part of the user's turn if one goes on, else waiting for a ruling."""
@@ -466,119 +415,6 @@ class UserSide:
             stretch.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
         self._unruled.add(stretch)
         return stretch
-
-    def _open_transcription(self, processor: Processor, stretch: Stretch) -> Stage:
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.STT, resource, stretch.start_ns, parent=stretch.parent, processor=processor
-        )
-        if service is not None:
-            stage.facts["gen_ai.provider.name"] = service.provider
-            stage.know(gen_ai__request__model=service.model)
-            stage.facts.update(service.facts)
-        stretch.transcriptions.append(stage)
-        self._open.setdefault(processor, deque()).append((stage, stretch))
-        return stage
-
-    def _awaited(
-        self, processor: Processor, at_ns: int, *, interim: bool = False
-    ) -> tuple[Stage, Stretch] | None:
-        """Return the transcription that one that just came is of."""
-        spoken = [e for e in self._open.get(processor, ()) if self._may_go_on(e, at_ns)]
-        unanswered = [entry for entry in spoken if entry[0].output_ns is None]
-        if not unanswered:
-            return spoken[-1] if spoken else None
-        going_on = unanswered[-1]
-        if interim and going_on[1].end_ns is None and at_ns - going_on[1].start_ns > LATE_WORDS_NS:
-            return going_on
-        if processor in self.by_segment:
-            return unanswered[0]
-
-        def awaits_words(entry: tuple[Stage, Stretch]) -> bool:
-            """Whether its words have begun to come, or may still."""
-            _, stretch = entry
-            return bool(stretch.words_ns) or at_ns - (stretch.end_ns or at_ns) <= LATE_WORDS_NS
-
-        return next(filter(awaits_words, unanswered), unanswered[0])
-
-    def _may_go_on(self, entry: tuple[Stage, Stretch], at_ns: int) -> bool:
-        """Whether a transcription that just came may be of a stretch, as far as that is known."""
-        stage, stretch = entry
-        turn = self._turns.current
-        if stretch.parent is None and stretch.end_ns is not None and stage.output_ns is not None:
-            # It was complete, and opened no turn.
-            return stretch.speech is not None and at_ns - stage.output_ns <= LATE_WORDS_NS
-        if stretch.speech is not None:
-            return True
-        # With words alone to go by, what is long ago, or of another turn, is no longer spoken.
-        if stretch.parent is not None and (turn is None or stretch.parent is not turn.stage):
-            return False
-        if stretch.end_ns is None and at_ns - stretch.words_ns > RULING_WINDOW_NS:
-            stretch.end_ns = stretch.words_ns
-            return False
-        return True
-
-    def _told_late(self, processor: Processor, at_ns: int) -> tuple[Stage, None] | None:
-        """Return the last transcription of the turn, which one after the ruling still adds to."""
-        turn = self._turns.current
-        for stage in reversed(turn.held if turn is not None else ()):
-            if stage.kind is Kind.STT and stage.processor is processor:
-                return (stage, None) if at_ns - (stage.end_ns or 0) <= LATE_WORDS_NS else None
-        return None
-
-    def _settle(self, processor: Processor, drop_at_ns: int | None = None) -> None:
-        """End the transcriptions that are complete: what comes from now on is another's.
-
-        Args:
-            processor: Whose.
-            drop_at_ns: Where given, what has not come by then never will.
-        """
-        pending = self._open.get(processor, deque())
-        for entry in list(pending):
-            stage, stretch = entry
-            if stage.output_ns is not None and stretch.parent and stretch.end_ns is not None:
-                pending.remove(entry)
-                self._finish(stage, stretch, stage.output_ns)
-            elif drop_at_ns is not None:
-                pending.remove(entry)
-                stage.parent = stage.parent or stretch.parent
-                self._stages.drop(stage, drop_at_ns)
-
-    def _drop_unanswered(self, now_ns: int) -> None:
-        """Drop the transcriptions that have not come and will not."""
-        for processor, pending in self._open.items():
-            for entry in list(pending):
-                stage, stretch = entry
-                end_ns = stretch.end_ns
-                if stage.output_ns is not None or end_ns is None or stretch.parent is None:
-                    continue
-                is_last = entry is pending[-1]
-                streamed = processor not in self.by_segment and not is_last
-                window_ns = STREAMED_WINDOW_NS if streamed else TRANSCRIPTION_WINDOW_NS
-                if now_ns - end_ns > window_ns or len(pending) > MAX_AWAITED:
-                    pending.remove(entry)
-                    stage.parent = stretch.parent
-                    self._stages.drop(stage, end_ns)
-
-    def _finish(self, stage: Stage, stretch: Stretch, output_ns: int) -> None:
-        stage.parent = stretch.parent
-        if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
-            stage.parent.is_of(stage.participant_id)
-        if stage.failure is None and stretch.speech is not None and stretch.end_ns is not None:
-            waited_ns = output_ns - stretch.end_ns
-            # Where the service itself says when speech ends, the transcription comes with that.
-            if waited_ns > 0 or not stretch.by_service:
-                stage.facts["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
-        turn = self._turns.current
-        if turn is not None and stage.parent is turn.stage:
-            # Its time to first byte may be reported seconds from now.
-            self._stages.end(stage, output_ns)
-            turn.held.append(stage)
-        else:
-            self._stages.close(stage, output_ns)
 
     def _start(self, stretch: Stretch, start_ns: int) -> None:
         """Have a stretch, and all that is known of it, begin at another moment."""
@@ -600,24 +436,18 @@ class UserSide:
             if stretch.end_ns is not None:
                 self._stages.close(stretch.speech, stretch.end_ns)
 
-    def _reject(self, stretch: Stretch, at_ns: int) -> None:
+    def _reject(self, stretch: Stretch, at_ns: int, *, given_up: bool = False) -> None:
         """Place speech that is no turn: in the one that it was heard in, else in the session.
 
         Args:
             stretch: The speech.
             at_ns: Now.
+            given_up: Whether its transcription, if it has not come, is no longer awaited.
         """
         if stretch in self._unruled.stretches:
             self._unruled.stretches.remove(stretch)
         self._place(stretch, stretch.during or self._stages.session.root)
-        for stage in stretch.transcriptions:
-            pending = self._open.get(stage.processor) if stage.processor is not None else None
-            if not pending or (stage, stretch) not in pending:
-                continue
-            if stage.output_ns is not None:
-                pending.remove((stage, stretch))
-                self._finish(stage, stretch, stage.output_ns)
-        self._drop_unanswered(at_ns)
+        self.transcriptions.complete(stretch, at_ns, given_up=given_up)
 
     def _place_stale(self, now_ns: int) -> None:
         """Place the speech that no turn will claim any more: a cough, or a backchannel."""
@@ -628,19 +458,6 @@ class UserSide:
             if end_ns is None or now_ns - end_ns <= RULING_WINDOW_NS:
                 continue
             stretch.end_ns = end_ns
-            if now_ns - end_ns <= TRANSCRIPTION_WINDOW_NS and not self._is_through(stretch):
-                continue
-            self._reject(stretch, now_ns)
-            for stage in stretch.transcriptions:
-                pending = self._open.get(stage.processor) if stage.processor is not None else None
-                if pending and (stage, stretch) in pending:
-                    pending.remove((stage, stretch))
-                    self._stages.drop(stage, now_ns)
-
-    def _is_through(self, stretch: Stretch) -> bool:
-        """Whether no service is at work on its transcription any more, as far as that is known."""
-        return all(
-            stage.output_ns is not None or stage.processor not in self.by_segment
-            for stage in stretch.transcriptions
-            if (stage, stretch) in self._open.get(stage.processor, ())  # type: ignore[arg-type]
-        )
+            awaited = not self.transcriptions.are_through(stretch)
+            if not awaited or now_ns - end_ns > TRANSCRIPTION_WINDOW_NS:
+                self._reject(stretch, now_ns, given_up=True)

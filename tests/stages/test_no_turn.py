@@ -97,7 +97,9 @@ def check(trace: Trace, *, passed: int = 1, in_bots: int | None = None) -> Span:
     assert stt.start_ns == speech.start_ns
     assert len(children(bots, "user_speech")) == (passed if in_bots is None else in_bots)
     assert len(trace.named("pipecat.user_speech")) == passed + 1
-    assert 0 < users["turn.user_bot_latency_seconds"] < 2
+    (heard,) = children(users, "bot_speech")
+    waited = (heard.start_ns - speech.end_ns) / 1e9
+    assert users["turn.user_bot_latency_seconds"] == pytest.approx(waited, abs=0.001)
     return users
 
 

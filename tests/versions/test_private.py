@@ -69,6 +69,7 @@ WHERE = {
     "Thread": "threading",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
+    "NativeWriter": "ddtrace.internal.writer.writer",
     "thread_context": "ddtrace.internal.opentelemetry.thread_context",
     "patch": "ddtrace.contrib.internal.asyncio.patch",
     "middleware": "ddtrace.contrib.internal.asgi.middleware",

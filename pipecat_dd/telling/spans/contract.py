@@ -65,7 +65,11 @@ SPANS = (
         "the bot fell silent with nothing under way, the user began the next, or the session ended",
     ),
     SpanDoc(
-        Kind.USER_SPEECH, "the voice activity detector's class", "speech began", "speech ended"
+        Kind.USER_SPEECH,
+        "the class of the voice activity detector, or of the service that heard it where no "
+        "detector did",
+        "speech began",
+        "speech ended",
     ),
     SpanDoc(
         Kind.STT, "service class and model", "speech began", "the last final transcription of it"

@@ -30,7 +30,7 @@ class StandIn(Span):
         replayed: What was called on it that the span that is sent is to be called with.
     """
 
-    __slots__ = ("made_with", "replayed", "owner")
+    __slots__ = ("made_with", "owner", "replayed")
 
     owner: Any
     made_with: tuple[str, str | None, Mapping[str, str]]

@@ -57,6 +57,7 @@ WHERE = {
     "string": "pipecat.utils.string",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
+    "SpanAggregator": "ddtrace._trace.processor",
     "thread_context": "ddtrace.internal.opentelemetry.thread_context",
     "patch": "ddtrace.contrib.internal.asyncio.patch",
     "middleware": "ddtrace.contrib.internal.asgi.middleware",

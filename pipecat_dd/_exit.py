@@ -29,6 +29,7 @@ from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.place import leave_all
 from pipecat_dd.knowing.session import forget_all
 from pipecat_dd.telling import active
+from pipecat_dd.telling.spans import passing
 
 SEND_WITHIN_SECS = 2.0
 """How long a process of `multiprocessing`, which waits for nothing of ddtrace's, is held up by
@@ -151,6 +152,7 @@ def _before_shutdown(own: bool) -> None:
     # Of ddtrace's own accord only a signal does so, but for its exit function, which comes later.
     if not _ended:
         _close_all("terminated" if own else "exited")
+    passing.send_finished()
 
 
 def _prepare_signal() -> None:

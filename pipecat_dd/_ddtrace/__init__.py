@@ -10,7 +10,7 @@ from pipecat_dd._ddtrace.busy import beneath, is_busy
 from pipecat_dd._ddtrace.ending import before_shutdown, flush
 from pipecat_dd._ddtrace.private import PRIVATE
 from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
-from pipecat_dd._ddtrace.sending import look_at_parts, looks_at_parts
+from pipecat_dd._ddtrace.sending import look_at_parts, looks_at_parts, send_finished
 from pipecat_dd._ddtrace.settings import (
     INJECTS_IDS,
     ddtrace_version,
@@ -83,6 +83,7 @@ __all__ = [
     "place",
     "retire",
     "root_of",
+    "send_finished",
     "service",
     "set_aside",
     "set_error",

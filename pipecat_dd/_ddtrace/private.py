@@ -17,6 +17,9 @@ PRIVATE: dict[str, str] = {
     "Tracer._span_aggregator": "leads to what is filtered and sent: without it a span that is "
     "open in a session's trace holds back what has finished there, as it does without us, and "
     "spans of others lack the session's id",
+    "SpanAggregator._traces": "what has finished of others at the session's and the process's end, "
+    "where something of theirs is still open; without it that is lost, as it is without us",
+    "SpanAggregator._lock": "the same",
     "Context._meta": "who decided on sampling, for traces of single turns; a span's of that name, "
     "in an older ddtrace, to take an error off one that was cancelled",
     "Tracer._atexit": "by its name on the stack, whether a signal shuts the tracer down",

@@ -1,12 +1,14 @@
 """What becomes of spans between their finish and the writer that sends them."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ddtrace.trace import TraceFilter
 
 from pipecat_dd import _guard
+from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Span, tracer
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd._private import peek
@@ -68,6 +70,28 @@ PARTS_LEAVE = _PartsLeave()
 """Marks a block in which a span finishes: ``with PARTS_LEAVE:``."""
 
 in_forked_processes(PARTS_LEAVE.renew)
+
+
+def send_finished(trace_ids: Iterable[int]) -> None:
+    """Hand over to the writer what has finished in traces that somebody has a span open in.
+
+    Args:
+        trace_ids: The traces.
+    """
+    aggregator = peek(tracer, "_span_aggregator")
+    traces, lock = peek(aggregator, "_traces"), peek(aggregator, "_lock")
+    for trace_id in trace_ids:
+        # Whatever it is that ddtrace has changed, what is open goes on as it would without us.
+        with contextlib.suppress(Exception):
+            trace = traces.get(trace_id)
+            if trace is None:
+                continue
+            with lock, BUSY, PARTS_LEAVE:
+                done = next((span for span in trace.spans if span.finished), None)
+                if done is not None:
+                    trace.num_finished -= 1  # it is counted again, as if it had finished now
+                    aggregator.on_span_finish(done)
+
 
 Spans = list[Span]
 

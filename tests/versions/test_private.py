@@ -70,6 +70,7 @@ WHERE = {
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
     "NativeWriter": "ddtrace.internal.writer.writer",
+    "SpanAggregator": "ddtrace._trace.processor",
     "thread_context": "ddtrace.internal.opentelemetry.thread_context",
     "patch": "ddtrace.contrib.internal.asyncio.patch",
     "middleware": "ddtrace.contrib.internal.asgi.middleware",

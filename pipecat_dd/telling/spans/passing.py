@@ -188,6 +188,12 @@ def own(trace_id: int, owner: Owner) -> None:
         _owners[trace_id] = owner if owner.shared is None else owner.shared
 
 
+def send_finished() -> None:
+    """Send, at the process's end, what has finished in sessions' traces."""
+    with _guard.spans.guarded():
+        _ddtrace.send_finished(list(_owners.keys()))
+
+
 def pass_by(spans: list[Span]) -> list[Span]:
     """Look at spans of one trace that are about to be sent.
 

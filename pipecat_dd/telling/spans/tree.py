@@ -223,6 +223,7 @@ class SpanTree:
             _ddtrace.retire(handle.node)
         if stage.kind is Kind.SESSION:
             self.owner.is_over = True
+            _ddtrace.send_finished(self.trace_ids)
         else:
             self._ours.discard(handle.span_id)
         early = self._early

@@ -31,6 +31,7 @@ _PROVIDERS = {
     "Mistral": "mistral_ai",
     "OpenAIRealtime": "openai",
     "OpenAIResponses": "openai",
+    "OpenAIResponsesHttp": "openai",
     "AzureRealtime": "azure.ai.openai",
 }
 

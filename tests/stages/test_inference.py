@@ -14,6 +14,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.llm import OpenAILLMService
 
 from pipecat_dd import DatadogObserver
+from pipecat_dd._pipecat import tokens_of
 from pipecat_dd.demo.provider import Provider, Say
 from tests.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
@@ -207,3 +208,33 @@ async def test_one_service_that_two_calls_share_is_asked_by_each(agent: TestAgen
         (asked,) = beside(agent.session(session_id))
         assert asked["gen_ai.usage.output_tokens"] > 0
     assert "create" not in shared._client.chat.completions.__dict__, "nothing is left on it"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"usage": {"prompt_tokens": 3, "completion_tokens": 2}}, (3, 2, None)),
+        ({"usage": {"input_tokens": 3, "output_tokens": 2}}, (3, 2, None)),
+        (
+            {
+                "usage_metadata": {
+                    "prompt_token_count": 3,
+                    "candidates_token_count": 2,
+                    "thoughts_token_count": 4,
+                }
+            },
+            (3, 6, 4),
+        ),
+        ({"usage": {"inputTokens": 3, "outputTokens": 2}}, (3, 2, None)),
+        ({"usage": None}, (None, None, None)),
+        (object(), (None, None, None)),
+    ],
+    ids=["chat", "responses and Anthropic", "Google", "Bedrock", "none", "unknown"],
+)
+def test_tokens_are_read_whatever_an_sdk_calls_them(
+    answer: Any, expected: tuple[int | None, ...]
+) -> None:
+    tokens = tokens_of(answer)
+    usage = "gen_ai.usage."
+    names = ("input_tokens", "output_tokens", "reasoning.output_tokens")
+    assert tuple(tokens.get(usage + name) for name in names) == expected

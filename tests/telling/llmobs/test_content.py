@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from pipecat_dd.knowing.place import Place, here
 from pipecat_dd.knowing.session import Phase, Session
+from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.telling.llmobs import content
 from pipecat_dd.telling.llmobs.content import knows, process
 from pipecat_dd.telling.llmobs.facts import messages_of
+from pipecat_dd.telling.llmobs.spans import LLMObsSpans
+from pipecat_dd.telling.spans.tree import SpanTree
 
 WORD = "XCANARYX"
 TEXTS = st.text(max_size=8).map(lambda text: f"{text}{WORD}")
@@ -139,3 +142,18 @@ def test_messages_are_read_as_far_as_they_were_kept(
     assert found == messages[: len(found)] or found == [{"role": "", "content": text}]
     if kept >= len(json.dumps(messages, ensure_ascii=False)) and messages:
         assert found == messages
+
+
+def test_a_turns_reply_is_what_was_heard_of_it_and_no_summary() -> None:
+    session = Session("s-1", "bot", capture_content=True)
+    spans = LLMObsSpans(session, SpanTree(session))
+    turn = Stage(Kind.TURN, session, session.root, "user", 1)
+    for text, facts in (
+        ("dropped", {"llm.outcome": "discarded"}),
+        ("summed up", {"llm.outcome": "completed", "llm.purpose": "inference"}),
+        ("heard", {"llm.outcome": "completed"}),
+    ):
+        answer = Stage(Kind.LLM, session, turn, "LLM", 1, facts=dict(facts))
+        answer.quote("gen_ai.output.messages", text)
+        spans._overhear(answer)
+    assert spans._content_of(turn) == ("", "heard")

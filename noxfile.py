@@ -40,6 +40,7 @@ CORE = (
     "tests/stages/test_tools.py",
     "tests/participants/test_daily.py",
     "tests/telling/logs/test_line.py",
+    "tests/whose",
 )
 """The conversation, its stages, participants and lines, where there is no time for all tests."""
 

@@ -105,16 +105,7 @@ def links(span: dict[str, Any]) -> list[tuple[int, int, int, dict[str, str]]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("scope", "frames"),
-    [
-        *BOTS[:3],
-        pytest.param(
-            *BOTS[3],
-            marks=pytest.mark.xfail(reason="a turn's trace may carry two _dd.p.tid", strict=False),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("scope", "frames"), BOTS)
 def test_no_trace_is_one_that_a_newer_agent_refuses(
     agent: MiniAgent, scope: str, frames: str
 ) -> None:

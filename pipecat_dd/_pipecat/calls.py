@@ -142,8 +142,7 @@ def _in_body(body: Any) -> Iterator[KnownCall]:
     if number is not None:
         yield KnownCall(frozenset(), number, "dialin")
     if _is_of(body, "WhatsAppConnectCall"):
-        outbound = "BUSINESS" in str(peek(body, "direction", "")).upper()
-        number = _text(peek(body, "to" if outbound else "from_"))
+        number = _text(peek(body, "from_"))  # it is the caller's in each
         if number is not None:
             yield KnownCall(frozenset(), number, "whatsapp")
 

@@ -22,7 +22,7 @@ from pipecat_dd.hearing.replaced import Replaced
 from pipecat_dd.hearing.segments import telling_when_through
 from pipecat_dd.hearing.table import Table
 from pipecat_dd.hearing.visits import Method, Visits
-from pipecat_dd.hearing.workers import Workers
+from pipecat_dd.hearing.workers import Workers, claim
 from pipecat_dd.knowing import owners
 from pipecat_dd.knowing.conversation import Conversation
 from pipecat_dd.knowing.pipelines import Pipeline
@@ -139,6 +139,8 @@ class Hooks:
         if _pipecat.is_compound(instance):
             return
         self._known.add(id(instance))
+        # Before Pipecat 1.8 a processor does not lead to its pipeline.
+        claim(instance, self._conversation.session)
         processor = self._noted.pop(id(instance), None)
         if processor is None:
             pipeline = self.workers.of(instance)

@@ -27,14 +27,14 @@ UNOBSERVED_SECS = 5.0
 
 
 _observed: "weakref.WeakKeyDictionary[Any, weakref.ref[Session]]" = weakref.WeakKeyDictionary()
-"""The session by which each worker's pipeline is seen."""
+"""The session by which each worker's pipeline, or processor, is seen."""
 
 
 def claim(outermost: Any, session: Session) -> Session | None:
     """Have a session see a worker's pipeline, unless another does.
 
     Args:
-        outermost: The pipeline.
+        outermost: The pipeline, or a processor of it.
         session: The session.
 
     Returns:

@@ -16,10 +16,12 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from pipecat_dd import DatadogObserver
+from pipecat_dd.knowing.telephone import Numbers
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.spans import Span
+from tests.support.versions import needs_pipecat
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +145,31 @@ async def test_who_connected_before_the_bot_ran_is_a_participant(agent: TestAgen
     trace = agent.session(observer.session_id)
     trace.check()
     assert trace.one("pipecat.participant")["participant_id"] == caller.connection.pc_id
+
+
+@needs_pipecat("1.8", "the runner gives no call")
+async def test_the_number_of_a_whatsapp_call_is_hashed(agent: TestAgent) -> None:
+    from pipecat.runner.types import SmallWebRTCRunnerArguments
+    from pipecat.transports.whatsapp.api import WhatsAppConnectCall
+
+    key, number = "a key for tests of sixteen bytes", "15550100123"
+    told = {"id": "w", "from": number, "to": "15550199999", "event": "connect", "timestamp": "1"}
+    session = {"sdp": "", "sdp_type": "offer"}
+    call = WhatsAppConnectCall.model_validate({**told, "direction": "inbound", "session": session})
+
+    async def bot(runner_args: SmallWebRTCRunnerArguments) -> DatadogObserver:
+        return DatadogObserver(phone_hash_key=key)
+
+    caller, heard = Caller(), Heard()
+    heard.handle(caller.transport, "on_client_connected")
+    observer = await bot(SmallWebRTCRunnerArguments(caller.connection, body=call))
+    caller.hung_up.set()
+    async with bot_on(caller.transport, observer):
+        request = asyncio.create_task(caller.connects(), context=contextvars.Context())
+        await heard.until("on_client_connected")
+        await request
+    await caller.pc.close()
+    trace = agent.session(observer.session_id)
+    peer = trace.one("pipecat.participant")
+    assert peer["participant.phone_hash"] == Numbers(key.encode()).hash_of(number)
+    assert "0100123" not in str([span.raw for span in trace.spans])

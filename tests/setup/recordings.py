@@ -126,8 +126,6 @@ def _as_sent(span: Span) -> Json:
         "meta": {str(name): str(value) for name, value in span.get_tags().items()},
         "metrics": {str(name): value for name, value in span.get_metrics().items()},
     }
-    if sent["name"] == "pipecat.turn" and sent["meta"].get("turn.outcome") == "failed":
-        sent["error"] = 1  # by the trace contract
     return sent
 
 

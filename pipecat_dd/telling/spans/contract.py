@@ -129,7 +129,11 @@ TAGS = (
     TagDoc("participant_id", "Whom it is of, where there is exactly one participant it can mean."),
     TagDoc("processor.name", "Pipecat's name for the processor that did the work."),
     TagDoc("interrupted", "`true` where it was cut off. That is no error."),
-    TagDoc("error.type", "The exception's class, or `ErrorFrame`."),
+    TagDoc(
+        "error.type",
+        "The exception's class, or `ErrorFrame`, `ToolError`, `ToolTimeout`, `TransportError`, "
+        "`PipelineError` where there was none.",
+    ),
     TagDoc("error.message", "What the error says, redacted."),
     TagDoc("error.stack", "Its traceback, redacted, the end of it kept."),
     TagDoc("error.category", "Why it happened, where Pipecat knows (`ErrorFrame.category`)."),
@@ -214,7 +218,7 @@ TAGS = (
     ),
     TagDoc(
         "participant.phone_hash",
-        "The caller's telephone number, hashed with your `phone_hash_key`.",
+        "The telephone number of who is at the other end, hashed with your `phone_hash_key`.",
         "",
         (Kind.PARTICIPANT,),
     ),
@@ -380,7 +384,13 @@ TAGS = (
     # tool
     TagDoc("tool.name", "The function's name.", "", (Kind.TOOL,)),
     TagDoc("tool.call_id", "The model's id of the call.", "", (Kind.TOOL,)),
-    TagDoc("tool.outcome", "`completed`, `failed`, `timed_out` or `cancelled`.", "", (Kind.TOOL,)),
+    TagDoc(
+        "tool.outcome",
+        "`completed`, `timed_out`, `cancelled` or `failed`: it raised, or its result reports a "
+        "failure as Pipecat Flows and MCP do.",
+        "",
+        (Kind.TOOL,),
+    ),
     TagDoc("tool.wait_seconds", "From being asked for until running.", "seconds", (Kind.TOOL,)),
     # frame
     TagDoc("frame.class", "The frame's class, or the event that failed.", "", (Kind.FRAME,)),

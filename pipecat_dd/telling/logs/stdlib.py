@@ -16,8 +16,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from loguru import logger
 
@@ -33,6 +34,7 @@ from pipecat_dd.telling.logs.structured import (
     is_structlogs,
     named_values,
     of_record,
+    readable,
 )
 
 if TYPE_CHECKING:
@@ -110,20 +112,17 @@ def _hand_over(record: logging.LogRecord) -> None:
     if structured is not None and structured.text is not None:
         message = structured.text
     else:
-        try:
-            message = record.getMessage()
-        except Exception:  # its arguments do not fit it: what there is says more than nothing
-            message = f"{record.msg!s} {record.args!r}"
+        message = _message_of(record)
     if structured is not None and not exc_info:
         exc_info = structured.exc_info
-    is_raised = isinstance(exc_info, BaseException) or (exc_info and exc_info[0] is not None)
-    exception = exc_info if is_raised else None
+    is_triple = isinstance(exc_info, tuple) and len(exc_info) == 3 and exc_info[0] is not None
+    exception = exc_info if is_triple or isinstance(exc_info, BaseException) else None
 
     def as_recorded(made: "Record") -> None:
         _copy(record, made, structured)
 
     # By name where Loguru knows it as the same; else by number, and named in the copy.
-    level: str | int = record.levelno
+    level: str | int = max(record.levelno, 0)  # Loguru knows none below
     try:
         if logger.level(record.levelname).no == record.levelno:
             level = record.levelname
@@ -131,6 +130,25 @@ def _hand_over(record: logging.LogRecord) -> None:
         pass
     written = logger.opt(exception=exception).patch(as_recorded)
     log_as(record.name)(written, level, message)
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """Return a record's message; where its arguments do not fit it, or fail, what there is."""
+    with suppress(Exception):
+        return record.getMessage()
+    message, args = readable(record.msg), record.args
+    if isinstance(args, tuple):
+        args = tuple(_Readable(one) for one in args)
+    return f"{message} {readable(args, repr)}" if args else message
+
+
+class _Readable(NamedTuple):
+    """Has a value within a tuple written so that it never fails."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return readable(self.value, repr)
 
 
 def _copy(record: logging.LogRecord, made: "Record", structured: Structured | None) -> None:
@@ -146,7 +164,8 @@ def _copy(record: logging.LogRecord, made: "Record", structured: Structured | No
     made["thread"].id = record.thread or 0
     made["thread"].name = record.threadName or ""
     # Loguru's own kind of datetime: people's text formats depend on it.
-    made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
+    with suppress(Exception):  # made by hand, without one: then it is now
+        made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
     extra = made["extra"]
     extra.update(named_values(record) if structured is None else structured.values)
     for key, value in record.__dict__.items():

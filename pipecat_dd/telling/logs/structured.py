@@ -8,7 +8,7 @@ was bound. One of them, where there is one, is the line's text.
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -68,9 +68,9 @@ def of_record(record: "LogRecord") -> Structured | None:
         return None
     try:
         given = dict(message)
-        if _is_masked(record.name, str(message)):
-            return None
     except Exception:  # a mapping of somebody's own: then its text has to do
+        return None
+    if _is_masked(record.name, readable(message)):
         return None
     if "_logger" in record.__dict__:
         return _of_structlog(given)
@@ -127,6 +127,19 @@ def spread(record: "Record") -> tuple[str | None, Mapping[Any, Any]]:
     return found.text, {**extra, **found.values}
 
 
+def readable(value: object, text_of: Callable[[object], str] = str) -> str:
+    """Return the text of a value, or what stands for it where its own code fails.
+
+    Args:
+        value: The value.
+        text_of: Makes it: ``str`` or ``repr``.
+    """
+    try:
+        return text_of(value)
+    except Exception:
+        return f"<unreadable {type(value).__name__}>"
+
+
 def summary(values: Mapping[str, Any], chars: int) -> str:
     """Return a text for a mapping that has none, so that a list of lines can be read.
 
@@ -147,7 +160,7 @@ def _of(given: dict[Any, Any], texts: tuple[str, ...]) -> Structured:
     for name in texts:
         value = given.get(name)
         if isinstance(value, (str, int, float, BaseException)):
-            text = _safely(value)
+            text = readable(value)
             # Where nothing else is the text, "event" is that and a field: people search by it.
             if name != "event" or texts is _TEXTS_OF_STRUCTLOG:
                 del given[name]
@@ -179,13 +192,6 @@ def _of_structlog(given: dict[Any, Any]) -> Structured:
         del given["exception"]
         given["error"] = error
     return _with_exception(_of(given, _TEXTS_OF_STRUCTLOG))
-
-
-def _safely(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:
-        return f"<unreadable {type(value).__name__}>"
 
 
 def _rendered_by_structlog(message: str) -> dict[Any, Any] | None:

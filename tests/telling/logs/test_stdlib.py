@@ -55,6 +55,35 @@ def test_other_sinks_see_the_records_own_time_and_thread(configured: Any) -> Non
     assert str(seen[0]) == "1971-01-01 lib theirs lib.py hello\n"
 
 
+class Unreadable:
+    def __str__(self) -> str:
+        raise ValueError("not now")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        ({"msg": "order of %s", "args": (Unreadable(),)}, "order of %s (<unreadable Unreadable>,)"),
+        ({"msg": "order of %s", "args": {"a": Unreadable()}}, "order of %s <unreadable dict>"),
+        ({"msg": Unreadable()}, "<unreadable Unreadable>"),
+        ({"msg": {"event": "order", "of": Unreadable()}}, "order"),
+        ({"msg": "order", "created": None}, "order"),
+        ({"msg": "order", "exc_info": True}, "order"),
+        ({"msg": "order", "levelno": -5}, "order"),
+    ],
+)
+def test_a_record_with_something_wrong_about_it_is_a_line(
+    configured: Any, library: logging.Logger, made: dict[str, Any], expected: str
+) -> None:
+    lines = configured(level=0)
+    # To ours alone: pytest's own handler fails a test by such a record.
+    record = logging.makeLogRecord({"name": library.name, "levelno": 40} | made)
+    InterceptHandlerOfOurs().handle(record)
+    assert lines.one["message"] == expected
+
+
 def test_an_exception_comes_along(configured: Any, library: logging.Logger) -> None:
     lines = configured()
     try:

@@ -113,7 +113,7 @@ class _Chunks(TraceFilter):
 
 
 def _as_sent(span: Span) -> Json:
-    sent = {
+    return {
         "name": span.name,
         "resource": span.resource,
         "service": span.service,
@@ -126,7 +126,6 @@ def _as_sent(span: Span) -> Json:
         "meta": {str(name): str(value) for name, value in span.get_tags().items()},
         "metrics": {str(name): value for name, value in span.get_metrics().items()},
     }
-    return sent
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Transcriptions:
     """Follows the transcriptions that are awaited, and have come.
 
     Attributes:
+        pending: What is awaited of each service, or has come and may be added to.
         by_segment: The services that are sent each stretch of speech by itself, and say when they
             are through with it.
     """
@@ -45,7 +46,7 @@ class Transcriptions:
         """
         self._stages = stages
         self._turns = turns
-        self._open: dict[Processor, deque[Entry]] = {}
+        self.pending: dict[Processor, deque[Entry]] = {}
         self._answers: dict[Processor, int] = {}
         self.by_segment: set[Processor] = set()
 
@@ -68,14 +69,14 @@ class Transcriptions:
             stage.know(gen_ai__request__model=service.model)
             stage.facts.update(service.facts)
         stretch.transcriptions.append(stage)
-        self._open.setdefault(processor, deque()).append((stage, stretch))
+        self.pending.setdefault(processor, deque()).append((stage, stretch))
         return stage
 
     def begun_by_words(self) -> Stretch | None:
         """Return the stretch that an interim transcription began before the speech was heard."""
         turn = self._turns.current
         parents = (None, turn.stage if turn is not None else None)
-        for pending in self._open.values():
+        for pending in self.pending.values():
             for _, stretch in pending:
                 is_begun = stretch.speech is None and stretch.end_ns is None
                 if is_begun and stretch.parent in parents:
@@ -101,7 +102,7 @@ class Transcriptions:
             at_ns: When it came.
             interim: Whether it is not final.
         """
-        spoken = [e for e in self._open.get(processor, ()) if self._may_go_on(e, at_ns)]
+        spoken = [e for e in self.pending.get(processor, ()) if self._may_go_on(e, at_ns)]
         unanswered = [entry for entry in spoken if entry[0].output_ns is None]
         if not unanswered:
             return spoken[-1] if spoken else None
@@ -155,7 +156,7 @@ class Transcriptions:
             processor: Whose.
             drop_at_ns: Where given, what has not come by then never will.
         """
-        pending = self._open.get(processor, deque())
+        pending = self.pending.get(processor, deque())
         for entry in list(pending):
             stage, stretch = entry
             if stage.output_ns is not None and stretch.parent and stretch.end_ns is not None:
@@ -172,7 +173,7 @@ class Transcriptions:
         Args:
             drop_at_ns: Where given, what has not come by then never will.
         """
-        for processor in list(self._open):
+        for processor in list(self.pending):
             self.settle(processor, drop_at_ns)
 
     def drop_unanswered(self, now_ns: int) -> None:
@@ -181,7 +182,7 @@ class Transcriptions:
         Args:
             now_ns: Now.
         """
-        for processor, pending in self._open.items():
+        for processor, pending in self.pending.items():
             for entry in list(pending):
                 stage, stretch = entry
                 end_ns = stretch.end_ns
@@ -207,10 +208,10 @@ class Transcriptions:
             stage = entry[0]
             assert stage.processor is not None
             if stage.output_ns is not None:
-                self._open[stage.processor].remove(entry)
+                self.pending[stage.processor].remove(entry)
                 self._finish(stage, stretch, stage.output_ns)
             elif given_up:
-                self._open[stage.processor].remove(entry)
+                self.pending[stage.processor].remove(entry)
                 self._stages.drop(stage, now_ns)
         self.drop_unanswered(now_ns)
 
@@ -227,7 +228,7 @@ class Transcriptions:
 
     def _of(self, stretch: Stretch) -> list[Entry]:
         return [
-            entry for pending in self._open.values() for entry in pending if entry[1] is stretch
+            entry for pending in self.pending.values() for entry in pending if entry[1] is stretch
         ]
 
     def fails(self, stage: Stage, at_ns: int) -> None:
@@ -258,7 +259,7 @@ class Transcriptions:
         """
         if self.answers(processor) != answers_before:
             return
-        pending = self._open.get(processor, deque())
+        pending = self.pending.get(processor, deque())
         for entry in pending:
             stage, stretch = entry
             if stretch.end_ns is not None and stage.output_ns is None:

@@ -16,6 +16,7 @@ from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.stage import Kind, Stage
 from pipecat_dd.knowing.stages import Stages
 from pipecat_dd.knowing.stretches import RULING_WINDOW_NS, Cause, Stretch, Unruled
+from pipecat_dd.knowing.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.knowing.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.knowing.turns import Turn, Turns
 
@@ -76,6 +77,7 @@ class UserSide:
         self._predicted_ns = 0
         self._late_ruling: LateRuling | None = None
         self.transcriptions = Transcriptions(stages, turns)
+        self._open = self.transcriptions.pending
 
     # Speech
 

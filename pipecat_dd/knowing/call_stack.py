@@ -9,7 +9,13 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+)
 from typing import Any, Final
 
 _SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
@@ -89,6 +95,26 @@ class CodePoint:
         return self._loops
 
 
+def has_passed(code: CodeType, point: int, raised_at: int) -> bool:
+    """Whether a function that raised something has been at a point, in this round of a loop.
+
+    That is so in each call of the function, or in none.
+
+    Args:
+        code: The function's code.
+        point: The offset of the point's instruction.
+        raised_at: The offset of the instruction that raised.
+    """
+    instructions = list(dis.get_instructions(code))
+    offsets = [one.offset for one in instructions]
+    point = offsets[bisect_right(offsets, point) - 1]
+    raised_at = offsets[bisect_right(offsets, raised_at) - 1]
+    if point == raised_at or raised_at not in _reachable(code, instructions, point):
+        return False
+    around = _reachable(code, instructions, offsets[0], without=point, comes_round=True)
+    return raised_at not in around
+
+
 _Position = tuple[int, int]
 _ALWAYS_JUMP: Final = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"})
 
@@ -103,8 +129,23 @@ def _jumps_back(instruction: dis.Instruction) -> bool:
     return "JUMP_BACKWARD" in instruction.opname and not instruction.opname.endswith("NO_INTERRUPT")
 
 
-def _reachable(code: CodeType, instructions: list[dis.Instruction], offset: int) -> frozenset[int]:
-    """Return the instructions that may follow one without a loop coming round."""
+def _reachable(
+    code: CodeType,
+    instructions: list[dis.Instruction],
+    offset: int,
+    *,
+    without: int | None = None,
+    comes_round: bool = False,
+) -> frozenset[int]:
+    """Return the instructions that may follow one: without a loop coming round, as a rule.
+
+    Args:
+        code: The code.
+        instructions: Its instructions.
+        offset: The one that is begun with.
+        without: One that is not to be passed.
+        comes_round: Whether loops may come round.
+    """
     following = {one.offset: after.offset for one, after in pairwise(instructions)}
     by_offset = {one.offset: one for one in instructions}
     handlers = getattr(dis.Bytecode(code), "exception_entries", ())
@@ -112,13 +153,13 @@ def _reachable(code: CodeType, instructions: list[dis.Instruction], offset: int)
     waiting = [offset]
     while waiting:
         at = waiting.pop()
-        if at in found or at not in by_offset:
+        if at in found or at not in by_offset or at == without:
             continue
         found.add(at)
         one = by_offset[at]
         waiting += [entry.target for entry in handlers if entry.start <= at < entry.end]
         if one.opcode in dis.hasjrel or one.opcode in dis.hasjabs:
-            if not (_jumps_back(one) and one.argval <= at):
+            if comes_round or not (_jumps_back(one) and one.argval <= at):
                 waiting.append(one.argval)
             if one.opname in _ALWAYS_JUMP:
                 continue
@@ -174,6 +215,23 @@ def context_of(task: Any) -> contextvars.Context | None:
         if isinstance(held, contextvars.Context):
             return held
     return None
+
+
+_RUN_TASKS: Final[dict[CodeType, str]] = {
+    asyncio.Runner.run.__code__: "task",
+    asyncio.BaseEventLoop.run_until_complete.__code__: "future",
+}
+"""What has an event loop run a task until it is done, and what it calls the task."""
+
+
+def task_run_by(frame: FrameType) -> object:
+    """Return the task that a frame has an event loop run until it is done; None for others.
+
+    Args:
+        frame: The frame.
+    """
+    name = _RUN_TASKS.get(frame.f_code)
+    return None if name is None else frame.f_locals.get(name)
 
 
 def has_running_loop() -> bool:

@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 from pipecat_dd import _guard
-from pipecat_dd.knowing import owners
+from pipecat_dd.knowing import owners, raised
 from pipecat_dd.knowing.call_stack import (
     CodePoint,
     awaited_by,
@@ -58,6 +58,7 @@ class Making:
         "_frame",
         "_frame_id",
         "_in_task",
+        "_noted",
         "_point",
         "_suspended",
         "_task",
@@ -82,6 +83,7 @@ class Making:
         self._thread_id = threading.get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
+        self._noted: int | None = None
         self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
         # Those that called it, each where it did, and then the innermost that has not returned.
@@ -92,6 +94,7 @@ class Making:
         if frame is None or self.is_over:
             return
         self._point, self._frame_id = CodePoint(frame), id(frame)
+        self._noted = raised.note_maker(session, frame)
         if task is not None:
             # Held until the task is suspended for the first time: then its coroutine is known,
             # which can be held weakly.
@@ -156,6 +159,8 @@ class Making:
         Args:
             runs: Whether an object is what runs the session: its runner or a worker.
         """
+        if self._noted is not None:
+            raised.note_run(self.session, self._noted)
         task = None if self._task is None else self._task()
         if self.is_over or task is None or task.done() or task is running_task():
             return
@@ -163,6 +168,7 @@ class Making:
             return
         context, found = context_of(task), awaiter(task, runs)
         if found is not None:
+            raised.note_maker(self.session, found[1], task)
             self._point = CodePoint(found[1])
             self._suspended = weakref.ref(found[0], _leaving(weakref.ref(self)))
         elif self._caller is not None and (caller := self._caller[0]()) is not None:

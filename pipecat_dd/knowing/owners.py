@@ -10,7 +10,7 @@ nothing anywhere else.
 
 import sys
 import weakref
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
 from pipecat_dd.knowing.processor import Processor
@@ -90,19 +90,14 @@ def at_work() -> tuple[Session, Processor | None] | None:
     return None
 
 
-def raised(traceback: TracebackType | None) -> tuple[Session, Processor | None] | None:
-    """Return the session, and the processor, of the innermost method that let an exception out.
+def owner_of(frame: FrameType) -> tuple[Session, Processor | None] | None:
+    """Return the session, and the processor, whose method a frame is of.
 
     Args:
-        traceback: The exception's traceback.
+        frame: The frame.
     """
-    if not _owned:
-        return None
-    innermost: _Owned | None = None
-    while traceback is not None:
-        innermost = _owned_by(traceback.tb_frame) or innermost
-        traceback = traceback.tb_next
-    return None if innermost is None else _owner(innermost)
+    owned = _owned_by(frame) if _owned else None
+    return None if owned is None else _owner(owned)
 
 
 def _owned_by(frame: FrameType) -> _Owned | None:

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, TypeVar
 
 from pipecat_dd.knowing import owners
@@ -193,6 +194,18 @@ def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: An
     finally:
         for variable, token in zip(CARRIED, tokens, strict=True):
             variable.reset(token)
+
+
+def carried_by(frame: FrameType) -> list[Any] | None:
+    """Return what was taken along to where a frame runs a function.
+
+    Args:
+        frame: Any frame; those of `run_at` hold it.
+    """
+    if frame.f_code is not run_at.__code__:
+        return None
+    values: list[Any] = frame.f_locals["values"]
+    return values
 
 
 def leave_all() -> None:

@@ -91,7 +91,9 @@ def _write(
         run_where_raised(error, traceback, partial(_log, message, exception, traceback))
 
 
-def _log(message: str, exception: Any, traceback: TracebackType | None) -> None:
+def _log(
+    message: str, exception: Any, traceback: TracebackType | None, session_id: str | None
+) -> None:
     innermost = traceback
     while innermost is not None and innermost.tb_next is not None:
         innermost = innermost.tb_next
@@ -101,6 +103,8 @@ def _log(message: str, exception: Any, traceback: TracebackType | None) -> None:
 
     def as_raised(made: "Record") -> None:
         made["name"] = Uncaught(name)
+        if session_id is not None:
+            made["extra"]["session_id"] = session_id
         if innermost is not None:
             code = innermost.tb_frame.f_code
             made["function"], made["line"] = code.co_name, innermost.tb_lineno or 0

@@ -90,7 +90,7 @@ def at_work() -> tuple[Session, Processor | None] | None:
     return None
 
 
-def owner_of(frame: FrameType) -> tuple[Session, Processor | None] | None:
+def owner_of_frame(frame: FrameType) -> tuple[Session, Processor | None] | None:
     """Return the session, and the processor, whose method a frame is of.
 
     Args:

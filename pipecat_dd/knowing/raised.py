@@ -133,7 +133,7 @@ def _where(error: BaseException | None, traceback: TracebackType | None) -> _Whe
 
 def _where_in(traceback: TracebackType, task: object) -> _Where | None:
     frame = traceback.tb_frame
-    owned = owners.owner_of(frame)
+    owned = owners.owner_of_frame(frame)
     if owned is not None:
         return Place(*owned)
     return _made_by(frame, traceback.tb_lasti, task) or carried_by(frame)

@@ -17,7 +17,7 @@ from typing import Final
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd._private import peek
-from pipecat_dd.knowing.place import CARRIED, by_thread, carried
+from pipecat_dd.knowing.place import CARRIED, by_thread, carried, run_at
 from pipecat_dd.knowing.pools import carry_into_thread_pools
 
 PRIVATE: dict[str, str] = {
@@ -95,7 +95,7 @@ def _carry(thread: threading.Thread) -> bool:
         # For good, in the thread's own context: what nobody catches is reported after its run.
         for variable, value in zip(CARRIED, values, strict=True):
             variable.set(value)
-        run()
+        run_at(values, run)
 
     thread.__dict__["run"] = run_there
     return True

@@ -1,7 +1,7 @@
 """What goes on after a tool has settled: the rest of its handler, the transition of a flow.
 
 A tool may settle without the model being asked to respond (``run_llm=False``), and what it began
-asks for the answer later. That is known as long as its task runs.
+asks for the answer later. That is known as long as its task runs, or one that its handler started.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any
 
 from pipecat_dd import _guard
+from pipecat_dd.knowing.call_stack import context_of
+from pipecat_dd.knowing.place import Place, here
 from pipecat_dd.knowing.turns import Turns
 
 CALLED_BACK = ":on_context_updated"
@@ -55,4 +57,22 @@ def watching_callbacks(
 
 def _done(turns: Turns, task: "asyncio.Task[Any]") -> None:
     with _guard.knowing.guarded():
+        if turns.awaits(task):
+            # A handler may leave the rest to a task of its own, and be through.
+            for started in _started_by(task):
+                turns.expect(started)
+                started.add_done_callback(partial(_done, turns))
         turns.arrive(task, time.time_ns())
+
+
+def _started_by(task: "asyncio.Task[Any]") -> "list[asyncio.Task[Any]]":
+    """Return the tasks that were started in the place of one, and still run."""
+    place = _place_of(task)
+    if place is None or place.bound is None:
+        return []
+    return [one for one in asyncio.all_tasks() if one is not task and _place_of(one) is place]
+
+
+def _place_of(task: "asyncio.Task[Any]") -> Place | None:
+    context = context_of(task)
+    return None if context is None else context.get(here)

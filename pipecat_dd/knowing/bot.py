@@ -111,15 +111,16 @@ class BotSide:
             return
         if stage.output_ns is None:
             stage.output_ns = at_ns
-        answer = self.answers.of(stage)
+        answer, turn = self.answers.of(stage), self._turns.current
         if answer is not None and spoken:
             answer.token_ns = answer.token_ns or at_ns
             answer.is_spoken, answer.is_speech = True, answer.is_speech or speech
         if answer is not None and read:
             answer.is_read = True
+        if read and turn is not None and stage in turn.busy:
+            turn.answered = True
         if speech:
             stage.facts["gen_ai.output.type"] = "speech"
-        turn = self._turns.current
         if spoken and turn is not None and not turn.bot_spoke and not turn.waited.token_ns:
             turn.waited.token_ns = at_ns
         if spoken and turn is not None and stage in turn.busy:

@@ -57,6 +57,19 @@ StartTimer = Callable[[float, Callable[[], None]], Timer]
 """Runs a callback after so many seconds, unless cancelled before."""
 
 
+def _may_be_heard(stage: Stage) -> bool:
+    """Whether speech may come of what is under way: of a model that has no voice behind it, none.
+
+    Args:
+        stage: A response, a synthesis or a tool call.
+    """
+    if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
+        return True
+    if stage.facts.get("gen_ai.output.type") == "speech":
+        return True
+    return stage.processor.has_voice_behind is not False
+
+
 class Turn:
     """One turn, as it goes on.
 
@@ -100,7 +113,7 @@ class Turn:
     @property
     def bot_active(self) -> bool:
         """Whether the bot is in the middle of an answer that the user has begun to hear."""
-        return self.bot_speaking or (self.bot_spoke and bool(self.busy))
+        return self.bot_speaking or (self.bot_spoke and any(map(_may_be_heard, self.busy)))
 
     @property
     def is_quiet(self) -> bool:
@@ -281,6 +294,15 @@ class Turns:
         if self.current is not None:
             self.current.expected.add(what)
             self._rearm()
+
+    def awaits(self, what: object) -> bool:
+        """Whether the answer to the turn that goes on may come of something, and has not.
+
+        Args:
+            what: Stands for it.
+        """
+        turn = self.current
+        return turn is not None and what in turn.expected and not turn.answered
 
     def arrive(self, what: object, at_ns: int) -> None:
         """Something that the answer may have come of is over.

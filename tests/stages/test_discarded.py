@@ -17,6 +17,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.parallel_pipeline import ParallelPipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.openai.llm import OpenAILLMService
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.demo.provider import Say
@@ -174,7 +175,49 @@ async def test_an_answer_that_is_only_to_be_read_is_completed(agent: TestAgent) 
 
     trace = told(agent, observer)
     assert trace.one("pipecat.llm")["llm.outcome"] == "completed"
+    assert trace.one("pipecat.turn")["turn.outcome"] == "answered"
     assert not trace.named("pipecat.tts")
+
+
+async def test_who_speaks_while_a_model_without_a_voice_is_at_work_cuts_nobody_off(
+    agent: TestAgent,
+) -> None:
+    asked = asyncio.Event()
+
+    class Notes(OpenAILLMService):
+        """A model that is at work for long."""
+
+        async def push_frame(
+            self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+        ) -> None:
+            await super().push_frame(frame, direction)
+            if isinstance(frame, LLMTextFrame):
+                asked.set()
+                await asyncio.sleep(30)
+
+    def shape(bot: Shaped) -> list[FrameProcessor]:
+        settings = Notes.Settings(model="notes")
+        notes = Notes(api_key="any", base_url=bot.base_url, settings=settings)
+        aloud = [bot.make_llm("aloud"), bot.make_tts(), bot.output]
+        return [
+            bot.make_stt(),
+            bot.pair.user(),
+            ParallelPipeline(aloud, [notes, Drop(*OF_AN_ANSWER)]),
+            bot.pair.assistant(),
+        ]
+
+    observer = watching(turn_end_timeout_secs=0.2)
+    async with Shaped(shape, observer) as bot:
+        await bot.ask("How are you?")
+        await asked.wait()
+        await bot.user_says("And now?")
+        await bot.until(BotStartedSpeakingFrame, 2)
+        await bot.worker.cancel()
+        await bot.running
+
+    first = told(agent, observer).named("pipecat.turn")[0]
+    assert first["turn.was_interrupted"] == "false"
+    assert first["turn.outcome"] == "answered"
 
 
 @needs_pipecat("1.8", "the strategy has another name")

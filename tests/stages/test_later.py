@@ -5,6 +5,7 @@ from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
     FunctionCallResultFrame,
     FunctionCallResultProperties,
     LLMRunFrame,
@@ -63,6 +64,56 @@ async def test_what_a_handler_asks_for_after_it_has_settled_is_of_the_same_turn(
             await bot.end()
 
     is_one_answered_turn(told(agent, observer), lines)
+
+
+async def test_what_a_task_asks_for_that_the_handler_has_started_is_of_the_same_turn(
+    agent: TestAgent,
+) -> None:
+    started: list[asyncio.Task[None]] = []
+
+    async def later() -> None:
+        await asyncio.sleep(LONGER)
+        logger.info("still at it")
+        await bot.push(LLMRunFrame())
+
+    async def handler(params: FunctionCallParams) -> None:
+        settled = FunctionCallResultProperties(run_llm=False)
+        started.append(asyncio.create_task(later()))
+        await params.result_callback({"ok": True}, properties=settled)
+
+    observer = watching(turn_end_timeout_secs=TURN_END_SECS)
+    with written_lines() as lines:
+        async with bot_with(observer, {"look_up": handler}) as bot:
+            await bot.ask("Look it up")
+            await bot.end()
+
+    is_one_answered_turn(told(agent, observer), lines)
+
+
+async def test_a_task_that_goes_on_after_the_answer_keeps_no_turn_open(agent: TestAgent) -> None:
+    started: list[asyncio.Task[None]] = []
+
+    async def handler(params: FunctionCallParams) -> None:
+        settled = FunctionCallResultProperties(run_llm=False)
+        await params.llm.push_frame(TTSSpeakFrame("Noted."))
+        await bot.until(BotStoppedSpeakingFrame)
+        started.append(asyncio.create_task(asyncio.sleep(60)))
+        await params.result_callback({"ok": True}, properties=settled)
+
+    observer = watching(turn_end_timeout_secs=TURN_END_SECS)
+    with written_lines() as lines:
+        async with bot_with(observer, {"note": handler}) as bot:
+            await bot.user_says("Note it")
+            await bot.until(FunctionCallResultFrame)
+            await asyncio.sleep(3 * TURN_END_SECS)
+            logger.info("nobody waits any more")
+            await bot.end()
+    started[0].cancel()
+
+    trace = told(agent, observer)
+    assert trace.one("pipecat.turn")["turn.end_reason"] == "bot_finished"
+    line = lines.one("nobody waits any more")
+    assert line["dd.span_id"] == str(trace.one("pipecat.session").id)
 
 
 async def test_what_is_run_once_the_context_is_updated_is_of_the_same_turn(

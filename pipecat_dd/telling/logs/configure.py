@@ -317,6 +317,7 @@ def _restore() -> bool:
     with _lock:
         if _current is None:
             return False
+        default_handler.stays_to_be_put_back()
         # It is there where the runner's import of the bot has configured logging once more.
         _removed(_current.handler_id)
         _removed(_current.watcher_id)

@@ -19,6 +19,8 @@ _id: int | None = _FIRST_ID
 """Loguru's id of it: another one, once it has been put back; None once the user has removed it."""
 _is_away = False
 _is_borne = False
+_removed_with_all = False
+"""Whether it was away when all handlers were removed."""
 
 
 def take_away() -> None:
@@ -44,6 +46,13 @@ def put_back() -> None:
         _id = logger.add(sys.stderr)
 
 
+def stays_to_be_put_back() -> None:
+    """Count it as only taken away by us: it was not the user who removed all handlers."""
+    global _id, _is_away, _removed_with_all
+    if _removed_with_all:
+        _id, _is_away, _removed_with_all = _FIRST_ID, True, False
+
+
 def _bear_its_removal() -> None:
     """Have ``logger.remove(0)`` mean the handler that we have taken away, or put back."""
     global _is_borne
@@ -55,7 +64,10 @@ def _bear_its_removal() -> None:
 
     @wraps(before)
     def remove(self: Any, handler_id: int | None = None) -> None:
-        global _id, _is_away
+        global _id, _is_away, _removed_with_all
+        if handler_id is None and _is_away:
+            # All that there are, and this would be one.
+            _id, _is_away, _removed_with_all = None, False, True
         if type(handler_id) is int and handler_id == _FIRST_ID and _id is not None:
             if _is_away:
                 _id, _is_away = None, False

@@ -122,6 +122,20 @@ logger.info("after")
     assert err == ["MINE hello", "MINE after"]
 
 
+def test_who_removes_all_handlers_after_us_has_removed_it_too() -> None:
+    lines, err = run("""
+configure_logging()
+logger.remove()
+logger.add(sys.stderr, format="MINE {message}")
+configure_logging()
+logger.info("hello")
+unconfigure_logging()
+logger.info("after")
+""")
+    assert messages(lines) == ["hello"]
+    assert err == ["MINE hello", "MINE after"]
+
+
 TAKEN_AWAY = "logger.remove() was called after configure_logging()"
 
 

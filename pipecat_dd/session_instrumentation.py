@@ -216,7 +216,7 @@ class SessionInstrumentation:
         place = here.get()
         if isinstance(place, Origin) and place.session is self.session:
             resolved = place.resolve()
-            if resolved is not None:
+            if resolved is not None and resolved.session is self.session:
                 return  # it says so already, and for no longer than it should
         here.set(Run(self.session))
 
@@ -330,7 +330,7 @@ class SessionInstrumentation:
         self.told.conversation.begins(at_ns)
         if self.making is not None:
             with _guard.hearing.guarded():
-                self.making.adopt(self._is_run_by)
+                self.making.begins(self._is_run_by, self._is_part)
         if self._let_loop_end is None:
             with _guard.hearing.guarded():
                 self._let_loop_end = close_with_loop(self.told.conversation)
@@ -342,6 +342,10 @@ class SessionInstrumentation:
         runner = None if self._runner is None else self._runner()
         known = runner is None or found is runner or self.callers.have(found)
         return known and _pipecat.is_run(found)
+
+    def _is_part(self, found: Any) -> bool:
+        runner = None if self._runner is None else self._runner()
+        return (runner is not None and found is runner) or self.callers.have(found)
 
     def _listen(self, processors: Iterable[Any]) -> None:
         self._transports.find(processors)

@@ -9,13 +9,26 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
+from types import (
+    AsyncGeneratorType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    ModuleType,
+)
 from typing import Any, Final
 
 _SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+_WAITING: Final = ("asyncio.", "wait_for2")
+"""Whose functions wait for tasks: asyncio's, and what Pipecat puts in its place before 3.12."""
 _MAX_AWAITED: Final = 256
 """How many coroutines that await one another are followed."""
+_MAX_VARIABLES: Final = 256
+"""How many variables of a function, or attributes of an object, are looked at."""
 
 
 class CodePoint:
@@ -206,6 +219,68 @@ def awaiter(task: asyncio.Task[Any], runs: Callable[[Any], bool]) -> tuple[Any, 
         if is_own:
             found = suspended, frame
     return None
+
+
+def has(function: Any, is_meant: Callable[[Any], bool]) -> bool:
+    """Whether a function has an object in a variable, or in an attribute of what is in one.
+
+    What a collection holds is not looked at: a server may have all its calls in one.
+
+    Args:
+        function: Its suspended coroutine, or its frame, which has ended.
+        is_meant: Whether an object is the one. It must not raise.
+    """
+    # The garbage collector shows variables without writing them into a dict, as `f_locals` does.
+    for one in gc.get_referents(function)[:_MAX_VARIABLES]:
+        found = one
+        if isinstance(one, CellType):
+            try:
+                found = one.cell_contents
+            except ValueError:  # has nothing yet
+                continue
+        if is_meant(found) or any(map(is_meant, _attributes(found))):
+            return True
+    return False
+
+
+def _attributes(instance: Any) -> list[Any]:
+    if isinstance(instance, (type, ModuleType, FunctionType)):
+        return []
+    try:
+        attributes = object.__getattribute__(instance, "__dict__")
+    except Exception:
+        return []
+    return list(attributes.values())[:_MAX_VARIABLES] if isinstance(attributes, dict) else []
+
+
+def tasks_waited_for(task: asyncio.Task[Any]) -> Iterator[asyncio.Task[Any]]:
+    """Yield the tasks that a suspended task waits for by asyncio's own means.
+
+    By ``wait_for``, ``wait``, ``gather`` or at the end of a ``TaskGroup``.
+
+    Args:
+        task: The task.
+    """
+    innermost: Any = None
+    for innermost, is_own in awaited_by(task):
+        frame = frame_of(innermost)
+        name = "" if frame is None else frame.f_globals.get("__name__", "")
+        if is_own and str(name).startswith(_WAITING):
+            yield from _tasks_in(innermost)
+    # A future that gathers others is awaited by no coroutine of asyncio's.
+    for one in gc.get_referents(getattr(innermost, "cr_await", None)):
+        if isinstance(one, asyncio.Future):
+            yield from _tasks_in(one)
+
+
+def _tasks_in(waiting: Any) -> Iterator[asyncio.Task[Any]]:
+    for one in gc.get_referents(waiting):
+        # A future shows its attributes to none but the garbage collector.
+        held = [one, *(one.values() if type(one) is dict else _attributes(one))]
+        for some in tuple(held):
+            if isinstance(some, (list, tuple, set, frozenset)):
+                held += list(some)[:_MAX_VARIABLES]
+        yield from (some for some in held if isinstance(some, asyncio.Task))
 
 
 def frame_of(suspended: Any) -> FrameType | None:

@@ -15,6 +15,11 @@ of a class) and returns, nothing is bound until the session begins; then the fun
 its run is, or else the one that called the helper, unless it did so in a loop. An observer that is
 made by the code of a module or of a class is made for no call; one that is made where no event loop
 runs binds that function alone.
+
+One that many calls share may be made in a function, too: a server's `main`, the constructor of a
+server, a function that makes it when it is first asked for. So when the session begins, the
+function that made it must have to do with the run: await it, or have its worker or runner in a
+variable. One that does not made it for many calls, and nothing is bound any more.
 """
 
 import asyncio
@@ -35,9 +40,11 @@ from pipecat_dd.knowing.call_stack import (
     callers_of,
     context_of,
     frame_of,
+    has,
     has_running_loop,
     is_for_one_call,
     running_task,
+    tasks_waited_for,
 )
 from pipecat_dd.knowing.place import Place, here
 from pipecat_dd.knowing.session import Phase, Session
@@ -49,6 +56,8 @@ class Making:
     Attributes:
         session: The session that it began.
         is_over: Whether it binds nothing any more.
+        is_for_many: Whether it was made for more calls than one, as far as is known: nothing is
+            bound, and what was is no session's.
     """
 
     __slots__ = (
@@ -58,20 +67,29 @@ class Making:
         "_frame",
         "_frame_id",
         "_in_task",
+        "_is_worker",
+        "_mark",
         "_point",
         "_suspended",
         "_task",
         "_thread_id",
+        "is_for_many",
         "is_over",
         "session",
     )
 
-    def __init__(self, session: Session, frame: FrameType | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        frame: FrameType | None,
+        is_worker: Callable[[Any], bool] = lambda _: True,
+    ) -> None:
         """Note where an observer is made.
 
         Args:
             session: The session that it begins.
             frame: The frame of the function that makes it.
+            is_worker: Whether an object is a worker.
         """
         self.session = session
         task = running_task()
@@ -82,6 +100,10 @@ class Making:
         self._thread_id = threading.get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
+        # Gone with the call of a function that no task runs.
+        self._mark: weakref.ref[_Mark] | None = None
+        self._is_worker: Callable[[Any], bool] = is_worker
+        self.is_for_many = False
         self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
         # Those that called it, each where it did, and then the innermost that has not returned.
@@ -97,6 +119,16 @@ class Making:
             self._frame = frame
             self._callers = list(callers_of(frame))
             task.get_loop().call_soon(self._settle, context=contextvars.Context())
+            return
+        # Where somebody traces the function, nothing is put in their place.
+        mark: Any = frame.f_trace or _Mark()
+        if isinstance(mark, _Mark):
+            frame.f_trace = mark
+            self._mark = weakref.ref(mark, _returning(weakref.ref(self)))
+
+    def is_in_thread(self) -> bool:
+        """Whether the code that asks runs in the thread that it was made in."""
+        return threading.get_ident() == self._thread_id
 
     @property
     def is_sync(self) -> bool:
@@ -119,11 +151,13 @@ class Making:
         Args:
             task: The task; None for no task.
         """
-        return self.is_over or (self._in_task and self.is_made_in(task))
+        if self.is_over or self.is_for_many:
+            return True
+        return self._in_task and self.is_made_in(task)
 
     def is_binding(self) -> bool:
         """Whether the code that asks belongs to the call that made it."""
-        if self.is_over or self.session.is_void:
+        if self.is_over or self.is_for_many or self.session.is_void:
             return False
         task = running_task()
         if not self._in_task:
@@ -141,36 +175,60 @@ class Making:
 
         Called in the thread of the session's event loop, below which that function is.
         """
-        if self._in_task or self.is_over:
-            return
-        # From now on another call of the function may have a frame with the same id.
-        self._frame = self._frame_on_stack()
-        self.is_over = self._frame is None
+        if not self._in_task and not self.is_over:
+            self.is_over = self._frame_on_stack() is None
 
-    def adopt(self, runs: Callable[[Any], bool]) -> None:
+    def begins(self, runs: Callable[[Any], bool], is_part: Callable[[Any], bool]) -> None:
         """Bind the function that runs the session, where the one that made it has returned.
 
-        A helper may build the bot, and its caller run it. Called when the session begins.
+        A helper may build the bot, and its caller run it. Called when the session begins. Where
+        neither has to do with its run, the observer was made for many calls.
 
         Args:
             runs: Whether an object is what runs the session: its runner or a worker.
+            is_part: Whether an object is one of these, or calls the observer for them.
         """
         task = None if self._task is None else self._task()
         if self.is_over or task is None or task.done() or task is running_task():
             return
-        if self._frame is not None or (self._suspended is not None and self._suspended()):
+        if self._frame is not None:
             return
-        context, found = context_of(task), awaiter(task, runs)
+        maker = None if self._suspended is None else self._suspended()
+        found = awaiter(task, runs)
+        if maker is not None:
+            self.is_for_many = found is None and not self._has_run(task, maker, runs, is_part)
+            return
+        caller = None if self._caller is None else self._caller[0]()
         if found is not None:
-            self._point = CodePoint(found[1])
-            self._suspended = weakref.ref(found[0], _leaving(weakref.ref(self)))
-        elif self._caller is not None and (caller := self._caller[0]()) is not None:
-            self._point = self._caller[1]
-            self._suspended = weakref.ref(caller, _leaving(weakref.ref(self)))
+            suspended, point = found[0], CodePoint(found[1])
+        elif (
+            caller is not None
+            and self._caller is not None
+            and self._has_run(task, caller, runs, is_part)
+        ):
+            suspended, point = caller, self._caller[1]
         else:
             return
+        self._point, self.is_for_many = point, False
+        self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
+        context = context_of(task)
         if context is not None:
             context.run(self._return)
+
+    def _has_run(
+        self,
+        task: "asyncio.Task[Any]",
+        function: Any,
+        runs: Callable[[Any], bool],
+        is_part: Callable[[Any], bool],
+    ) -> bool:
+        """Whether a function of a suspended task has to do with the run of the session."""
+        chain = [one for one, is_own in awaited_by(task) if is_own]
+        inner = chain[chain.index(function) :] if function in chain else [function, *chain]
+        if any(has(one, is_part) for one in inner):
+            return True
+        now = running_task()
+        return any(one is now or awaiter(one, runs) for one in tasks_waited_for(task))
 
     def _frame_on_stack(self) -> FrameType | None:
         code = None if self._point is None else self._point.code
@@ -180,6 +238,8 @@ class Making:
             held = None if suspended is None else frame_of(suspended)
             if held is None:
                 return None
+        if self._mark is not None and self._mark() is None:
+            return None  # it has returned, and its frame's id may be another's
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code is code and (
@@ -211,7 +271,10 @@ class Making:
                     if not point.is_in_loop:
                         self._caller = weakref.ref(suspended), point
                     break
-            # It has returned, and what was started by it has been.
+            # It has returned, and what was started by it has been. What builds no bot has most
+            # likely made an observer for many.
+            built = [] if frame is None else [frame, *(one for one, _ in callers[:1])]
+            self.is_for_many = not any(has(one, self._is_worker) for one in built)
             context = context_of(task)
             if context is not None:
                 context.run(self.leave)
@@ -221,14 +284,14 @@ class Making:
         place = here.get()
         if place is None or isinstance(place, Origin):
             others = [] if place is None else [one for one in place.among if one.is_binding()]
-            here.set(Origin(*others, self))
+            here.set(Origin(*others, self, around=None if place is None else place.around))
 
     def leave(self) -> None:
         """Take the binding out of the context that this is called in."""
         place = here.get()
         if isinstance(place, Origin) and self in place.among:
             others = [making for making in place.among if making is not self]
-            here.set(Origin(*others) if others else None)
+            here.set(Origin(*others, around=place.around) if others else place.around)
 
 
 def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
@@ -242,18 +305,39 @@ def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
     return left
 
 
+class _Mark:
+    """Stands in a frame for as long as that is there; does nothing where somebody traces it."""
+
+    __slots__ = ("__weakref__",)
+
+    def __call__(self, *_: Any) -> None:
+        return None
+
+
+def _returning(making: "weakref.ref[Making]") -> Callable[[Any], None]:
+    def returned(_: Any) -> None:
+        with _guard.hearing.guarded():
+            found = making()
+            if found is not None and found.is_in_thread():
+                found.leave()
+
+    return returned
+
+
 class Origin(Place):
     """The place of the code that made an observer, or several, and of what it started.
 
     Attributes:
         among: The makings. If more than one is binding, none of their sessions is meant.
+        around: Where that code is besides: at work for a session that starts another.
     """
 
-    __slots__ = ("among",)
+    __slots__ = ("among", "around")
 
-    def __init__(self, *among: Making) -> None:
+    def __init__(self, *among: Making, around: Place | None = None) -> None:
         super().__init__(among[0].session if len(among) == 1 else None)
         self.among = among
+        self.around = around
 
     def resolve(self) -> Place | None:
         """Return the place of the session that was made here; None where there is none, or two."""
@@ -262,15 +346,31 @@ class Origin(Place):
         live = [making for making in binding if making.session.phase is not Phase.ENDED]
         binding = live or binding
         if len({id(making.session) for making in binding}) == 1:
-            return Place(binding[0].session)
-        if not binding and here.get() is self and self._is_left():
-            here.set(None)
-        return None
+            return Started(binding[0])
+        if binding:
+            return None
+        if here.get() is self and self._is_left():
+            here.set(self.around)
+        return None if self.around is None else self.around.resolve()
 
     def _is_left(self) -> bool:
         """Whether the code that asks is the task's that made all of them, and so has left them."""
         task = running_task()
         return all(making.is_left_by(task) for making in self.among)
+
+
+class Started(Place):
+    """The place of what code that made an observer has started: a thread, say."""
+
+    __slots__ = ("_making",)
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making.session)
+        self._making = making
+
+    def resolve(self) -> Place | None:
+        """Return this place, unless the observer turns out to be made for many calls."""
+        return None if self._making.is_for_many else super().resolve()
 
 
 class Run(Place):
@@ -299,7 +399,9 @@ class Run(Place):
         return self
 
 
-def originate(session: Session, frame: FrameType | None) -> Making:
+def originate(
+    session: Session, frame: FrameType | None, is_worker: Callable[[Any], bool]
+) -> Making:
     """Bind a session that is made here to the call that makes it, and to all that this starts.
 
     A second live session made by the same function makes that binding ambiguous: what has only
@@ -308,13 +410,16 @@ def originate(session: Session, frame: FrameType | None) -> Making:
     Args:
         session: The session just made.
         frame: The frame of the function that makes it.
+        is_worker: Whether an object is a worker.
     """
-    making = Making(session, frame)
+    making = Making(session, frame, is_worker)
     if making.is_over:
         return making
     before = here.get()
     among: tuple[Making, ...] = ()
+    around = None
     if isinstance(before, Origin):
+        around = before.around
         # What another task has made is that task's: here the latest is meant.
         among = tuple(
             other
@@ -324,10 +429,12 @@ def originate(session: Session, frame: FrameType | None) -> Making:
             and (other.is_binding() or _made_by(other, frame))
         )
     elif before is not None and before.resolve() is not None:
-        # Made by a session's own work: a bot that starts another. What that session does stays
-        # its own; the new one is known by its processors.
-        return making
-    here.set(Origin(*among, making))
+        # Made by a session's own work: a bot that starts another.
+        if frame is not None and owners.is_owned(frame):
+            # What its processors do stays that session's; the new one is known by its own.
+            return making
+        around = before
+    here.set(Origin(*among, making, around=around))
     return making
 
 

@@ -51,6 +51,7 @@ class Server:
 
     def __init__(self) -> None:
         self.observer = DatadogObserver(session_id=name("first"))
+        self.ended = asyncio.Semaphore(0)
         self.ringing: asyncio.Queue[tuple[asyncio.Event, asyncio.Event]] = asyncio.Queue()
 
     async def serve(self) -> None:
@@ -62,7 +63,7 @@ class Server:
                 write(NOBODY, "it is going on")
                 taken.set()
                 await over.wait()
-            taken.clear()
+            self.ended.release()
 
 
 async def test_one_that_a_server_makes_with_itself(lines: Lines) -> None:
@@ -76,8 +77,7 @@ async def test_one_that_a_server_makes_with_itself(lines: Lines) -> None:
         write(NOBODY, "a job beside the call")
         await asyncio.create_task(write_soon())
         over.set()
-        while taken.is_set():
-            await asyncio.sleep(0)
+        await server.ended.acquire()
         write(NOBODY, "the call is over")
     serving.cancel()
 
@@ -255,9 +255,7 @@ async def waiting(observer: DatadogObserver) -> None:
     await asyncio.wait({asyncio.create_task(hold())}, timeout=60)
 
 
-@pytest.mark.parametrize(
-    "hold", [by_an_attribute, by_gathering, by_a_group, with_a_limit, waiting]
-)
+@pytest.mark.parametrize("hold", [by_an_attribute, by_gathering, by_a_group, with_a_limit, waiting])
 async def test_a_function_that_has_to_do_with_the_run_is_of_the_call(
     lines: Lines, hold: Callable[[DatadogObserver], Awaitable[None]]
 ) -> None:

@@ -157,11 +157,11 @@ class DatadogObserver(BaseObserver):
 
     def _begin(self) -> SessionInstrumentation:
         """Begin the session of a conversation: of the first, or of another that uses this one."""
-        self._sessions = [one for one in self._sessions if not one.is_over]
-        for other in self._sessions:
-            if other.making is not None:
+        for other in (self._latest, *self._sessions):
+            if other is not None and other.making is not None:
                 # The code that made this observer runs more than one call.
-                other.making.is_over = True
+                other.making.is_for_many = True
+        self._sessions = [one for one in self._sessions if not one.is_over]
         given = self._settings.session_id
         session_id = given if self._session_count == 0 else None
         with _guard.hearing.guarded():

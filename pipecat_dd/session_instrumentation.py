@@ -216,7 +216,7 @@ class SessionInstrumentation:
         place = here.get()
         if isinstance(place, Origin) and place.session is self.session:
             resolved = place.resolve()
-            if resolved is not None:
+            if resolved is not None and resolved.session is self.session:
                 return  # it says so already, and for no longer than it should
         here.set(Run(self.session))
 
@@ -330,7 +330,7 @@ class SessionInstrumentation:
         self.told.conversation.begins(at_ns)
         if self.making is not None:
             with _guard.hearing.guarded():
-                self.making.adopt(self._is_run_by)
+                self.making.begins(self._is_run_by)
         if self._let_loop_end is None:
             with _guard.hearing.guarded():
                 self._let_loop_end = close_with_loop(self.told.conversation)

@@ -15,6 +15,9 @@ of a class) and returns, nothing is bound until the session begins; then the fun
 its run is, or else the one that called the helper, unless it did so in a loop. An observer that is
 made where no event loop runs binds that function alone, or that module's code. One that is made by
 a module's or a class's code while one runs is made for no call.
+
+One that many calls share may be made in a function, too: a server's `main`. Until a second call
+uses it, that cannot be told from a function that runs its one call; from then on nothing is bound.
 """
 
 import asyncio
@@ -49,6 +52,8 @@ class Making:
     Attributes:
         session: The session that it began.
         is_over: Whether it binds nothing any more.
+        is_for_many: Whether more calls than one have used it: nothing is bound, and what was is
+            no session's.
     """
 
     __slots__ = (
@@ -58,16 +63,22 @@ class Making:
         "_frame",
         "_frame_id",
         "_in_task",
+        "_mark",
         "_noted",
         "_point",
         "_suspended",
         "_task",
         "_thread_id",
+        "is_for_many",
         "is_over",
         "session",
     )
 
-    def __init__(self, session: Session, frame: FrameType | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        frame: FrameType | None,
+    ) -> None:
         """Note where an observer is made.
 
         Args:
@@ -84,6 +95,9 @@ class Making:
         self._frame: FrameType | None = None
         self._frame_id = 0
         self._noted: int | None = None
+        # Gone with the call of a function that no task runs.
+        self._mark: weakref.ref[_Mark] | None = None
+        self.is_for_many = False
         self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
         # Those that called it, each where it did, and then the innermost that has not returned.
@@ -101,6 +115,16 @@ class Making:
             self._frame = frame
             self._callers = list(callers_of(frame))
             task.get_loop().call_soon(self._settle, context=contextvars.Context())
+            return
+        # Where somebody traces the function, nothing is put in their place.
+        mark: Any = frame.f_trace or _Mark()
+        if isinstance(mark, _Mark):
+            frame.f_trace = mark
+            self._mark = weakref.ref(mark, _returning(weakref.ref(self)))
+
+    def is_in_thread(self) -> bool:
+        """Whether the code that asks runs in the thread that it was made in."""
+        return threading.get_ident() == self._thread_id
 
     @property
     def is_sync(self) -> bool:
@@ -123,11 +147,13 @@ class Making:
         Args:
             task: The task; None for no task.
         """
-        return self.is_over or (self._in_task and self.is_made_in(task))
+        if self.is_over or self.is_for_many:
+            return True
+        return self._in_task and self.is_made_in(task)
 
     def is_binding(self) -> bool:
         """Whether the code that asks belongs to the call that made it."""
-        if self.is_over or self.session.is_void:
+        if self.is_over or self.is_for_many or self.session.is_void:
             return False
         task = running_task()
         if not self._in_task:
@@ -145,13 +171,10 @@ class Making:
 
         Called in the thread of the session's event loop, below which that function is.
         """
-        if self._in_task or self.is_over:
-            return
-        # From now on another call of the function may have a frame with the same id.
-        self._frame = self._frame_on_stack()
-        self.is_over = self._frame is None
+        if not self._in_task and not self.is_over:
+            self.is_over = self._frame_on_stack() is None
 
-    def adopt(self, runs: Callable[[Any], bool]) -> None:
+    def begins(self, runs: Callable[[Any], bool]) -> None:
         """Bind the function that runs the session, where the one that made it has returned.
 
         A helper may build the bot, and its caller run it. Called when the session begins.
@@ -164,18 +187,22 @@ class Making:
         task = None if self._task is None else self._task()
         if self.is_over or task is None or task.done() or task is running_task():
             return
-        if self._frame is not None or (self._suspended is not None and self._suspended()):
+        if self._frame is not None:
             return
-        context, found = context_of(task), awaiter(task, runs)
+        if self._suspended is not None and self._suspended():
+            return
+        found = awaiter(task, runs)
+        caller = None if self._caller is None else self._caller[0]()
         if found is not None:
             raised.note_maker(self.session, found[1], task)
-            self._point = CodePoint(found[1])
-            self._suspended = weakref.ref(found[0], _leaving(weakref.ref(self)))
-        elif self._caller is not None and (caller := self._caller[0]()) is not None:
-            self._point = self._caller[1]
-            self._suspended = weakref.ref(caller, _leaving(weakref.ref(self)))
+            suspended, point = found[0], CodePoint(found[1])
+        elif caller is not None and self._caller is not None:
+            suspended, point = caller, self._caller[1]
         else:
             return
+        self._point = point
+        self._suspended = weakref.ref(suspended, _leaving(weakref.ref(self)))
+        context = context_of(task)
         if context is not None:
             context.run(self._return)
 
@@ -187,6 +214,8 @@ class Making:
             held = None if suspended is None else frame_of(suspended)
             if held is None:
                 return None
+        if self._mark is not None and self._mark() is None:
+            return None  # it has returned, and its frame's id may be another's
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code is code and (
@@ -228,14 +257,14 @@ class Making:
         place = here.get()
         if place is None or isinstance(place, Origin):
             others = [] if place is None else [one for one in place.among if one.is_binding()]
-            here.set(Origin(*others, self))
+            here.set(Origin(*others, self, around=None if place is None else place.around))
 
     def leave(self) -> None:
         """Take the binding out of the context that this is called in."""
         place = here.get()
         if isinstance(place, Origin) and self in place.among:
             others = [making for making in place.among if making is not self]
-            here.set(Origin(*others) if others else None)
+            here.set(Origin(*others, around=place.around) if others else place.around)
 
 
 def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
@@ -249,18 +278,39 @@ def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
     return left
 
 
+class _Mark:
+    """Stands in a frame for as long as that is there; does nothing where somebody traces it."""
+
+    __slots__ = ("__weakref__",)
+
+    def __call__(self, *_: Any) -> None:
+        return None
+
+
+def _returning(making: "weakref.ref[Making]") -> Callable[[Any], None]:
+    def returned(_: Any) -> None:
+        with _guard.hearing.guarded():
+            found = making()
+            if found is not None and found.is_in_thread():
+                found.leave()
+
+    return returned
+
+
 class Origin(Place):
     """The place of the code that made an observer, or several, and of what it started.
 
     Attributes:
         among: The makings. If more than one is binding, none of their sessions is meant.
+        around: Where that code is besides: at work for a session that starts another.
     """
 
-    __slots__ = ("among",)
+    __slots__ = ("among", "around")
 
-    def __init__(self, *among: Making) -> None:
+    def __init__(self, *among: Making, around: Place | None = None) -> None:
         super().__init__(among[0].session if len(among) == 1 else None)
         self.among = among
+        self.around = around
 
     def resolve(self) -> Place | None:
         """Return the place of the session that was made here; None where there is none, or two."""
@@ -269,15 +319,31 @@ class Origin(Place):
         live = [making for making in binding if making.session.phase is not Phase.ENDED]
         binding = live or binding
         if len({id(making.session) for making in binding}) == 1:
-            return Place(binding[0].session)
-        if not binding and here.get() is self and self._is_left():
-            here.set(None)
-        return None
+            return Started(binding[0])
+        if binding:
+            return None
+        if here.get() is self and self._is_left():
+            here.set(self.around)
+        return None if self.around is None else self.around.resolve()
 
     def _is_left(self) -> bool:
         """Whether the code that asks is the task's that made all of them, and so has left them."""
         task = running_task()
         return all(making.is_left_by(task) for making in self.among)
+
+
+class Started(Place):
+    """The place of what code that made an observer has started: a thread, say."""
+
+    __slots__ = ("_making",)
+
+    def __init__(self, making: Making) -> None:
+        super().__init__(making.session)
+        self._making = making
+
+    def resolve(self) -> Place | None:
+        """Return this place, unless the observer turns out to be made for many calls."""
+        return None if self._making.is_for_many else super().resolve()
 
 
 class Run(Place):
@@ -321,7 +387,9 @@ def originate(session: Session, frame: FrameType | None) -> Making:
         return making
     before = here.get()
     among: tuple[Making, ...] = ()
+    around = None
     if isinstance(before, Origin):
+        around = before.around
         # What another task has made is that task's: here the latest is meant.
         among = tuple(
             other
@@ -331,10 +399,12 @@ def originate(session: Session, frame: FrameType | None) -> Making:
             and (other.is_binding() or _made_by(other, frame))
         )
     elif before is not None and before.resolve() is not None:
-        # Made by a session's own work: a bot that starts another. What that session does stays
-        # its own; the new one is known by its processors.
-        return making
-    here.set(Origin(*among, making))
+        # Made by a session's own work: a bot that starts another.
+        if frame is not None and owners.is_owned(frame):
+            # What its processors do stays that session's; the new one is known by its own.
+            return making
+        around = before
+    here.set(Origin(*among, making, around=around))
     return making
 
 

@@ -90,6 +90,11 @@ def at_work() -> tuple[Session, Processor | None] | None:
     return None
 
 
+def is_owned(frame: FrameType) -> bool:
+    """Whether a frame is that of a method of something that a session owns."""
+    return _owned_by(frame) is not None
+
+
 def owner_of_frame(frame: FrameType) -> tuple[Session, Processor | None] | None:
     """Return the session, and the processor, whose method a frame is of.
 

@@ -82,7 +82,11 @@ def _carry(thread: threading.Thread) -> bool:
     Returns:
         Whether it will.
     """
-    if "run" in thread.__dict__ or thread.ident is not None or _is_shared(thread):
+    try:
+        is_new = thread.ident is None
+    except AssertionError:  # not initialised, as starting it will say
+        return False
+    if not is_new or "run" in thread.__dict__ or _is_shared(thread):
         return False
     values = carried()
     if values is None:

@@ -6,8 +6,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pipecat.frames.frames import EndFrame, Frame, TextFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.filters.identity_filter import IdentityFilter
+from pipecat.processors.frame_processor import FrameDirection
 
 from pipecat_dd import DatadogObserver, current_session
+from pipecat_dd.demo.versions import PipelineWorker
 from tests.support.lines import Lines, written_lines
 from tests.whose.calls import NOBODY, count, name, run, worker_with, write, wrong
 
@@ -343,3 +348,31 @@ async def test_the_session_of_the_code_that_asks_ends_with_it(lines: Lines) -> N
     for number in range(4):
         await take(number)
         assert current_session() is None
+
+
+async def test_a_bot_that_starts_another(lines: Lines) -> None:
+    class Starts(IdentityFilter):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            if isinstance(frame, TextFrame):
+                await asyncio.create_task(other(2))
+                write(name(1), "back in the first")
+                await other(3)
+                write(name(1), "back again")
+            await super().process_frame(frame, direction)
+
+    async def other(number: int) -> None:
+        write(name(1), "another is wanted")
+        observer = DatadogObserver(session_id=name(number))
+        write(name(number), "it is made")
+        await asyncio.create_task(write_soon(name(number)))
+        await run(worker_with(observer))
+        write(name(number), "it is over")
+
+    async def first() -> None:
+        observer = DatadogObserver(session_id=name(1))
+        worker = PipelineWorker(Pipeline([Starts()]), observers=[observer])
+        await worker.queue_frames([TextFrame("go"), EndFrame()])
+        await run(worker)
+        write(name(1), "the first is over")
+
+    await asyncio.create_task(first())

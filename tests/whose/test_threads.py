@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd import DatadogObserver, current_session
+from pipecat_dd import DatadogObserver, _guard, current_session
 from tests.support.lines import Lines, written_lines
 from tests.whose.calls import NOBODY, count, name, run, worker_with, write, wrong
 
@@ -173,6 +173,20 @@ async def test_what_a_thread_raises_and_how_often_it_is_started_stay_its_own() -
     finally:
         threading.excepthook = before
     assert [type(error) for error in raised] == [LookupError]
+
+
+async def test_a_thread_that_cannot_be_started_is_no_failure_of_ours() -> None:
+    class Forgets(threading.Thread):
+        def __init__(self) -> None:
+            pass
+
+    observer = DatadogObserver()
+    assert current_session() is not None
+    before = _guard.hearing.failures
+    with pytest.raises(RuntimeError, match="not called"):
+        Forgets().start()
+    assert _guard.hearing.failures == before
+    del observer
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")

@@ -4,56 +4,63 @@ While a process forks, Loguru holds the locks of all its handlers, so that none 
 the child for good. Python 3.12.0 to 3.12.2 warns from within ``os.fork`` where the process has
 several threads, before it has called what was to be called afterwards: a warning that is handed
 to Loguru then waits for a lock that its own thread holds, and the process forks for ever. What a
-hook of somebody else's logs there would, too, on any Python.
+hook of somebody else's logs there would, too, on any Python. And ddtrace stops its threads before a
+fork: one that is just logging that no Agent answers would wait for Loguru, and the fork for it. So
+while any thread forks, what any thread logs waits.
 """
 
 import os
-import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 
 import loguru  # noqa: F401 - what it registers is to be registered first
 
-_Held = list[tuple[int, Callable[[], None]]]
-
-
-class _Forking(threading.local):
-    """What the running thread has to log once it has forked, each with the process it is of.
-
-    None while it does not fork.
-    """
-
-    held: _Held | None = None
-
-
-_forking = _Forking()
+_forking = 0
+_held: "deque[tuple[int, Callable[[], None]]]" = deque()
+"""What is to be logged once nobody forks any more, each with the process it is of."""
 
 
 def forks() -> bool:
-    """Whether the running thread is about to fork, or has just done so."""
-    return _forking.held is not None
+    """Whether a thread of this process is about to fork, or has just done so."""
+    return _forking > 0
 
 
 def hold_back(hand_over: Callable[[], None]) -> None:
-    """Keep something that logs until this thread has forked; it is then done in this context.
+    """Keep something that logs until the fork is over; it is then done in this context.
 
     Args:
         hand_over: Logs it, in the process that kept it; must not raise.
     """
-    if _forking.held is not None:
-        _forking.held.append((os.getpid(), partial(copy_context().run, hand_over)))
+    _held.append((os.getpid(), partial(copy_context().run, hand_over)))
+    if not forks():  # it ended between the question and now
+        _hand_over()
 
 
 def _before() -> None:
-    _forking.held = []
+    global _forking
+    _forking += 1
 
 
-def _after() -> None:
-    held, _forking.held = _forking.held, None
+def _after_in_parent() -> None:
+    global _forking
+    _forking -= 1
+    if _forking == 0:
+        _hand_over()
+
+
+def _after_in_child() -> None:
+    global _forking
+    _forking = 0
+    _hand_over()
+
+
+def _hand_over() -> None:
     process = os.getpid()
-    for kept_in, hand_over in held or ():
-        # What was kept before the fork is the parent's to say.
+    while _held:
+        kept_in, hand_over = _held.popleft()
+        # What was kept before the fork is the parent's to log.
         if kept_in == process:
             hand_over()
 
@@ -61,4 +68,6 @@ def _after() -> None:
 if hasattr(os, "register_at_fork"):
     # Before a fork they run in reverse order: Loguru's, registered when it was imported, is last
     # to lock and first to unlock.
-    os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
+    os.register_at_fork(
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

@@ -35,7 +35,8 @@ def worker_behind(outermost: Any) -> Any:
     try:
         return outermost.pipeline_worker
     except Exception:
-        return getattr(peek(sink_of(outermost), "_downstream_push_frame"), "__self__", None)
+        found = getattr(peek(sink_of(outermost), "_downstream_push_frame"), "__self__", None)
+        return found if is_worker(found) else None
 
 
 def is_worker(value: Any) -> bool:

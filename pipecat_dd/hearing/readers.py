@@ -208,7 +208,10 @@ class LiveKitReader(Reader):
 
     def there(self) -> Iterable[Who]:
         """Ask the room."""
-        ids = self.transport.get_participants()
+        try:
+            ids = self.transport.get_participants()
+        except Exception:  # Pipecat's, where it has not made the room yet
+            return ()
         return [who for id_ in ids if (who := self.who(id_)) is not None]
 
     def enters(self, data: Any) -> Iterable[Who]:

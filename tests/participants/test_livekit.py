@@ -17,7 +17,7 @@ from pipecat.transports.livekit.transport import (
     LiveKitTransportClient,
 )
 
-from pipecat_dd import DatadogObserver, current_session
+from pipecat_dd import DatadogObserver, _guard, current_session
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on, from_thread
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
@@ -105,6 +105,14 @@ def room() -> tuple[LiveKitTransport, Heard]:
 
 def events(span: Span) -> list[str]:
     return [s.resource for s in span.children if s.name == "pipecat.participant.event"]
+
+
+async def test_a_room_that_is_not_there_yet_is_no_failure_of_ours(agent: TestAgent) -> None:
+    before = _guard.hearing.failures
+    transport, heard = room()
+    async with bot_on(transport, DatadogObserver()):
+        await heard.until("on_connected")
+    assert _guard.hearing.failures == before
 
 
 async def test_participants_are_there_from_connecting_to_disconnecting(

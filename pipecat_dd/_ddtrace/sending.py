@@ -31,18 +31,26 @@ class _PartsLeave:
     def __enter__(self) -> None:
         with self._lock:
             if self._count == 0:
-                self._before = _lower()
+                # Whatever fails here, the span in this block must be finished.
+                try:
+                    self._before = _lower()
+                except Exception as error:
+                    _guard.spans.failed(error)
             self._count += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._count -= 1
             if self._count == 0:
-                self._restore()
+                try:
+                    self._restore()
+                except Exception as error:
+                    _guard.spans.failed(error)
 
     def _restore(self) -> None:
         if self._before is not None:
             aggregator, is_on, least = self._before
+            self._before = None
             aggregator.partial_flush_enabled = is_on
             aggregator.partial_flush_min_spans = least
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from ddtrace.constants import ERROR_MSG, ERROR_STACK, ERROR_TYPE, VERSION_KEY
 
+from pipecat_dd import _guard
 from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Active, Span, tracer
 from pipecat_dd._ddtrace.sending import PARTS_LEAVE
@@ -46,17 +47,16 @@ def start(name: str, parent: Active, resource: str) -> Span:
     """
     with BUSY:
         span = tracer.start_span(name, child_of=parent, resource=writable(resource))
-    # ddtrace goes by what is active here, which need not be of the session.
-    set_version(span)
+    # What is started must be finished: nothing may be raised from here on.
+    try:
+        _set_version(span)
+    except Exception as error:
+        _guard.spans.failed(error)
     return span
 
 
-def set_version(span: Span) -> None:
-    """Put ``DD_VERSION`` on a span of the bot's own.
-
-    Args:
-        span: The span.
-    """
+def _set_version(span: Span) -> None:
+    """Put ``DD_VERSION`` on a span: ddtrace goes by what is active, which may be another's."""
     version = unified()[2]
     if version is not None and span.get_tag(VERSION_KEY) is None:
         span.set_tag(VERSION_KEY, version)

@@ -41,6 +41,8 @@ ENTRIES = {
     "DatadogObserver.on_process_frame",
     "DatadogObserver.on_push_frame",
     "DatadogObserver.on_pipeline_started",
+    # Binds these to the observer, as Python does; nothing of ours runs in it.
+    "_OnInstance.__get__",
     "Part.failed",
     "Part.guarded",
 }

@@ -66,50 +66,9 @@ class Server:
             self.ended.release()
 
 
-async def test_one_that_a_server_makes_with_itself(lines: Lines) -> None:
-    server = Server()
-    serving = asyncio.create_task(server.serve())
-    write(NOBODY, "the server is made")
-    for _ in range(2):
-        taken, over = asyncio.Event(), asyncio.Event()
-        server.ringing.put_nowait((taken, over))
-        await taken.wait()
-        write(NOBODY, "a job beside the call")
-        await asyncio.create_task(write_soon())
-        over.set()
-        await server.ended.acquire()
-        write(NOBODY, "the call is over")
-    serving.cancel()
-
-
 async def write_soon() -> None:
     await asyncio.sleep(0)
     write(NOBODY, "in a task")
-
-
-async def test_one_that_a_main_function_makes(lines: Lines) -> None:
-    observer = DatadogObserver(session_id=name("first"))
-    calls: asyncio.Queue[tuple[asyncio.Event, asyncio.Event]] = asyncio.Queue()
-
-    async def serve() -> None:
-        while True:
-            taken, over = await calls.get()
-            async with going_on(observer):
-                taken.set()
-                await over.wait()
-            ended.release()
-
-    ended = asyncio.Semaphore(0)
-    serving = asyncio.create_task(serve())
-    for _ in range(2):
-        taken, over = asyncio.Event(), asyncio.Event()
-        calls.put_nowait((taken, over))
-        await taken.wait()
-        write(NOBODY, "a job beside the call")
-        await asyncio.create_task(write_soon())
-        over.set()
-        await ended.acquire()
-    serving.cancel()
 
 
 async def test_one_that_is_made_when_it_is_first_asked_for(lines: Lines) -> None:

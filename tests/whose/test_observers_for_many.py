@@ -1,4 +1,4 @@
-"""An observer that many calls share binds nothing where it is made, wherever that is."""
+"""Whose the lines are of functions that make an observer and do not run the call themselves."""
 
 import asyncio
 import gc
@@ -44,26 +44,6 @@ async def going_on(observer: DatadogObserver) -> AsyncIterator[None]:
     yield
     over.set()
     await asyncio.gather(*calls)
-
-
-class Server:
-    """Makes its observer with itself, and takes the calls that it is given."""
-
-    def __init__(self) -> None:
-        self.observer = DatadogObserver(session_id=name("first"))
-        self.ended = asyncio.Semaphore(0)
-        self.ringing: asyncio.Queue[tuple[asyncio.Event, asyncio.Event]] = asyncio.Queue()
-
-    async def serve(self) -> None:
-        write(NOBODY, "the server is up")
-        while True:
-            taken, over = await self.ringing.get()
-            write(NOBODY, "somebody rings")
-            async with going_on(self.observer):
-                write(NOBODY, "it is going on")
-                taken.set()
-                await over.wait()
-            self.ended.release()
 
 
 async def write_soon() -> None:

@@ -31,7 +31,7 @@ class CodePoint:
         code: The function's code.
     """
 
-    __slots__ = ("_loops", "_offset", "_offsets", "_reachable", "code")
+    __slots__ = ("_known", "_loops", "_offset", "_offsets", "_reachable", "code")
 
     def __init__(self, frame: FrameType) -> None:
         """Note where a function is.
@@ -43,6 +43,7 @@ class CodePoint:
         self._offset = frame.f_lasti
         self._loops: list[_Position] | None = None
         self._offsets: list[int] = []
+        self._known: dict[int, bool] = {}
         self._reachable: frozenset[int] = frozenset()
 
     @property
@@ -71,6 +72,12 @@ class CodePoint:
         return True
 
     def _is_before(self, offset: int, loops: "list[_Position]") -> bool:
+        known = self._known.get(offset)
+        if known is None:
+            known = self._known[offset] = self._can_follow(offset, loops)
+        return known
+
+    def _can_follow(self, offset: int, loops: "list[_Position]") -> bool:
         # While a function is called, a frame may be at what follows the instruction that calls it.
         if self._offsets[bisect_right(self._offsets, offset) - 1] not in self._reachable:
             return False
@@ -195,10 +202,9 @@ def is_function(frame: FrameType | None) -> bool:
 
 def running_task() -> asyncio.Task[Any] | None:
     """Return the task that the code which asks runs in, if it runs in one."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+    # Asked at each line: where no loop runs, an exception would cost more than all the rest.
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def context_of(task: Any) -> contextvars.Context | None:
@@ -236,11 +242,7 @@ def task_run_by(frame: FrameType) -> object:
 
 def has_running_loop() -> bool:
     """Whether an event loop runs in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    return asyncio._get_running_loop() is not None
 
 
 def callers_of(frame: FrameType) -> "Iterator[tuple[FrameType, CodePoint]]":

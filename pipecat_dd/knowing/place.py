@@ -13,7 +13,6 @@ the place is bound where the work is done, in the very task that does it:
 * :class:`Place` of a stage, in a task that exists for it (a tool's handler).
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from pipecat_dd.knowing import owners
+from pipecat_dd.knowing.call_stack import running_task
 from pipecat_dd.knowing.participants import Participant
 from pipecat_dd.knowing.processor import Processor
 from pipecat_dd.knowing.session import Session
@@ -259,10 +259,7 @@ def _processor_of_task(session: Session) -> Processor | None:
     task ``<processor>::<what it does>`` and the task that sets one up ``…::setup::<processor>``
     (``BaseObject.create_task``, ``BasePipeline._create_setup_task``).
     """
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return None
+    task = running_task()
     if task is None:
         return None
     name = task.get_name()

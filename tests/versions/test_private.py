@@ -127,6 +127,7 @@ NO_DOOR_NEEDED = {
     # What begins with an underscore and is documented all the same, or is no attribute.
     ("sys", "_getframe"): "CPython documents it",
     ("os", "_exit"): "the standard library documents it",
+    ("asyncio", "_get_running_loop"): "asyncio exports it, for those who must not pay for a raise",
     ("sentinel", "_log_destroy_pending"): "asyncio's; where a task has none, nothing is quieted",
     (None, "_fields"): "namedtuple documents it",
     (None, "_record"): "structlog documents it",

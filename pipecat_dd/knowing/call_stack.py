@@ -57,7 +57,7 @@ class CodePoint:
         Args:
             frame: Its frame, of the very call.
         """
-        loops = self._find_loops()
+        loops = self._loops if self._loops is not None else self._find_loops()
         if not loops:
             return True
         if not self._is_before(frame.f_lasti, loops):

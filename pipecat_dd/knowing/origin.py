@@ -305,15 +305,18 @@ class Origin(Place):
         around: Where that code is besides: at work for a session that starts another.
     """
 
-    __slots__ = ("among", "around")
+    __slots__ = ("_alone", "among", "around")
 
     def __init__(self, *among: Making, around: Place | None = None) -> None:
         super().__init__(among[0].session if len(among) == 1 else None)
         self.among = among
         self.around = around
+        self._alone = Started(among[0]) if len(among) == 1 else None
 
     def resolve(self) -> Place | None:
         """Return the place of the session that was made here; None where there is none, or two."""
+        if self._alone is not None and self.among[0].is_binding():
+            return self._alone  # as nearly always
         binding = [making for making in self.among if making.is_binding()]
         # An older call's, that this task has been taking since, is not ambiguous.
         live = [making for making in binding if making.session.phase is not Phase.ENDED]

@@ -160,15 +160,6 @@ class Answers:
         """
         self._of.pop(stage, None)
 
-    def is_waiting(self, stage: Stage) -> bool:
-        """Whether a response that has ended is held until it is heard.
-
-        Args:
-            stage: Its stage.
-        """
-        answer = self._of.get(stage)
-        return answer is not None and answer.turn is not None
-
     def voice(self, stages: Iterable[Stage] | None) -> None:
         """Audio was synthesized.
 

@@ -126,11 +126,6 @@ class Making:
         """Whether the code that asks runs in the thread that it was made in."""
         return threading.get_ident() == self._thread_id
 
-    @property
-    def is_sync(self) -> bool:
-        """Whether it was made outside of any task."""
-        return not self._in_task
-
     def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether it was made in a task.
 

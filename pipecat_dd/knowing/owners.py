@@ -69,8 +69,8 @@ def owner_of(instance: Any) -> tuple[Session | None, Processor | None]:
     Args:
         instance: The object.
     """
-    owned = _owned.get(id(instance))
-    if owned is None or owned.instance() is not instance:
+    owned = _entry(instance)
+    if owned is None:
         return None, None
     return None if owned.is_shared else owned.session(), owned.processor
 
@@ -109,7 +109,11 @@ def _owned_by(frame: FrameType) -> _Owned | None:
     """Return what is known of the object whose method a frame is of."""
     if not _may_be_owned(frame.f_code):
         return None
-    instance = frame.f_locals.get("self")
+    return _entry(frame.f_locals.get("self"))
+
+
+def _entry(instance: Any) -> _Owned | None:
+    """Return what is known of an object; an id alone may be that of one that is gone."""
     owned = _owned.get(id(instance))
     return owned if owned is not None and owned.instance() is instance else None
 

@@ -200,10 +200,15 @@ def is_function(frame: FrameType | None) -> bool:
     return frame is not None and bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
 
 
+# Asked at each line: where no loop runs, `asyncio.get_running_loop` raises an exception, which
+# costs more than all the rest.
+running_loop: Final = asyncio._get_running_loop
+"""Return the event loop that runs in this thread, or None."""
+
+
 def running_task() -> asyncio.Task[Any] | None:
     """Return the task that the code which asks runs in, if it runs in one."""
-    # Asked at each line: where no loop runs, an exception would cost more than all the rest.
-    loop = asyncio._get_running_loop()
+    loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
 
 
@@ -238,11 +243,6 @@ def task_run_by(frame: FrameType) -> object:
     """
     name = _RUN_TASKS.get(frame.f_code)
     return None if name is None else frame.f_locals.get(name)
-
-
-def has_running_loop() -> bool:
-    """Whether an event loop runs in this thread."""
-    return asyncio._get_running_loop() is not None
 
 
 def callers_of(frame: FrameType) -> "Iterator[tuple[FrameType, CodePoint]]":

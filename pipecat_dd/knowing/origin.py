@@ -23,11 +23,11 @@ uses it, that cannot be told from a function that runs its one call; from then o
 import asyncio
 import contextvars
 import sys
-import threading
 import weakref
 from collections.abc import Callable
+from threading import get_ident
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from pipecat_dd import _guard
 from pipecat_dd.knowing import owners, raised
@@ -38,8 +38,8 @@ from pipecat_dd.knowing.call_stack import (
     callers_of,
     context_of,
     frame_of,
-    has_running_loop,
     is_function,
+    running_loop,
     running_task,
 )
 from pipecat_dd.knowing.place import Place, here
@@ -60,6 +60,7 @@ class Making:
         "__weakref__",
         "_caller",
         "_callers",
+        "_depth",
         "_frame",
         "_frame_id",
         "_in_task",
@@ -91,9 +92,12 @@ class Making:
         self._task: weakref.ref[asyncio.Task[Any]] | None = (
             None if task is None else weakref.ref(task)
         )
-        self._thread_id = threading.get_ident()
+        self._thread_id = get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
+        # How far up the stack it was found last. Never 0: a frame that holds itself would hold
+        # what it has found, too.
+        self._depth = 1
         self._noted: int | None = None
         # Gone with the call of a function that no task runs.
         self._mark: weakref.ref[_Mark] | None = None
@@ -104,7 +108,7 @@ class Making:
         self._callers: list[tuple[FrameType, CodePoint]] = []
         self._caller: tuple[weakref.ref[Any], CodePoint] | None = None
         # A script may hold its one call by itself; what runs in a server's loop holds many.
-        self.is_over = not is_function(frame) and has_running_loop()
+        self.is_over = not is_function(frame) and running_loop() is not None
         if frame is None or self.is_over:
             return
         self._point, self._frame_id = CodePoint(frame), id(frame)
@@ -124,7 +128,7 @@ class Making:
 
     def is_in_thread(self) -> bool:
         """Whether the code that asks runs in the thread that it was made in."""
-        return threading.get_ident() == self._thread_id
+        return get_ident() == self._thread_id
 
     def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether it was made in a task.
@@ -150,14 +154,14 @@ class Making:
         """Whether the code that asks belongs to the call that made it."""
         if self.is_over or self.is_for_many or self.session.is_void:
             return False
-        task = running_task()
-        if not self._in_task:
-            # Without an event loop there is that function alone. What runs in the loop that it
-            # starts may be anything: a whole server.
-            if has_running_loop() or threading.get_ident() != self._thread_id:
-                return False
-        elif task is None or self._task is None or task is not self._task():
-            return True
+        if self._in_task:
+            task = running_task()
+            if task is None or self._task is None or task is not self._task():
+                return True
+        # Without an event loop there is that function alone. What runs in the loop that it
+        # starts may be anything: a whole server.
+        elif running_loop() is not None or get_ident() != self._thread_id:
+            return False
         frame, point = self._frame_on_stack(), self._point
         return frame is not None and point is not None and point.precedes(frame)
 
@@ -211,13 +215,20 @@ class Making:
                 return None
         if self._mark is not None and self._mark() is None:
             return None  # it has returned, and its frame's id may be another's
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code is code and (
-                frame is held if held is not None else id(frame) == self._frame_id
-            ):
+        wanted = self._frame_id if held is None else id(held)
+        # To look at a frame costs: lines are written from the same depth, mostly.
+        try:
+            frame = sys._getframe(self._depth)
+            if id(frame) == wanted and frame.f_code is code:
                 return frame
-            frame = frame.f_back
+        except ValueError:  # the stack is not that deep
+            pass
+        depth, above = 1, cast("FrameType | None", sys._getframe(1))
+        while above is not None:
+            if id(above) == wanted and above.f_code is code:
+                self._depth = depth
+                return above
+            depth, above = depth + 1, above.f_back
         return None
 
     def _settle(self) -> None:

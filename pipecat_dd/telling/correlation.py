@@ -4,9 +4,14 @@ The one question the log side asks of everything else: whose work is this, and w
 it part of. It is answered from the caller's own context (its task or thread), at the moment a
 line is made, and must never raise: whatever runs when a line is made would otherwise raise
 into the bot's own logging call.
+
+The answer may come by way of ddtrace (a span is opened when something asks for it), which may
+itself log. A question asked while one is being answered in the same thread gets no answer, so
+that a line about a line ends there.
 """
 
-from typing import NamedTuple
+import threading
+from typing import Final, NamedTuple
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd.knowing.place import Place, current_place, participant_at
@@ -46,15 +51,25 @@ class Correlation(NamedTuple):
 NOTHING = Correlation()
 
 
+class _Thread(threading.local):
+    is_asking = False
+
+
+_thread: Final = _Thread()
+
+
 def correlate() -> Correlation:
-    """Return the ids of the code that calls this. Never raises."""
-    if _guard.lines.off:
+    """Return the ids of the code that calls this. Never raises, never recurses."""
+    if _thread.is_asking or _guard.lines.off:
         return NOTHING
+    _thread.is_asking = True
     try:
         return _correlate()
     except Exception as error:
         _guard.lines.failed(error)
         return NOTHING
+    finally:
+        _thread.is_asking = False
 
 
 def _correlate() -> Correlation:

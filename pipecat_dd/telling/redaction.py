@@ -105,33 +105,28 @@ class Redactor:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
         self._callback = callback
-        self._names: dict[str, Secrecy] = {}
-        self._written: dict[str, str] = {}
+        self._names: dict[str, tuple[str, Secrecy]] = {}
         # Short texts found to be clean: names of models, operations, states come again and
         # again. Never one that was not: a secret is not kept here either.
         self._clean: set[str] = set()
         self._ids: set[str] = set()
 
-    def name(self, name: str) -> str:
-        """Return a value's name as it is written.
+    def judge(self, name: str) -> tuple[str, Secrecy]:
+        """Return a value's name as it is written, and what it says about the value.
 
-        It is redacted like any text: a dict may be keyed by telephone number.
+        A name is redacted like any text: a dict may be keyed by telephone number.
         """
-        known = self._written.get(name)
-        if known is None:
-            if len(self._written) >= _CACHED_NAMES:
-                self._written.clear()
-            known = self._written[name] = self._by_rules(name, Secrecy.NONE)
-        return known
-
-    def secrecy(self, name: str) -> Secrecy:
-        """Return what a value's name says about the value."""
         known = self._names.get(name)
         if known is None:
             if len(self._names) >= _CACHED_NAMES:  # names made up at run time must not pile up
                 self._names.clear()
-            known = self._names[name] = self._secrecy(name)
+            known = self._by_rules(name, Secrecy.NONE), self._secrecy(name)
+            self._names[name] = known
         return known
+
+    def secrecy(self, name: str) -> Secrecy:
+        """Return what a value's name says about the value."""
+        return self.judge(name)[1]
 
     def _secrecy(self, name: str) -> Secrecy:
         if _SECRET_NAME.search(name) or any(key.search(name) for key in self._keys):
@@ -144,14 +139,16 @@ class Redactor:
             return Secrecy.ID
         return Secrecy.NONE
 
-    def text(self, text: str, name: str | None = None) -> str:
+    def text(self, text: str, name: str | None = None, secrecy: Secrecy | None = None) -> str:
         """Return the text without what must not leave.
 
         Args:
             text: Any text.
             name: The name it stands under, if it has one.
+            secrecy: What that name says, where it is known already.
         """
-        secrecy = Secrecy.NONE if name is None else self.secrecy(name)
+        if secrecy is None:
+            secrecy = Secrecy.NONE if name is None else self.secrecy(name)
         if secrecy is Secrecy.SECRET or secrecy is Secrecy.TOKEN:
             return REDACTED
         if self._callback is not None:
@@ -207,7 +204,7 @@ class NoRedaction(Redactor):
     def _secrecy(self, name: str) -> Secrecy:
         return Secrecy.NONE
 
-    def text(self, text: str, name: str | None = None) -> str:
+    def text(self, text: str, name: str | None = None, secrecy: Secrecy | None = None) -> str:
         """Return the text as it is."""
         return text
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from pipecat_dd.telling import correlation
 from pipecat_dd.telling.correlation import Correlation
-from pipecat_dd.telling.logs import asking
 from pipecat_dd.telling.logs.bound import Sorter
 from pipecat_dd.telling.logs.errors import error_fields
 from pipecat_dd.telling.logs.fields import Place
@@ -47,7 +47,7 @@ class ConsoleMaker:
     def __call__(self, record: "Record") -> Mapping[str, str]:
         """Return a record's line in parts. Never raises."""
         try:
-            return self._parts(record, asking.correlate())
+            return self._parts(record, correlation.correlate())
         except Exception as error:
             return {
                 "whose": "",

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd._pipecat import pipecat_version
+from pipecat_dd.telling import correlation
 from pipecat_dd.telling.correlation import NOTHING, Correlation
-from pipecat_dd.telling.logs import asking, pipecat_lines
+from pipecat_dd.telling.logs import pipecat_lines
 from pipecat_dd.telling.logs.bound import Bound, Sorter
 from pipecat_dd.telling.logs.errors import error_fields
 from pipecat_dd.telling.logs.fields import UNCUT
@@ -91,7 +93,7 @@ class LineMaker:
         try:
             if _depth.lines > 2:
                 return self._smallest(record, NOTHING, "logged while a line was made")
-            known = asking.correlate() if _depth.lines == 1 else NOTHING
+            known = correlation.correlate() if _depth.lines == 1 else NOTHING
             try:
                 return fitted(self._line(record, known), self._json, UNCUT, self.max_line_bytes)
             except Exception as error:
@@ -219,10 +221,7 @@ class LineMaker:
             error := error_fields(exception, bound.own, plain)
         ):
             fields["error"] = error
-        for key, value in bound.top.items():
-            pair = plain.item(key, value)
-            if pair is not None:
-                fields.setdefault(*pair)
+        plain.add_all(fields, bound.top)
         if bound.moved and (pair := plain.item("extra", bound.moved)) is not None:
             fields["extra"] = pair[1]
         if self._sample_rate_of is not None:
@@ -272,10 +271,13 @@ class LineMaker:
             )
 
 
+_MILLISECONDS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+
+
 def _timestamp(record: "Record") -> str:
     # A time with a space and no zone may be read as local time; ISO 8601 in UTC cannot.
     time = record["time"]
-    return f"{_second(int(time.timestamp() // 1))}.{time.microsecond // 1000:03d}Z"
+    return _second(floor(time.timestamp())) + _MILLISECONDS[time.microsecond // 1000]
 
 
 @lru_cache(maxsize=4)

@@ -62,7 +62,13 @@ class Plainer:
         self._path: set[int] = set()
         self.cut = False
 
-    def text(self, text: str, name: str | None = None, limit: int = MAX_TEXT_CHARS) -> str:
+    def text(
+        self,
+        text: str,
+        name: str | None = None,
+        limit: int = MAX_TEXT_CHARS,
+        secrecy: Secrecy | None = None,
+    ) -> str:
         """Return redacted text of at most about ``limit`` characters.
 
         The text is redacted before it is cut. One too long to be looked at whole is first cut
@@ -71,24 +77,28 @@ class Plainer:
         if len(text) > MAX_TEXT_CHARS:
             self.cut = True
             text = _cut_at_space(text, MAX_TEXT_CHARS)
-        text = self._redactor.text(text, name)
+        text = self._redactor.text(text, name, secrecy)
         if len(text) > limit:
             self.cut = True
             text = text[:limit] + "…"
         return text
 
-    def _bound_text(self, text: str, name: str | None = None) -> str:
+    def _bound_text(
+        self, text: str, name: str | None = None, secrecy: Secrecy | None = None
+    ) -> str:
         """Return redacted text of a bound value, cut where all of them together are too long.
 
         Redacting takes time by the character, and holds up the bot.
         """
+        chars = len(text)
         room = max(self._chars_left, LEAST_CHARS)
-        is_cut = room < len(text) and room < MAX_TEXT_CHARS
+        is_cut = room < chars and room < MAX_TEXT_CHARS
         if is_cut:
             self.cut = True
             text = _cut_at_space(text, room, room)
-        self._chars_left -= min(len(text), MAX_TEXT_CHARS)
-        text = self.text(text, name)
+            chars = len(text)
+        self._chars_left -= min(chars, MAX_TEXT_CHARS)
+        text = self.text(text, name, secrecy=secrecy)
         return text + "…" if is_cut else text
 
     def id(self, text: str) -> str:
@@ -113,17 +123,49 @@ class Plainer:
         self._attributes_left -= 1
         name = key if type(key) is str else self._safely(key)
         name = name if len(name) <= _NAME_CHARS else self._shorter(name)
-        written = self._redactor.name(name) if len(name) <= MAX_KEY_CHARS else self._key(name)
-        return written, self.value(value, owner or name, depth)
+        written, secrecy = self._redactor.judge(name)
+        if len(name) > MAX_KEY_CHARS:
+            written = self._key(name)
+        if owner is not None:
+            return written, self.value(value, owner, depth)
+        return written, self._value(value, name, depth, secrecy)
+
+    def add_all(self, fields: dict[str, Any], values: Mapping[Any, Any]) -> None:
+        """Add values that were bound to a line's fields, plain, but under no name that is there.
+
+        Args:
+            fields: The fields.
+            values: The values.
+        """
+        for key, value in values.items():
+            # What most lines bind; all else takes the longer way.
+            if type(key) is str and len(key) <= MAX_KEY_CHARS and self._attributes_left > 0:
+                written, secrecy = self._redactor.judge(key)
+                if secrecy is Secrecy.NONE:
+                    kind = type(value)
+                    if kind is str:
+                        self._attributes_left -= 1
+                        fields.setdefault(written, self._bound_text(value, key, secrecy))
+                        continue
+                    if kind is float and math.isfinite(value):
+                        self._attributes_left -= 1
+                        fields.setdefault(written, value)
+                        continue
+            pair = self.item(key, value)
+            if pair is not None:
+                fields.setdefault(*pair)
 
     def value(self, value: Any, name: str | None = None, depth: int = 1) -> Any:
         """Return a value as plain JSON. Never raises."""
-        kind = type(value)
         secrecy = Secrecy.NONE if name is None else self._redactor.secrecy(name)
+        return self._value(value, name, depth, secrecy)
+
+    def _value(self, value: Any, name: str | None, depth: int, secrecy: Secrecy) -> Any:
+        kind = type(value)
         if secrecy is Secrecy.SECRET and value is not None:
             return REDACTED
         if kind is str:
-            return self._bound_text(value, name)
+            return self._bound_text(value, name, secrecy)
         if value is None or kind is bool:
             return value
         if kind is int:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
-from pipecat_dd.telling.logs import asking
+from pipecat_dd.telling import correlation
 from pipecat_dd.telling.logs.levels import level_number
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Sampler:
         if rate is None:
             return True
         if self._by_session:
-            trace_id = asking.correlate().session_trace_id
+            trace_id = correlation.correlate().session_trace_id
             if trace_id is not None:
                 return keeps_trace(trace_id, rate)
         return random.random() < rate

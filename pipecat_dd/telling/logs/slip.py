@@ -43,6 +43,20 @@ class _Slip:
         return (str, ("",))
 
 
+class _Line(_Slip):
+    """A line that has but one part."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, line: str, record: dict[str, Any]) -> None:
+        self._line = line
+        self._record = record
+
+    def __format__(self, part: str) -> str:
+        self._record.pop(KEY, None)
+        return self._line
+
+
 def format_function(
     make: Callable[["Record"], Mapping[str, str]], template: str, last: str
 ) -> Callable[["Record"], str]:
@@ -67,4 +81,11 @@ def format_function(
 
 def json_format(make: Callable[["Record"], str], end: str = "\n") -> Callable[["Record"], str]:
     """Return a Loguru format function whose lines are what ``make`` returns, and ``end``."""
-    return format_function(lambda record: {"line": make(record)}, _LINE + end, "line")
+    template = _LINE + end
+
+    def format_record(record: "Record") -> str:
+        slots: dict[str, Any] = record  # type: ignore[assignment]
+        slots[KEY] = _Line(make(record), slots)
+        return template
+
+    return mark(format_record)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, _guard
 from pipecat_dd.telling import correlation
 from pipecat_dd.telling.correlation import NOTHING, Correlation
 from pipecat_dd.telling.logs import datadog_format
@@ -364,7 +364,8 @@ def test_nothing_that_goes_wrong_reaches_the_bot(
         raise RuntimeError("no")
 
     logger.bind(hostile=Hostile()).info("one")
-    monkeypatch.setattr(correlation, "correlate", fail)
+    monkeypatch.setattr(_guard, "lines", _guard.Part("a test's"))
+    monkeypatch.setattr(correlation, "_correlate", fail)
     logger.info("two")
     logger.patch(lambda record: record.update(extra=None)).info("three")
     logger.patch(lambda record: record.update(time="now")).info("four sk-abcdefghijk")
@@ -389,7 +390,7 @@ def test_logging_while_a_line_is_made_ends(lines: Lines, monkeypatch: pytest.Mon
         logger.info("from correlate")
         return KNOWN
 
-    monkeypatch.setattr(correlation, "correlate", talkative)
+    monkeypatch.setattr(correlation, "_correlate", talkative)
     logger.bind(value=Talkative()).info("the line")
     assert lines.all[-1]["message"] == "the line"
     assert lines.all[-1]["value"] == "talkative"

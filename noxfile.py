@@ -31,7 +31,7 @@ VERSIONS = (
 )
 
 CORE = (
-    "tests/knowing",
+    "tests/conversation",
     "tests/versions",
     "tests/test_conversation.py",
     "tests/test_correlation.py",
@@ -39,7 +39,7 @@ CORE = (
     "tests/reliability/test_exit.py",
     "tests/stages/test_tools.py",
     "tests/participants/test_daily.py",
-    "tests/telling/logs/test_line.py",
+    "tests/export/logs/test_line.py",
     "tests/whose",
 )
 """The conversation, its stages, participants and lines, where there is no time for all tests."""
@@ -52,7 +52,7 @@ ASIDE = (
 )
 
 ALL = ("tests", *ASIDE)
-OLDER = (*ALL, "--ignore=tests/doctor")
+OLDER = (*ALL, "--ignore=tests/cli/doctor")
 """What the doctor says is of the versions that are installed; its tests know the newest."""
 
 CELLS = {

@@ -75,7 +75,7 @@ def record() -> None:
     Raises:
         RuntimeError: It did not come to its end.
     """
-    from pipecat_dd.demo.run import converse
+    from pipecat_dd.cli.demo.run import converse
 
     path = os.pathsep.join(filter(None, (str(_REPOSITORY), os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory() as scratch:
@@ -94,8 +94,8 @@ def record() -> None:
 def _be_the_bot() -> None:
     from pipecat.observers.base_observer import BaseObserver, FramePushed
 
-    from pipecat_dd.demo import bot
-    from pipecat_dd.demo.versions import split_sentences_offline
+    from pipecat_dd.cli.demo import bot
+    from pipecat_dd.cli.demo.versions import split_sentences_offline
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--host")

@@ -110,10 +110,10 @@ def _figures(own: list[float], without: list[float]) -> tuple[float, float, floa
 
 def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd import configure_logging, unconfigure_logging
-    from pipecat_dd.telling.shipping import counts, flush
+    from pipecat_dd.export.shipping import counts, flush
 
     # Each round with an intake that is down would say so.
-    logger.disable("pipecat_dd.telling.shipping.saying")
+    logger.disable("pipecat_dd.export.shipping.saying")
     configure_logging(Nowhere(), ship=ship)
     before = counts().shipped
     write = logger.bind(operation="llm_generation", duration_ms=812.4).info

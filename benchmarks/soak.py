@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine, quiet
-from pipecat_dd.demo.versions import split_sentences_offline
+from pipecat_dd.cli.demo.versions import split_sentences_offline
 
 TURNS_PER_MINUTE = 10
 AUDIO_FRAMES_PER_TURN = 300

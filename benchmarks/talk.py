@@ -96,7 +96,7 @@ def run(rounds: int, console: Console) -> Report:
 
 
 async def _conversation(contender: Contender) -> dict[str, float]:
-    from pipecat_dd.demo.run import converse
+    from pipecat_dd.cli.demo.run import converse
 
     with tempfile.TemporaryDirectory() as scratch:
         out, result = Path(scratch), Path(scratch, "figures.json")

@@ -28,8 +28,8 @@ def main() -> None:
 
     from benchmarks.contenders import contenders
     from benchmarks.workload import DEFAULT
-    from pipecat_dd.demo import bot
-    from pipecat_dd.demo.versions import split_sentences_offline
+    from pipecat_dd.cli.demo import bot
+    from pipecat_dd.cli.demo.versions import split_sentences_offline
 
     (contender,) = (one for one in contenders() if one.key == chosen)
 

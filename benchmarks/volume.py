@@ -79,7 +79,7 @@ async def _all(scratch: Path) -> list[Row]:
 
 
 async def _mode(mode: str, out: Path) -> Row:
-    from pipecat_dd.demo.run import converse
+    from pipecat_dd.cli.demo.run import converse
 
     outcome = await converse(
         out, lambda progress: None, bot_settings={"PIPECAT_DD_FRAME_SPANS": mode}

@@ -11,17 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipecat_dd.knowing.participants import Participant
-    from pipecat_dd.knowing.place import current_session
-    from pipecat_dd.knowing.session import Session
-    from pipecat_dd.observer import DatadogObserver
-    from pipecat_dd.telling.logs import (
+    from pipecat_dd.conversation.participants import Participant
+    from pipecat_dd.conversation.place import current_session
+    from pipecat_dd.conversation.session import Session
+    from pipecat_dd.export.logs import (
         Redactor,
         configure_logging,
         datadog_format,
         unconfigure_logging,
     )
-    from pipecat_dd.telling.shipping import Shipping
+    from pipecat_dd.export.shipping import Shipping
+    from pipecat_dd.observer import DatadogObserver
 
 __all__ = [
     "DatadogObserver",
@@ -39,14 +39,14 @@ __all__ = [
 # a second to import and act on the environment as they do.
 _HOMES = {
     "DatadogObserver": "pipecat_dd.observer",
-    "Participant": "pipecat_dd.knowing.participants",
-    "Redactor": "pipecat_dd.telling.logs",
-    "Session": "pipecat_dd.knowing.session",
-    "Shipping": "pipecat_dd.telling.shipping",
-    "configure_logging": "pipecat_dd.telling.logs",
-    "current_session": "pipecat_dd.knowing.place",
-    "datadog_format": "pipecat_dd.telling.logs",
-    "unconfigure_logging": "pipecat_dd.telling.logs",
+    "Participant": "pipecat_dd.conversation.participants",
+    "Redactor": "pipecat_dd.export.logs",
+    "Session": "pipecat_dd.conversation.session",
+    "Shipping": "pipecat_dd.export.shipping",
+    "configure_logging": "pipecat_dd.export.logs",
+    "current_session": "pipecat_dd.conversation.place",
+    "datadog_format": "pipecat_dd.export.logs",
+    "unconfigure_logging": "pipecat_dd.export.logs",
 }
 
 

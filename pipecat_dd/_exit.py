@@ -25,11 +25,11 @@ from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.place import leave_all
-from pipecat_dd.knowing.session import forget_all
-from pipecat_dd.telling import active
-from pipecat_dd.telling.spans import passing
+from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.place import leave_all
+from pipecat_dd.conversation.session import forget_all
+from pipecat_dd.export import active
+from pipecat_dd.export.spans import passing
 
 SEND_WITHIN_SECS = 2.0
 """How long a process of `multiprocessing`, which waits for nothing of ddtrace's, is held up by
@@ -52,7 +52,7 @@ def close_at_exit(conversation: Conversation) -> None:
     """
     _conversations.add(conversation)
     _prepare()
-    with _guard.hearing.guarded():
+    with _guard.instrumentation.guarded():
         _prepare_child()
 
 
@@ -135,10 +135,10 @@ def _prepare() -> None:
     # Exit functions run in reverse order: ddtrace's, registered when it was imported, is next.
     atexit.register(_at_exit)
     in_forked_processes(_after_fork)
-    with _guard.hearing.guarded():
+    with _guard.instrumentation.guarded():
         _ddtrace.before_shutdown(_before_shutdown)
     if threading.current_thread() is threading.main_thread():
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             _prepare_signal()
 
 
@@ -162,7 +162,7 @@ def _prepare_signal() -> None:
 
     def terminate(number: int, frame: Any) -> None:
         _close_all("terminated")
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             _ddtrace.flush(SEND_WITHIN_SECS)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -183,7 +183,7 @@ def _prepare_child() -> None:
 
     def end() -> None:
         _close_all("exited")
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             _ddtrace.flush(SEND_WITHIN_SECS)
 
     util.Finalize(None, end, exitpriority=0)
@@ -193,7 +193,7 @@ def _close_all(reason: str) -> None:
     for conversation in _open_conversations():
         _close(conversation, reason)
     for function in _last:
-        with _guard.knowing.guarded():
+        with _guard.conversation.guarded():
             function()
 
 
@@ -205,14 +205,14 @@ def _open_conversations() -> list[Conversation]:
 
 
 def _close(conversation: Conversation, reason: str) -> None:
-    with _guard.knowing.guarded():
+    with _guard.conversation.guarded():
         conversation.is_ending(reason)
         conversation.ends(time.time_ns())
 
 
 def _after_fork() -> None:
     """Forget the parent's sessions: they are not this process's to end, nor to write for."""
-    with _guard.hearing.guarded():
+    with _guard.instrumentation.guarded():
         for conversation in _open_conversations():
             conversation.abandon()
         _conversations.clear()

@@ -102,8 +102,8 @@ def _origin(error: BaseException) -> tuple[str, int]:
     return f"{type(error).__name__} {place}", traceback.tb_lineno
 
 
-hearing = Part("listening to the pipeline")
-knowing = Part("following the conversation")
+instrumentation = Part("listening to the pipeline")
+conversation = Part("following the conversation")
 spans = Part("writing spans")
 llmobs = Part("telling LLM Observability")
 lines = Part("correlating log lines")

@@ -11,17 +11,17 @@ from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
-from pipecat_dd.hearing.workers import claim
-from pipecat_dd.knowing.call_stack import is_function, maker
-from pipecat_dd.knowing.origin import originate
-from pipecat_dd.knowing.place import current_session
-from pipecat_dd.knowing.pools import carry_into_pools
-from pipecat_dd.knowing.threads import carry_into_threads
+from pipecat_dd.conversation.call_stack import is_function, maker
+from pipecat_dd.conversation.origin import originate
+from pipecat_dd.conversation.place import current_session
+from pipecat_dd.conversation.pools import carry_into_pools
+from pipecat_dd.conversation.threads import carry_into_threads
+from pipecat_dd.export.lacking import say_what_is_lacking
+from pipecat_dd.export.logs import refresh_logging
+from pipecat_dd.export.replaced import say_what_is_replaced
+from pipecat_dd.instrumentation.workers import claim
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
 from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
-from pipecat_dd.telling.lacking import say_what_is_lacking
-from pipecat_dd.telling.logs import refresh_logging
-from pipecat_dd.telling.replaced import say_what_is_replaced
 
 
 class DatadogObserver(BaseObserver):
@@ -144,9 +144,9 @@ class DatadogObserver(BaseObserver):
             frame = maker(self)
             self._is_of_module = not is_function(frame)
             made = self._begin()
-            with _guard.hearing.guarded():
+            with _guard.instrumentation.guarded():
                 made.making = originate(made.session, frame)
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             carry_into_pools()
             carry_into_threads()
             # Loggers that came after configure_logging(), such as uvicorn's.
@@ -164,7 +164,7 @@ class DatadogObserver(BaseObserver):
         self._sessions = [one for one in self._sessions if not one.is_over]
         given = self._settings.session_id
         session_id = given if self._session_count == 0 else None
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             session_id = session_id or _contextual_session_id() or _runners_session_id()
         if any(session_id == other.session.id for other in self._sessions):
             session_id = None
@@ -232,7 +232,7 @@ class DatadogObserver(BaseObserver):
         """
         if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
             await super().setup(*args, **kwargs)
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             proxy, worker = _pipecat.calling()
             found = self._for_worker(proxy, worker)
             if found is None or (worker is not None and not self._may_see(found, worker.pipeline)):
@@ -245,7 +245,7 @@ class DatadogObserver(BaseObserver):
         Args:
             data: Which processor was set up.
         """
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
             if not any(one.hooks.has_installed(outermost) for one in self._sessions):
                 self._hook(data.processor)
@@ -257,7 +257,7 @@ class DatadogObserver(BaseObserver):
 
     async def on_pipeline_started(self) -> None:
         """Note that the pipeline has started: the StartFrame has passed through all of it."""
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             found = self._called_by(*_pipecat.calling())
             if found is not None:
                 found.has_started()
@@ -283,7 +283,7 @@ class DatadogObserver(BaseObserver):
         """
         if any(one.hooks.hears(data.source) for one in self._sessions):
             return
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             found = self._of_processor(data.source)
             if found is None:
                 return
@@ -301,7 +301,7 @@ class DatadogObserver(BaseObserver):
         Called by each worker that it observes: the session ends with the last of them.
         """
         ended = False
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             proxy, worker = _pipecat.calling()
             found = self._called_by(proxy, worker)
             if found is not None:
@@ -372,8 +372,8 @@ class DatadogObserver(BaseObserver):
         return False
 
     def _hook(self, processor: Any) -> None:
-        with _guard.hearing.guarded():
-            if _guard.hearing.off:
+        with _guard.instrumentation.guarded():
+            if _guard.instrumentation.off:
                 return
             outermost = _pipecat.outermost(processor)
             worker = _pipecat.worker_of(processor) or _pipecat.worker_behind(outermost)

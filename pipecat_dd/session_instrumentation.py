@@ -12,26 +12,26 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _pipecat
 from pipecat_dd._exit import close_at_exit, close_with_loop
-from pipecat_dd.hearing.backlog import Backlog
-from pipecat_dd.hearing.ear import Ear
-from pipecat_dd.hearing.hooks import Hooks
-from pipecat_dd.hearing.table import Table
-from pipecat_dd.hearing.transports import Transports
-from pipecat_dd.hearing.visits import Visits
-from pipecat_dd.hearing.workers import UNOBSERVED_SECS
-from pipecat_dd.knowing import owners
-from pipecat_dd.knowing.conversation import Conversation
-from pipecat_dd.knowing.origin import Making, Origin, Run
-from pipecat_dd.knowing.place import here
-from pipecat_dd.knowing.processor import Role
-from pipecat_dd.knowing.session import Phase, Session, register, unregister
-from pipecat_dd.knowing.turns import Timer
+from pipecat_dd.conversation import owners
+from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.origin import Making, Origin, Run
+from pipecat_dd.conversation.place import here
+from pipecat_dd.conversation.processor import Role
+from pipecat_dd.conversation.session import Phase, Session, register, unregister
+from pipecat_dd.conversation.turns import Timer
+from pipecat_dd.export import active
+from pipecat_dd.export.destinations import destinations
+from pipecat_dd.export.several import Several
+from pipecat_dd.export.spans.beside import notice_tracing
+from pipecat_dd.export.spans.tree import SpanTree
+from pipecat_dd.instrumentation.backlog import Backlog
+from pipecat_dd.instrumentation.ear import Ear
+from pipecat_dd.instrumentation.hooks import Hooks
+from pipecat_dd.instrumentation.table import Table
+from pipecat_dd.instrumentation.transports import Transports
+from pipecat_dd.instrumentation.visits import Visits
+from pipecat_dd.instrumentation.workers import UNOBSERVED_SECS
 from pipecat_dd.settings import Settings
-from pipecat_dd.telling import active
-from pipecat_dd.telling.destinations import destinations
-from pipecat_dd.telling.several import Several
-from pipecat_dd.telling.spans.beside import notice_tracing
-from pipecat_dd.telling.spans.tree import SpanTree
 
 
 class Callers:
@@ -133,7 +133,7 @@ class SessionInstrumentation:
         self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
         self._given: Sequence[BaseTransport] = settings.transports
         if settings.phone_hash_key is not None:
-            with _guard.hearing.guarded():
+            with _guard.instrumentation.guarded():
                 self._transports.calls = _pipecat.calls_here()
         self.callers = Callers()
         self._runner: weakref.ref[Any] | None = None
@@ -292,7 +292,7 @@ class SessionInstrumentation:
             Whether it has ended.
         """
         self.cleaned_up_count += 1
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             if not isinstance(here.get(), (Origin, Run)):
                 # The processors' clean-up, and the worker's last lines, come after this, and may
                 # know the session by nothing else.
@@ -303,22 +303,22 @@ class SessionInstrumentation:
                 self.told.conversation.goes_on()
                 return False
         # Each by itself: whatever fails, nothing else is left behind.
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             self._look_around()
-        with _guard.knowing.guarded():
+        with _guard.conversation.guarded():
             if is_removed:
                 self.told.conversation.is_ending("removed")
-        with _guard.knowing.guarded():
+        with _guard.conversation.guarded():
             self.told.conversation.ends(time.time_ns())
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             if self.making is not None:
                 self.making.ends()
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             if self._let_loop_end is not None:
                 self._let_loop_end()
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             self.hooks.remove()
-        with _guard.hearing.guarded():
+        with _guard.instrumentation.guarded():
             self._transports.remove()
         self._abandons.detach()
         return True
@@ -329,13 +329,13 @@ class SessionInstrumentation:
             self.told.tree.hide(found)
         self.told.conversation.begins(at_ns)
         if self.making is not None:
-            with _guard.hearing.guarded():
+            with _guard.instrumentation.guarded():
                 self.making.begins(self._is_run_by)
         if self._let_loop_end is None:
-            with _guard.hearing.guarded():
+            with _guard.instrumentation.guarded():
                 self._let_loop_end = close_with_loop(self.told.conversation)
         for transport in self._given:
-            with _guard.hearing.guarded():
+            with _guard.instrumentation.guarded():
                 self._transports.listen(transport)
 
     def _is_run_by(self, found: Any) -> bool:
@@ -363,7 +363,7 @@ def _abandon(session: Session) -> None:
 
 def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:
     def run() -> None:
-        with _guard.knowing.guarded():
+        with _guard.conversation.guarded():
             callback()
 
     # In a context of its own: a timer must not keep a visit's alive, nor act in its name.

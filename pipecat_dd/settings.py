@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from pipecat_dd import _ddtrace, _llmobs
-from pipecat_dd.knowing.frames import FrameSpans
-from pipecat_dd.telling.spans.tree import TraceScope
+from pipecat_dd.conversation.frames import FrameSpans
+from pipecat_dd.export.spans.tree import TraceScope
 from pipecat_dd.variables import ENV_PREFIX, number, pairs, setting, switch
 
 DEFAULT_NAME = "pipecat-bot"

@@ -136,8 +136,8 @@ def readers() -> Iterator[Reader]:
     """Yield all that read variables of ours."""
     # All that is read, which is more than who only writes lines needs.
     from pipecat_dd import settings
-    from pipecat_dd.telling.logs import settings as logs
-    from pipecat_dd.telling.shipping import settings as shipping
+    from pipecat_dd.export.logs import settings as logs
+    from pipecat_dd.export.shipping import settings as shipping
 
     yield Reader("DatadogObserver()", settings.variables(), settings.Settings.read)
     yield Reader("the command line", frozenset({API_URL}), lambda: None)

@@ -27,9 +27,9 @@ from collections.abc import Iterator  # noqa: E402
 import ddtrace  # noqa: E402
 import pytest  # noqa: E402
 
-from pipecat_dd.demo.versions import split_sentences_offline  # noqa: E402
-from pipecat_dd.knowing import session  # noqa: E402
-from pipecat_dd.knowing.place import here  # noqa: E402
+from pipecat_dd.cli.demo.versions import split_sentences_offline  # noqa: E402
+from pipecat_dd.conversation import session  # noqa: E402
+from pipecat_dd.conversation.place import here  # noqa: E402
 from tests.support.agent import TestAgent, running_test_agent  # noqa: E402
 
 ddtrace.patch(raise_errors=False, openai=True, httpx=True, httpx2=True)

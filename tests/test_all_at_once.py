@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.demo import story
-from pipecat_dd.demo.run import converse
+from pipecat_dd.cli.demo import story
+from pipecat_dd.cli.demo.run import converse
+from tests.export.llmobs.received import Received
 from tests.support import dogstatsd
 from tests.support.agent import running_test_agent
 from tests.support.intake import KEY, running_intake
 from tests.support.ports import free_port
 from tests.support.versions import needs_ddtrace
-from tests.telling.llmobs.received import Received
 
 pytestmark = [
     pytest.mark.timeout(180),

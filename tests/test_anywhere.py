@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.demo.environment import quiet_environment
+from pipecat_dd.cli.demo.environment import quiet_environment
 from tests.support.versions import needs_pipecat
 
 REPOSITORY = Path(__file__).parent.parent

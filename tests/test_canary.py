@@ -14,9 +14,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver, Redactor, configure_logging, unconfigure_logging
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.telling.redaction import InForce
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.export.redaction import InForce
 from pipecat_dd.testing import Seen, capture
 from tests.support.bot import Bot
 from tests.support.versions import needs_pipecat

@@ -7,8 +7,8 @@ from ddtrace.trace import tracer
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from tests.support.agent import TestAgent
 from tests.support.bot import START_SECS, Bot
 from tests.support.spans import Span

@@ -15,7 +15,7 @@ from pipecat.frames.frames import Frame, StartFrame, TextFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver, current_session
-from pipecat_dd.demo.versions import WorkerRunner
+from pipecat_dd.cli.demo.versions import WorkerRunner
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import Lines, written_lines

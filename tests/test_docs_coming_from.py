@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from pipecat_dd.setup.definitions import wanted
-from pipecat_dd.setup.options import Options
-from pipecat_dd.telling.replaced import REPLACED
-from tests.setup.naming import Checker
+from pipecat_dd.cli.setup.definitions import wanted
+from pipecat_dd.cli.setup.options import Options
+from pipecat_dd.export.replaced import REPLACED
+from tests.cli.setup.naming import Checker
 from tests.support import queries
 
 DOCS = Path(__file__).parent.parent / "docs"

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from pipecat_dd.doctor.command import doctor
-from pipecat_dd.knowing.stage import Kind
-from pipecat_dd.knowing.wait import PARTS
-from pipecat_dd.setup.definitions.queries import FREE, TRACE_TAGS
-from pipecat_dd.telling.metrics.contract import METRICS, UNIFIED, Type
-from pipecat_dd.telling.spans.contract import SPANS, TAGS, tags_of
+from pipecat_dd.cli.doctor.command import doctor
+from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
+from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.wait import PARTS
+from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
+from pipecat_dd.export.spans.contract import SPANS, TAGS, tags_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEXT = (DOCS / "datadog.md").read_text("utf8")

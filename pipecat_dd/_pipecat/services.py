@@ -4,8 +4,8 @@ import sys
 from typing import Any
 
 from pipecat_dd._private import peek
-from pipecat_dd.knowing.processor import Role, Service
-from pipecat_dd.knowing.stage import Fact
+from pipecat_dd.conversation.processor import Role, Service
+from pipecat_dd.conversation.stage import Fact
 
 _ROLES = (
     ("pipecat.services.llm_service", "LLMService", Role.LLM),

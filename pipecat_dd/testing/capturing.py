@@ -8,12 +8,12 @@ from typing import Any
 
 from loguru import logger
 
-from pipecat_dd.telling.logs.arguments import redactor_of
-from pipecat_dd.telling.logs.configure import intercepting
-from pipecat_dd.telling.logs.levels import level_number
-from pipecat_dd.telling.logs.line import LineMaker
-from pipecat_dd.telling.logs.slip import json_format
-from pipecat_dd.telling.redaction import Redactor, put_in_force
+from pipecat_dd.export.logs.arguments import redactor_of
+from pipecat_dd.export.logs.configure import intercepting
+from pipecat_dd.export.logs.levels import level_number
+from pipecat_dd.export.logs.line import LineMaker
+from pipecat_dd.export.logs.slip import json_format
+from pipecat_dd.export.redaction import Redactor, put_in_force
 from pipecat_dd.testing.diverting import diverted
 from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from pipecat_dd.demo import voice
-from pipecat_dd.demo.agent import running_agent
-from pipecat_dd.demo.environment import bot_environment, quiet_environment
-from pipecat_dd.demo.provider import Answer, CallTool, Provider, Say
-from pipecat_dd.demo.received import Received, Span, receive
+from pipecat_dd.cli.demo import voice
+from pipecat_dd.cli.demo.agent import running_agent
+from pipecat_dd.cli.demo.environment import bot_environment, quiet_environment
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Provider, Say
+from pipecat_dd.cli.demo.received import Received, Span, receive
 from tests.support.cartesia import CartesiaServer
 from tests.support.deepgram import DeepgramServer
 from tests.support.versions import needs_pipecat

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pipecat_dd.knowing.participants import UNKNOWN, Event, Transport, Who
-from pipecat_dd.knowing.stage import Kind, Stage
-from pipecat_dd.knowing.telephone import Keypad, Numbers
-from tests.knowing.talk import SECOND, Talk
+from pipecat_dd.conversation.participants import UNKNOWN, Event, Transport, Who
+from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.telephone import Keypad, Numbers
+from tests.conversation.talk import SECOND, Talk
 
 KEYS = ("ann", "ben", "cem")
 ROOMS = (Transport("Daily#0", "DailyTransport"), Transport("Daily#1", "DailyTransport"))

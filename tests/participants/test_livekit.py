@@ -108,11 +108,11 @@ def events(span: Span) -> list[str]:
 
 
 async def test_a_room_that_is_not_there_yet_is_no_failure_of_ours(agent: TestAgent) -> None:
-    before = _guard.hearing.failures
+    before = _guard.instrumentation.failures
     transport, heard = room()
     async with bot_on(transport, DatadogObserver()):
         await heard.until("on_connected")
-    assert _guard.hearing.failures == before
+    assert _guard.instrumentation.failures == before
 
 
 async def test_participants_are_there_from_connecting_to_disconnecting(

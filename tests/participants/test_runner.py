@@ -15,7 +15,7 @@ from pipecat.runner.types import (
 from websockets.asyncio.client import connect
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.knowing.telephone import Numbers
+from pipecat_dd.conversation.telephone import Numbers
 from tests.participants.daily import MARIA, DailyRoom
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.participants.test_websocket import STARTS, serving

@@ -16,7 +16,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.knowing.telephone import Numbers
+from pipecat_dd.conversation.telephone import Numbers
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines

@@ -28,12 +28,12 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import (
+from pipecat_dd.cli.demo.versions import (
     SingleClientWebsocketServerParams,
     SingleClientWebsocketServerTransport,
 )
-from pipecat_dd.hearing.transports import Transports
-from pipecat_dd.knowing.telephone import Numbers
+from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.instrumentation.transports import Transports
 from tests.participants.running import PATIENCE_SECS, Heard, Listener, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines

@@ -23,7 +23,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.transports.base_transport import TransportParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner, split_sentences_offline
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner, split_sentences_offline
 from tests.support.bot import QuickOutput
 from tests.support.ports import free_server_port
 from tests.support.scripted import ScriptedTTS

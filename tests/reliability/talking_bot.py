@@ -23,7 +23,7 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import split_sentences_offline
+from pipecat_dd.cli.demo.versions import split_sentences_offline
 from tests.reliability.test_nothing_escapes import functions, raising, references
 from tests.support.blocking import watching
 from tests.support.conversation import converse

@@ -18,14 +18,14 @@ from pipecat.frames.frames import (
 )
 
 from pipecat_dd import DatadogObserver, _guard
-from pipecat_dd.hearing.backlog import DATA_LIMIT, LIMIT, MEDIA_LIMIT, Backlog
-from pipecat_dd.hearing.table import Table
-from pipecat_dd.knowing.participants import REMEMBERED, Participants, Transport, Who
-from pipecat_dd.knowing.stage import Kind
-from pipecat_dd.knowing.stages import MAX_OPEN, MAX_RESOURCE_CHARS
-from pipecat_dd.knowing.user import MAX_AWAITED
-from pipecat_dd.telling.spans.tree import MAX_TAG_CHARS, MAX_TRACES
-from tests.knowing.talk import Talk
+from pipecat_dd.conversation.participants import REMEMBERED, Participants, Transport, Who
+from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.stages import MAX_OPEN, MAX_RESOURCE_CHARS
+from pipecat_dd.conversation.user import MAX_AWAITED
+from pipecat_dd.export.spans.tree import MAX_TAG_CHARS, MAX_TRACES
+from pipecat_dd.instrumentation.backlog import DATA_LIMIT, LIMIT, MEDIA_LIMIT, Backlog
+from pipecat_dd.instrumentation.table import Table
+from tests.conversation.talk import Talk
 from tests.support.agent import TestAgent
 from tests.support.calls import AUDIO, Call, call
 from tests.support.census import census

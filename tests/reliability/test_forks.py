@@ -41,10 +41,10 @@ sys.exit("the child hangs")
 @pytest.mark.parametrize(
     "module",
     [
-        "pipecat_dd.knowing.pools",
-        "pipecat_dd.telling.lacking",
-        "pipecat_dd.telling.logs.configure",
-        "pipecat_dd.telling.replaced",
+        "pipecat_dd.conversation.pools",
+        "pipecat_dd.export.lacking",
+        "pipecat_dd.export.logs.configure",
+        "pipecat_dd.export.replaced",
     ],
 )
 def test_a_lock_that_was_held_at_the_fork_does_not_hold_up_the_child(module: str) -> None:

@@ -21,14 +21,14 @@ from pipecat.observers.base_observer import BaseObserver
 import pipecat_dd
 from pipecat_dd import DatadogObserver, _guard, configure_logging, unconfigure_logging
 from pipecat_dd._ddtrace import busy
-from pipecat_dd.telling.metrics import process, sender
+from pipecat_dd.export.metrics import process, sender
 from tests.support.conversation import converse
 
 ASIDE = (
-    *("pipecat_dd.cli", "pipecat_dd.demo", "pipecat_dd.doctor", "pipecat_dd.setup"),
+    *("pipecat_dd.cli", "pipecat_dd.cli.demo", "pipecat_dd.cli.doctor", "pipecat_dd.cli.setup"),
     *("pipecat_dd.testing", "pipecat_dd.settings"),
-    # Broken in the same way in tests/telling/shipping/test_nothing_escapes.py.
-    "pipecat_dd.telling.shipping",
+    # Broken in the same way in tests/export/shipping/test_nothing_escapes.py.
+    "pipecat_dd.export.shipping",
 )
 """What is not in a bot's path, or may refuse at construction."""
 
@@ -132,7 +132,7 @@ NAMES = [name for name, *_ in functions()]
 
 def test_the_functions_are_found() -> None:
     assert len(NAMES) > 250
-    assert "pipecat_dd.knowing.turns:Turns.user_begins" in NAMES
+    assert "pipecat_dd.conversation.turns:Turns.user_begins" in NAMES
 
 
 @pytest.mark.timeout(600)

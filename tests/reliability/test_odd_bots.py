@@ -14,7 +14,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_transport import TransportParams
 
 from pipecat_dd import DatadogObserver, _guard, current_session
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
 from tests.support.agent import TestAgent
 from tests.support.bot import QuickOutput
 from tests.support.lines import written_lines

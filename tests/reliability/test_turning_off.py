@@ -34,10 +34,10 @@ def lines() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("part", "function"),
     [
-        (_guard.hearing, "pipecat_dd.hearing.visits.Visit"),
-        (_guard.knowing, "pipecat_dd.hearing.ear.Ear._remember"),
-        (_guard.spans, "pipecat_dd.telling.active.stage_at"),
-        (_guard.lines, "pipecat_dd.telling.correlation.current_place"),
+        (_guard.instrumentation, "pipecat_dd.instrumentation.visits.Visit"),
+        (_guard.conversation, "pipecat_dd.instrumentation.ear.Ear._remember"),
+        (_guard.spans, "pipecat_dd.export.active.stage_at"),
+        (_guard.lines, "pipecat_dd.export.correlation.current_place"),
     ],
     ids=lambda value: value.name if isinstance(value, _guard.Part) else "",
 )

@@ -15,9 +15,9 @@ from ddtrace.trace import tracer
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.environment import quiet_environment
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.cli.demo.environment import quiet_environment
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from tests.conftest import AGENT_PORT
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot

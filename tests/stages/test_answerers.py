@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Delays, Say
+from pipecat_dd.cli.demo.provider import Delays, Say
 from tests.support.agent import TestAgent
 from tests.support.lines import written_lines
 from tests.support.shapes import Shaped, watching

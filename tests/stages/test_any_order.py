@@ -35,7 +35,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.transports.base_transport import TransportParams
 
 from pipecat_dd import DatadogObserver, _guard, current_session
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
 from tests.support.bot import QuickOutput
 from tests.support.scripted import ScriptedLLM, ScriptedTTS, asked
 

@@ -9,7 +9,7 @@ from pipecat.frames.frames import LLMContextFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from pipecat_dd._pipecat import context_text, spoken_join
-from pipecat_dd.demo.provider import Say
+from pipecat_dd.cli.demo.provider import Say
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.shapes import watching

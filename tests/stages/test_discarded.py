@@ -20,7 +20,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Say
+from pipecat_dd.cli.demo.provider import Say
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, Bot
 from tests.support.shapes import Shaped, watching

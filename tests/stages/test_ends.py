@@ -23,7 +23,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.shapes import watching

@@ -16,9 +16,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver, _guard
-from pipecat_dd.demo.provider import Answer, CallTool, Delays, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.hearing import visits
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Delays, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.instrumentation import visits
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
@@ -278,7 +278,7 @@ async def test_work_is_over_where_what_it_raised_cannot_be_described(
             raise RuntimeError("of ours")
 
     monkeypatch.setattr(visits, "Failure", Indescribable)
-    monkeypatch.setattr(_guard, "knowing", _guard.Part("a test's"))
+    monkeypatch.setattr(_guard, "conversation", _guard.Part("a test's"))
     observer = watching()
     async with Bot(observer, extra=[Picky("thank")]) as bot:
         await bot.ask("How are you?")
@@ -288,7 +288,7 @@ async def test_work_is_over_where_what_it_raised_cannot_be_described(
     frames = trace.named("pipecat.frame", "Picky LLMTextFrame")
     (raised,) = (span for span in frames if span.get("frame.id"))
     assert raised.end_ns < trace.one("pipecat.turn").end_ns
-    assert _guard.knowing.failures == 1
+    assert _guard.conversation.failures == 1
 
 
 @needs_pipecat("1.8", "a tool that raised is never answered, and the model waits for it")

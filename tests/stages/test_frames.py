@@ -26,7 +26,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver, _guard
-from pipecat_dd.hearing import visits as visits_module
+from pipecat_dd.instrumentation import visits as visits_module
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.spans import Span, Trace
@@ -279,7 +279,7 @@ async def test_an_error_of_ours_is_not_in_what_the_bot_raises(
     observer._latest.hooks.install(Pipeline([raises]))
     with pytest.raises(ValueError, match="of the bot's") as raised:
         await raises.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
-    assert _guard.hearing.failures == 1
+    assert _guard.instrumentation.failures == 1
     assert raised.value.__context__ is None
     assert raises.seen is None
     await observer.cleanup()

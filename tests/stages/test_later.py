@@ -15,7 +15,7 @@ from pipecat.frames.frames import (
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import CallTool, Say
+from pipecat_dd.cli.demo.provider import CallTool, Say
 from tests.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot

@@ -41,7 +41,7 @@ from pipecat.turns.user_start import (
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from pipecat_dd.demo.provider import Say
+from pipecat_dd.cli.demo.provider import Say
 from tests.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.bot import RATE, SILENCE, START_SECS, Bot

@@ -26,7 +26,7 @@ from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from tests.support.agent import TestAgent
 from tests.support.realtime import RATE, RealtimeServer
 from tests.support.shapes import Shaped, watching

@@ -15,9 +15,9 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.hearing.failures import REPORTED, reported_failure
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.instrumentation.failures import REPORTED, reported_failure
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines

@@ -1,6 +1,6 @@
 """Turns as they are in real life, on real pipelines, each trace compared as a whole.
 
-What a turn is made of is tested without a pipeline in ``tests/knowing``; here is what Pipecat
+What a turn is made of is tested without a pipeline in ``tests/conversation``; here is what Pipecat
 makes of the same situations, which is where others get them wrong.
 """
 
@@ -28,7 +28,7 @@ from pipecat.turns.user_start import MinWordsUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from pipecat_dd.demo.provider import Say
+from pipecat_dd.cli.demo.provider import Say
 from tests.stages.test_shapes import told
 from tests.stages.test_tools import bot_with
 from tests.support.agent import TestAgent

@@ -9,7 +9,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns import user_turn_strategies
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 
-from pipecat_dd.demo.provider import Answer, Say
+from pipecat_dd.cli.demo.provider import Answer, Say
 from tests.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.shapes import Shaped, watching

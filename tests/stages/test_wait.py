@@ -10,9 +10,9 @@ from pipecat.observers.user_bot_latency_observer import UserBotLatencyObserver
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.knowing.wait import PARTS, Waited
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
+from pipecat_dd.conversation.wait import PARTS, Waited
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 

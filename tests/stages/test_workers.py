@@ -20,9 +20,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
-from pipecat_dd.knowing.session import Phase
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.conversation.session import Phase
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ddtrace.trace import tracer
 
-from pipecat_dd.demo.environment import quiet_environment
+from pipecat_dd.cli.demo.environment import quiet_environment
 from tests.support.ports import free_port
 from tests.support.spans import Trace, trace_of
 

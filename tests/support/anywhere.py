@@ -35,8 +35,8 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from websockets.asyncio.client import connect
 
-from pipecat_dd.demo.provider import Answer, CallTool, Delays, Provider, Say
-from pipecat_dd.demo.versions import (
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Delays, Provider, Say
+from pipecat_dd.cli.demo.versions import (
     FunctionSchema,
     PipelineParams,
     PipelineWorker,

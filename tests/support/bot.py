@@ -35,8 +35,8 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from pipecat_dd.demo.provider import Answer, Delays, Provider, Say
-from pipecat_dd.demo.versions import PipelineParams, PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.provider import Answer, Delays, Provider, Say
+from pipecat_dd.cli.demo.versions import PipelineParams, PipelineWorker, WorkerRunner
 
 RATE = 16_000
 CHUNK_SECS = 0.02

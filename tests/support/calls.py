@@ -25,7 +25,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.stt_service import STTService
 from pipecat.transports.base_transport import TransportParams
 
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
 from tests.support.bot import QuickOutput
 from tests.support.scripted import ScriptedLLM, ScriptedTTS, asked
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from pipecat_dd.demo.voice import SPEECH_RATE, tone
+from pipecat_dd.cli.demo.voice import SPEECH_RATE, tone
 
 LOOPBACK = "127.0.0.1"
 

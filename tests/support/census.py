@@ -12,9 +12,9 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _exit
-from pipecat_dd.knowing import owners, session
-from pipecat_dd.knowing.place import here
-from pipecat_dd.telling import active
+from pipecat_dd.conversation import owners, session
+from pipecat_dd.conversation.place import here
+from pipecat_dd.export import active
 
 TURN_TRACKING = "pipecat.observers.turn_tracking_observer"
 

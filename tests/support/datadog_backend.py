@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from pipecat_dd.setup.definitions.counted import MARK
-from pipecat_dd.setup.things import Body, Kind, Thing
+from pipecat_dd.cli.setup.definitions.counted import MARK
+from pipecat_dd.cli.setup.things import Body, Kind, Thing
 from tests.support import queries
 from tests.support.datadog_search import Event, flat, found
 from tests.support.datadog_series import WINDOWS, Group, Metrics, Scalars, Window, computed

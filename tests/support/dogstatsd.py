@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecat_dd.telling.metrics import process, sender
+from pipecat_dd.export.metrics import process, sender
 
 TELEMETRY = "datadog.dogstatsd.client."
 """Before the names of what the client says of itself."""

@@ -10,8 +10,8 @@ import ddtrace.auto  # noqa: F401  as most bots have it
 from ddtrace.trace import tracer
 
 from pipecat_dd import DatadogObserver, configure_logging
-from pipecat_dd.demo.provider import Answer, CallTool, Say
-from pipecat_dd.demo.versions import FunctionSchema, ToolsSchema, split_sentences_offline
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema, split_sentences_offline
 from tests.support.bot import Bot
 
 

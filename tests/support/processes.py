@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipecat_dd.demo.environment import quiet_environment
+from pipecat_dd.cli.demo.environment import quiet_environment
 from tests.support.ill_agent import ENVIRONMENT
 
 REPOSITORY = Path(__file__).parents[2]

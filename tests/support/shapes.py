@@ -19,7 +19,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import PipelineParams, PipelineWorker
+from pipecat_dd.cli.demo.versions import PipelineParams, PipelineWorker
 from tests.support.bot import Bot, QuickOutput
 
 NEVER_SLOW_MS = 60_000.0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipecat_dd.knowing.stage import Kind
-from pipecat_dd.telling.spans.contract import tags_of
+from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.export.spans.contract import tags_of
 
 
 @dataclass

@@ -119,7 +119,7 @@ NOT_LOOKED_UP = {
     "_dd.measured": "a name in Datadog's span format, which no library has to have",
     "_dd.p.llmobs_*": "names in Datadog's protocol",
     "llmobs_parent_id": "a name in Datadog's protocol",
-    "<class>_sender_thread": "the name of a thread; tests/telling/metrics sees it run",
+    "<class>_sender_thread": "the name of a thread; tests/export/metrics sees it run",
 }
 """What is not looked up, and why."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipecat_dd import DatadogObserver, _pipecat
-from pipecat_dd.telling import lacking
+from pipecat_dd.export import lacking
 from tests.support.lines import Lines, written_lines
 from tests.support.versions import PIPECAT
 

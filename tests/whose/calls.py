@@ -9,7 +9,7 @@ from pipecat.frames.frames import EndFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.filters.identity_filter import IdentityFilter
 
-from pipecat_dd.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
 
 NOBODY = "none"
 

@@ -12,7 +12,7 @@ from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.processors.frame_processor import FrameDirection
 
 from pipecat_dd import DatadogObserver, current_session
-from pipecat_dd.demo.versions import PipelineWorker
+from pipecat_dd.cli.demo.versions import PipelineWorker
 from tests.support.lines import Lines, written_lines
 from tests.whose.calls import NOBODY, count, name, run, worker_with, write, wrong
 

@@ -11,7 +11,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.demo.versions import PipelineWorker
+from pipecat_dd.cli.demo.versions import PipelineWorker
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines, written_lines
 from tests.whose.calls import run

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from pipecat_dd.demo.environment import quiet_environment
-from pipecat_dd.demo.provider import Delays, Provider, Say
+from pipecat_dd.cli.demo.environment import quiet_environment
+from pipecat_dd.cli.demo.provider import Delays, Provider, Say
 from tests.support.agent import TestAgent
 from tests.support.processes import REPOSITORY
 from tests.support.spans import Trace, trace_of

@@ -182,10 +182,10 @@ async def test_a_thread_that_cannot_be_started_is_no_failure_of_ours() -> None:
 
     observer = DatadogObserver()
     assert current_session() is not None
-    before = _guard.hearing.failures
+    before = _guard.instrumentation.failures
     with pytest.raises(RuntimeError, match="not called"):
         Forgets().start()
-    assert _guard.hearing.failures == before
+    assert _guard.instrumentation.failures == before
     del observer
 
 

@@ -1,0 +1,1 @@
+"""The command ``pipecat-dd``: what a bot never imports."""

@@ -1,0 +1,205 @@
+"""What is installed, and whether it goes together."""
+
+import importlib
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from typing import Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.cli.doctor.situation import Situation
+
+DISTRIBUTION: Final = "pipecat-dd"
+
+OLDEST_PYTHON: Final = (3, 11)
+NEWEST_TESTED_PYTHON: Final = (3, 13)
+
+NEEDED: Final = ("pipecat-ai>=1.0,<2", "ddtrace>=4,<5", "loguru>=0.7,<1")
+"""What pyproject.toml requires; a test holds the two against each other."""
+
+MODULES: Final = {"pipecat-ai": "pipecat", "ddtrace": "ddtrace", "loguru": "loguru"}
+
+OLDER_PIPECAT: Final = (1, 8)
+"""Before this version of Pipecat, some of what is told of a session is not there to be told."""
+
+_NOT_FOR_USERS = frozenset({"dev", "bench"})
+
+
+def python(situation: Situation) -> Iterator[Finding]:
+    """Check Python's version."""
+    yield of_python(sys.version_info[:2], platform.python_version())
+
+
+def of_python(version: tuple[int, int], full: str) -> Finding:
+    """Judge a version of Python.
+
+    Args:
+        version: Its major and minor number.
+        full: All of it.
+    """
+    facts = {"version": full}
+    if version < OLDEST_PYTHON:
+        return Finding(
+            "installed.python",
+            Level.PROBLEM,
+            f"Python {full} is too old.",
+            "Use Python {}.{} or later.".format(*OLDEST_PYTHON),
+            facts,
+        )
+    if version > NEWEST_TESTED_PYTHON:
+        return Finding(
+            "installed.python",
+            Level.NOTE,
+            f"Python {full} is newer than what pipecat_dd is tested on.",
+            "If something does not work, try Python {}.{}.".format(*NEWEST_TESTED_PYTHON),
+            facts,
+        )
+    return Finding("installed.python", Level.OK, f"Python {full}.", facts=facts)
+
+
+def ourselves(situation: Situation) -> Iterator[Finding]:
+    """Tell the version of this package."""
+    version = _version(DISTRIBUTION) or "from source, not installed"
+    yield Finding(
+        "installed.pipecat_dd", Level.OK, f"pipecat-dd {version}.", facts={"version": version}
+    )
+
+
+def packages(situation: Situation) -> Iterator[Finding]:
+    """Check the versions of what every bot needs, and that it can be imported."""
+    for text in NEEDED:
+        needed = Requirement(text)
+        yield of_package(needed, _version(needed.name))
+    for name, module in MODULES.items():
+        if _version(name) is not None and (finding := importing(name, module)) is not None:
+            yield finding
+
+
+def of_package(needed: Requirement, version: str | None) -> Finding:
+    """Judge the version of a package.
+
+    Args:
+        needed: Which versions are supported.
+        version: The one that is installed, if one is.
+    """
+    check = f"installed.{needed.name}"
+    if version is None:
+        return Finding(
+            check,
+            Level.PROBLEM,
+            f"{needed.name} is not installed.",
+            f"pip install '{needed}'",
+            {"version": None, "supported": str(needed.specifier)},
+        )
+    facts = {"version": version, "supported": str(needed.specifier)}
+    if not needed.specifier.contains(version, prereleases=True):
+        return Finding(
+            check,
+            Level.PROBLEM,
+            f"{needed.name} {version} is not supported.",
+            f"pip install '{needed}'",
+            facts,
+        )
+    if needed.name == "pipecat-ai":
+        release = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if release < OLDER_PIPECAT:
+            return Finding(
+                check,
+                Level.NOTE,
+                f"pipecat-ai {version}: before {'.'.join(map(str, OLDER_PIPECAT))} startup is not "
+                "traced, and whether a service that failed is still usable is not known.",
+                "Update Pipecat if you miss that; docs/reliability.md lists the differences.",
+                facts,
+            )
+    return Finding(check, Level.OK, f"{needed.name} {version}.", facts=facts)
+
+
+def importing(name: str, module: str) -> Finding | None:
+    """Import a package as the bot does, and say what it raises.
+
+    Args:
+        name: The package.
+        module: Its module.
+    """
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        return Finding(
+            f"installed.{name}.import",
+            Level.PROBLEM,
+            f"{module} cannot be imported, so the bot cannot start: "
+            f"{type(error).__name__}: {error}",
+            "Put right what the message names."
+            if module == "ddtrace"
+            else f"Reinstall it: pip install --force-reinstall {name}",
+            {"error": type(error).__name__},
+        )
+    return None
+
+
+def extras(situation: Situation) -> Iterator[Finding]:
+    """Tell which extras are complete."""
+    try:
+        wanted = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return
+    lacking = lacking_of(wanted)
+    complete = sorted(extra for extra, lacks in lacking.items() if not lacks)
+    partly = [f"{extra} (lacks {', '.join(lacks)})" for extra, lacks in lacking.items() if lacks]
+    parts = [f"Extras installed: {', '.join(complete) or 'none'}"]
+    if partly:
+        parts.append(f"not, or not whole: {'; '.join(sorted(partly))}")
+    yield Finding(
+        "installed.extras",
+        Level.OK,
+        "; ".join(parts) + ".",
+        facts={"installed": list(complete), "incomplete": sorted(set(lacking) - set(complete))},
+    )
+
+
+def lacking_of(wanted: Iterable[str]) -> dict[str, list[str]]:
+    """Return each extra with what of it is not installed.
+
+    Args:
+        wanted: The package's requirements, as its metadata states them.
+    """
+    lacking: dict[str, list[str]] = {}
+    for text in wanted:
+        try:
+            needed = Requirement(text)
+        except InvalidRequirement:
+            continue
+        for extra in _extras_of(needed):
+            lacks = lacking.setdefault(extra, [])
+            version = _version(needed.name)
+            if (
+                version is None or not needed.specifier.contains(version, prereleases=True)
+            ) and canonicalize_name(needed.name) not in lacks:
+                lacks.append(canonicalize_name(needed.name))
+    return lacking
+
+
+def _extras_of(needed: Requirement) -> list[str]:
+    if needed.marker is None or "extra" not in str(needed.marker):
+        return []
+    text = str(needed.marker)
+    names = [part.split('"')[1] for part in text.split("extra == ")[1:]]
+    return [
+        name
+        for name in names
+        if name not in _NOT_FOR_USERS and needed.marker.evaluate({"extra": name})
+    ]
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+CHECKS: Final = (python, ourselves, packages, extras)

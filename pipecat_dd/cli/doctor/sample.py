@@ -1,0 +1,139 @@
+"""Whether lines carry the ids of what wrote them: seen in a session of our own."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipecat_dd.cli.doctor import session
+from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.cli.doctor.session import Held
+from pipecat_dd.cli.doctor.situation import Situation
+from pipecat_dd.testing.seen import Line
+
+CHECK: Final = "sample.lines"
+
+_SESSION: Final = ("session_id", "pipecat.version")
+_FIELDS: Final = (*_SESSION, "dd.trace_id", "dd.span_id", "pipecat.trace_id", "pipecat.span_id")
+"""``dd.*`` are for the click from line to trace, ``pipecat.*`` for queries."""
+
+
+def lines(situation: Situation) -> Iterator[Finding]:
+    """Hold a session that writes a line in ``process_frame``, and look at the line."""
+    if not situation.is_on("DD_TRACE_ENABLED", True):
+        yield Finding(
+            CHECK,
+            Level.NOTE,
+            "No session was held to see what lines carry: DD_TRACE_ENABLED turns tracing off.",
+            "Unset it, and look again.",
+        )
+        return
+    held = session.hold(send=False)
+    yield from of_session(held, ids=_ids_wanted(situation))
+
+
+def of_session(held: Held, *, ids: bool) -> Iterator[Finding]:
+    """Judge a session that was held.
+
+    Args:
+        held: The session.
+        ids: Whether its lines are to carry the ids of trace and span.
+    """
+    from pipecat_dd.cli.doctor._pipecat import BY_LOGGING, BY_LOGURU
+
+    if held.error is not None:
+        yield Finding(
+            "sample.session",
+            Level.PROBLEM,
+            f"A session with one processor did not come to its end: "
+            f"{type(held.error).__name__}: {held.error}",
+            "If the message names a setting, put that right; if not, it is a fault of ours: please "
+            "report it with what this command prints.",
+            {"error": type(held.error).__name__},
+        )
+        return
+    if held.failures:
+        yield Finding(
+            "sample.session",
+            Level.PROBLEM,
+            f"pipecat_dd itself failed {held.failures} times in a session with one processor.",
+            "A fault of ours, most likely with your versions: please report it, with the warnings "
+            "that begin with 'pipecat_dd:' in your bot's log.",
+            {"failures": held.failures},
+        )
+    yield _judged(held, held.line(BY_LOGURU), CHECK, "in process_frame", ids)
+    yield _judged(held, held.line(BY_LOGGING), "sample.stdlib_lines", "by logging", ids)
+    if held.priority is not None and held.priority <= 0:
+        yield Finding(
+            "sample.kept",
+            Level.NOTE,
+            "The session's trace would not have been kept: sampling decided against it.",
+            "That is so for the share that DD_TRACE_SAMPLING_RULES, or the Agent's own limits, "
+            "leave out.",
+            {"priority": held.priority},
+        )
+
+
+def _judged(held: Held, line: Line | None, check: str, where: str, ids: bool) -> Finding:
+    if line is None:
+        return Finding(
+            check,
+            Level.PROBLEM,
+            f"A line written {where} did not get to configure_logging's sink.",
+            "A fault of ours, or of what else sets up logging in this process: please report it.",
+        )
+    fields = _FIELDS if ids else _SESSION
+    missing = [field for field in fields if not line.get(field)]
+    carried: dict[str, str | float | bool | list[str] | None] = {
+        field: line.get(field) for field in _FIELDS
+    }
+    if missing:
+        return Finding(
+            check,
+            Level.PROBLEM,
+            f"A line written {where} lacks {', '.join(missing)}.",
+            "A fault of ours, most likely with your versions: please report it.",
+            carried,
+        )
+    if not _leads_to_its_span(held, line, ids):
+        return Finding(
+            check,
+            Level.PROBLEM,
+            f"A line written {where} carries the ids of something else.",
+            "A fault of ours, most likely with your versions: please report it.",
+            carried,
+        )
+    return Finding(
+        check,
+        Level.OK,
+        f"A line written {where} carries {', '.join(fields)}, and they lead to the span that was "
+        "at work."
+        if ids
+        else f"A line written {where} carries session_id.",
+        _HOW_TO_ASK if ids and check == CHECK else "",
+        facts=carried,
+    )
+
+
+_HOW_TO_ASK: Final = (
+    "In Datadog, search lines for @pipecat.trace_id:*, or for one trace with trace_id:<its id>. "
+    "@dd.trace_id:* finds nothing where Datadog has linked the line to its trace: that takes the "
+    "field off (docs/datadog.md)."
+)
+
+
+def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
+    if line["session_id"] != held.id:
+        return False
+    return not ids or any(
+        str(span.span_id) == line["dd.span_id"]
+        and f"{span.trace_id:032x}" == line["dd.trace_id"] == line["pipecat.trace_id"]
+        and line["dd.span_id"] == line["pipecat.span_id"]
+        and span.name == "pipecat.frame"
+        for span in held.spans
+    )
+
+
+def _ids_wanted(situation: Situation) -> bool:
+    return situation.value("DD_LOGS_INJECTION").lower() not in ("false", "0")
+
+
+CHECKS: Final = (lines,)

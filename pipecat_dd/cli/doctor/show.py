@@ -1,0 +1,61 @@
+"""What ``pipecat-dd doctor`` prints."""
+
+import json
+from itertools import groupby
+from typing import Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipecat_dd.cli.doctor.finding import Level
+from pipecat_dd.cli.doctor.report import CANNOT_SEE, Report
+
+_MARKS: Final = {Level.OK: ("✓", "green"), Level.NOTE: ("•", "yellow"), Level.PROBLEM: ("✗", "red")}
+
+
+def show(console: Console, report: Report) -> None:
+    """Print a report for people.
+
+    Args:
+        console: Where to.
+        report: The report.
+    """
+    for title, found in groupby(report.findings, lambda one: one[0].title):
+        console.print(Text(title, style="bold"))
+        rows = Table.grid(padding=(0, 1))
+        rows.add_column(width=1)
+        rows.add_column(overflow="fold")
+        for _, finding in found:
+            mark, style = _MARKS[finding.level]
+            rows.add_row(Text(mark, style=style), Text(finding.says))
+            if finding.do:
+                rows.add_row("", Text(f"→ {finding.do}", style="cyan"))
+        console.print(Padding(rows, (0, 0, 1, 2)))
+    console.print(Text("What cannot be seen from here", style="dim"))
+    for unseen in CANNOT_SEE:
+        console.print(Padding(Text(f"- {unseen}", style="dim"), (0, 0, 0, 2)))
+    console.print()
+    console.print(_verdict(report))
+
+
+def _verdict(report: Report) -> Text:
+    counts = report.counts()
+    problems, notes = counts[Level.PROBLEM], counts[Level.NOTE]
+    if problems:
+        return Text(f"{_number(problems, 'problem')}, {_number(notes, 'note')}.", style="bold red")
+    return Text(f"No problem found; {_number(notes, 'note')}.", style="bold green")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def as_json(report: Report) -> str:
+    """Return a report for programs.
+
+    Args:
+        report: The report.
+    """
+    return json.dumps(report.as_json(), indent=2, ensure_ascii=False)

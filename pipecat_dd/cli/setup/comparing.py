@@ -1,0 +1,71 @@
+"""What of a definition is not as wanted.
+
+Datadog adds a good deal to what it is given (ids, authors, times, defaults) and gives back the
+rest as it was, but for a few things that are known and looked past here: so what is wanted has to
+be *within* what is found, not equal to it. (Held against the 226 recorded exchanges with the real
+API that are in the tests of ``datadog-api-client``: nothing else came back changed.)
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipecat_dd.cli.setup.things import Body
+
+_UNORDERED = ("tags", "group_by")
+_ALIKE = {"metric alert": "query alert"}
+
+
+def differences(wanted: Body, found: Body) -> list[str]:
+    """Return where something found is not as wanted, as paths.
+
+    Args:
+        wanted: What it should be.
+        found: What it is.
+    """
+    return list(_of_objects(wanted, found, ""))
+
+
+def _of(wanted: Any, found: Any, path: str) -> Iterator[str]:
+    if not wanted and not found and not _is_number(wanted) and not _is_number(found):
+        return
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        yield from _of_objects(wanted, found, path)
+    elif isinstance(wanted, list) and isinstance(found, list):
+        yield from _of_lists(wanted, found, path)
+    elif _plain(wanted) != _plain(found):
+        yield path
+
+
+def _of_objects(wanted: Body, found: Body, path: str) -> Iterator[str]:
+    for name, value in wanted.items():
+        there = found.get(name)
+        below = f"{path}.{name}" if path else name
+        if name in _UNORDERED and isinstance(value, list):
+            value, there = _sorted(value), _sorted(there or [])
+            if name == "tags":
+                # Tags of the user's own may be among them.
+                there = [tag for tag in there if tag in value]
+        yield from _of(value, there, below)
+
+
+def _of_lists(wanted: list[Any], found: list[Any], path: str) -> Iterator[str]:
+    if len(wanted) != len(found):
+        yield path
+        return
+    for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
+        yield from _of(one, other, f"{path}[{number}]")
+
+
+def _sorted(values: list[Any]) -> list[Any]:
+    return sorted(values, key=lambda one: one.get("path", "") if isinstance(one, dict) else one)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.replace("\r\n", "\n").strip()
+        return _ALIKE.get(text, text)
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float))

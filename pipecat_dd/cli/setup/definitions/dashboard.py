@@ -1,0 +1,250 @@
+"""The dashboard: whether all is well, and if not, where to look."""
+
+from pipecat_dd.cli.setup.definitions import dashboard_stages as stages
+from pipecat_dd.cli.setup.definitions.alerts import SUMMARY_TAG
+from pipecat_dd.cli.setup.definitions.queries import (
+    OURS,
+    OUT_OF_CONTEXT,
+    TRACED,
+    TRACED_ERRORS,
+    VARIABLES,
+    errors,
+    hits,
+    lines,
+    metric,
+    spans,
+    took,
+)
+from pipecat_dd.cli.setup.definitions.widgets import (
+    Ask,
+    events,
+    group,
+    metrics,
+    monitor_summary,
+    note,
+    number,
+    of_metric,
+    over_time,
+    patterns,
+    ranking,
+    traces,
+)
+from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
+from pipecat_dd.conversation.stage import Kind as Stage
+
+KEY = "overview"
+TITLE = "Pipecat bots"
+
+_NOTE = """\
+**An error**: *Errors*, the most frequent patterns; from a line to its trace by the *Trace* tab.
+**A slow answer**: *How long callers wait*, then the slowest turns; `turn.wait.*` says for what.
+**A caller's complaint**: search lines by `@participant.name` at that time, take `session_id`, \
+and search spans and lines for it.
+
+`transport` narrows what is counted by transport. Made by `pipecat-dd setup`, which writes it \
+anew: clone it to change it."""
+
+_TRACE = "@pipecat.trace_id"
+
+
+def dashboard() -> Thing:
+    """Return the dashboard."""
+    body = {
+        "title": TITLE,
+        "description": description(Mark(KEY)),
+        "layout_type": "ordered",
+        "reflow_type": "auto",
+        "template_variables": [
+            {"name": name, "prefix": name, "available_values": [], "defaults": ["*"]}
+            for name in VARIABLES
+        ],
+        "widgets": [
+            note(_NOTE),
+            monitor_summary("Monitors", f"tag:({SUMMARY_TAG})"),
+            _at_a_glance(),
+            _sessions(),
+            stages.waiting(),
+            _turns(),
+            stages.services(),
+            stages.tools(),
+            _errors(),
+            _lines(),
+            stages.usage(),
+            stages.observer(),
+            stages.without_an_agent(),
+        ],
+    }
+    return Thing(Kind.DASHBOARD, KEY, TITLE, body)
+
+
+def description(mark: Mark) -> str:
+    """Return the dashboard's description.
+
+    Args:
+        mark: Its mark.
+    """
+    return f"Conversations of Pipecat bots, as pipecat_dd shows them.\n\n{mark.as_text()}"
+
+
+def _at_a_glance() -> Body:
+    latency = metric("p95", "pipecat.turn.user_bot_latency_seconds")
+    return group(
+        "At a glance",
+        number("Sessions begun", of_metric(metric("sum", "pipecat.sessions.started"))),
+        number("Sessions running", of_metric(metric("sum", "pipecat.sessions.active")), "last"),
+        number("95 of 100 answers come within", of_metric(latency, unit="second"), "percentile", 2),
+        number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
+        number(
+            "Turns whose user waited in vain",
+            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
+        ),
+        number("Traces with an error", _error_rate(), precision=1),
+        number("Lines a trace, on average", _lines_per_trace(), precision=1),
+    )
+
+
+def _sessions() -> Body:
+    return group(
+        "Sessions",
+        over_time(
+            "Begun, and ended by how",
+            of_metric(metric("sum", "pipecat.sessions.started"), "begun"),
+            of_metric(metric("sum", "pipecat.sessions.ended", by=("end_reason",)), "ended"),
+            display="bars",
+        ),
+        over_time(
+            "How long they last",
+            of_metric(took(50, Stage.SESSION), "50 of 100", "second"),
+            of_metric(took(95, Stage.SESSION), "95 of 100", "second"),
+        ),
+        over_time("Running", of_metric(metric("sum", "pipecat.sessions.active", by=("service",)))),
+        over_time(
+            "In which the bot never spoke",
+            of_metric(metric("sum", "pipecat.sessions.ended", where=["bot_spoke:false"])),
+            display="bars",
+        ),
+        over_time(
+            "Participants",
+            of_metric(metric("sum", "pipecat.participants.joined"), "joined"),
+            of_metric(metric("sum", "pipecat.participants.left"), "left"),
+            display="bars",
+        ),
+        traces(
+            "Sessions with errors",
+            f"$service $env $version {spans(Stage.SESSION, '@session.error_count:>0')}",
+            ("timestamp", "@session_id", "@transport", "@session.end_reason", "@duration"),
+        ),
+    )
+
+
+def _turns() -> Body:
+    return group(
+        "Turns",
+        over_time(
+            "What came of them",
+            of_metric(metric("sum", "pipecat.turns", by=("outcome",))),
+            display="bars",
+        ),
+        over_time("Share that failed, by who began them", _failed(Stage.TURN, "resource_name")),
+        over_time(
+            "Whose user waited for an answer in vain",
+            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
+            display="bars",
+        ),
+        over_time(
+            "Share that the user cut off",
+            metrics(
+                "interruptions / turns * 100",
+                "interrupted",
+                "percent",
+                interruptions=metric("sum", "pipecat.interruptions"),
+                turns=metric("sum", "pipecat.turns"),
+            ),
+        ),
+        over_time(
+            "Interruptions", of_metric(metric("sum", "pipecat.interruptions")), display="bars"
+        ),
+        over_time(
+            "How long turns last",
+            of_metric(took(50, Stage.TURN), "50 of 100", "second"),
+            of_metric(took(95, Stage.TURN), "95 of 100", "second"),
+        ),
+    )
+
+
+def _errors() -> Body:
+    return group(
+        "Errors",
+        over_time("Share of traces with an error", _error_rate()),
+        over_time(
+            "Failed stages, by category",
+            of_metric(metric("sum", "pipecat.errors", by=("stage", "category"))),
+            display="bars",
+        ),
+        patterns("Most frequent error patterns", lines(TRACED_ERRORS)),
+        ranking("Kinds of errors", _line_count(TRACED_ERRORS, "@error.kind")),
+        ranking(
+            "Providers that fail",
+            of_metric(metric("sum", "pipecat.errors", by=("provider", "stage"))),
+        ),
+        over_time(
+            "Services that can no longer do their job",
+            of_metric(
+                metric("sum", "pipecat.errors", where=["usable:false"], by=("stage", "provider"))
+            ),
+            display="bars",
+        ),
+        over_time(
+            "Failovers, by whom they went to",
+            of_metric(metric("sum", "pipecat.failovers", by=("provider",))),
+            display="bars",
+        ),
+    )
+
+
+def _lines() -> Body:
+    return group(
+        "Lines",
+        over_time("By level", _line_count(OURS, "@levelname"), display="bars"),
+        over_time("Lines a trace, on average", _lines_per_trace()),
+        over_time("Of sessions, without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
+        ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, "@name")),
+    )
+
+
+def _failed(kind: Stage, by: str = "") -> Ask:
+    split = (by,) if by else ()
+    return metrics(
+        "failed / all * 100",
+        "failed",
+        "percent",
+        failed=errors(kind, by=split),
+        all=hits(kind, by=split),
+    )
+
+
+def _line_count(query: str, by: str = "") -> Ask:
+    return Ask({"a": events("logs", lines(query), by=by)}, "a")
+
+
+def _error_rate() -> Ask:
+    return Ask(
+        {
+            "failed": events("logs", lines(TRACED_ERRORS), unique=_TRACE),
+            "all": events("logs", lines(TRACED), unique=_TRACE),
+        },
+        "failed / all * 100",
+        "with an error",
+        "percent",
+    )
+
+
+def _lines_per_trace() -> Ask:
+    return Ask(
+        {
+            "written": events("logs", lines(TRACED)),
+            "traces": events("logs", lines(TRACED), unique=_TRACE),
+        },
+        "written / traces",
+        "lines",
+    )

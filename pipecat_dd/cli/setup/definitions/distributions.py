@@ -1,0 +1,43 @@
+"""Percentiles of the distributions that are sent, which Datadog computes only where asked to.
+
+A metric's configuration lists tags that are kept, or tags that are left out. Ours leaves out one
+that nothing is sent with: all tags stay, and the configuration bears our mark. Each percentile is
+billed as a metric, so what is only summed has none, nor what ``trace.pipecat.*`` says for free.
+"""
+
+from collections.abc import Iterator
+
+from pipecat_dd.cli.setup.things import Kind, Thing
+from pipecat_dd.export.metrics.contract import METRICS, Type
+
+MARK = "managed_by_pipecat_dd"
+"""The tag that is left out of the metric."""
+
+_WITHOUT = frozenset(
+    {
+        # Only summed.
+        "pipecat.turn.wait_seconds",
+        # The durations of spans.
+        "pipecat.turn.duration_seconds",
+        "pipecat.session.duration_seconds",
+        "pipecat.end_of_turn_seconds",
+        "pipecat.tool.duration_seconds",
+    }
+)
+
+
+def percentiles() -> Iterator[Thing]:
+    """Yield the configuration of each distribution."""
+    for metric in METRICS:
+        if metric.type is Type.DISTRIBUTION and metric.name not in _WITHOUT:
+            yield Thing(
+                Kind.PERCENTILES,
+                metric.name,
+                metric.name,
+                {
+                    "metric_type": "distribution",
+                    "include_percentiles": True,
+                    "exclude_tags_mode": True,
+                    "tags": [MARK],
+                },
+            )

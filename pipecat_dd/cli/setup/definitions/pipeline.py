@@ -1,0 +1,72 @@
+"""The pipeline of the bot's lines.
+
+Datadog reads these lines well enough without one. It adds what it cannot guess: that `levelname`
+is the status, which env and version a line without an Agent's tags is of, and that an id that
+looks like a number is text.
+
+It remaps no trace and no span: Datadog links a line to its trace by ``dd.trace_id`` without being
+told to, and whoever remaps a field takes it off the line.
+"""
+
+from pipecat_dd.cli.setup.definitions.queries import OURS
+from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
+
+KEY = "lines"
+
+
+def pipeline() -> Thing:
+    """Return the pipeline."""
+    return Thing(
+        Kind.PIPELINE,
+        KEY,
+        "Pipecat bots' lines",
+        {
+            "name": "Pipecat bots' lines",
+            "is_enabled": True,
+            "filter": {"query": OURS},
+            "tags": Mark(KEY).as_tags(),
+            "processors": [
+                _remapper("status-remapper", "levelname is the status", "levelname"),
+                _remapper("date-remapper", "timestamp is the date", "timestamp"),
+                _typed("session_id", "string"),
+                _typed("participant_id", "string"),
+                _typed("participant.name", "string"),
+                _typed("duration_ms", "double"),
+                _tag("dd.env", "env"),
+                _tag("dd.version", "version"),
+            ],
+        },
+    )
+
+
+def _remapper(kind: str, name: str, source: str) -> Body:
+    return {"type": kind, "name": name, "is_enabled": True, "sources": [source]}
+
+
+def _typed(field: str, cast: str) -> Body:
+    return {
+        "type": "attribute-remapper",
+        "name": f"{field} is a {cast}",
+        "is_enabled": True,
+        "sources": [field],
+        "source_type": "attribute",
+        "target": field,
+        "target_type": "attribute",
+        "target_format": cast,
+        "preserve_source": True,
+        "override_on_conflict": True,
+    }
+
+
+def _tag(field: str, tag: str) -> Body:
+    return {
+        "type": "attribute-remapper",
+        "name": f"{field} is the tag {tag}, where there is none",
+        "is_enabled": True,
+        "sources": [field],
+        "source_type": "attribute",
+        "target": tag,
+        "target_type": "tag",
+        "preserve_source": True,
+        "override_on_conflict": False,
+    }

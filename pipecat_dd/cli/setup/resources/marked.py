@@ -1,0 +1,201 @@
+"""What has a description, tags or a name that can bear a mark."""
+
+from collections.abc import Iterable, Iterator
+
+from pipecat_dd.cli.setup.resources.base import Resource
+from pipecat_dd.cli.setup.things import (
+    OWNER,
+    Body,
+    Found,
+    Kind,
+    Mark,
+    Thing,
+    mark_in_tags,
+    mark_in_text,
+)
+
+_PAGE = 100
+_MARKS = ("pipecat-dd", "pipecat-dd-id", "pipecat-dd-scope")
+
+
+class Dashboards(Resource):
+    """Dashboards, marked in their description."""
+
+    kind = Kind.DASHBOARD
+    permission = "dashboards_read, dashboards_write"
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        start = 0
+        while True:
+            page = self._api.read(self._api.dashboards.list_dashboards, count=_PAGE, start=start)
+            summaries = page["dashboards"]
+            for summary in summaries:
+                mark = mark_in_text(summary.get("description"))
+                if mark and mark.is_of(summary["id"]):
+                    body = self._api.read(self._api.dashboards.get_dashboard, summary["id"])
+                    signed = mark.id is not None
+                    yield Found(
+                        self.kind, mark.key, body["title"], body, body["id"], is_signed=signed
+                    )
+            start += len(summaries)
+            if len(summaries) < _PAGE:
+                return
+
+    def body_for(self, thing: Thing, found: Found) -> Body:
+        """Return what it should be, its id in its mark."""
+        plain, signed = Mark(thing.key).as_text(), Mark(thing.key, found.id).as_text()
+        return {
+            **thing.body,
+            "description": thing.body["description"].replace(plain, signed),
+        }
+
+    def create(self, thing: Thing) -> Found:
+        """Make it."""
+        body = self._api.create(self._api.dashboards.create_dashboard, body=thing.body)
+        return Found(self.kind, thing.key, thing.title, body, body["id"])
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it."""
+        self._api.change(self._api.dashboards.update_dashboard, found.id, body=body)
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.dashboards.delete_dashboard, found.id)
+
+
+class _Tagged(Resource):
+    """What is marked by tags."""
+
+    def body_for(self, thing: Thing, found: Found) -> Body:
+        """Return what it should be, its id in its mark, and tags of the user's kept."""
+        tags = Mark(thing.key, found.id, thing.scope).as_tags()
+        others = (*thing.body["tags"], *(found.body.get("tags") or ()))
+        kept = dict.fromkeys(tag for tag in others if not _is_of_a_mark(tag))
+        return {**thing.body, "tags": [*tags, *kept]}
+
+    def _new(self, thing: Thing, body: Body) -> Found:
+        return Found(self.kind, thing.key, thing.title, body, str(body["id"]), thing.scope)
+
+    def _ours(self, body: Body, title: str) -> Iterator[Found]:
+        mark = mark_in_tags(body.get("tags"))
+        if mark and mark.is_of(str(body["id"])):
+            own_id, signed = str(body["id"]), mark.id is not None
+            yield Found(self.kind, mark.key, title, body, own_id, mark.scope, signed)
+
+
+class Monitors(_Tagged):
+    """Monitors."""
+
+    kind = Kind.MONITOR
+    permission = "monitors_read, monitors_write"
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        page = 0
+        while True:
+            monitors = self._api.read(
+                self._api.monitors.list_monitors,
+                monitor_tags="managed-by:pipecat-dd",
+                page=page,
+                page_size=_PAGE,
+            )
+            for monitor in monitors:
+                yield from self._ours(monitor, monitor["name"])
+            page += 1
+            if len(monitors) < _PAGE:
+                return
+
+    def create(self, thing: Thing) -> Found:
+        """Make it, once Datadog says that its query is one."""
+        self._api.read(self._api.monitors.validate_monitor, body=thing.body)
+        return self._new(
+            thing, self._api.create(self._api.monitors.create_monitor, body=thing.body)
+        )
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it; anew, where it is of another type than it was, which cannot be changed."""
+        if _type(found.body) != _type(body):
+            mark = mark_in_tags(body["tags"])
+            assert mark is not None
+            self.delete(found)
+            made = self.create(Thing(self.kind, found.key, found.title, body, mark.scope))
+            signed = Mark(mark.key, made.id, mark.scope).as_tags()
+            own = [tag for tag in body["tags"] if not _is_of_a_mark(tag)]
+            self.update(made, {**body, "tags": [*signed, *own]})
+            return
+        body = {name: value for name, value in body.items() if name != "type"}
+        self._api.change(self._api.monitors.update_monitor, int(found.id), body=body)
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.monitors.delete_monitor, int(found.id))
+
+
+class Pipelines(_Tagged):
+    """Log pipelines."""
+
+    kind = Kind.PIPELINE
+    permission = "logs_read_config, logs_write_pipelines"
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        for pipeline in self._api.read(self._api.pipelines.list_logs_pipelines):
+            yield from self._ours(pipeline, pipeline["name"])
+
+    def create(self, thing: Thing) -> Found:
+        """Make it."""
+        return self._new(
+            thing, self._api.create(self._api.pipelines.create_logs_pipeline, body=thing.body)
+        )
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it."""
+        self._api.change(self._api.pipelines.update_logs_pipeline, found.id, body=body)
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.pipelines.delete_logs_pipeline, found.id)
+
+
+class RetentionFilters(Resource):
+    """Retention filters, marked in their name."""
+
+    kind = Kind.RETENTION
+    permission = "apm_retention_filter_read, apm_retention_filter_write"
+
+    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+        """Yield what is there of ours."""
+        answer = self._api.read(self._api.retention_filters.list_apm_retention_filters)
+        for data in answer["data"]:
+            body = data["attributes"]
+            mark = mark_in_text(body["name"])
+            if mark:
+                yield Found(self.kind, mark.key, body["name"], body, data["id"])
+
+    def create(self, thing: Thing) -> None:
+        """Make it."""
+        data = {"type": "apm_retention_filter", "attributes": thing.body}
+        self._api.create(
+            self._api.retention_filters.create_apm_retention_filter, body={"data": data}
+        )
+
+    def update(self, found: Found, body: Body) -> None:
+        """Change it."""
+        data = {"id": found.id, "type": "apm_retention_filter", "attributes": body}
+        self._api.change(
+            self._api.retention_filters.update_apm_retention_filter, found.id, body={"data": data}
+        )
+
+    def delete(self, found: Found) -> None:
+        """Take it away."""
+        self._api.change(self._api.retention_filters.delete_apm_retention_filter, found.id)
+
+
+def _type(body: Body) -> str:
+    # Datadog calls a metric alert by either of two names.
+    return str(body["type"]).replace("metric alert", "query alert")
+
+
+def _is_of_a_mark(tag: str) -> bool:
+    return tag == OWNER or tag.partition(":")[0] in _MARKS

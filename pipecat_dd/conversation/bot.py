@@ -1,0 +1,338 @@
+"""The bot's side: responses of the model, and what is heard of them."""
+
+from collections.abc import Callable
+
+from pipecat_dd.conversation.announced import SAME_BREATH_NS, Announced
+from pipecat_dd.conversation.answers import Answer, Answers
+from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
+from pipecat_dd.conversation.tools import Tools
+from pipecat_dd.conversation.turns import Turn, Turns
+
+LATENCY = "turn.user_bot_latency_seconds"
+
+
+class BotSide:
+    """Follows what the bot does for its answers."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        turns: Turns,
+        has_voice: Callable[[], bool],
+        can_speak: Callable[[], bool],
+        has_output: Callable[[], bool],
+    ) -> None:
+        """Follow what the bot does.
+
+        Args:
+            stages: Opens and closes stages.
+            turns: The turns its answers are part of.
+            has_voice: Whether the pipeline synthesizes speech.
+            can_speak: Whether what synthesizes it works.
+            has_output: Whether it has an output that audio is known to arrive at.
+        """
+        self._stages = stages
+        self._turns = turns
+        self._has_voice = has_voice
+        self._has_output = has_output
+        self.answers = Answers(stages, can_speak, has_output)
+        self.syntheses = Syntheses(
+            stages, turns, self.answers, self._open_service, self._end_synthesis, has_output
+        )
+        self.synthesis_begins = self.syntheses.begin
+        self.synthesis_output = self.syntheses.output
+        self.synthesis_ends = self.syntheses.end
+        self.tools = Tools(stages, turns, self.answers, self.response_output, self._close)
+        self.tools_asked = self.tools.ask
+        self.tool_begins = self.tools.begin
+        self.tool_ends = self.tools.end
+        self.call = self.tools.call
+        self.announced = Announced(turns, self.response_begins, self.response_ends)
+        self._speculative: set[Stage] = set()
+        self._speaks_aside = False
+        self._speech: Stage | None = None
+        self._last_audio_ns = 0
+        self._cut_ns = 0
+        self._cut_may_go_on = False
+        self.speech_count = 0
+
+    # Responses of the model
+
+    def response_begins(
+        self, processor: Processor, at_ns: int, stage: Stage | None = None
+    ) -> Stage:
+        """A model begins to respond.
+
+        Args:
+            processor: The service.
+            at_ns: When it began to work on the context.
+            stage: The stage that it has been at work in so far, where it has one.
+        """
+        turn = self._turns.bot_begins(at_ns)
+        stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
+        stage.facts["gen_ai.operation.name"] = "chat"
+        if not turn.bot_spoke:
+            turn.waited.asked_ns = turn.waited.asked_ns or at_ns
+            turn.waited.responded_ns = at_ns
+            turn.waited.token_ns = 0
+        self.answers.begin(stage)
+        self._turns.begins(turn, stage)
+        return stage
+
+    def speculation_withdrawn(self) -> None:
+        """What was inferred before the user had finished is thrown away: they had not."""
+        for stage in self._speculative:
+            stage.facts["llm.outcome"] = "discarded"
+        self._speculative.clear()
+
+    def response_output(
+        self,
+        processor: Processor,
+        at_ns: int,
+        *,
+        spoken: bool,
+        speech: bool = False,
+        read: bool = False,
+    ) -> None:
+        """Output of the model came: text, or the request to call tools.
+
+        Args:
+            processor: The service.
+            at_ns: When it came.
+            spoken: Whether it is to be spoken, or read where the bot has no voice.
+            speech: Whether it is speech already.
+            read: Whether it is text that is only to be read.
+        """
+        stage = processor.stage
+        if stage is None or stage.kind is not Kind.LLM:
+            return
+        if stage.output_ns is None:
+            stage.output_ns = at_ns
+        answer, turn = self.answers.of(stage), self._turns.current
+        if answer is not None and spoken:
+            answer.token_ns = answer.token_ns or at_ns
+            answer.is_spoken, answer.is_speech = True, answer.is_speech or speech
+        if answer is not None and read:
+            answer.is_read = True
+        if read and turn is not None and stage in turn.busy:
+            turn.answered = True
+        if speech:
+            stage.facts["gen_ai.output.type"] = "speech"
+        if spoken and turn is not None and not turn.bot_spoke and not turn.waited.token_ns:
+            turn.waited.token_ns = at_ns
+        if spoken and turn is not None and stage in turn.busy:
+            if self._has_voice():
+                if not turn.bot_spoke:
+                    turn.speech_pending = True
+            else:
+                turn.answered = True
+
+    def response_ends(
+        self,
+        stage: Stage,
+        at_ns: int,
+        *,
+        interrupted: bool = False,
+        was_announced: bool = False,
+    ) -> None:
+        """A response ended, failed or was interrupted.
+
+        Args:
+            stage: The response's stage.
+            at_ns: When.
+            interrupted: Whether it was cut off.
+            was_announced: Whether it was announced, rather than worked on in a visit.
+        """
+        if not stage.is_open:
+            return
+        if interrupted:
+            stage.facts["interrupted"] = True
+        stage.settle_first_byte()
+        turn = self._turns.current
+        waits = False
+        if "llm.outcome" not in stage.facts:
+            outcome = "failed" if stage.failure is not None else None
+            outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
+            waits = outcome is None and turn is not None
+            # Until it is heard.
+            stage.facts["llm.outcome"] = outcome or "discarded"
+        if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
+            # It may still be thrown away, as long as its turn holds it.
+            self._speculative.intersection_update(turn.held)
+            self._speculative.add(stage)
+            self._hold(stage, at_ns, turn)
+        elif waits or (was_announced and turn is not None and stage.parent is turn.stage):
+            # Whether it is heard, that it failed, and what it used, may be known after its end.
+            assert turn is not None
+            self._hold(stage, at_ns, turn)
+        else:
+            self.answers.let_go(stage)
+            self._close(stage, at_ns)
+            return
+        if waits:
+            self.answers.hold(stage, turn)
+
+    # Speech
+
+    def synthesis_fails(self, stage: Stage, at_ns: int) -> None:
+        """A synthesis failed: no more of it will come.
+
+        Args:
+            stage: The synthesis's stage.
+            at_ns: When.
+        """
+        self.syntheses.stop(stage, at_ns)
+
+    def voice_fails(self, processor: Processor, *, usable: bool | None) -> None:
+        """What speaks failed, so that an answer is not heard that nobody threw away.
+
+        Args:
+            processor: The service.
+            usable: Whether it can still do its job, where that is known.
+        """
+        processor.is_usable = usable is not False
+        self._turns.confirm()
+        self.answers.use()
+
+    def speech_asked(self, at_ns: int) -> None:
+        """The bot is to say something that is no model's.
+
+        Args:
+            at_ns: When.
+        """
+        if self._has_voice() and self._has_output():
+            self._turns.bot_may_begin(at_ns)
+        else:
+            self._turns.bot_begins(at_ns)
+
+    def starts_speaking(self, at_ns: int) -> None:
+        """The bot is heard."""
+        if self._speech is not None:
+            return
+        turn = self._turns.current
+        if turn is not None and turn.user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
+            # What was on its way out when it was cut off. What is written later tells.
+            self._cut_may_go_on = True
+            return
+        self._cut_may_go_on = False
+        self._begin_speech(at_ns, *self.syntheses.start_playing(at_ns))
+
+    def _begin_speech(self, at_ns: int, synthesis: Synthesis | None, answer: Answer | None) -> None:
+        self.speech_count += 1
+        self._speaks_aside = self.syntheses.is_backchannel(synthesis)
+        if self._speaks_aside:
+            around = self._stages.session.stage
+            self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=around)
+            return
+        turn = self._turns.bot_starts_speaking(at_ns)
+        turn.stage.output_ns = turn.stage.output_ns or at_ns
+        self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
+        if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
+            turn.waited.heard(
+                answer.stage.start_ns if answer is not None else 0,
+                answer.token_ns if answer is not None else 0,
+                synthesis.stage.start_ns if synthesis is not None else 0,
+                synthesis.stage.output_ns or 0 if synthesis is not None else 0,
+            )
+            waited_ns = max(0, at_ns - turn.waited.silent_ns)
+            turn.stage.facts[LATENCY] = waited_ns / 1e9
+            for name, secs in turn.waited.parts(at_ns).items():
+                turn.stage.facts[f"turn.wait.{name}_seconds"] = secs
+
+    def audio_written(self, at_ns: int, seconds: float = 0.0) -> None:
+        """Audio of the bot's was written to the transport."""
+        for synthesis, answer in self.syntheses.write(seconds, at_ns):
+            is_answer = synthesis is not None and not synthesis.is_backchannel
+            if is_answer and self._speaks_aside and self._speech is not None:
+                # The answer begins before the backchannel has died away.
+                self._stages.close(self._speech, at_ns)
+                self._begin_speech(at_ns, synthesis, answer)
+        if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
+            self.starts_speaking(at_ns)
+        self._last_audio_ns = at_ns
+
+    def stops_speaking(self, at_ns: int) -> None:
+        """The bot fell silent.
+
+        That is when the last audio was written, where that is known: Pipecat announces it
+        only after a pause of 0.35 s, with some outputs 3 s.
+        """
+        self.syntheses.stop_playing(at_ns)
+        speech, self._speech = self._speech, None
+        self._cut_may_go_on = self._speaks_aside = False
+        if speech is None:
+            return
+        end_ns = at_ns
+        if speech.start_ns < self._last_audio_ns < at_ns:
+            end_ns = self._last_audio_ns
+        self._stages.close(speech, end_ns)
+        self._turns.bot_stops_speaking(end_ns)
+
+    def interrupted(self, at_ns: int) -> None:
+        """What the bot was saying is cut off: its speech and the syntheses for it."""
+        self._turns.interrupted(at_ns)
+        self._cut_ns = at_ns
+        if self._speech is not None:
+            self._speech.facts["interrupted"] = True
+            # What was written last is what was heard last; the cut is now all the same.
+            self._last_audio_ns = 0
+            self.stops_speaking(at_ns)
+        self.syntheses.stop_playing(at_ns, cut_off=True)
+        for stage in self.syntheses.open:
+            stage.facts["interrupted"] = True
+            self.syntheses.stop(stage, at_ns)
+        self.announced.end_all(at_ns, interrupted=True)
+
+    def end(self, at_ns: int) -> None:
+        """The session ends: close what is open."""
+        self.stops_speaking(at_ns)
+        for stage in self.syntheses.open:
+            self.syntheses.stop(stage, at_ns)
+        self.tools.end_all(at_ns)
+        self.announced.end_all(at_ns)
+
+    def _open_service(
+        self,
+        kind: Kind,
+        processor: Processor,
+        at_ns: int,
+        parent: Stage,
+        stage: Stage | None = None,
+    ) -> Stage:
+        service = processor.service() if processor.service is not None else None
+        resource = processor.class_name
+        if service is not None and service.model:
+            resource = f"{resource} {service.model}"
+        if stage is None:
+            stage = self._stages.open(kind, resource, at_ns, parent=parent, processor=processor)
+        else:
+            self._stages.turn_into(stage, kind, resource, parent)
+        if service is not None:
+            stage.know(
+                gen_ai__provider__name=service.provider or None,
+                gen_ai__request__model=service.model,
+            )
+            stage.facts.update(service.facts)
+            if service.by_websocket:
+                stage.peer = service.provider
+        return stage
+
+    def _end_synthesis(self, stage: Stage, at_ns: int) -> None:
+        stage.settle_first_byte()
+        if self._turns.unheard.has(stage):
+            self._turns.unheard.hold(stage, at_ns)
+            self._turns.ends(stage, at_ns)
+        else:
+            self._close(stage, at_ns)
+
+    def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
+        self._stages.end(stage, at_ns)
+        turn.held.append(stage)
+        self._turns.ends(stage, at_ns)
+
+    def _close(self, stage: Stage, at_ns: int) -> None:
+        self._stages.close(stage, at_ns)
+        self._turns.ends(stage, at_ns)

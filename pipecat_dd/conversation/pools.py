@@ -1,0 +1,93 @@
+"""The place goes along into thread pools.
+
+``loop.run_in_executor``, ``ThreadPoolExecutor.submit`` and the thread pools of `multiprocessing`
+carry no context variables, as ``asyncio.to_thread`` does: a model that is run in a pool would
+write its lines, and make its HTTP calls, outside of the session that asked for it. So the
+submitting of work is wrapped, once in a process, and only work that is submitted from inside a
+session runs any differently: with the place of who submitted it, for as long as it runs. A thread
+of a pool has no place of its own, whoever made it start. ddtrace's ``futures`` patch, which
+carries its active span in the same way, may be applied before or after.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial, update_wrapper
+from typing import Any, Final, TypeVar
+
+from pipecat_dd._forks import in_forked_processes
+from pipecat_dd.conversation.place import carried, run_at
+
+_T = TypeVar("_T")
+_lock = threading.Lock()
+_is_on = False
+_are_thread_pools_on = False
+
+_SUBMITTING: Final = (
+    "apply_async",
+    "map",
+    "map_async",
+    "starmap",
+    "starmap_async",
+    "imap",
+    "imap_unordered",
+)
+"""The methods of `multiprocessing.pool.ThreadPool` that take work; ``apply`` calls the first."""
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+def carry_into_pools() -> None:
+    """Have work run in the place that it was submitted from. Does nothing the second time."""
+    global _is_on
+    carry_into_thread_pools()
+    if _is_on:
+        return
+    with _lock:
+        if _is_on:
+            return
+        _is_on = True
+        inner: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
+
+        def submit(
+            self: ThreadPoolExecutor, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+        ) -> Future[_T]:
+            values = carried()
+            if values is None:
+                return inner(self, fn, *args, **kwargs)
+            return inner(self, run_at, values, fn, *args, **kwargs)
+
+        # Not its attributes: ddtrace keeps there what it needs to undo a patch of its own.
+        update_wrapper(submit, inner, updated=())
+        ThreadPoolExecutor.submit = submit  # type: ignore[method-assign,assignment]
+
+
+def carry_into_thread_pools() -> None:
+    """Do the same for the thread pools of `multiprocessing`, if the program has imported them."""
+    global _are_thread_pools_on
+    module = sys.modules.get("multiprocessing.pool")
+    kind = getattr(module, "ThreadPool", None)
+    if _are_thread_pools_on or kind is None:
+        return
+    with _lock:
+        if _are_thread_pools_on:
+            return
+        _are_thread_pools_on = True
+        for name in _SUBMITTING:
+            setattr(kind, name, _submitting(getattr(kind, name)))
+
+
+def _submitting(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def submitting(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
+        values = carried()
+        if values is not None:
+            func = partial(run_at, values, func)
+        return inner(self, func, *args, **kwargs)
+
+    update_wrapper(submitting, inner)
+    return submitting

@@ -1,0 +1,129 @@
+"""The ids that belong to the code that asks.
+
+The one question the log side asks of everything else: whose work is this, and which span is
+it part of. It is answered from the caller's own context (its task or thread), at the moment a
+line is made, and must never raise: whatever runs when a line is made would otherwise raise
+into the bot's own logging call.
+
+The answer may come by way of ddtrace (a span is opened when something asks for it), which may
+itself log. A question asked while one is being answered in the same thread gets no answer, so
+that a line about a line ends there.
+"""
+
+import threading
+from typing import Final, NamedTuple
+
+from pipecat_dd import _ddtrace, _guard
+from pipecat_dd.conversation.place import Place, current_place, participant_at
+from pipecat_dd.export import active
+
+
+class Correlation(NamedTuple):
+    """What is known of the code that asks; a field is None where it is not known.
+
+    Attributes:
+        session_id: Id of the session whose work this is.
+        session_trace_id: The session's trace id as a 128-bit integer, from which the
+            session's sampling is decided.
+        participant_id: Id of the participant this work is for.
+        participant_name: That participant's display name, unless names are turned off.
+        trace_id: Trace id in the form ddtrace writes for log correlation (32 hex digits).
+        span_id: Span id in the form ddtrace writes for log correlation (a decimal string).
+        service: The service of the spans.
+        env: ``DD_ENV``.
+        version: ``DD_VERSION``.
+        content_captured: Whether the session was told to capture content
+            (``capture_content=True``).
+    """
+
+    session_id: str | None = None
+    session_trace_id: int | None = None
+    participant_id: str | None = None
+    participant_name: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    service: str | None = None
+    env: str | None = None
+    version: str | None = None
+    content_captured: bool = False
+
+
+NOTHING = Correlation()
+
+
+class _Thread(threading.local):
+    is_asking = False
+
+
+_thread: Final = _Thread()
+
+
+def correlate() -> Correlation:
+    """Return the ids of the code that calls this. Never raises, never recurses."""
+    if _thread.is_asking or _guard.lines.off:
+        return NOTHING
+    _thread.is_asking = True
+    try:
+        return _correlate()
+    except Exception as error:
+        _guard.lines.failed(error)
+        return NOTHING
+    finally:
+        _thread.is_asking = False
+
+
+def _correlate() -> Correlation:
+    place = current_place()
+    session = None if place is None else place.session
+    told = None if session is None else active.told_of(session)
+    has_ids = _ddtrace.is_enabled() and _ddtrace.INJECTS_IDS
+    found = _ddtrace.activated() if has_ids else None
+    if told is None and found is not None and place is None:
+        # A thread pool that ddtrace carries the active span into: the trace names the session.
+        told = active.told_of_trace(found.trace_id)
+    if told is None:
+        trace_id, span_id = _ids(found)
+        service, env, version = _ddtrace.unified()
+        return Correlation(
+            session_id=None if session is None else session.id,
+            trace_id=trace_id,
+            span_id=span_id,
+            service=service,
+            env=env,
+            version=version,
+        )
+    if place is None or place.session is None:
+        return _of(told, Place(told.session), *_ids(found))
+    if found is not None and told.tree.is_foreign(found):
+        return _of(told, place, *_ids(found))
+    if not has_ids:
+        return _of(told, place, None, None)
+    # Most lines are written by the work that wrote the line before.
+    stage = active.stage_at(place, told)
+    participant = participant_at(place)
+    key = (stage, participant, participant and participant.name, _ddtrace.unified())
+    held = told.correlation
+    if held is None or held[0] != key:
+        held = told.correlation = (key, _of(told, place, *told.tree.log_ids(stage)))
+    return held[1]
+
+
+def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:
+    return (None, None) if found is None else _ddtrace.log_ids(found)
+
+
+def _of(told: active.Told, place: Place, trace_id: str | None, span_id: str | None) -> Correlation:
+    service, env, version = _ddtrace.unified()
+    participant = participant_at(place)
+    return Correlation(
+        session_id=told.session.id,
+        session_trace_id=told.tree.trace_id,
+        participant_id=None if participant is None else participant.id,
+        participant_name=None if participant is None else participant.name,
+        trace_id=trace_id,
+        span_id=span_id,
+        service=service,
+        env=env,
+        version=version,
+        content_captured=told.session.capture_content,
+    )

@@ -1,0 +1,119 @@
+"""What LLM Observability is told of a stage: figures and tags, and what was said in it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from pipecat_dd.conversation.stage import Kind, Stage
+
+TOKENS = {
+    "gen_ai.usage.input_tokens": "input_tokens",
+    "gen_ai.usage.output_tokens": "output_tokens",
+    "gen_ai.usage.cache_read.input_tokens": "cache_read_input_tokens",
+    "gen_ai.usage.cache_creation.input_tokens": "cache_write_input_tokens",
+    "gen_ai.usage.reasoning.output_tokens": "reasoning_output_tokens",
+}
+"""Tokens, by our names, and by those that LLM Observability sums up and prices."""
+
+TAGGED = (
+    "gen_ai.output.type",
+    "interrupted",
+    "llm.outcome",
+    "llm.purpose",
+    "llm.speculative",
+    "session.end_reason",
+    "tool.call_id",
+    "tool.outcome",
+    "transport",
+    "turn.end_reason",
+    "turn.outcome",
+    "turn.was_interrupted",
+)
+"""Facts of few values (and a call's id) that are tags there as well."""
+
+_TOLD_ELSEWHERE = ("frame.", "gen_ai.usage.", "metrics.", "processor.", "turn.user_bot_latency")
+
+Redact = Callable[[str], str]
+
+
+def tags_of(stage: Stage) -> dict[str, str]:
+    """Return a stage's tags.
+
+    Args:
+        stage: The stage.
+    """
+    facts = stage.facts
+    tags = {name: _text(facts[name]) for name in TAGGED if name in facts}
+    if stage.participant_id is not None:
+        tags["participant_id"] = stage.participant_id
+    if stage.kind is Kind.TURN and "turn.number" in facts:
+        tags["turn_id"] = f"{stage.session.id}:{facts['turn.number']}"
+    if stage.processor is not None:
+        tags["processor.name"] = stage.processor.name
+    return tags
+
+
+def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
+    """Return a stage's figures.
+
+    Args:
+        stage: The stage.
+        with_tokens: Whether it is the span on which tokens are counted.
+    """
+    facts = stage.facts
+    metrics: dict[str, float] = {}
+    if stage.kind is Kind.LLM:
+        if with_tokens:
+            for name, known_as in TOKENS.items():
+                _add(metrics, known_as, facts.get(name))
+            if "input_tokens" in metrics or "output_tokens" in metrics:
+                sides = (metrics.get("input_tokens", 0), metrics.get("output_tokens", 0))
+                metrics["total_tokens"] = sum(sides)
+        first = facts.get("metrics.ttfat", facts.get("metrics.ttfb"))
+        _add(metrics, "time_to_first_token", first)
+    if stage.kind is Kind.TURN:
+        _add(metrics, "user_bot_latency_seconds", facts.get("turn.user_bot_latency_seconds"))
+    return metrics
+
+
+def metadata_of(stage: Stage) -> dict[str, Any]:
+    """Return what else is known of a stage: its settings and counts.
+
+    Args:
+        stage: The stage.
+    """
+    return {
+        name.removeprefix("gen_ai.request."): value
+        for name, value in stage.facts.items()
+        if not isinstance(value, (str, bool)) and not name.startswith(_TOLD_ELSEWHERE)
+    }
+
+
+def messages_of(text: str, redact: Redact) -> list[dict[str, str]]:
+    """Return the messages that a model was given, as far as their JSON was kept.
+
+    Args:
+        text: A list of messages as JSON; its end may be cut off.
+        redact: Redacts a text.
+    """
+    decoder, messages, at = json.JSONDecoder(), [], 1
+    while at < len(text):
+        try:
+            message, at = decoder.raw_decode(text, at)
+        except ValueError:
+            break
+        if isinstance(message, dict):
+            said = message.get("content") or message.get("tool_calls") or ""
+            said = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+            messages.append({"role": str(message.get("role", "")), "content": redact(said)})
+        at += len(text[at:]) - len(text[at:].lstrip(", "))
+    return messages or [{"role": "", "content": redact(text)}]
+
+
+def _add(metrics: dict[str, float], name: str, value: object) -> None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        metrics[name] = value
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

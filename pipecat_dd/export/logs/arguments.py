@@ -1,0 +1,106 @@
+"""Checking what `configure_logging` is given: what is wrong is said by name and value."""
+
+import codecs
+from collections.abc import Mapping
+from logging import Handler as LoggingHandler
+from os import PathLike
+from typing import Any
+
+from pipecat_dd.export.logs.levels import level_number
+from pipecat_dd.export.redaction import NoRedaction, Redactor
+
+
+def levels_by_name(levels: Mapping[str, str | int] | None) -> dict[str, int]:
+    """Return the argument ``levels`` as numbers.
+
+    Raises:
+        TypeError: It is no mapping of names to levels.
+        ValueError: A name or a level is none.
+    """
+    if levels is None:
+        return {}
+    if not isinstance(levels, Mapping):
+        raise TypeError(
+            f'levels={levels!r}: must map names to levels, such as {{"httpx": "WARNING"}}'
+        )
+    by_name: dict[str, int] = {}
+    for name, level in levels.items():
+        if not isinstance(name, str):
+            raise TypeError(f"levels: {name!r} must be the name of a module or logger")
+        if not name or name.startswith(".") or name.endswith("."):
+            raise ValueError(
+                f"levels: {name!r} is no name of a module or logger; the level of all others "
+                "is the argument level"
+            )
+        by_name[name] = level_number(level, f"levels[{name!r}]")
+    return by_name
+
+
+def redactor_of(redact: bool | Redactor) -> Redactor:
+    """Return the redactor that the argument ``redact`` stands for.
+
+    Raises:
+        TypeError: It is neither True, False nor a `Redactor`.
+    """
+    if isinstance(redact, Redactor):
+        return redact
+    check_flag(redact, "redact", "True, False or a Redactor")
+    return Redactor() if redact else NoRedaction()
+
+
+def check_flag(value: object, argument: str, allowed: str) -> None:
+    """Refuse what is neither True nor False.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{argument}={value!r}: must be {allowed}")
+
+
+def check_max_message_chars(value: int | None) -> None:
+    """Refuse what is no number of characters.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is less than 1.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"max_message_chars={value!r}: must be a number of characters, or None")
+    if value < 1:
+        raise ValueError(f"max_message_chars={value!r}: must be 1 or more, or None")
+
+
+def file_options(sink: object, rotation: Any, retention: Any, compression: Any) -> dict[str, Any]:
+    """Return the options of ``logger.add`` that only a file can have, those that are given.
+
+    Raises:
+        TypeError: The sink is nothing that Loguru can write to.
+        ValueError: An option is given, and the sink is no file's path.
+    """
+    given = {"rotation": rotation, "retention": retention, "compression": compression}
+    options = {name: value for name, value in given.items() if value is not None}
+    if isinstance(sink, (str, PathLike)):
+        return options
+    for name, value in options.items():
+        raise ValueError(f"{name}={value!r}: only a sink that is a file's path can have one")
+    if not (
+        callable(sink) or callable(getattr(sink, "write", None)) or isinstance(sink, LoggingHandler)
+    ):
+        raise TypeError(
+            f"sink={sink!r}: must be a stream, the path of a file, a function, or a logging.Handler"
+        )
+    return options
+
+
+def is_not_utf8(sink: object) -> bool:
+    """Tell whether a stream would fail on, or garble, what is beyond ASCII."""
+    encoding = getattr(sink, "encoding", None)
+    if not isinstance(encoding, str):
+        return False
+    try:
+        return codecs.lookup(encoding).name != "utf-8"
+    except LookupError:
+        return True

@@ -1,0 +1,88 @@
+"""Lines for people: coloured, one after the other as things happen."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from pipecat_dd.export import correlation
+from pipecat_dd.export.correlation import Correlation
+from pipecat_dd.export.logs.bound import Sorter
+from pipecat_dd.export.logs.errors import error_fields
+from pipecat_dd.export.logs.fields import Place
+from pipecat_dd.export.logs.ids import trace_and_span, whose
+from pipecat_dd.export.logs.line import LineMaker
+from pipecat_dd.export.logs.plain import Plainer
+from pipecat_dd.export.logs.reported import exception_of
+from pipecat_dd.export.logs.slip import KEY
+from pipecat_dd.export.logs.structured import spread
+from pipecat_dd.export.redaction import Redactor
+from pipecat_dd.export.secrets import REDACTED
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+TEMPLATE: Final = (
+    "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <8}</level> "
+    f"<magenta>{{{KEY}:whose}}</magenta>"
+    f"<cyan>{{name}}:{{function}}:{{line}}</cyan> <level>{{{KEY}:message}}</level>"
+    f"<dim>{{{KEY}:bound}}</dim>{{{KEY}:error}}"
+)
+LAST: Final = "error"
+_SPAN_CHARS: Final = 6
+
+
+class ConsoleMaker:
+    """Makes the parts of a console line.
+
+    Args:
+        redactor: Takes out what must not leave.
+        lines: Makes the message, as it does for JSON lines.
+    """
+
+    def __init__(self, redactor: Redactor, lines: LineMaker) -> None:
+        self._redactor = redactor
+        self._lines = lines
+        self._sorter = Sorter()
+
+    def __call__(self, record: "Record") -> Mapping[str, str]:
+        """Return a record's line in parts. Never raises."""
+        try:
+            return self._parts(record, correlation.correlate())
+        except Exception as error:
+            return {
+                "whose": "",
+                "message": REDACTED,
+                "bound": f" ({type(error).__name__} while this line was made)",
+                "error": "",
+            }
+
+    def _parts(self, record: "Record", known: Correlation) -> dict[str, str]:
+        plain = Plainer(self._redactor)
+        given = spread(record)
+        bound = self._sorter.sort(given[1])
+        exception = exception_of(record)
+        error = error_fields(exception, bound.own, plain)
+        values = dict(filter(None, (plain.item(*item) for item in bound.top.items())))
+        values |= dict(filter(None, (plain.item(*item) for item in bound.moved.items())))
+        trace_id, span_id = trace_and_span(known, bound)
+        owner = whose(known, bound, plain)
+        person = owner.get("participant", {})
+        said = [
+            owner.get("session_id"),
+            person.get("name") or person.get("id"),
+            f"…{span_id[-_SPAN_CHARS:]}" if trace_id and span_id else None,
+        ]
+        who = " ".join(str(part) for part in said if part)
+        stack = error.get("stack")
+        if stack is None and error and Place.ERROR in bound.own:
+            stack = json.dumps(error, ensure_ascii=False)
+        return {
+            "whose": f"[{who}] " if who else "",
+            "message": self._lines.message(record, known, plain, *given),
+            "bound": "".join(f" {name}={_shown(value)}" for name, value in values.items()),
+            "error": f"\n{stack}" if stack else "",
+        }
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,90 @@
+"""Whether lines go by a container runtime that splits them at 16 KiB.
+
+Docker and containerd hand a container's output on in pieces of 16 KiB at most, the line's end
+included. Only where Datadog's Agent is itself the one that reads the runtime's files are the
+pieces put together again; FireLens, Fluent Bit and others ship them as they are, and of a JSON
+object in two pieces neither has its ids.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from logging import Handler as LoggingHandler
+from pathlib import Path
+from typing import Any, Final
+
+from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES
+
+SPLIT_BYTES: Final = 16 * 1024
+"""Where Docker and containerd split a line, its end included."""
+
+_VARIABLES: Final = (
+    "KUBERNETES_SERVICE_HOST",
+    "ECS_CONTAINER_METADATA_URI",
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "container",  # set by Podman and others for what runs in them
+)
+_FILES: Final = (".dockerenv", "run/.containerenv")
+_GROUPS: Final = re.compile(r"docker|kubepods|containerd|libpod|/ecs/|crio")
+# These are mounts in a container alone: its runtime makes them.
+_MOUNTS: Final = re.compile(r"^\S+ \S+ \S+ \S+ /etc/(?:hostname|hosts|resolv\.conf) ", re.MULTILINE)
+_CONSOLE: Final = (1, 2)
+_CONSOLE_PATH: Final = re.compile(r"/dev/(?:stdout|stderr|fd/[12])|/proc/(?:self|1|\d+)/fd/[12]")
+
+
+def default_line_bytes(sink: object) -> int:
+    """Return how long a line may be where the user has not said, its end included.
+
+    Args:
+        sink: Where it goes.
+    """
+    return SPLIT_BYTES if _is_console(sink) and is_in_container() else MAX_LINE_BYTES
+
+
+def is_in_container(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether this process runs in a container.
+
+    Args:
+        root: Where the file system begins.
+        environ: The environment.
+    """
+    if any(environ.get(name) for name in _VARIABLES):
+        return True
+    if any(_is_there(root / name) for name in _FILES):
+        return True
+    return bool(
+        _GROUPS.search(_text_of(root / "proc/self/cgroup"))
+        or _MOUNTS.search(_text_of(root / "proc/self/mountinfo"))
+    )
+
+
+def _is_console(sink: object) -> bool:
+    """Tell whether a sink writes to the process's standard output or error."""
+    if isinstance(sink, LoggingHandler):
+        sink = getattr(sink, "stream", None)
+    if isinstance(sink, (str, os.PathLike)):
+        return _CONSOLE_PATH.fullmatch(str(sink)) is not None
+    if sink is not None and any(
+        sink is console for console in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    ):
+        return True
+    fileno: Any = getattr(sink, "fileno", None)
+    try:
+        return callable(fileno) and fileno() in _CONSOLE
+    except Exception:  # a stream of somebody's that has none, or is closed
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,44 @@
+"""The format function for those who set Loguru up themselves."""
+
+from typing import TYPE_CHECKING, Final
+
+from pipecat_dd._loguru import mark
+from pipecat_dd.export.logs.failing import report_failures_of_ours
+from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES
+from pipecat_dd.export.logs.line import LineMaker
+from pipecat_dd.export.logs.settings import max_line_bytes
+from pipecat_dd.export.logs.slip import json_format
+from pipecat_dd.export.redaction import Redactor
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_lines: Final = LineMaker(Redactor())
+_write: Final = json_format(_lines)
+_is_prepared = False
+
+
+@mark
+def datadog_format(record: "Record") -> str:
+    """Format a Loguru record as one JSON line for Datadog.
+
+    The lines are those of `configure_logging` with its defaults: redacted, and with content
+    in Pipecat's lines masked unless the session captures it. Exceptions are in the line. With
+    ``diagnose=False`` and ``backtrace=False`` Loguru is spared a rendering that nobody sees.
+
+    Args:
+        record: The record, as Loguru passes it.
+
+    Returns:
+        The template under which Loguru finds the line.
+
+    Example::
+
+        logger.add(sys.stdout, format=datadog_format, backtrace=False, diagnose=False)
+    """
+    global _is_prepared
+    if not _is_prepared:
+        _is_prepared = True
+        _lines.max_line_bytes = max_line_bytes(None, MAX_LINE_BYTES)
+        report_failures_of_ours()
+    return _write(record)

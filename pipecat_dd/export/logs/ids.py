@@ -1,0 +1,87 @@
+"""Whose line it is: session, participant, trace, service."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipecat_dd.export.correlation import Correlation
+from pipecat_dd.export.logs.bound import Bound, id_of
+from pipecat_dd.export.logs.fields import Place
+from pipecat_dd.export.logs.plain import Plainer
+
+
+def whose(known: Correlation, bound: Bound, plain: Plainer) -> dict[str, Any]:
+    """Return the fields that say whose line it is, but for the trace's ids.
+
+    Args:
+        known: What is known of the code that logged.
+        bound: What was bound: a session or participant bound by the user wins.
+        plain: Makes bound values plain.
+    """
+    fields: dict[str, Any] = {}
+    session_id = bound.own.get(Place.SESSION_ID) or known.session_id
+    if session_id:
+        fields["session_id"] = plain.id(session_id)
+    if known.participant_id or known.participant_name or bound.own:
+        _add_participant(fields, known, bound.own, plain)
+    if known.service:
+        # ddtrace's patch infers a service where none was named: never that one.
+        fields["service"] = known.service
+        fields["dd.service"] = known.service
+    env = known.env or bound.ddtrace.get("dd.env")
+    if env:
+        fields["dd.env"] = env
+    version = known.version or bound.ddtrace.get("dd.version")
+    if version:
+        fields["dd.version"] = version
+    return fields
+
+
+def trace_and_span(known: Correlation, bound: Bound) -> tuple[str | None, str | None]:
+    """Return the ids of trace and span, each None where nothing is active.
+
+    What ddtrace's own patch put on the record counts where ours are unknown (a record made in
+    another thread), and only both together: half of each would name a span that is in no
+    trace.
+    """
+    trace_id, span_id = known.trace_id, known.span_id
+    if trace_id is None and span_id is None and bound.ddtrace:
+        trace_id = bound.ddtrace.get("dd.trace_id")
+        span_id = bound.ddtrace.get("dd.span_id")
+    if not trace_id or trace_id == "0":  # "0" is how ddtrace says that nothing is active
+        return None, None
+    return trace_id, span_id if span_id and span_id != "0" else None
+
+
+def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
+    """Return the ids of trace and span, under both of their names.
+
+    Datadog takes ``dd.trace_id`` off a line when it links the line to its trace, so that no query
+    finds it: what is searched for stands under ``pipecat`` as well.
+    """
+    fields = {"dd.trace_id": trace_id}
+    if span_id is not None:
+        fields["dd.span_id"] = span_id
+    return fields | {name.replace("dd.", "pipecat.", 1): value for name, value in fields.items()}
+
+
+def _add_participant(
+    fields: dict[str, Any], known: Correlation, own: Mapping[Place, Any], plain: Plainer
+) -> None:
+    participant_id, name = known.participant_id, known.participant_name
+    given = own.get(Place.PARTICIPANT)
+    participant: dict[str, Any] = {}
+    if given is not None:
+        made = plain.value(given, "participant")
+        participant = made if isinstance(made, dict) else {}
+    bound_id = own.get(Place.PARTICIPANT_ID) or id_of(participant.pop("id", None))
+    if bound_id and bound_id != participant_id:
+        # Somebody else than the one we know of: the name we know is not theirs.
+        participant_id, name = bound_id, None
+    if participant_id:
+        participant_id = plain.id(participant_id)
+        fields["participant_id"] = participant_id
+        participant = {"id": participant_id, **participant}
+    if name and "name" not in participant:
+        participant["name"] = plain.text(name)
+    if participant:
+        fields["participant"] = participant

@@ -1,0 +1,296 @@
+"""One Loguru record as one line that Datadog reads with no pipeline of one's own.
+
+The shape is a contract with people's saved queries (``@session_id:…``, ``@levelname:ERROR``,
+``@participant.name:…``): add fields freely, rename none. Whatever happens here, the code that
+logged goes on: an error while a line is made gives a smaller line that says so.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from math import floor
+from typing import TYPE_CHECKING, Any, Final
+
+from pipecat_dd._pipecat import pipecat_version
+from pipecat_dd.export import correlation
+from pipecat_dd.export.correlation import NOTHING, Correlation
+from pipecat_dd.export.logs import pipecat_lines
+from pipecat_dd.export.logs.bound import Bound, Sorter
+from pipecat_dd.export.logs.errors import error_fields
+from pipecat_dd.export.logs.fields import UNCUT
+from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES, Json, fitted
+from pipecat_dd.export.logs.ids import id_fields, trace_and_span, whose
+from pipecat_dd.export.logs.levels import status_of
+from pipecat_dd.export.logs.plain import Plainer
+from pipecat_dd.export.logs.reported import ERROR, exception_of
+from pipecat_dd.export.logs.structured import FIRST, spread, summary
+from pipecat_dd.export.redaction import Redactor, Secrecy
+from pipecat_dd.export.secrets import REDACTED
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+_MAX_NAME_CHARS: Final = 200
+_REMEMBERED: Final = 2048
+_SUMMARY_CHARS: Final = 200
+"""How much of its fields stands as the message of a line that has none."""
+_MIN_SECRET_CHARS: Final = 4
+"""What is shorter stands in a message for other reasons too."""
+_ASCII: Final = Json(ascii_only=True)
+_PIPECAT_VERSION: Final = pipecat_version()
+
+
+class _Depth(threading.local):
+    """How many lines this thread is making: a value's repr, or a span's start, may log."""
+
+    lines = 0
+
+
+_depth: Final = _Depth()
+
+
+class LineMaker:
+    """Makes the JSON text of records, for one set of options.
+
+    Args:
+        redactor: Takes out what must not leave.
+        capture_content: Whether Pipecat's lines keep the content they hold; None leaves it to
+            what the session was told.
+        max_message_chars: Characters of a message that are kept; None for no limit but that
+            of the line.
+        sample_rate_of: Returns the share that is kept of a level's records, None for levels
+            that are not sampled.
+        ascii_only: Escape all that is not ASCII.
+        max_line_bytes: The most bytes that a line may have with its end.
+    """
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        capture_content: bool | None = None,
+        max_message_chars: int | None = None,
+        sample_rate_of: Callable[["Record"], float | None] | None = None,
+        ascii_only: bool = False,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ) -> None:
+        self.max_line_bytes = max_line_bytes
+        self._redactor = redactor
+        self._capture_content = capture_content
+        self._max_message_chars = max_message_chars
+        self._sample_rate_of = sample_rate_of
+        self._json = Json(ascii_only=ascii_only)
+        self._version = self._json.members({"pipecat.version": _PIPECAT_VERSION})
+        self._places: dict[tuple[Any, ...], str] = {}
+        self._owners: dict[tuple[str | None, ...], str] = {}
+        self._last: tuple[Correlation, str] = (NOTHING, "")
+        self._sorter = Sorter()
+
+    def __call__(self, record: "Record") -> str:
+        """Return a record's line, without a newline. Never raises, never recurses."""
+        _depth.lines += 1
+        try:
+            if _depth.lines > 2:
+                return self._smallest(record, NOTHING, "logged while a line was made")
+            known = correlation.correlate() if _depth.lines == 1 else NOTHING
+            try:
+                return fitted(self._line(record, known), self._json, UNCUT, self.max_line_bytes)
+            except Exception as error:
+                return self._smallest(record, known, type(error).__name__)
+        finally:
+            _depth.lines -= 1
+
+    def message(
+        self,
+        record: "Record",
+        known: Correlation,
+        plain: Plainer,
+        text: str | None,
+        extra: Mapping[Any, Any],
+    ) -> str:
+        """Return a record's message, without content and secrets, cut to its limit.
+
+        Args:
+            record: The record.
+            known: Whose it is.
+            plain: Makes it plain.
+            text: Its message, as `spread` returns it.
+            extra: Its bound values, likewise.
+        """
+        captured = self._capture_content
+        is_captured = known.content_captured if captured is None else captured
+        hidden = pipecat_lines.mask_pieces if is_captured else pipecat_lines.mask
+        masked = hidden(record["name"] or "", text or "", record["file"])
+        message = self._without_bound_secrets(masked, extra)
+        if self._max_message_chars is None:
+            return plain.text(message)
+        return plain.text(message, limit=self._max_message_chars)
+
+    def _without_bound_secrets(self, message: str, extra: Mapping[Any, Any]) -> str:
+        """Return a message without the secrets that stand beside it under their names.
+
+        ``logger.info("in as {password}", password=…)`` binds what it writes.
+        """
+        for name, value in (extra or {}).items():
+            if (
+                type(value) is str
+                and len(value) >= _MIN_SECRET_CHARS
+                and value in message
+                and self._redactor.secrecy(str(name)) in (Secrecy.SECRET, Secrecy.TOKEN)
+            ):
+                message = message.replace(value, REDACTED)
+        return message
+
+    def _line(self, record: "Record", known: Correlation) -> str:
+        """Return a record's line, of any length.
+
+        It is put together from pieces of JSON. The piece that says where in the program the
+        line was written, and the one that says whose it is, come again with every line of the
+        same place and the same caller: they are kept.
+        """
+        plain = Plainer(self._redactor)
+        text: str | None = record["message"]
+        extra: Mapping[Any, Any] = record["extra"]
+        if type(text) is not str or text[:1] in FIRST:
+            text, extra = spread(record)
+        bound = self._sorter.sort(extra)
+        message = self.message(record, known, plain, text, extra)
+        last = self._last
+        if last[0] is known and not (bound.own or bound.ddtrace):
+            owner = last[1]
+        else:
+            owner = self._owner(known, bound, plain) + self._ids(known, bound)
+            if not (bound.own or bound.ddtrace):
+                self._last = (known, owner)
+        fields = self._rest(record, bound, plain)
+        if text is None:
+            message = summary(fields, _SUMMARY_CHARS)
+        message = self._json.quote(message)
+        rest = self._json.members(fields)
+        place = self._place(record)
+        return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
+
+    def _place(self, record: "Record") -> str:
+        """Return the piece that says how grave the line is and where it was written."""
+        level = record["level"]
+        key = (level.name, level.no, record["name"], record["function"], record["line"])
+        piece = self._places.get(key)
+        if piece is None:
+            fields = {"status": status_of(level.name, level.no), "levelname": str(level.name)}
+            if record["name"]:
+                fields["name"] = _short(record["name"])
+            fields["function"] = _short(record["function"])
+            where: dict[str, Any] = {**fields, "line": int(record["line"])}
+            piece = self._json.members(where)[1:]
+            _remember(self._places, key, piece)
+        return piece
+
+    def _owner(self, known: Correlation, bound: Bound, plain: Plainer) -> str:
+        """Return the piece that says whose line it is."""
+        if bound.own or bound.ddtrace:
+            return self._json.members(whose(known, bound, plain))
+        key = (
+            known.session_id,
+            known.participant_id,
+            known.participant_name,
+            known.service,
+            known.env,
+            known.version,
+        )
+        piece = self._owners.get(key)
+        if piece is None:
+            piece = self._json.members(whose(known, bound, plain))
+            _remember(self._owners, key, piece)
+        return piece
+
+    def _ids(self, known: Correlation, bound: Bound) -> str:
+        """Return the piece that holds the ids of trace and span, and Pipecat's version."""
+        trace_id, span_id = trace_and_span(known, bound)
+        if trace_id is None:
+            return self._version
+        return self._json.members(id_fields(trace_id, span_id)) + self._version
+
+    def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
+        """Return the fields that some lines have: what was bound, errors, marks."""
+        fields: dict[str, Any] = {}
+        exception: Any = record["exception"]
+        if exception is None and record["level"].no >= ERROR:
+            exception = exception_of(record)
+        if (exception is not None or bound.own) and (
+            error := error_fields(exception, bound.own, plain)
+        ):
+            fields["error"] = error
+        plain.add_all(fields, bound.top)
+        if bound.moved and (pair := plain.item("extra", bound.moved)) is not None:
+            fields["extra"] = pair[1]
+        if self._sample_rate_of is not None:
+            rate = self._sample_rate_of(record)
+            if rate is not None:
+                fields["sample_rate"] = rate
+        if plain.cut:
+            fields["truncated"] = True
+        return fields
+
+    def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
+        """Return a line from what cannot fail, for when something did."""
+        line: dict[str, Any] = {
+            "logging_error": f"{reason} while this line was made",
+            "pipecat.version": _PIPECAT_VERSION,
+        }
+        for key, make in (
+            ("timestamp", lambda: _timestamp(record)),
+            ("status", lambda: status_of(record["level"].name, record["level"].no)),
+            ("levelname", lambda: str(record["level"].name)),
+            ("name", lambda: _short(record["name"] or "")),
+            ("function", lambda: _short(record["function"])),
+            ("line", lambda: int(record["line"])),
+            (
+                "message",
+                lambda: self.message(record, known, Plainer(self._redactor), *spread(record)),
+            ),
+        ):
+            try:
+                line[key] = make()
+            except Exception:
+                if key == "message":  # the rules themselves failed: write nothing unseen
+                    line[key] = REDACTED
+        try:
+            line.update(whose(known, Bound(), Plainer(self._redactor)))
+            trace_id, span_id = trace_and_span(known, Bound())
+            if trace_id is not None:
+                line.update(id_fields(trace_id, span_id))
+            return fitted(_ASCII.text(line), _ASCII, UNCUT, self.max_line_bytes)
+        except Exception:
+            return _ASCII.text(
+                {
+                    "status": "error",
+                    "message": "a line could not be made",
+                    "pipecat.version": _PIPECAT_VERSION,
+                }
+            )
+
+
+_MILLISECONDS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+
+
+def _timestamp(record: "Record") -> str:
+    # A time with a space and no zone may be read as local time; ISO 8601 in UTC cannot.
+    time = record["time"]
+    return _second(floor(time.timestamp())) + _MILLISECONDS[time.microsecond // 1000]
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    """Return a second since the epoch as a time in UTC; many lines share one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _short(text: Any) -> str:
+    return str(text)[:_MAX_NAME_CHARS]
+
+
+def _remember(cache: dict[Any, str], key: Any, piece: str) -> None:
+    if len(cache) >= _REMEMBERED:  # names and ids made up at run time must not pile up
+        cache.clear()
+    cache[key] = piece

@@ -1,0 +1,131 @@
+"""The lines in which packages for Pipecat write what was said.
+
+Hundreds of packages add a service or a processor to Pipecat, and log as Pipecat's own do: what is
+recognised, what is spoken, what goes to a model. They cannot be listed line by line. So their
+lines are masked by a rule: from the first place on where a value is quoted, bracketed or put after
+a word for what is said, to the end.
+
+Whose lines they are is not told by a name alone: `pipecat_bot` may well be somebody's own bot,
+whose lines are not touched. A package for Pipecat is one that is installed, from an index and not
+from a directory of one's own, and is named for Pipecat or uses it.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+from pipecat_dd.export.secrets import REDACTED
+
+_NAMED_FOR_PIPECAT: Final = "pipecat_"
+_OURS: Final = "pipecat_dd"
+_USED: Final = "pipecat."
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+
+# What many begin their lines with: [TTSCache], [my.module]. Not [hello].
+_TAG: Final = re.compile(r"(?:\[(?=\w*[\w.#][A-Z_.#\d])[\w.#-]+\]\s*)+")
+
+# An opening quote or bracket (not an apostrophe, nor the brackets of a call), a word for what is
+# said, or for who says it, with what follows it, a key that was pressed.
+_CONTENT: Final = re.compile(
+    r"""(?<![\w'"`])['"`\u2018\u201c\u00ab]
+    | \[ | (?<!\w)\{ | (?<!\w)\((?=['"])
+    | (?<![a-z])
+      (?:text|transcri|utter|sa(?:y|id)|sp(?:eak|oke)|speech|hear|word|sentence|phrase|prompt|message
+        |content|context|respon[sd]|repl[iy]|answer|question|query|quer|input|output|argument|args
+        |param|result|payload|data|body|event|summar|chunk|delta|partial|interim|final|frame
+        |json|received|sent|sending|user|caller|bot|assistant|llm|stt)
+      [a-z]*\b [ \w#.()-]{0,40}?
+      (?: : | = | -> )
+    | (?<![a-z]) dtmf
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_OPENING: Final = " '\"`\u2018\u201c\u00ab[{("
+
+
+def mask(message: str) -> str:
+    """Return a line of such a package without the content that it may hold.
+
+    Args:
+        message: The line's message.
+    """
+    tag = _TAG.match(message)
+    found = _CONTENT.search(message, 0 if tag is None else tag.end())
+    if found is None:
+        return message
+    return f"{message[: found.end()].rstrip(_OPENING)} {REDACTED}".lstrip()
+
+
+def is_for_pipecat(name: str, path: str) -> bool:
+    """Tell whether a line comes from a package for Pipecat, not from Pipecat or from the user.
+
+    Args:
+        name: The module that the line comes from.
+        path: Its file, as the line's record has it.
+    """
+    top = name.partition(".")[0]
+    if top in ("pipecat", _OURS) or not top:
+        return False
+    is_named = top.startswith(_NAMED_FOR_PIPECAT)
+    module = sys.modules.get(name) or sys.modules.get(top)
+    where = _file_of(module) or (path if Path(path).stem == name.rpartition(".")[2] else "")
+    if not where:
+        # Nothing that is loaded: the name of a logger. A package's modules lie within it.
+        return is_named and "." in name
+    within = _installed_in(Path(where))
+    if within is None:
+        return False
+    return (is_named or _uses_pipecat(module)) and within[1] not in _own(within[0])
+
+
+def _file_of(module: Any) -> str:
+    found = getattr(module, "__file__", None)
+    return found if isinstance(found, str) else ""
+
+
+def _installed_in(file: Path) -> tuple[Path, str] | None:
+    """Return the directory of installed packages that a file lies in, and the top of its path."""
+    parts = file.parts
+    for at in range(len(parts) - 2, 0, -1):
+        if parts[at] in _INSTALLED:
+            return Path(*parts[: at + 1]), parts[at + 1].partition(".")[0]
+    return None
+
+
+def _uses_pipecat(module: Any) -> bool:
+    """Tell whether a module has something of Pipecat's in it."""
+    try:
+        values = list(vars(module).values())
+    except TypeError:
+        return False
+    for value in values:
+        # Nothing else is asked for its attributes: what stands in a module may answer anyhow.
+        if issubclass(type(value), (type, FunctionType)):
+            if str(value.__module__).startswith(_USED):
+                return True
+        elif type(value) is ModuleType and value.__name__.startswith(_USED):
+            return True
+    return False
+
+
+@lru_cache(maxsize=16)
+def _own(directory: Path) -> frozenset[str]:
+    """Return the packages in a directory that were installed from a directory of one's own."""
+    try:
+        return frozenset(_tops_from_elsewhere(directory))
+    except OSError:
+        return frozenset()
+
+
+def _tops_from_elsewhere(directory: Path) -> Iterator[str]:
+    for direct in directory.glob("*.dist-info/direct_url.json"):
+        if '"file:' not in direct.read_text(errors="replace").replace(" ", ""):
+            continue
+        for line in (direct.parent / "RECORD").read_text(errors="replace").splitlines():
+            first, _, rest = line.partition(",")[0].partition("/")
+            if rest or first.endswith(".py"):
+                yield first.removesuffix(".py")

@@ -1,0 +1,87 @@
+"""Keeping a share of the lines of a level, whole sessions at a time.
+
+A session is kept or dropped by the hash by which ddtrace samples its trace
+(``ddtrace._trace.sampler.RateSampler``): at the same rate the lines that are kept are those of
+the traces that are kept, and at a higher rate they contain them. Dropping is a filter's work:
+a Loguru format function cannot return None.
+"""
+
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
+
+from pipecat_dd.export import correlation
+from pipecat_dd.export.logs.levels import level_number
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+# ddtrace's SAMPLING_KNUTH_FACTOR, SAMPLING_HASH_MODULO and MAX_UINT_64BITS: private there, but
+# the same in all of Datadog's tracers, since services must agree. A test compares them.
+_KNUTH_FACTOR: Final = 1111111111111111111
+_MODULO: Final = 2**64
+_MAX_UINT64: Final = 2**64 - 1
+
+
+class Sampler:
+    """Decides which records of sampled levels are kept.
+
+    Args:
+        rates: The share kept of each level, 0 to 1, by the level's name or number.
+        by: ``"session"`` keeps all of a session's lines or none; what belongs to no session
+            is decided for itself. ``"record"`` decides for each line.
+
+    Raises:
+        TypeError: An argument, a level or a share is of the wrong type.
+        ValueError: There is no such level or way, or a share is not within 0 and 1.
+    """
+
+    __slots__ = ("_by_session", "_rates")
+
+    def __init__(
+        self, rates: Mapping[str | int, float], by: Literal["session", "record"] = "session"
+    ) -> None:
+        if not isinstance(rates, Mapping):
+            raise TypeError(
+                f'sample={rates!r}: must map levels to the share to keep, such as {{"DEBUG": 0.1}}'
+            )
+        if by not in ("session", "record"):
+            raise ValueError(f'sample_by={by!r}: must be "session" or "record"')
+        self._by_session = by == "session"
+        self._rates: dict[int, float] = {}
+        for level, rate in rates.items():
+            number = level_number(level, "sample")
+            if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+                raise TypeError(
+                    f"sample[{level!r}]={rate!r}: the share to keep is a number from 0 to 1"
+                )
+            if not 0 <= rate <= 1:
+                raise ValueError(
+                    f"sample[{level!r}]={rate!r}: the share to keep is a number from 0 to 1"
+                )
+            self._rates[number] = float(rate)
+
+    def rate_of(self, record: "Record") -> float | None:
+        """Return the share kept of a record's level; None where all are."""
+        return self._rates.get(record["level"].no)
+
+    def keeps(self, record: "Record") -> bool:
+        """Tell whether a record is kept. Never raises."""
+        rate = self._rates.get(record["level"].no)
+        if rate is None:
+            return True
+        if self._by_session:
+            trace_id = correlation.correlate().session_trace_id
+            if trace_id is not None:
+                return keeps_trace(trace_id, rate)
+        return random.random() < rate
+
+
+def keeps_trace(trace_id: int, rate: float) -> bool:
+    """Tell whether ddtrace keeps a trace at a rate.
+
+    Args:
+        trace_id: The trace's id; of its 128 bits the lower 64 count.
+        rate: The share kept, 0 to 1.
+    """
+    return (trace_id % _MODULO) * _KNUTH_FACTOR % _MODULO <= rate * _MAX_UINT64

@@ -1,0 +1,238 @@
+"""What a session adds to the spans of others in its traces, as they leave.
+
+The user's own and the integrations' begin beneath a stage and are theirs; ddtrace sends them.
+As they pass by they get the session's id and tags, so that a search for the session finds them;
+a cancellation is no error; and what Pipecat's own tracing writes of content is held to
+``capture_content``.
+
+A part of a session that sampling rejects waits for the end of its turn: a turn that the user
+keeps in its middle (``manual.keep``) is then kept from its beginning.
+"""
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from pipecat_dd import _ddtrace, _guard
+from pipecat_dd._ddtrace import Context, Span, StandIn
+from pipecat_dd._forks import in_forked_processes
+from pipecat_dd.export.redaction import InForce
+from pipecat_dd.export.spans.beside import (
+    hold_content,
+    hold_strays,
+    is_pipecats,
+    say_that_it_runs,
+)
+
+MAX_ASKED = 10_000
+"""How many spans of a session that others nest in are known when they have been sent."""
+
+MAX_HELD = 300
+"""How many spans of a session that sampling rejects wait at most, in each trace: as many as
+ddtrace itself keeps."""
+
+ENDS = frozenset({"pipecat.turn", "pipecat.session"})
+"""What a part waits for that sampling rejects."""
+
+CANCELLED = frozenset(
+    {"asyncio.exceptions.CancelledError", "concurrent.futures._base.CancelledError"}
+)
+
+
+class Owner:
+    """What spans of others in a session's traces are told by.
+
+    It outlives the session with those spans that lead to a stage, and so holds nothing of it.
+
+    Attributes:
+        context: A context of the session's trace, with the sampling decision.
+        is_over: Whether the session has ended.
+        shared: Kept by all that share a trace, for as long as one of them is there.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_captures",
+        "_held",
+        "_is_alone",
+        "_over",
+        "_redactor",
+        "_tags",
+        "context",
+        "is_over",
+        "shared",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        tags: Mapping[str, str],
+        *,
+        captures: bool,
+        is_alone: bool,
+        redactor: InForce,
+    ) -> None:
+        """Describe a session.
+
+        Args:
+            context: A context of its trace, with the sampling decision.
+            tags: The tags of all its spans, ``session_id`` among them.
+            captures: Whether content may be sent.
+            is_alone: Whether its traces have begun with it, so that all in them is its.
+            redactor: The rules of redaction.
+        """
+        self.context = context
+        self.is_over = False
+        self.shared: _Shared | None = None
+        self._tags = {name: value for name, value in tags.items() if name != "component"}
+        self._captures = captures
+        self._is_alone = is_alone
+        self._redactor = redactor
+        self._asked: OrderedDict[int, None] = OrderedDict()
+        self._held: dict[int, list[Span]] = {}
+        self._over: set[int] = set()
+
+    def nests(self, span_id: int) -> None:
+        """Note a span that others may have begun beneath.
+
+        Args:
+            span_id: Its id.
+        """
+        self._asked[span_id] = None
+        if len(self._asked) > MAX_ASKED:
+            self._asked.popitem(last=False)
+
+    def has_nested(self, span_id: int | None) -> bool:
+        """Whether others may have begun beneath a span."""
+        return span_id in self._asked
+
+    def owns(self, span: Span) -> bool:
+        """Whether a span of others in a trace of the session's is beneath a stage of it."""
+        return self._is_alone or span.parent_id in self._asked
+
+    def claim(self, span: Span) -> None:
+        """Tell a span of others by what is the session's.
+
+        Args:
+            span: The span, which has finished.
+        """
+        if not self._is_alone:
+            self.nests(span.span_id)
+        for name, value in self._tags.items():
+            if span.get_tag(name) is None and span.get_metric(name) is None:
+                span.set_tag(name, value)
+        if span.error and span.get_tag("error.type") in CANCELLED:
+            _ddtrace.clear_error(span)
+            span.set_tag("interrupted", "true")
+        if not isinstance(_ddtrace.root_of(span), StandIn):
+            # Begun beneath a bare context, which may know of no decision since.
+            _ddtrace.agree(span.context, self.context)
+        if is_pipecats(span):
+            say_that_it_runs()
+            hold_content(span, self._redactor if self._captures else None)
+
+    def admits(self, trace_id: int, spans: list[Span]) -> list[Span]:
+        """Return those spans of a part that are to be sent now, with what waited for them.
+
+        Args:
+            trace_id: The trace.
+            spans: What has finished in it.
+        """
+        held = self._held.pop(trace_id, None)
+        if held is not None:
+            spans = [*held, *spans]
+        priority = self.context.sampling_priority
+        if priority is None or priority > 0 or self.is_over or trace_id in self._over:
+            return spans
+        if any(span.name in ENDS and _is_ours(span) for span in spans):
+            if trace_id != self.context.trace_id:  # a turn's own, of which it was the end
+                self._over.add(trace_id)
+            return spans
+        if len(spans) < MAX_HELD:
+            self._held[trace_id] = spans
+            spans = []
+        return spans
+
+
+class _Shared:
+    """Stands for a trace that several sessions share: there only what leads to a stage tells."""
+
+
+_owners: "weakref.WeakValueDictionary[int, Owner | _Shared]" = weakref.WeakValueDictionary()
+# A signal's handler may end a session, in the very thread that holds it.
+_lock = threading.RLock()
+
+
+@in_forked_processes
+def _renew() -> None:
+    global _lock
+    _lock = threading.RLock()
+    _owners.clear()
+
+
+def own(trace_id: int, owner: Owner) -> None:
+    """Note whose a trace is.
+
+    Args:
+        trace_id: The trace.
+        owner: The session's.
+    """
+    with _lock:
+        before = _owners.get(trace_id)
+        if isinstance(before, Owner) and before is not owner:
+            before.shared = owner.shared = _Shared()
+        elif isinstance(before, _Shared):
+            owner.shared = before
+        _owners[trace_id] = owner if owner.shared is None else owner.shared
+
+
+def send_finished() -> None:
+    """Send, at the process's end, what has finished in sessions' traces."""
+    with _guard.spans.guarded():
+        _ddtrace.send_finished(list(_owners.keys()))
+
+
+def pass_by(spans: list[Span]) -> list[Span]:
+    """Look at spans of one trace that are about to be sent.
+
+    Args:
+        spans: The spans, which have finished.
+
+    Returns:
+        Those to send now.
+    """
+    trace_id = spans[0].trace_id
+    found = _owners.get(trace_id)
+    if found is None and not isinstance(_ddtrace.root_of(spans[0]), StandIn):
+        hold_strays(spans)
+        return spans
+    of_trace = found if isinstance(found, Owner) else None
+    for span in spans:
+        if not _is_ours(span):
+            with _guard.spans.guarded():
+                owner = _owner_of(span, of_trace)
+                if owner is None:
+                    hold_strays([span])
+                else:
+                    owner.claim(span)
+    if of_trace is None:
+        return spans
+    spans = of_trace.admits(trace_id, spans)
+    if spans:
+        # ddtrace sends a part by the decision that its first span knows of.
+        _ddtrace.agree(spans[0].context, of_trace.context)
+    return spans
+
+
+def _owner_of(span: Span, of_trace: Owner | None) -> Owner | None:
+    root = _ddtrace.root_of(span)
+    if isinstance(root, StandIn):
+        found = root.owner
+        return found if isinstance(found, Owner) else None
+    return of_trace if of_trace is not None and of_trace.owns(span) else None
+
+
+def _is_ours(span: Span) -> bool:
+    return span.get_tag("component") == "pipecat"

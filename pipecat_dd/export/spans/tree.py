@@ -1,0 +1,464 @@
+"""A session's spans.
+
+ddtrace sends a trace when all the spans *started* in it have finished. A session's span that
+stood open for the whole call would hold every finished turn back, and a killed process would
+lose them; a turn's would hold the last one back, since something is always under way where
+one passes into the next. So no span of ours is ever left open: a stage's span is started,
+dated back and finished in one go when the stage ends. Until then there is a reserved id, which
+log lines name, and a stand-in that others nest in; what is set on that is on the span.
+
+What has ended is sent with the writer's next interval, a second later, whatever goes on, and
+whoever has a span open in the trace.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pipecat_dd import _ddtrace
+from pipecat_dd._ddtrace import Active, Context, Span, StandIn
+from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.turns import BY_USER
+from pipecat_dd.export.redaction import InForce
+from pipecat_dd.export.spans.beside import is_pipecats
+from pipecat_dd.export.spans.passing import Owner
+
+NAME_PREFIX = "pipecat."
+
+MEASURED = frozenset(
+    {Kind.TURN, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH}
+)
+"""What Datadog computes hits, errors and percentiles for."""
+
+ENTRIES = frozenset({Kind.SESSION, Kind.TURN})
+"""What is an entry to the service: Datadog counts the service's hits and errors by these."""
+
+KEPT = frozenset({"session_id", "component", "llmobs_trace_id", "llmobs_parent_id"})
+"""Tags that stay as they are on a span, whatever was set on what stood in for it: its identity,
+and what ddtrace notes for LLM Observability on the root that it knows."""
+
+MAX_CONTENT_CHARS = 2_000
+"""How much is sent of what was said, written or asked, where that is sent at all."""
+
+MAX_TAG_CHARS = 5_000
+"""A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
+refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+
+MAX_TRACES = 256
+"""How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
+at work on an older one nests in it all the same."""
+
+
+class TraceScope(StrEnum):
+    """What is one trace."""
+
+    SESSION = "session"
+    TURN = "turn"
+
+
+class StageSpan:
+    """What stands for a stage in the trace until its span is sent.
+
+    Attributes:
+        span_id: The id its span will have.
+        node: The stand-in that others nest in. Made when it is first asked for.
+        referred: Whether anything names it.
+        nested: Whether anything asked to nest in it: an integration's span, most likely.
+    """
+
+    __slots__ = ("nested", "node", "referred", "span_id")
+
+    def __init__(self, span_id: int, node: StandIn | None = None) -> None:
+        self.span_id = span_id
+        self.node = node
+        self.referred = False
+        self.nested = False
+
+
+class Also(Protocol):
+    """What else a stage's span is told as, while it is a span of the trace's all the same."""
+
+    def start(self, stage: Stage, name: str, parent: Active) -> Span | None:
+        """Start a stage's span; None leaves it to the tree. Must not raise."""
+
+    def write(self, span: Span, stage: Stage) -> None:
+        """Describe a span that was started here and is about to finish. Must not raise."""
+
+    def stamp(self, context: Context) -> None:
+        """Note on the context of the session's span what begins beneath it. Must not raise."""
+
+
+class SpanTree:
+    """Tells a session's stages as spans of one trace.
+
+    Attributes:
+        trace_id: The trace's id, 128 bits.
+        also: What else the spans are told as, if anything.
+        root_context: The context of the session's span. Others share its decision on sampling.
+        owner: What spans of others in the session's traces are told by.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        parent: Context | None = None,
+        caller: Active | None = None,
+        scope: TraceScope = TraceScope.SESSION,
+    ) -> None:
+        """Begin a session's trace.
+
+        Args:
+            session: The session.
+            parent: A remote parent whose trace the session continues.
+            caller: What was active where the session was made, a span or the context of one.
+                It is linked, not continued: it is somebody else's.
+            scope: What is one trace.
+        """
+        self._scope = scope
+        self.redactor = InForce()
+        self.also: Also | None = None
+        self.session = session
+        self._name = f"{NAME_PREFIX}{Kind.SESSION}"
+        tags = {"session_id": session.id, "component": "pipecat"}
+        tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
+        # Here, rather than once for each span.
+        writable = _ddtrace.writable
+        self._tags = {writable(name): writable(value) for name, value in tags.items()}
+        self._parent = parent
+        self._links: list[Context] = []
+        self._hidden: set[int] = set()
+        self._callers: set[int] = set()
+        self._ours: set[int] = set()
+        if parent is not None and parent.trace_id is not None:
+            root = _ddtrace.continue_trace(parent, self._name, session.name, self._tags)
+        else:
+            root = _ddtrace.new_trace(self._name, session.name, self._tags)
+            self._parent = None
+        assert root.trace_id is not None
+        assert root.span_id is not None
+        self.trace_id: int = root.trace_id
+        self.root_context = root
+        self.trace_ids = {self.trace_id}
+        self._turns_trace_ids: deque[int] = deque()
+        self._written_trace_ids: dict[int, str | None] = {}
+        self.on_trace: Callable[[int, int | None], None] = lambda trace_id, forgotten: None
+        self._early: StandIn | None = None
+        self.owner = Owner(
+            root,
+            self._tags,
+            captures=session.capture_content,
+            is_alone=self._parent is None,
+            redactor=self.redactor,
+        )
+        session.root.handle = StageSpan(root.span_id)
+        self._ours.add(root.span_id)
+        if caller is not None:
+            self.hide(caller)
+
+    @property
+    def parent(self) -> Context | None:
+        """The remote parent whose trace the session continues, if it has one."""
+        return self._parent
+
+    @property
+    def has_traces_per_turn(self) -> bool:
+        """Whether each turn is a trace of its own."""
+        return self._scope is TraceScope.TURN
+
+    def trace_id_of(self, stage: Stage) -> int:
+        """Return the id of the trace that a stage's span is part of.
+
+        Args:
+            stage: The stage.
+        """
+        return self._node(stage).trace_id or self.trace_id
+
+    @property
+    def context(self) -> Context:
+        """The context of the session's span, with the sampling decision."""
+        context = _ddtrace.beside(self.root_context, self.session.root.handle.span_id)
+        if self.also is not None:
+            self.also.stamp(context)
+        return context
+
+    # Told by the conversation
+
+    def opened(self, stage: Stage) -> None:
+        """Reserve the stage's id."""
+        early = self._early
+        if early is not None and stage.kind is Kind.TURN and stage.resource == BY_USER:
+            # What came before the ruling hangs in it already.
+            stage.handle = StageSpan(early.span_id, early)
+            self._early = None
+        elif stage.handle is None:
+            stage.handle = StageSpan(_ddtrace.new_span_id())
+        self._ours.add(stage.handle.span_id)
+
+    def closed(self, stage: Stage) -> None:
+        """Send the stage's span."""
+        handle: StageSpan = stage.handle
+        name, parent, also = _name_of(stage), self._parent_of(stage), self.also
+        is_entry, is_root = stage.kind in ENTRIES, False
+        if is_entry and isinstance(parent, StandIn):
+            parent = parent.context  # a child of a context is an entry, of a span it is none
+        elif not is_entry and isinstance(parent, Context):
+            parent, is_root = self._node(stage), True
+        span = None if also is None else also.start(stage, name, parent)
+        if span is None:
+            also = None
+            span = _ddtrace.start(name, parent, stage.resource)
+        try:
+            _ddtrace.place(span, stage.start_ns, handle.span_id, is_root=is_root)
+            self._write(span, stage)
+            if also is not None:
+                also.write(span, stage)
+            if handle.node is not None:
+                _ddtrace.carry(handle.node, span, self.redactor.text, KEPT)
+        finally:
+            # One that is left open holds back all that is finished in its trace.
+            _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
+        if handle.node is not None:
+            _ddtrace.retire(handle.node)
+        if stage.kind is Kind.SESSION:
+            self.owner.is_over = True
+            _ddtrace.send_finished(self.trace_ids)
+        else:
+            self._ours.discard(handle.span_id)
+        early = self._early
+        if early is not None and span.trace_id == early.trace_id:
+            self._early = None  # no turn came of it
+
+    def dropped(self, stage: Stage) -> None:
+        """Forget the stage's id, which nothing names."""
+        if stage.handle is not None:
+            self._ours.discard(stage.handle.span_id)
+
+    def is_referred_to(self, stage: Stage) -> bool:
+        """Whether a log line or a child names the stage already."""
+        handle = stage.handle
+        return handle is not None and handle.referred
+
+    # Asked by whoever nests in it or names it
+
+    def active(self, stage: Stage, *, nests: bool = True) -> Active:
+        """Return what a span that begins in a stage is a child of.
+
+        Args:
+            stage: The stage.
+            nests: Whether something asks to nest in it, rather than to name it.
+        """
+        handle: StageSpan = stage.handle
+        handle.referred = True
+        if nests and not handle.nested:
+            handle.nested = True
+            self.owner.nests(handle.span_id)
+        return self._node(stage)
+
+    def log_ids(self, stage: Stage) -> tuple[str | None, str | None]:
+        """Return the trace and span id of a stage as they stand in log lines.
+
+        Args:
+            stage: The stage.
+        """
+        node = self.active(stage, nests=False)
+        trace_id = node.trace_id
+        assert trace_id is not None
+        if trace_id not in self._written_trace_ids:
+            self._written_trace_ids[trace_id] = _ddtrace.log_ids(node)[0]
+        return self._written_trace_ids[trace_id], str(stage.handle.span_id)
+
+    def hide(self, caller: Active) -> None:
+        """Leave aside what is the caller's in the session's own tasks, and link it.
+
+        Args:
+            caller: What was active around the session when it was made or set up: a span, or
+                the context of one, which is what ddtrace has a task take along.
+        """
+        if caller.span_id in self._hidden or self._is_own(caller):
+            return
+        if isinstance(caller, Span):
+            for span in _ddtrace.with_those_above(caller):
+                if span.span_id in self._hidden:
+                    break
+                self._hidden.add(span.span_id)
+        elif caller.span_id is not None:
+            self._hidden.add(caller.span_id)
+        if caller.trace_id is not None and caller.trace_id not in self.trace_ids:
+            self._callers.add(caller.trace_id)
+            if caller.span_id:
+                self._links.append(caller.context if isinstance(caller, Span) else caller)
+
+    def is_foreign(self, found: Active) -> bool:
+        """Whether what ddtrace has active in a task of the session's is the work of somebody else.
+
+        The user's, that is, or an integration's, in which what begins here nests. When a child
+        finishes, ddtrace makes its parent active again, which may be one of ours and may be
+        over; that is resolved afresh. So is the bare context of one of ours, which ddtrace has
+        a thread pool or a task take along; one that a span of the user's left is the user's.
+        What is the caller's, and Pipecat's own tracing, is left aside.
+
+        Args:
+            found: What ddtrace has active.
+        """
+        if isinstance(found, StandIn) or found.span_id in self._hidden:
+            return False
+        if isinstance(found, Span):
+            return not is_pipecats(found)
+        if found.span_id in self._ours or self.owner.has_nested(found.span_id):
+            return False
+        return found.trace_id not in self._callers
+
+    # Spans
+
+    def _is_own(self, found: Active) -> bool:
+        if isinstance(found, StandIn):
+            return found.owner is self.owner
+        # Where a remote trace is continued, the caller may do so too.
+        return found.trace_id in self.trace_ids and self.session.phase is not Phase.MADE
+
+    def _node(self, stage: Stage) -> StandIn:
+        handle: StageSpan = stage.handle
+        if handle.node is None:
+            name, span_id = _name_of(stage), handle.span_id
+            if stage.kind is Kind.SESSION:
+                parent_id = None if self._parent is None else self._parent.span_id
+                handle.node = self._root_stand_in(
+                    name, stage.resource, stage.start_ns, self.root_context, parent_id
+                )
+            elif self._begins_trace(stage):
+                context = self._new_trace(span_id)
+                handle.node = self._root_stand_in(name, stage.resource, stage.start_ns, context)
+            else:
+                above = self._parent_of(stage)
+                handle.node = _ddtrace.stand_in(
+                    name, above, stage.resource, stage.start_ns, span_id, self.owner
+                )
+        return handle.node
+
+    def _root_stand_in(
+        self,
+        name: str,
+        resource: str,
+        start_ns: int,
+        context: Context,
+        parent_id: int | None = None,
+    ) -> StandIn:
+        assert context.span_id is not None
+        return _ddtrace.stand_in(
+            name,
+            context,
+            resource,
+            start_ns,
+            context.span_id,
+            self.owner,
+            parent_id=parent_id,
+            tags=self._tags,
+        )
+
+    def _parent_of(self, stage: Stage) -> StandIn | Context:
+        if stage.kind is Kind.SESSION:
+            return self._above_root()
+        if self._begins_trace(stage):
+            return _ddtrace.above(self._node(stage))
+        if stage.parent is None:
+            if self._scope is TraceScope.SESSION:
+                return self._node(self.session.root)
+            return self._early_turn(stage.start_ns)
+        parent, node = self._node(stage.parent), stage.handle.node
+        if node is not None and node.trace_id != parent.trace_id:
+            # It was named before it was known what it is part of, which is no turn of the user's.
+            return _ddtrace.above(node)
+        return parent
+
+    def _early_turn(self, start_ns: int) -> StandIn:
+        """Return the user's next turn, for what is most likely part of it.
+
+        The user's speech, and its transcription, come before the ruling that it is a turn. What
+        names them, or nests in them, by then must find them where they will be.
+        """
+        if self._early is None:
+            context = self._new_trace(_ddtrace.new_span_id())
+            name = f"{NAME_PREFIX}{Kind.TURN}"
+            self._early = self._root_stand_in(name, BY_USER, start_ns, context)
+        return self._early
+
+    def _new_trace(self, span_id: int) -> Context:
+        context = _ddtrace.new_trace_like(self.root_context, span_id)
+        assert context.trace_id is not None
+        forgotten = None
+        if len(self._turns_trace_ids) >= MAX_TRACES:
+            forgotten = self._turns_trace_ids.popleft()
+            self.trace_ids.discard(forgotten)
+            self._written_trace_ids.pop(forgotten, None)
+        self._turns_trace_ids.append(context.trace_id)
+        self.trace_ids.add(context.trace_id)
+        self.on_trace(context.trace_id, forgotten)
+        return context
+
+    def _begins_trace(self, stage: Stage) -> bool:
+        return self.has_traces_per_turn and stage.kind is Kind.TURN
+
+    def _above_root(self) -> Context:
+        if self._parent is not None and self._parent.span_id is not None:
+            return _ddtrace.beside(self.root_context, self._parent.span_id)
+        return _ddtrace.above(self.root_context)
+
+    def _write(self, span: Span, stage: Stage) -> None:
+        span.set_tags(dict(self._tags))
+        handle: StageSpan = stage.handle
+        if stage.peer is not None and stage.kind is not Kind.STT and not handle.nested:
+            # Nothing of ddtrace's beneath it shows the call to the provider.
+            span.set_tag("span.kind", "client")
+            _ddtrace.set_tag(span, "peer.service", stage.peer)
+        else:
+            span.set_tag("span.kind", "internal")
+        if stage.kind in MEASURED:
+            span.set_metric(_ddtrace.MEASURED, 1)
+        if stage.kind is Kind.SESSION:
+            for link in self._links:
+                span.link_span(link, {"link.name": "caller"})
+        elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
+            span.link_span(self.root_context, {"link.name": "session"})
+        if stage.participant_id is not None:
+            _ddtrace.set_tag(span, "participant_id", stage.participant_id)
+        for name, value in stage.facts.items():
+            set_fact(span, name, value)
+        for name, text in stage.content.items():
+            _ddtrace.set_tag(span, name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
+        processor = stage.processor
+        if processor is not None:
+            _ddtrace.set_tag(span, "processor.name", processor.name)
+        failure = stage.failure
+        if failure is not None:
+            _ddtrace.set_error(
+                span,
+                failure.type,
+                self.redactor.text(failure.message)[:MAX_TAG_CHARS],
+                self.redactor.text(failure.stack)[-MAX_TAG_CHARS:],
+            )
+            if failure.category is not None:
+                _ddtrace.set_tag(span, "error.category", failure.category)
+            if failure.usable is not None:
+                set_fact(span, "processor.usable", failure.usable)
+
+
+def _name_of(stage: Stage) -> str:
+    return f"{NAME_PREFIX}{stage.kind}"
+
+
+def set_fact(span: Any, name: str, value: object) -> None:
+    """Put what is known on a span: text and truth values as tags, numbers as metrics.
+
+    Args:
+        span: The span.
+        name: The tag's or metric's name.
+        value: Its value.
+    """
+    if isinstance(value, bool):
+        _ddtrace.set_tag(span, name, "true" if value else "false")
+    elif isinstance(value, (int, float)):
+        _ddtrace.set_metric(span, name, value)
+    else:
+        _ddtrace.set_tag(span, name, str(value)[:MAX_TAG_CHARS])

@@ -1,0 +1,235 @@
+"""What models are asked beside the pipeline, whoever asks and wherever the service is held.
+
+A service that only writes summaries, or that a classifier holds, is in no pipeline. So
+``run_inference`` is wrapped on the classes of LLM services, once in a process: what is asked is
+the session's whose work asks it, and what is no session's work is left alone.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from pipecat_dd import _guard, _pipecat
+from pipecat_dd._forks import in_forked_processes
+from pipecat_dd.conversation import owners
+from pipecat_dd.conversation.inferences import Inferences
+from pipecat_dd.conversation.place import Place, current_place, here
+from pipecat_dd.conversation.processor import Processor, Role, Service
+from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Stage
+from pipecat_dd.instrumentation.replaced import Replaced
+
+_lock = threading.Lock()
+_wrapped: "weakref.WeakSet[type]" = weakref.WeakSet()
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+class Asking(Place):
+    """The place of a task that asks a model beside the conversation.
+
+    Attributes:
+        instance: The service it asks.
+    """
+
+    __slots__ = ("instance",)
+
+    def __init__(self, session: Session, processor: Processor, stage: Stage, instance: Any) -> None:
+        super().__init__(session, processor, stage)
+        self.instance = instance
+
+
+def hear_inference() -> None:
+    """Wrap ``run_inference`` on the classes of LLM services that are not wrapped yet."""
+    with _guard.instrumentation.guarded(), _lock:
+        for kind in _pipecat.inference_classes():
+            if kind not in _wrapped:
+                _wrapped.add(kind)
+                setattr(kind, _pipecat.RUN_INFERENCE, _asking(kind.__dict__["run_inference"]))
+
+
+def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(inner)
+    async def run_inference(self: Any, *args: Any, **kwargs: Any) -> Any:
+        begun = None
+        with _guard.conversation.guarded():
+            begun = _begin(self, args, kwargs)
+        if begun is None:
+            return await inner(self, *args, **kwargs)
+        asking, inferences = begun
+        token = here.set(asking)
+        failed: BaseException | None = None
+        answer = None
+        try:
+            with _reading_usage(self):
+                answer = await inner(self, *args, **kwargs)
+                return answer
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            with contextlib.suppress(ValueError):
+                # The garbage collector closes a coroutine in another context.
+                here.reset(token)
+            with _guard.conversation.guarded():
+                _end(asking.bound, inferences, answer, failed)
+
+    return run_inference
+
+
+def _begin(
+    instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Asking, Inferences] | None:
+    if _guard.instrumentation.off or _guard.conversation.off:
+        return None
+    place = current_place()
+    if isinstance(place, Asking) and place.instance is instance:
+        return None  # a class asks what it derives from
+    owner, processor = owners.owner_of(instance)
+    session = owner if place is None or place.session is None else place.session
+    if session is None or session.phase is not Phase.RUNNING or session.inferences is None:
+        return None
+    if processor is None or owner is not session:
+        name = str(getattr(instance, "name", type(instance).__name__))
+        class_name = type(instance).__name__
+        held = weakref.ref(instance)
+        processor = Processor(
+            name, class_name, class_name, Role.LLM, service=lambda: _service_of(held)
+        )
+    within = None if place is None else place.bound
+    stage = session.inferences.begin(processor, time.time_ns(), within)
+    context = args[0] if args else kwargs.get("context")
+    messages, tools = _pipecat.context_counts(context)
+    stage.know(
+        llm__message_count=messages,
+        llm__tool_count=tools,
+        gen_ai__request__max_tokens=args[1] if len(args) > 1 else kwargs.get("max_tokens"),
+    )
+    if session.capture_content:
+        text = _pipecat.context_text(context, MAX_CONTENT_CHARS)
+        stage.quote("gen_ai.input.messages", text)
+    return Asking(session, processor, stage, instance), session.inferences
+
+
+def _service_of(held: "weakref.ref[Any]") -> Service:
+    return _pipecat.service_of(held())
+
+
+def _end(
+    stage: Stage | None, inferences: Inferences, answer: Any, failed: BaseException | None
+) -> None:
+    assert stage is not None
+    if isinstance(answer, str):
+        stage.quote("gen_ai.output.messages", answer)
+    inferences.end(
+        stage,
+        time.time_ns(),
+        failure=Failure.of(failed) if isinstance(failed, Exception) else None,
+        interrupted=isinstance(failed, (asyncio.CancelledError, GeneratorExit)),
+    )
+
+
+# What an inference used
+
+
+class _Read:
+    """What is read of an SDK's client while some inference is under way on it."""
+
+    def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
+        self.count = 0
+        self._begin = begin
+        self._end: Callable[[], None] | None = None
+
+    def enter(self) -> None:
+        self.count += 1
+        if self._end is None:
+            self._end = self._begin()
+
+    def leave(self) -> None:
+        self.count -= 1
+        if self.count == 0 and self._end is not None:
+            end, self._end = self._end, None
+            end()
+
+
+_reads: dict[int, _Read] = {}
+
+
+@contextmanager
+def _reading_usage(service: Any) -> Iterator[None]:
+    key, read = 0, None
+    with _guard.instrumentation.guarded():
+        found = _usage_of(service)
+        if found is not None:
+            key, begin = found
+            read = _reads.setdefault(key, _Read(begin))
+            read.enter()
+    try:
+        yield
+    finally:
+        if read is not None:
+            with _guard.instrumentation.guarded():
+                read.leave()
+                if read.count == 0:
+                    _reads.pop(key, None)
+
+
+def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | None:
+    """Return what tells what a service's inferences use, and how to begin to read it."""
+    call = _pipecat.asking_call(service)
+    if call is not None:
+
+        def begin() -> Callable[[], None]:
+            replaced = Replaced()
+            replaced.replace(call.owner, call.name, _noting(getattr(call.owner, call.name)))
+            return replaced.put_back
+
+        return id(call.owner), begin
+    session = _pipecat.bedrock_session(service)
+    if session is not None:
+
+        def register() -> Callable[[], None]:
+            session.register(_pipecat.BEDROCK_ANSWERED, _note_answer)
+            return lambda: session.unregister(_pipecat.BEDROCK_ANSWERED, _note_answer)
+
+        return id(session), register
+    return None
+
+
+def _noting(inner: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(inner)
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        asked = inner(*args, **kwargs)
+        # The conversation's own requests are left as they are: they are streamed.
+        return _noted(asked) if isinstance(here.get(), Asking) else asked
+
+    return ask
+
+
+async def _noted(asked: Any) -> Any:
+    answer = await asked
+    _note(answer)
+    return answer
+
+
+def _note_answer(parsed: Any = None, **_: Any) -> None:
+    _note(parsed)
+
+
+def _note(answer: Any) -> None:
+    with _guard.conversation.guarded():
+        asking = here.get()
+        if isinstance(asking, Asking) and asking.bound is not None and asking.session is not None:
+            inferences = asking.session.inferences
+            if inferences is not None:
+                inferences.use(asking.bound, _pipecat.tokens_of(answer))

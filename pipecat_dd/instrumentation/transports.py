@@ -1,0 +1,271 @@
+"""Stands where a transport tells its handlers of an event.
+
+``_call_event_handler`` and ``_run_handler`` are replaced on each transport *instance*. The
+first dispatches an event to the user's handlers, each of which gets a task of its own; the
+second runs in that task. So the place of the event is bound where it is dispatched, and
+inherited by what handles it, from whatever context it was dispatched: SmallWebRTC's comes from
+the web request that made the connection, long before any observer.
+
+The user's handlers run as they would without us: as often, in the same order, with the same
+arguments; what they raise is raised to Pipecat, which logs it as ever.
+"""
+
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from loguru import logger
+
+from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.participants import Event, Participant, Transport
+from pipecat_dd.conversation.place import Place, here
+from pipecat_dd.conversation.session import Phase
+from pipecat_dd.conversation.stage import Failure
+from pipecat_dd.instrumentation.events import FLOODS, Effect, Said
+from pipecat_dd.instrumentation.handlers import noting
+from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
+from pipecat_dd.instrumentation.replaced import Replaced
+
+TRACED_MESSAGES = (
+    "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
+    "has 100 a second). Set DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false to turn that off"
+)
+
+Method = Callable[..., Awaitable[Any]]
+
+SetAside = Callable[[], Callable[[], None]]
+"""Makes whatever span is active here inactive, until what it returns is called."""
+
+
+class Dispatch(Place):
+    """The place of a transport's event, from its dispatch on and in all that handles it.
+
+    Attributes:
+        event: The event.
+        transport: The transport that dispatched it.
+    """
+
+    __slots__ = ("event", "transport")
+
+    def __init__(self, conversation: Conversation, event: Event, transport: Any) -> None:
+        super().__init__(conversation.session, bound=event.stage, participant=event.participant)
+        self.event = event
+        self.transport = transport
+
+
+class Transports:
+    """Listens to the transports of one session's pipeline, and stops at its end.
+
+    Attributes:
+        calls: What is known of telephone calls where the observer was made.
+    """
+
+    _said_traced = False
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        set_aside: SetAside,
+        traces_messages: Callable[[Any], bool] = lambda websocket: False,
+    ) -> None:
+        """Prepare to listen.
+
+        Args:
+            conversation: Who is told of what is heard.
+            set_aside: Makes a span of somebody else's inactive while an event is dispatched
+                that came from outside the session.
+            traces_messages: Whether each message of a websocket gets a span that is not ours.
+        """
+        self._conversation = conversation
+        self._set_aside = set_aside
+        self._traces_messages = traces_messages
+        self._listening: dict[int, Any] = {}
+        self.calls: tuple[_pipecat.KnownCall, ...] = ()
+        self._replaced = Replaced()
+
+    def find(self, processors: Iterable[Any]) -> None:
+        """Listen to the transports that processors are the input or output of.
+
+        Args:
+            processors: The pipeline's processors.
+        """
+        for processor in processors:
+            with _guard.instrumentation.guarded():
+                transport = _pipecat.transport_behind(processor)
+                if transport is not None:
+                    self.listen(transport)
+
+    def listen(self, transport: Any) -> None:
+        """Listen to a transport; once, however often it is asked for.
+
+        Args:
+            transport: The transport.
+        """
+        if id(transport) in self._listening:
+            return
+        self._listening[id(transport)] = transport
+        ear = _Ear(self._conversation, transport, self._set_aside)
+        ear.reader.calls = self.calls
+        alone = ear.reader.is_for_one and len(self._listening) == 1
+        self._conversation.participants.can_be_several = not alone
+        caller, runner = _pipecat.event_caller(transport), _pipecat.handler_runner(transport)
+        if caller is not None:
+            self._replaced.replace(transport, _pipecat.CALL_EVENT_HANDLER, ear.dispatching(caller))
+        if runner is not None:
+            self._replaced.replace(transport, _pipecat.RUN_HANDLER, ear.handling(runner))
+        call = _pipecat.call_of(transport)
+        if call is not None:
+            serializer = _pipecat.serializer_of(transport)
+            self._replaced.replace(serializer, "deserialize", ear.deserializing(serializer))
+        with _guard.instrumentation.guarded():
+            ear.looks_around()
+        websocket = _pipecat.websocket_of(transport)
+        if not Transports._said_traced and self._traces_messages(websocket):
+            Transports._said_traced = True
+            logger.warning(TRACED_MESSAGES)
+
+    def remove(self) -> None:
+        """Put everything back as it was."""
+        self._replaced.put_back()
+        self._listening.clear()
+
+
+class _Ear:
+    """Listens to one transport."""
+
+    def __init__(self, conversation: Conversation, transport: Any, set_aside: SetAside) -> None:
+        self._conversation = conversation
+        self._people = conversation.participants
+        self._transport = transport
+        self._set_aside = set_aside
+        self.reader: Reader = reader_of(transport)
+        self._as_told = Transport(transport.name, type(transport).__name__)
+
+    # The wrappers
+
+    def dispatching(self, inner: Method) -> Method:
+        async def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Any:
+            place = self._begins(event_name, args)
+            if place is None:
+                return await inner(event_name, *args, **kwargs)
+            before = here.get()
+            outside = before is None or before.session is not place.session
+            put_back = None
+            with _guard.instrumentation.guarded():
+                put_back = self._set_aside() if outside else None
+            token = here.set(place)
+            try:
+                return await inner(event_name, *args, **kwargs)
+            finally:
+                # The garbage collector closes a coroutine from another context.
+                with contextlib.suppress(ValueError):
+                    here.reset(token)
+                if put_back is not None:
+                    with _guard.instrumentation.guarded():
+                        put_back()
+                self._settles(place.event)
+
+        return _call_event_handler
+
+    def handling(self, inner: Method) -> Method:
+        def _run_handler(
+            event_name: str, handler: Any, *args: Any, **kwargs: Any
+        ) -> Awaitable[Any]:
+            # Called by the dispatcher, in its context, before the handler has a task.
+            place = here.get()
+            if not isinstance(place, Dispatch) or place.transport is not self._transport:
+                return inner(event_name, handler, *args, **kwargs)
+            event = place.event
+            event.pending += 1
+            noted = self._noting(event, handler, args, kwargs)
+
+            async def run() -> Any:
+                try:
+                    return await inner(event_name, noted, *args, **kwargs)
+                finally:
+                    self._settles(event)
+
+            return run()
+
+        return _run_handler
+
+    def deserializing(self, serializer: Any) -> Callable[..., Awaitable[Any]]:
+        inner = serializer.deserialize
+
+        def deserialize(data: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            with _guard.instrumentation.guarded():
+                reason = stream_stopped(data)
+                call = _pipecat.call_of(self._transport) if reason is not None else None
+                if reason is not None and call is not None:
+                    self._people.leaves(call[1], time.time_ns(), self._as_told, reason)
+            return inner(data, *args, **kwargs)  # type: ignore[no-any-return]
+
+        return deserialize
+
+    # What is heard
+
+    def looks_around(self) -> None:
+        """Note who is there already: somebody is where the observer was added late."""
+        for who in self.reader.there():
+            self._people.joins(who, time.time_ns(), self._as_told)
+
+    def _begins(self, event_name: str, args: tuple[Any, ...]) -> Dispatch | None:
+        if self._conversation.session.phase is not Phase.RUNNING or _guard.instrumentation.off:
+            return None
+        try:
+            if not _pipecat.has_event(self._transport, event_name):
+                return None
+            at_ns = time.time_ns()
+            said = self.reader.read(event_name, args)
+            participant = self._notes(said, at_ns)
+            if said.tone is not None:
+                self._people.keypad.announce(said.tone, at_ns)
+                said.facts["dtmf.tone"] = self._people.tone_told(said.tone, at_ns)
+            handlers = _pipecat.handler_count(self._transport, event_name)
+            if handlers == 0 and event_name in FLOODS:
+                self._people.floods(event_name, at_ns, participant, said.facts)
+                return None
+            said.facts["event.handler_count"] = handlers
+            failure = None
+            if said.error is not None:
+                failure = Failure("TransportError", self._people.numbers.masked(said.error))
+            event = self._people.event_begins(event_name, at_ns, participant, said.facts, failure)
+            return Dispatch(self._conversation, event, self._transport)
+        except Exception as error:
+            _guard.instrumentation.failed(error)
+            return None
+
+    def _notes(self, said: Said, at_ns: int) -> Participant | None:
+        """Note who came, changed or left, and return whom the event is about."""
+        people, who = self._people, said.who
+        if said.number is not None and said.name:
+            people.is_called(said.name, said.number, self._as_told)
+        if said.effect is Effect.ENTERS:
+            for other in said.room:
+                people.joins(other, at_ns, self._as_told)
+            return None
+        if who is None or said.effect is Effect.NONE:
+            return people.named(said.name)
+        if said.effect is Effect.LEAVES:
+            people.leaves(who.key, at_ns, self._as_told, said.reason)
+            self.reader.forget(who.key)
+        elif said.effect is Effect.UPDATED:
+            people.updated(who, self._as_told)
+        elif said.effect is Effect.JOINS or people.known(who.key) is None:
+            if self.reader.is_for_one:
+                people.leave_but(who.key, at_ns, self._as_told)
+            people.joins(who, at_ns, self._as_told)
+        return people.named(who.key)
+
+    def _settles(self, event: Event) -> None:
+        with _guard.instrumentation.guarded():
+            self._people.event_settles(event, time.time_ns())
+
+    def _noting(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
+        def failed(error: Exception) -> None:
+            with _guard.instrumentation.guarded():
+                self._people.event_fails(event, Failure.of(error))
+
+        return noting(handler, (self._transport, *args), kwargs, failed)

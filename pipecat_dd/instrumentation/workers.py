@@ -1,0 +1,212 @@
+"""Listens at the ends of each worker's pipeline: what comes out there, and what ends it.
+
+``process_frame`` of the pipeline's first and last processor is replaced on those instances. They
+hold no frame back and do nothing of their own: what comes out at the last has been through the
+whole pipeline, and an error that comes out at the first is acted on by the worker.
+"""
+
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loguru import logger
+
+from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.pipelines import IDLE, Pipeline
+from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.instrumentation.failures import failure_of
+from pipecat_dd.instrumentation.replaced import Replaced
+from pipecat_dd.instrumentation.table import Table
+
+Method = Callable[..., Awaitable[Any]]
+
+UNOBSERVED_SECS = 5.0
+"""How long after a worker's pipeline was found the others must be observed, too."""
+
+
+_observed: "weakref.WeakKeyDictionary[Any, weakref.ref[Session]]" = weakref.WeakKeyDictionary()
+"""The session by which each worker's pipeline, or processor, is seen."""
+
+
+def claim(outermost: Any, session: Session) -> Session | None:
+    """Have a session see a worker's pipeline, unless another does.
+
+    Args:
+        outermost: The pipeline, or a processor of it.
+        session: The session.
+
+    Returns:
+        The session that sees the pipeline already and goes on; None where there is none.
+    """
+    held = _observed.get(outermost)
+    other = held() if held is not None else None
+    if other is None or other is session or other.phase is Phase.ENDED:
+        _observed[outermost] = weakref.ref(session)
+        return None
+    return other
+
+
+class Workers:
+    """Listens to the workers of one session, and stops at its end."""
+
+    def __init__(self, conversation: Conversation, table: Table) -> None:
+        """Prepare to listen.
+
+        Args:
+            conversation: Who is told.
+            table: Says what a frame means.
+        """
+        self._conversation = conversation
+        self._table = table
+        self._replaced = Replaced()
+        self._pipelines: dict[int, Pipeline] = {}
+        self._workers: list[weakref.ref[Any]] = []
+        self._is_said = False
+        self.is_on = True
+
+    def meet(self, outermost: Any) -> Pipeline:
+        """Note that a worker's pipeline belongs to the session; once, however often it is asked.
+
+        Args:
+            outermost: The pipeline.
+        """
+        pipeline = self._pipelines.get(id(outermost))
+        if pipeline is None:
+            worker = _pipecat.worker_behind(outermost)
+            held = weakref.ref(worker) if worker is not None else lambda: None
+            pipeline = Pipeline(
+                str(getattr(worker, "name", "") or ""),
+                was_cancelled=lambda: _pipecat.was_cancelled(held()),
+            )
+            self._pipelines[id(outermost)] = pipeline
+            self._conversation.pipelines.add(pipeline)
+            if worker is not None:
+                self._workers.append(weakref.ref(worker))
+                with _guard.instrumentation.guarded():
+                    self._replaced.replace(worker, "cancel", self._giving_up(worker, pipeline))
+        return pipeline
+
+    def of(self, processor: Any) -> Pipeline | None:
+        """Return the pipeline that a processor is part of, where that is known."""
+        return self._pipelines.get(id(_pipecat.outermost(processor)))
+
+    def listen(self, outermost: Any) -> Pipeline:
+        """Listen at the ends of a worker's pipeline.
+
+        Args:
+            outermost: The pipeline.
+        """
+        pipeline = self.meet(outermost)
+        worker = _pipecat.worker_behind(outermost)
+        source, sink = _pipecat.source_of(outermost), _pipecat.sink_of(outermost)
+        with _guard.instrumentation.guarded():
+            if sink is not None:
+                coming = self._coming_out(sink.process_frame, pipeline)
+                self._replaced.replace(sink, "process_frame", coming)
+                pipeline.end_is_heard = True
+        with _guard.instrumentation.guarded():
+            if source is not None and worker is not None:
+                coming = self._coming_back(source.process_frame, pipeline, worker)
+                self._replaced.replace(source, "process_frame", coming)
+        with _guard.instrumentation.guarded():
+            detector = _pipecat.idle_timeout_detector(worker)
+            if detector is not None:
+                idling = self._idling(detector, pipeline, worker)
+                self._replaced.replace(worker, _pipecat.IDLE_TIMEOUT_DETECTED, idling)
+        with _guard.instrumentation.guarded():
+            if any(True for _ in _pipecat.beside(worker)):
+                self._conversation.pipelines.are_several = True
+        return pipeline
+
+    def remove(self) -> None:
+        """Put everything back as it was."""
+        self.is_on = False
+        self._replaced.put_back()
+
+    # The wrappers
+
+    def _coming_out(self, inner: Method, pipeline: Pipeline) -> Method:
+        known, find = self._table.known, self._table.find
+
+        def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if self.is_on:
+                try:
+                    kind = type(frame)
+                    purpose = (known.get(kind) or find(kind)).purpose
+                    if purpose is not None and _goes_down(args, kwargs):
+                        pipeline.comes_out(purpose, time.time_ns())
+                except Exception as error:
+                    _guard.instrumentation.failed(error)
+            return inner(frame, *args, **kwargs)
+
+        return process_frame
+
+    def _coming_back(self, inner: Method, pipeline: Pipeline, worker: Any) -> Method:
+        error_frame = _pipecat.frame_class("ErrorFrame") or ()
+        held = weakref.ref(worker)
+
+        def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if self.is_on and isinstance(frame, error_frame):
+                with _guard.instrumentation.guarded():
+                    if not _goes_down(args, kwargs) and _pipecat.brings_down(held(), frame):
+                        pipeline.fails(failure_of(frame), time.time_ns())
+            return inner(frame, *args, **kwargs)
+
+        return process_frame
+
+    def _giving_up(self, worker: Any, pipeline: Pipeline) -> Method:
+        inner: Method = worker.cancel
+
+        def cancel(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if self.is_on:
+                pipeline.is_given_up = True
+            return inner(*args, **kwargs)
+
+        return cancel
+
+    def _idling(self, inner: Method, pipeline: Pipeline, worker: Any) -> Method:
+        held = weakref.ref(worker)
+
+        def detected(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if self.is_on:
+                with _guard.instrumentation.guarded():
+                    # Before it does: the frame that cancels the pipeline may come out at once.
+                    if _pipecat.cancels_when_idle(held()):
+                        pipeline.ask(IDLE, time.time_ns())
+            return inner(*args, **kwargs)
+
+        return detected
+
+    # Those that are not observed
+
+    def say_who_is_unobserved(self, kind: type) -> None:
+        """Say, once, which of the conversation's workers nobody observes.
+
+        Args:
+            kind: The class of our observer.
+        """
+        if self._is_said:
+            return
+        with _guard.instrumentation.guarded():
+            names = dict.fromkeys(
+                str(other.name)
+                for held in self._workers
+                for other in _pipecat.beside(held())
+                if _pipecat.is_worker(other) and not _pipecat.is_observed_by(other, kind)
+            )
+            if names:
+                self._is_said = True
+                several = len(names) > 1
+                logger.warning(
+                    f"pipecat_dd: nothing is seen of {'workers' if several else 'worker'} "
+                    f"{', '.join(names)} of this conversation: call add_observer(observer) on "
+                    f"{'each' if several else 'it'}, with the observer of the others, before it "
+                    "runs"
+                )
+
+
+def _goes_down(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
+    return direction is _pipecat.DOWNSTREAM

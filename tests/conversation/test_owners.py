@@ -1,0 +1,122 @@
+"""Where no context says whose work it is, the object at work does."""
+
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipecat_dd.conversation import owners
+from pipecat_dd.conversation.origin import Making, Origin
+from pipecat_dd.conversation.place import current_place, current_session, here
+from pipecat_dd.conversation.processor import Processor, Role
+from pipecat_dd.conversation.session import Phase, Session, register
+
+
+class Worker:
+    """Something of a session's, with methods."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def session(self) -> Session | None:
+        return current_session()
+
+    def through_a_closure(self) -> Callable[[], Session | None]:
+        def closure() -> Session | None:
+            return (self, current_session())[1]
+
+        return closure
+
+
+class Slotted:
+    __slots__ = ()
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """Run where no context says anything."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.fixture
+def sessions() -> tuple[Session, Session]:
+    both = Session("one", "bot"), Session("two", "bot")
+    for session in both:
+        register(session)
+    return both
+
+
+def test_a_method_of_it_is_the_sessions_work(sessions: tuple[Session, Session]) -> None:
+    workers = Worker(), Worker()
+    for session, worker in zip(sessions, workers, strict=True):
+        owners.own(session, worker)
+    for session, worker in zip(sessions, workers, strict=True):
+        assert elsewhere(worker.session) is session
+        assert elsewhere(worker.through_a_closure()) is session
+    assert elsewhere(current_session) is None
+
+
+def test_its_processor_is_known_too(sessions: tuple[Session, Session]) -> None:
+    class Asking(Worker):
+        def place(self) -> Any:
+            return current_place()
+
+    asking, processor = Asking(), Processor("Asking#0", "Asking", "Asking", Role.OTHER)
+    owners.own(sessions[0], asking, processor)
+    assert elsewhere(asking.place).processor is processor
+
+
+def test_it_says_whose_work_it_is_where_a_task_has_several(
+    sessions: tuple[Session, Session],
+) -> None:
+    worker = Worker()
+    owners.own(sessions[1], worker)
+    frame = sys._getframe()
+    token = here.set(Origin(*(Making(session, frame) for session in sessions)))
+    try:
+        assert current_session() is None
+        assert worker.session() is sessions[1]
+    finally:
+        here.reset(token)
+
+
+def test_what_two_running_sessions_have_says_nothing(sessions: tuple[Session, Session]) -> None:
+    worker = Worker()
+    for session in sessions:
+        owners.own(session, worker)
+    assert elsewhere(worker.session) is None
+    for session in sessions:  # and still nothing when it is heard of again
+        owners.own(session, worker)
+    assert elsewhere(worker.session) is None
+
+
+def test_the_next_session_takes_over_from_one_that_has_ended(
+    sessions: tuple[Session, Session],
+) -> None:
+    worker = Worker()
+    owners.own(sessions[0], worker)
+    sessions[0].phase = Phase.ENDED
+    owners.own(sessions[1], worker)
+    assert elsewhere(worker.session) is sessions[1]
+
+
+def test_it_keeps_neither_the_object_nor_the_session() -> None:
+    gc.collect()  # what other tests have left
+    before = len(owners._owned)
+    worker, session = Worker(), Session("brief", "bot")
+    owners.own(session, worker)
+    del session
+    gc.collect()
+    assert elsewhere(worker.session) is None
+    del worker
+    gc.collect()
+    assert len(owners._owned) == before
+
+
+def test_what_cannot_be_held_weakly_is_left_aside(sessions: tuple[Session, Session]) -> None:
+    owners.own(sessions[0], Slotted())

@@ -1,0 +1,88 @@
+"""Work in a thread pool is done where it was submitted from."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from pipecat_dd.conversation.place import Place, current_session, here
+from pipecat_dd.conversation.pools import carry_into_pools
+from pipecat_dd.conversation.session import Session, register
+
+MINE, OTHER = Session("mine", "bot"), Session("other", "bot")
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    carry_into_pools()
+    for session in (MINE, OTHER):
+        register(session)
+    with ThreadPoolExecutor(1) as one:
+        yield one
+
+
+def test_work_knows_its_session_and_leaves_nothing_behind(pool: ThreadPoolExecutor) -> None:
+    token = here.set(Place(MINE))
+    submitted = pool.submit(current_session)
+    here.reset(token)
+    assert submitted.result() is MINE
+    assert pool.submit(current_session).result() is None
+    assert pool.submit(here.get).result() is None
+
+
+def test_arguments_results_and_exceptions_pass_through(pool: ThreadPoolExecutor) -> None:
+    here.set(Place(MINE))
+
+    def work(a: int, *, b: int) -> int:
+        if b == 0:
+            raise ZeroDivisionError
+        return a // b
+
+    assert pool.submit(work, 6, b=2).result() == 3
+    assert isinstance(pool.submit(work, 6, b=0).exception(), ZeroDivisionError)
+    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+    submitted: Future[int] = pool.submit(work, 6)  # type: ignore[call-arg]
+    assert isinstance(submitted.exception(), TypeError)
+
+
+def test_it_is_done_once_and_still_looks_the_same() -> None:
+    carry_into_pools()
+    before = ThreadPoolExecutor.submit
+    carry_into_pools()
+    assert ThreadPoolExecutor.submit is before
+    assert before.__name__ == "submit"
+    assert before.__doc__
+
+
+PROGRAM = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pipecat_dd.conversation.place import Place, current_session, here
+from pipecat_dd.conversation.pools import carry_into_pools
+from pipecat_dd.conversation.session import Session, register
+import ddtrace
+from ddtrace.contrib.internal.futures.patch import patch, unpatch
+for step in sys.argv[1:]:
+    {"ours": carry_into_pools, "patch": patch, "unpatch": unpatch}[step]()
+mine, other = Session("mine", "bot"), Session("other", "bot")
+register(mine), register(other)
+here.set(Place(mine))
+with ThreadPoolExecutor(1) as pool, ddtrace.tracer.trace("span") as span:
+    assert pool.submit(current_session).result() is mine
+    trace_id = pool.submit(lambda: getattr(ddtrace.tracer.current_trace_context(), "trace_id", 0))
+    carried = trace_id.result() == span.trace_id
+    assert carried is (sys.argv[-1] != "unpatch" and "patch" in sys.argv), carried
+"""
+
+
+@pytest.mark.parametrize("steps", ["ours", "ours patch", "patch ours", "ours patch unpatch"])
+def test_ddtraces_patch_may_come_before_or_after(steps: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, *steps.split()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        timeout=60,
+    )

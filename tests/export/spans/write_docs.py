@@ -1,0 +1,10 @@
+"""Write the tables of docs/spans.md anew: ``python -m tests.export.spans.write_docs``."""
+
+from pipecat_dd.export.spans import contract
+from tests.export.spans.test_contract import DOCS
+
+MARK = "<!-- written by tests/export/spans/write_docs.py -->"
+
+if __name__ == "__main__":
+    before = DOCS.read_text(encoding="utf-8").partition(MARK)[0]
+    DOCS.write_text(f"{before}{MARK}\n\n{contract.tables()}", encoding="utf-8")

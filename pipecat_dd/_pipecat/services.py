@@ -118,7 +118,9 @@ def _is_remote(processor: Any) -> bool:
     if peek(processor, "_websocket", _NONE) is not _NONE:
         return True
     clients = tuple(found for one in _CLIENTS if (found := _imported(*one)) is not None)
-    return any(isinstance(value, clients) for value in peek(processor, "__dict__", {}).values())
+    held = peek(processor, "__dict__", {}).values()
+    # By its type: a proxy's `__class__` may be computed, and raise.
+    return any(issubclass(type(value), clients) for value in list(held))
 
 
 def _imported(module: str, name: str) -> Any:

@@ -4,16 +4,18 @@ The Service Map draws a provider from spans of kind ``client``. Two for one call
 twice, none would leave the provider out; which of ddtrace's integrations are on decides.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pipecat
 import pytest
+from openai import _base_client
 
 from pipecat_dd._pipecat.services import IN_PROCESS
 from tests.support.agent import TestAgent
 from tests.support.processes import bot_process
 from tests.support.spans import Span, Trace, trace_of
-from tests.support.versions import DDTRACE, needs_pipecat
+from tests.support.versions import needs_pipecat
 
 BOT = "tests.telling.spans.calling_bot"
 VOICES = {"openai": "openai", "cartesia": "cartesia", "acme": "acme"}
@@ -24,7 +26,8 @@ NO_HTTPX = {"DD_TRACE_HTTPX_ENABLED": "false", "DD_TRACE_HTTPX2_ENABLED": "false
 NO_OPENAI = {"DD_TRACE_OPENAI_ENABLED": "false"}
 NO_AIOHTTP = {"DD_TRACE_AIOHTTP_ENABLED": "false"}
 
-HTTPX_IS_SEEN = DDTRACE >= (4, 16)
+HTTP_CLIENT = "httpx2" if hasattr(_base_client, "httpx2") else "httpx"
+HTTPX_IS_SEEN = find_spec(f"ddtrace.contrib.internal.{HTTP_CLIENT}") is not None
 """Whether ddtrace knows the HTTP client that the ``openai`` SDK uses."""
 
 

@@ -36,7 +36,7 @@ from pipecat_dd._ddtrace.spans import (
     with_those_above,
     writable,
 )
-from pipecat_dd._ddtrace.stand_ins import StandIn, carry, retire, root_of, stand_in
+from pipecat_dd._ddtrace.stand_ins import StandIn, carry, has_client, retire, root_of, stand_in
 from pipecat_dd._ddtrace.traces import (
     above,
     agree,
@@ -70,6 +70,7 @@ __all__ = [
     "env",
     "finish",
     "flush",
+    "has_client",
     "is_busy",
     "is_by_otel",
     "is_enabled",

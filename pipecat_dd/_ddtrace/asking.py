@@ -9,7 +9,7 @@ from pipecat_dd import _guard
 from pipecat_dd._ddtrace.busy import is_busy, thread_state
 from pipecat_dd._ddtrace.public import Active, Context, Span, tracer
 from pipecat_dd._ddtrace.settings import is_enabled
-from pipecat_dd._ddtrace.stand_ins import StandIn
+from pipecat_dd._ddtrace.stand_ins import StandIn, note_begun
 
 
 def activated() -> Active | None:
@@ -64,6 +64,13 @@ def _asker(caller: FrameType) -> FrameType | None:
         if name in (_MAKING_TASK, _BEGINNING_TASK, _PROFILING):
             return above
     return None
+
+
+def _note(span: Span) -> None:
+    try:
+        note_begun(span)
+    except Exception as error:
+        _guard.spans.failed(error)
 
 
 class _Answering:
@@ -135,6 +142,8 @@ def answer_active(
             beneath = getattr(thread_state, "beneath", None)
             if beneath is None:
                 super().activate(ctx)
+                if isinstance(ctx, Span):
+                    _note(ctx)
             elif isinstance(ctx, Span):
                 beneath[1].append(ctx)
 

@@ -8,7 +8,8 @@ PRIVATE: dict[str, str] = {
     "patch._wrapped_create_task": "another",
     "patch.traced_coro": "what a task begins with, and by its name on the "
     "stack whose span it takes along (`dd_active`)",
-    "Span._parent": "the spans above one of the caller's, to be left aside with it",
+    "Span._parent": "the spans above one of the caller's, to be left aside with it; the stage that "
+    "a client's span is beneath, without which the stage is taken for the client too",
     "Span._local_root": "what `tracer.current_root_span()` answers: without it that is the "
     "current span, and a span of others that passes by is known by its trace alone",
     "Span._inherit_from_parent": "the same, in a newer ddtrace",

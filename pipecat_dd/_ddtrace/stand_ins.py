@@ -9,28 +9,34 @@ is sent in its place.
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ddtrace.constants import ERROR_MSG, ERROR_STACK, VERSION_KEY
+from ddtrace.constants import ERROR_MSG, ERROR_STACK, SPAN_KIND, VERSION_KEY
+from ddtrace.ext import SpanKind
 
 from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Context, Span
 from pipecat_dd._ddtrace.settings import mapped_service, unified
-from pipecat_dd._ddtrace.spans import writable
+from pipecat_dd._ddtrace.spans import with_those_above, writable
 from pipecat_dd._private import peek
 
 _ERROR_TEXTS = (ERROR_MSG, ERROR_STACK)
+
+MAX_BEGUN = 64
+"""How many spans beneath a stand-in are looked at, to know whether one is a client's."""
 
 
 class StandIn(Span):
     """Stands for a span until that is sent.
 
     Attributes:
+        begun: Spans of others beneath it, and beneath no other stand-in, that may be clients'.
         owner: Whose it is: the same object for all stand-ins of one session.
         made_with: The resource, service and tags that it was made with.
         replayed: What was called on it that the span that is sent is to be called with.
     """
 
-    __slots__ = ("made_with", "owner", "replayed")
+    __slots__ = ("begun", "made_with", "owner", "replayed")
 
+    begun: list[Span]
     owner: Any
     made_with: tuple[str, str | None, Mapping[str, str]]
     replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
@@ -87,6 +93,7 @@ def stand_in(
     )
     span.start_ns = start_ns
     span.owner = owner
+    span.begun = []
     span.replayed = None
     made_with = tags or {}
     if root:
@@ -128,6 +135,38 @@ def retire(stand_in: StandIn) -> None:
     """
     with BUSY:
         stand_in.finish()
+    stand_in.begun.clear()
+
+
+def note_begun(span: Span) -> None:
+    """Note a span of others with the stand-in that it is beneath, for as long as that is open.
+
+    What it is, a client's or not, an integration says after it has begun; so it is kept until
+    it has finished as something else.
+
+    Args:
+        span: The span.
+    """
+    if isinstance(span, StandIn):
+        return
+    above = next((one for one in with_those_above(span) if isinstance(one, StandIn)), None)
+    if above is None or above.finished or any(one is span for one in above.begun):
+        return
+    above.begun = [one for one in above.begun if _is_client(one) or not one.finished][:MAX_BEGUN]
+    above.begun.append(span)
+
+
+def has_client(stand_in: StandIn) -> bool:
+    """Whether a client's span, an integration's most likely, has begun beneath a stand-in.
+
+    Args:
+        stand_in: The stand-in, which is open.
+    """
+    return any(_is_client(span) for span in stand_in.begun)
+
+
+def _is_client(span: Span) -> bool:
+    return span.get_tag(SPAN_KIND) == SpanKind.CLIENT
 
 
 def carry(

@@ -1,5 +1,6 @@
 """A processor's part in the conversation, and the provider, model and settings behind it."""
 
+import re
 import sys
 from typing import Any
 
@@ -35,6 +36,22 @@ _PROVIDERS = {
     "AzureRealtime": "azure.ai.openai",
 }
 
+_OF_A_PROVIDER = re.compile(r"pipecat\.services\.\w+\.")
+"""The modules of services for one provider; the base classes are in modules right below."""
+
+IN_PROCESS = frozenset(
+    {"KokoroTTSService", "MoondreamService", "PiperTTSService", "PocketTTSService"}
+)
+"""Services of Pipecat's whose model runs in the bot's own process: they make no call."""
+
+_CLIENTS = (
+    ("aiohttp", "ClientSession"),
+    ("httpx", "AsyncClient"),
+    ("httpx2", "AsyncClient"),
+    ("openai", "AsyncOpenAI"),
+)
+"""What a service of the user's own calls its provider with, where it holds one."""
+
 _NONE = object()
 
 _REQUEST_SETTINGS = (
@@ -52,8 +69,7 @@ _REQUEST_SETTINGS = (
 def role_of(processor: Any) -> Role:
     """Return what a processor does for the conversation."""
     for module, name, role in _ROLES:
-        # A class whose module nobody has imported has no instances.
-        kind = getattr(sys.modules.get(module), name, None)
+        kind = _imported(module, name)
         if kind is not None and isinstance(processor, kind):
             return role
     return Role.OTHER
@@ -87,26 +103,46 @@ def service_of(processor: Any) -> Service:
         _provider(type(processor)),
         model if isinstance(model, str) else None,
         facts,
-        by_websocket=_uses_websocket(processor),
+        is_remote=_is_remote(processor),
     )
 
 
-def _uses_websocket(processor: Any) -> bool:
-    module = sys.modules.get("pipecat.services.websocket_service")
-    kind = getattr(module, "WebsocketService", None)
-    if kind is not None and isinstance(processor, kind):
+def _is_remote(processor: Any) -> bool:
+    """Whether a service calls its provider over the network; False where that is not known."""
+    kind = _provided(type(processor))
+    if kind is not None:
+        return kind.__name__ not in IN_PROCESS
+    websocket_service = _imported("pipecat.services.websocket_service", "WebsocketService")
+    if websocket_service is not None and isinstance(processor, websocket_service):
         return True
-    return peek(processor, "_websocket", _NONE) is not _NONE
+    if peek(processor, "_websocket", _NONE) is not _NONE:
+        return True
+    clients = tuple(found for one in _CLIENTS if (found := _imported(*one)) is not None)
+    held = peek(processor, "__dict__", {}).values()
+    # By its type: a proxy's `__class__` may be computed, and raise.
+    return any(issubclass(type(value), clients) for value in list(held))
+
+
+def _imported(module: str, name: str) -> Any:
+    # A class whose module nobody has imported has no instances.
+    return getattr(sys.modules.get(module), name, None)
+
+
+def _provided(kind: type) -> type | None:
+    """Return the class of Pipecat's for one provider that a service is of, if it is of one."""
+    # A user's subclass of a service still talks to the service's provider.
+    return next((k for k in kind.__mro__ if _OF_A_PROVIDER.match(k.__module__)), None)
 
 
 def _provider(kind: type) -> str:
-    # A user's subclass of a service still talks to the service's provider.
-    of_pipecat = next((k for k in kind.__mro__ if k.__module__.startswith("pipecat.")), kind)
-    name = of_pipecat.__name__
+    name = (_provided(kind) or kind).__name__
     for suffix in ("LLMService", "STTService", "TTSService", "Service"):
         if name.endswith(suffix) and name != suffix:
             name = name.removesuffix(suffix)
             break
+    if name not in _PROVIDERS:
+        # The provider is the same, whatever it is called over.
+        name = re.sub(r"(?<=.)(Http|HTTP)$", "", name)
     return _PROVIDERS.get(name, name.lower())
 
 

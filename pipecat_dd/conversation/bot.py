@@ -316,8 +316,7 @@ class BotSide:
                 gen_ai__request__model=service.model,
             )
             stage.facts.update(service.facts)
-            if service.by_websocket:
-                stage.peer = service.provider
+            stage.peer = service.peer
         return stage
 
     def _end_synthesis(self, stage: Stage, at_ns: int) -> None:

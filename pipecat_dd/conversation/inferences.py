@@ -58,6 +58,7 @@ class Inferences:
                 gen_ai__provider__name=service.provider, gen_ai__request__model=service.model
             )
             stage.facts.update(service.facts)
+            stage.peer = service.peer
         self._open.add(stage)
         return stage
 

@@ -26,14 +26,19 @@ class Service:
     Attributes:
         provider: The provider's name by OpenTelemetry's GenAI conventions (``openai``).
         model: The model in use, where the service names one.
-        by_websocket: Whether it is reached over a websocket, which no integration traces.
+        is_remote: Whether it is reached over the network, as far as that is known.
         facts: Further settings that belong on a span (``tts.voice``, ``gen_ai.request.*``).
     """
 
     provider: str
     model: str | None = None
     facts: dict[str, Fact] = field(default_factory=dict)
-    by_websocket: bool = False
+    is_remote: bool = False
+
+    @property
+    def peer(self) -> str | None:
+        """The provider, where it is called over the network."""
+        return self.provider if self.is_remote and self.provider else None
 
 
 @dataclass(slots=True, eq=False)

@@ -124,7 +124,7 @@ class Stage:
             transcription of a stretch of speech.
         facts: What is known of it; becomes the tags and metrics of its span.
         content: What was said, written or asked in it. Sent only where the user asked for it.
-        peer: The provider it calls over a connection that nothing else shows.
+        peer: The provider that it calls over the network, where it is one call.
         participant_id: Whom it is of, where there is exactly one participant it can mean.
         is_named: Whether that is because somebody was named, rather than alone.
         failure: What went wrong in it, if anything did. The first failure stands: later ones

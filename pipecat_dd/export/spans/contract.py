@@ -121,7 +121,7 @@ TAGS = (
     TagDoc(
         "span.kind",
         "`internal`; `client` where a service reaches its provider with no client span of "
-        "ddtrace's beneath it (over a websocket, say).",
+        "ddtrace's beneath it: over a websocket, say, or over HTTP with ddtrace's patches off.",
     ),
     TagDoc(
         "peer.service", "The provider, where `span.kind` is `client`.", "", (Kind.LLM, Kind.TTS)

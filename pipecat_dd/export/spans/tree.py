@@ -408,7 +408,7 @@ class SpanTree:
     def _write(self, span: Span, stage: Stage) -> None:
         span.set_tags(dict(self._tags))
         handle: StageSpan = stage.handle
-        if stage.peer is not None and stage.kind is not Kind.STT and not handle.nested:
+        if stage.peer and not (handle.node is not None and _ddtrace.has_client(handle.node)):
             # Nothing of ddtrace's beneath it shows the call to the provider.
             span.set_tag("span.kind", "client")
             _ddtrace.set_tag(span, "peer.service", stage.peer)

@@ -343,10 +343,11 @@ class TestTheSimulator:
         assert "trace.pipecat.frame.hits" not in backend.metrics.points
 
 
+@READINGS
 def test_every_search_finds_something_of_ours_and_nothing_of_theirs(
-    told: dict[str, Recording],
+    told: dict[str, Recording], removes: bool
 ) -> None:
-    hour = Hour(Backend(THINGS))
+    hour = Hour(Backend(THINGS, removes))
     for number, recording in enumerate((*told.values(), told["good"].without_ids())):
         hour.session(recording, number)
     shop(hour)
@@ -359,6 +360,59 @@ def test_every_search_finds_something_of_ours_and_nothing_of_theirs(
             nothing.append((where, query))
     rare = ("processor.usable", "end_reason:", "duration_ms", "latency_seconds:>", "error_count")
     assert [one for one in nothing if not any(word in one[1] for word in rare)] == []
+
+
+REMAPPERS = Thing(
+    Kind.PIPELINE,
+    "organisation",
+    "",
+    {
+        "filter": {"query": "*"},
+        "processors": [
+            {"type": "trace-id-remapper", "sources": ["dd.trace_id"]},
+            {"type": "span-id-remapper", "sources": ["dd.span_id"]},
+        ],
+    },
+)
+"""A pipeline that an organisation has of its own, before ours."""
+
+
+def test_what_becomes_of_dd_trace_id_changes_nothing_that_is_found_or_counted(
+    told: dict[str, Recording],
+) -> None:
+    lost = told["good"].without_ids()
+    kinds = [*told.values(), lost, lost]
+    seen = {}
+    for way, backend in {
+        "kept": Backend(THINGS, removes=False),
+        "removed": Backend(THINGS, removes=True),
+        "remapped": Backend([REMAPPERS, *THINGS], removes=False),
+    }.items():
+        hour = Hour(backend)
+        busy(hour, lambda number: kinds[number % len(kinds)])
+        shop(hour)
+        kept = sum("dd.trace_id" in one.attributes for one in backend.lines)
+        assert (kept > 0) is (way == "kept")
+        assert all(
+            one.reserved.get("trace_id") == one.attributes["pipecat.trace_id"]
+            for one in backend.lines
+            if "pipecat.trace_id" in one.attributes
+        ), "the click from a line to its trace"
+        found_by = {
+            (where, query): [found(query, one) for one in backend.lines].count(True)
+            for where, source, query in _searches()
+            if source == "lines"
+        }
+        counted = {
+            thing.key: sum(point.value for point in backend.metrics.points.get(thing.key, ()))
+            for thing in THINGS
+            if thing.kind is Kind.LINE_METRIC
+        }
+        assert len(found_by) > 10
+        assert counted["pipecat_dd.lines.out_of_context"] > 0
+        seen[way] = found_by, counted, worst(hour)
+    assert seen["kept"] == seen["removed"] == seen["remapped"]
+    assert seen["kept"][2]["lines-out-of-context"] is State.ALERT
 
 
 def _searches() -> Iterator[tuple[str, str, str]]:

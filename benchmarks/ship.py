@@ -113,7 +113,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd.export.shipping import counts, flush
 
     # Each round with an intake that is down would say so.
-    logger.disable("pipecat_dd.export.shipping.saying")
+    logger.disable("pipecat_dd.export.shipping.notices")
     configure_logging(Nowhere(), ship=ship)
     before = counts().shipped
     write = logger.bind(operation="llm_generation", duration_ms=812.4).info

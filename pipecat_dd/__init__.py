@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipecat_dd.conversation.context import current_session
     from pipecat_dd.conversation.participants import Participant
-    from pipecat_dd.conversation.place import current_session
     from pipecat_dd.conversation.session import Session
     from pipecat_dd.export.logs import (
         Redactor,
@@ -44,7 +44,7 @@ _HOMES = {
     "Session": "pipecat_dd.conversation.session",
     "Shipping": "pipecat_dd.export.shipping",
     "configure_logging": "pipecat_dd.export.logs",
-    "current_session": "pipecat_dd.conversation.place",
+    "current_session": "pipecat_dd.conversation.context",
     "datadog_format": "pipecat_dd.export.logs",
     "unconfigure_logging": "pipecat_dd.export.logs",
 }

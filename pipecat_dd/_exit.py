@@ -25,8 +25,8 @@ from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._forks import in_forked_processes
+from pipecat_dd.conversation.context import leave_all
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.place import leave_all
 from pipecat_dd.conversation.session import forget_all
 from pipecat_dd.export import active
 from pipecat_dd.export.spans import passing
@@ -86,7 +86,7 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
     # asyncio says so of its own; the bot's log has no need of a complaint about ours.
     with contextlib.suppress(AttributeError):
         sentinel._log_destroy_pending = False  # type: ignore[attr-defined]
-    held = _Held()
+    held = _HeldLoop()
     gone = weakref.finalize(held, _close, conversation, "exited")
     gone.atexit = False
     # Not held here: what held the call would hold on to the rest.
@@ -110,7 +110,7 @@ async def _outlive(conversation: Conversation) -> None:
         raise
 
 
-class _Held:
+class _HeldLoop:
     """Held by an event loop, and by nothing else."""
 
     def stay(self) -> None:
@@ -206,8 +206,8 @@ def _open_conversations() -> list[Conversation]:
 
 def _close(conversation: Conversation, reason: str) -> None:
     with _guard.conversation.guarded():
-        conversation.is_ending(reason)
-        conversation.ends(time.time_ns())
+        conversation.set_end_reason(reason)
+        conversation.end(time.time_ns())
 
 
 def _after_fork() -> None:

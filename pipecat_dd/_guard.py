@@ -78,18 +78,18 @@ class Part:
             self.failed(error)
 
 
-_shed = 0
+_dropped = 0
 
 
-def count_shed() -> None:
+def count_dropped() -> None:
     """Count an event that was let go, since we were too far behind."""
-    global _shed
-    _shed += 1
+    global _dropped
+    _dropped += 1
 
 
-def shed_count() -> int:
+def dropped_count() -> int:
     """Return how many events were let go in this process, of all sessions."""
-    return _shed
+    return _dropped
 
 
 def _origin(error: BaseException) -> tuple[str, int]:

@@ -11,9 +11,9 @@ from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
+from pipecat_dd.conversation.ambient import bind
 from pipecat_dd.conversation.call_stack import is_function, maker
-from pipecat_dd.conversation.origin import originate
-from pipecat_dd.conversation.place import current_session
+from pipecat_dd.conversation.context import current_session
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
 from pipecat_dd.export.lacking import say_what_is_lacking
@@ -145,7 +145,7 @@ class DatadogObserver(BaseObserver):
             self._is_of_module = not is_function(frame)
             made = self._begin()
             with _guard.instrumentation.guarded():
-                made.making = originate(made.session, frame)
+                made.binding = bind(made.session, frame)
         with _guard.instrumentation.guarded():
             carry_into_pools()
             carry_into_threads()
@@ -158,9 +158,9 @@ class DatadogObserver(BaseObserver):
     def _begin(self) -> SessionInstrumentation:
         """Begin the session of a conversation: of the first, or of another that uses this one."""
         for other in (self._latest, *self._sessions):
-            if other is not None and other.making is not None:
+            if other is not None and other.binding is not None:
                 # The code that made this observer runs more than one call.
-                other.making.is_for_many = True
+                other.binding.is_for_many = True
         self._sessions = [one for one in self._sessions if not one.is_over]
         given = self._settings.session_id
         session_id = given if self._session_count == 0 else None
@@ -207,7 +207,7 @@ class DatadogObserver(BaseObserver):
             DatadogObserver(parent=HTTPPropagator.extract(headers))  # there
         """
         with _guard.spans.guarded():
-            return self._asked().told.tree.context
+            return self._asked().runtime.tree.context
         return _ddtrace.Context()
 
     def _asked(self) -> SessionInstrumentation:
@@ -247,20 +247,20 @@ class DatadogObserver(BaseObserver):
         """
         with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
-            if not any(one.hooks.has_installed(outermost) for one in self._sessions):
+            if not any(one.pipelines.has_installed(outermost) for one in self._sessions):
                 self._hook(data.processor)
             found = self._for_worker(
                 _pipecat.proxy_of(data.processor), _pipecat.worker_of(data.processor)
             )
             if found is not None:
-                found.was_set_up(data)
+                found.record_setup(data)
 
     async def on_pipeline_started(self) -> None:
         """Note that the pipeline has started: the StartFrame has passed through all of it."""
         with _guard.instrumentation.guarded():
             found = self._called_by(*_pipecat.calling())
             if found is not None:
-                found.has_started()
+                found.start()
 
     async def on_process_frame(self, data: Any) -> None:
         """Wrap what is not wrapped yet.
@@ -269,9 +269,9 @@ class DatadogObserver(BaseObserver):
             data: Which processor works on which frame.
         """
         for one in self._sessions:
-            if one.hooks.wraps(data.processor):
+            if one.pipelines.is_patched(data.processor):
                 return
-            if one.hooks.is_on and one.hooks.hears(data.processor):
+            if one.pipelines.is_on and one.pipelines.is_covered(data.processor):
                 return  # it only holds others
         self._hook(data.processor)
 
@@ -281,19 +281,19 @@ class DatadogObserver(BaseObserver):
         Args:
             data: The frame, and who pushed it.
         """
-        if any(one.hooks.hears(data.source) for one in self._sessions):
+        if any(one.pipelines.is_covered(data.source) for one in self._sessions):
             return
         with _guard.instrumentation.guarded():
             found = self._of_processor(data.source)
             if found is None:
                 return
             kind = type(data.frame)
-            moment = (found.table.known.get(kind) or found.table.find(kind)).moment
-            if moment is None:
+            handler = (found.traits.cached.get(kind) or found.traits.find(kind)).handler
+            if handler is None:
                 return
             at_ns = _pipecat.event_time_ns(data.source, data.timestamp, time.time_ns())
             processor = found.session.processors.get(data.source.name)
-            found.ear.hears(moment, data.frame, processor, data.source, at_ns)
+            found.dispatcher.dispatch(handler, data.frame, processor, data.source, at_ns)
 
     async def cleanup(self) -> None:
         """End the session: close what is open. Bears being called twice.
@@ -380,7 +380,7 @@ class DatadogObserver(BaseObserver):
             found = self._for_worker(_pipecat.proxy_of(processor), worker)
             if found is None:
                 return
-            if found.hooks.has_installed(outermost) or self._may_see(found, outermost):
+            if found.pipelines.has_installed(outermost) or self._may_see(found, outermost):
                 found.hook(processor, worker)
 
 

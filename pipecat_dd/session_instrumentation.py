@@ -12,24 +12,24 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _pipecat
 from pipecat_dd._exit import close_at_exit, close_with_loop
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
+from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding, RunContext
+from pipecat_dd.conversation.context import current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.origin import Making, Origin, Run
-from pipecat_dd.conversation.place import here
 from pipecat_dd.conversation.processor import Role
 from pipecat_dd.conversation.session import Phase, Session, register, unregister
 from pipecat_dd.conversation.turns import Timer
 from pipecat_dd.export import active
 from pipecat_dd.export.destinations import destinations
-from pipecat_dd.export.several import Several
+from pipecat_dd.export.fan_out import FanOut
 from pipecat_dd.export.spans.beside import notice_tracing
 from pipecat_dd.export.spans.tree import SpanTree
 from pipecat_dd.instrumentation.backlog import Backlog
-from pipecat_dd.instrumentation.ear import Ear
-from pipecat_dd.instrumentation.hooks import Hooks
-from pipecat_dd.instrumentation.table import Table
-from pipecat_dd.instrumentation.transports import Transports
-from pipecat_dd.instrumentation.visits import Visits
+from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
+from pipecat_dd.instrumentation.frame_tracker import FrameTracker
+from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
+from pipecat_dd.instrumentation.pipeline import PipelineInstrumentation
+from pipecat_dd.instrumentation.transports import TransportInstrumentation
 from pipecat_dd.instrumentation.workers import UNOBSERVED_SECS
 from pipecat_dd.settings import Settings
 
@@ -111,7 +111,7 @@ class SessionInstrumentation:
         tree = SpanTree(session, settings.parent, _ddtrace.activated(), settings.trace_scope)
         conversation = Conversation(
             session,
-            Several(tree, destinations(session, tree, settings)),
+            FanOut(tree, destinations(session, tree, settings)),
             _start_timer,
             settings.turn_end_timeout_secs,
             settings.frame_spans,
@@ -124,13 +124,17 @@ class SessionInstrumentation:
         kinds = type(observer).__mro__
         self._kind = next(k for k in kinds if k.__module__ == "pipecat_dd.observer")
         self._patience: Timer | None = None
-        self.told = active.Told(session, conversation, tree)
-        self.table = Table()
-        self.ear = Ear(conversation)
-        visits = Visits(conversation, self.ear, self.table, _ddtrace.set_aside)
-        self.hooks = Hooks(conversation, self.ear, self.table, visits)
-        self.making: Making | None = None
-        self._transports = Transports(conversation, _ddtrace.set_aside, _ddtrace.traces_messages)
+        self.runtime = active.SessionRuntime(session, conversation, tree)
+        self.traits = FrameTraitsTable()
+        self.dispatcher = FrameDispatcher(conversation)
+        tracker = FrameTracker(conversation, self.dispatcher, self.traits, _ddtrace.set_aside)
+        self.pipelines = PipelineInstrumentation(
+            conversation, self.dispatcher, self.traits, tracker
+        )
+        self.binding: ObserverBinding | None = None
+        self._transports = TransportInstrumentation(
+            conversation, _ddtrace.set_aside, _ddtrace.traces_messages
+        )
         self._given: Sequence[BaseTransport] = settings.transports
         if settings.phone_hash_key is not None:
             with _guard.instrumentation.guarded():
@@ -145,14 +149,14 @@ class SessionInstrumentation:
         # One that is thrown away before it ran must not be taken for a session that goes on.
         self._abandons = weakref.finalize(observer, _abandon, session)
         self._abandons.atexit = False
-        active.tell(self.told)
+        active.register(self.runtime)
         register(session)
         close_at_exit(conversation)
 
     @property
     def session(self) -> Session:
         """The session."""
-        return self.told.session
+        return self.runtime.session
 
     @property
     def is_over(self) -> bool:
@@ -187,14 +191,14 @@ class SessionInstrumentation:
         if worker is None:
             return
         self._has_input = self._has_input or _has_input(worker)
-        owners.own(self.session, worker)
+        stack_lookup.register(self.session, worker)
         runner = _pipecat.runner_of(worker)
         if runner is not None:
             self._runner = weakref.ref(runner)
             # What it runs without a pipeline (a worker that only takes jobs) never calls us.
             beside = (one for one in _pipecat.beside(worker) if not _pipecat.is_worker(one))
             for one in (runner, *beside):
-                owners.own(self.session, one)
+                stack_lookup.register(self.session, one)
 
     def abandon(self) -> None:
         """Record nothing: another observer does."""
@@ -208,32 +212,32 @@ class SessionInstrumentation:
         """
         self.set_up_count += 1
         if worker is not None:
-            self.hooks.workers.meet(worker.pipeline)
+            self.pipelines.workers.meet(worker.pipeline)
         self._bind_here()
         self._run(time.time_ns())
 
     def _bind_here(self) -> None:
-        place = here.get()
-        if isinstance(place, Origin) and place.session is self.session:
-            resolved = place.resolve()
+        work = current.get()
+        if isinstance(work, AmbientContext) and work.session is self.session:
+            resolved = work.resolve()
             if resolved is not None and resolved.session is self.session:
                 return  # it says so already, and for no longer than it should
-        here.set(Run(self.session))
+        current.set(RunContext(self.session))
 
-    def was_set_up(self, data: Any) -> None:
+    def record_setup(self, data: Any) -> None:
         """Record how long a processor's set-up took.
 
         Args:
             data: Pipecat's, with times on the monotonic clock.
         """
         offset_ns = time.time_ns() - time.monotonic_ns()
-        self.told.conversation.was_set_up(
+        self.runtime.conversation.record_setup(
             data.processor.name, data.started_at_ns + offset_ns, data.finished_at_ns + offset_ns
         )
 
-    def has_started(self) -> None:
+    def start(self) -> None:
         """Note that a pipeline has started: the StartFrame has passed through all of it."""
-        self.told.conversation.has_started(time.time_ns())
+        self.runtime.conversation.start(time.time_ns())
         self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
     def hook(self, processor: Any, worker: Any) -> None:
@@ -246,27 +250,27 @@ class SessionInstrumentation:
         if self.is_over:
             return
         outermost = _pipecat.outermost(processor)
-        is_within = outermost is processor or self.hooks.has_installed(outermost)
-        if self.hooks.is_on and is_within:
-            self.hooks.wrap(processor)
+        is_within = outermost is processor or self.pipelines.has_installed(outermost)
+        if self.pipelines.is_on and is_within:
+            self.pipelines.patch(processor)
             self._listen([processor])
             return
         # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
         self._run(time.time_ns())
-        self.hooks.install(outermost)
-        self.hooks.wrap(processor)
-        backlog = Backlog(self.table, self.told.conversation.sheds)
+        self.pipelines.install(outermost)
+        self.pipelines.patch(processor)
+        backlog = Backlog(self.traits, self.runtime.conversation.count_dropped)
         observer = self._observer()
         if observer is not None:
-            _pipecat.spare_events(processor, observer, self.hooks.heard, backlog.admits)
-        self._listen(self.hooks.instances)
+            _pipecat.spare_events(processor, observer, self.pipelines.covered_ids, backlog.admits)
+        self._listen(self.pipelines.instances)
         root = self.session.root
-        root.facts["pipecat.version"] = _pipecat.pipecat_version()
+        root.attributes["pipecat.version"] = _pipecat.pipecat_version()
         notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
-        root.know(conversation_id=_pipecat.conversation_id(worker))
-        root.know(transport=_pipecat.transport_of(self.hooks.instances))
+        root.set(conversation_id=_pipecat.conversation_id(worker))
+        root.set(transport=_pipecat.transport_of(self.pipelines.instances))
 
     def _look_around(self) -> None:
         """Log which workers of the conversation are not observed, if any."""
@@ -277,8 +281,8 @@ class SessionInstrumentation:
             return
 
         def look() -> None:
-            here.set(Run(self.session))
-            self.hooks.workers.say_who_is_unobserved(self._kind)
+            current.set(RunContext(self.session))
+            self.pipelines.workers.report_unobserved(self._kind)
 
         contextvars.copy_context().run(look)
 
@@ -293,31 +297,31 @@ class SessionInstrumentation:
         """
         self.cleaned_up_count += 1
         with _guard.instrumentation.guarded():
-            if not isinstance(here.get(), (Origin, Run)):
+            if not isinstance(current.get(), (AmbientContext, RunContext)):
                 # The processors' clean-up, and the worker's last lines, come after this, and may
                 # know the session by nothing else.
-                here.set(Run(self.session))
+                current.set(RunContext(self.session))
             # One that it was added to as it ran already has not set it up; before Pipecat 1.8
             # none does.
             if self.cleaned_up_count < max(self.set_up_count, len(self._workers)):
-                self.told.conversation.goes_on()
+                self.runtime.conversation.continue_without()
                 return False
         # Each by itself: whatever fails, nothing else is left behind.
         with _guard.instrumentation.guarded():
             self._look_around()
         with _guard.conversation.guarded():
             if is_removed:
-                self.told.conversation.is_ending("removed")
+                self.runtime.conversation.set_end_reason("removed")
         with _guard.conversation.guarded():
-            self.told.conversation.ends(time.time_ns())
+            self.runtime.conversation.end(time.time_ns())
         with _guard.instrumentation.guarded():
-            if self.making is not None:
-                self.making.ends()
+            if self.binding is not None:
+                self.binding.release()
         with _guard.instrumentation.guarded():
             if self._let_loop_end is not None:
                 self._let_loop_end()
         with _guard.instrumentation.guarded():
-            self.hooks.remove()
+            self.pipelines.remove()
         with _guard.instrumentation.guarded():
             self._transports.remove()
         self._abandons.detach()
@@ -326,14 +330,14 @@ class SessionInstrumentation:
     def _run(self, at_ns: int) -> None:
         found = _ddtrace.activated()
         if found is not None:
-            self.told.tree.hide(found)
-        self.told.conversation.begins(at_ns)
-        if self.making is not None:
+            self.runtime.tree.hide(found)
+        self.runtime.conversation.begin(at_ns)
+        if self.binding is not None:
             with _guard.instrumentation.guarded():
-                self.making.begins(self._is_run_by)
+                self.binding.rebind(self._is_run_by)
         if self._let_loop_end is None:
             with _guard.instrumentation.guarded():
-                self._let_loop_end = close_with_loop(self.told.conversation)
+                self._let_loop_end = close_with_loop(self.runtime.conversation)
         for transport in self._given:
             with _guard.instrumentation.guarded():
                 self._transports.listen(transport)

@@ -29,7 +29,7 @@ import pytest  # noqa: E402
 
 from pipecat_dd.cli.demo.versions import split_sentences_offline  # noqa: E402
 from pipecat_dd.conversation import session  # noqa: E402
-from pipecat_dd.conversation.place import here  # noqa: E402
+from pipecat_dd.conversation.context import current  # noqa: E402
 from tests.support.agent import TestAgent, running_test_agent  # noqa: E402
 
 ddtrace.patch(raise_errors=False, openai=True, httpx=True, httpx2=True)
@@ -52,7 +52,7 @@ def agent(running_agent: TestAgent) -> TestAgent:
 @pytest.fixture(autouse=True)
 def nowhere() -> Iterator[None]:
     """Begin each test outside of every session: pytest runs them all in one context."""
-    token = here.set(None)
+    token = current.set(None)
     session._live.clear()
     yield
-    here.reset(token)
+    current.reset(token)

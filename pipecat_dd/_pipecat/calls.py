@@ -18,7 +18,7 @@ from typing import Any
 
 from pipecat_dd._pipecat.transports import call_ids_of, websocket_of
 from pipecat_dd._private import peek
-from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.conversation.telephone import PhoneNumbers
 
 _MAX_CALLS = 60
 """How many calls up the stack the bot's own function is looked for."""
@@ -56,7 +56,7 @@ _IDS = (
 _CUSTOM = ("body", "customParameters", "custom_parameters", "extra_headers", "extraHeaders")
 
 
-_NUMBERS = Numbers()
+_NUMBERS = PhoneNumbers()
 
 
 @dataclass(frozen=True, slots=True)

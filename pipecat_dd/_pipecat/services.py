@@ -6,7 +6,7 @@ from typing import Any
 
 from pipecat_dd._private import peek
 from pipecat_dd.conversation.processor import Role, Service
-from pipecat_dd.conversation.stage import Fact
+from pipecat_dd.conversation.stage import AttributeValue
 
 _ROLES = (
     ("pipecat.services.llm_service", "LLMService", Role.LLM),
@@ -87,7 +87,7 @@ def service_of(processor: Any) -> Service:
         processor: An LLM, STT or TTS service.
     """
     settings = getattr(processor, "settings", None) or peek(processor, "_settings")
-    facts: dict[str, Fact] = {}
+    facts: dict[str, AttributeValue] = {}
     role = role_of(processor)
     if role is Role.LLM:
         for name in _REQUEST_SETTINGS:

@@ -207,10 +207,10 @@ class Answers:
 
     def _complete(self, answer: Answer, turn: Turn) -> None:
         stage = answer.stage
-        if stage.facts.get("llm.outcome") != "discarded" or stage not in turn.held:
+        if stage.attributes.get("llm.outcome") != "discarded" or stage not in turn.held:
             return
-        stage.facts["llm.outcome"] = "completed"
-        if stage.facts.get("llm.speculative") or answer.is_speech:
+        stage.attributes["llm.outcome"] = "completed"
+        if stage.attributes.get("llm.speculative") or answer.is_speech:
             return  # more may be known of it by the turn's end
         turn.held.remove(stage)
         self.let_go(stage)

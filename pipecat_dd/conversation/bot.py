@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from pipecat_dd.conversation.announced import SAME_BREATH_NS, Announced
 from pipecat_dd.conversation.answers import Answer, Answers
 from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.realtime import SAME_BREATH_NS, RealtimeResponses
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
@@ -45,12 +45,12 @@ class BotSide:
         self.synthesis_begins = self.syntheses.begin
         self.synthesis_output = self.syntheses.output
         self.synthesis_ends = self.syntheses.end
-        self.tools = Tools(stages, turns, self.answers, self.response_output, self._close)
+        self.tools = Tools(stages, turns, self.answers, self.note_output, self._close)
         self.tools_asked = self.tools.ask
         self.tool_begins = self.tools.begin
         self.tool_ends = self.tools.end
         self.call = self.tools.call
-        self.announced = Announced(turns, self.response_begins, self.response_ends)
+        self.realtime = RealtimeResponses(turns, self.begin_response, self.end_response)
         self._speculative: set[Stage] = set()
         self._speaks_aside = False
         self._speech: Stage | None = None
@@ -61,9 +61,7 @@ class BotSide:
 
     # Responses of the model
 
-    def response_begins(
-        self, processor: Processor, at_ns: int, stage: Stage | None = None
-    ) -> Stage:
+    def begin_response(self, processor: Processor, at_ns: int, stage: Stage | None = None) -> Stage:
         """A model begins to respond.
 
         Args:
@@ -71,24 +69,24 @@ class BotSide:
             at_ns: When it began to work on the context.
             stage: The stage that it has been at work in so far, where it has one.
         """
-        turn = self._turns.bot_begins(at_ns)
+        turn = self._turns.begin_bot_work(at_ns)
         stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
-        stage.facts["gen_ai.operation.name"] = "chat"
+        stage.attributes["gen_ai.operation.name"] = "chat"
         if not turn.bot_spoke:
-            turn.waited.asked_ns = turn.waited.asked_ns or at_ns
-            turn.waited.responded_ns = at_ns
-            turn.waited.token_ns = 0
+            turn.latency.asked_ns = turn.latency.asked_ns or at_ns
+            turn.latency.responded_ns = at_ns
+            turn.latency.token_ns = 0
         self.answers.begin(stage)
-        self._turns.begins(turn, stage)
+        self._turns.begin_work(turn, stage)
         return stage
 
-    def speculation_withdrawn(self) -> None:
+    def withdraw_speculation(self) -> None:
         """What was inferred before the user had finished is thrown away: they had not."""
         for stage in self._speculative:
-            stage.facts["llm.outcome"] = "discarded"
+            stage.attributes["llm.outcome"] = "discarded"
         self._speculative.clear()
 
-    def response_output(
+    def note_output(
         self,
         processor: Processor,
         at_ns: int,
@@ -120,9 +118,9 @@ class BotSide:
         if read and turn is not None and stage in turn.busy:
             turn.answered = True
         if speech:
-            stage.facts["gen_ai.output.type"] = "speech"
-        if spoken and turn is not None and not turn.bot_spoke and not turn.waited.token_ns:
-            turn.waited.token_ns = at_ns
+            stage.attributes["gen_ai.output.type"] = "speech"
+        if spoken and turn is not None and not turn.bot_spoke and not turn.latency.token_ns:
+            turn.latency.token_ns = at_ns
         if spoken and turn is not None and stage in turn.busy:
             if self._has_voice():
                 if not turn.bot_spoke:
@@ -130,7 +128,7 @@ class BotSide:
             else:
                 turn.answered = True
 
-    def response_ends(
+    def end_response(
         self,
         stage: Stage,
         at_ns: int,
@@ -149,17 +147,17 @@ class BotSide:
         if not stage.is_open:
             return
         if interrupted:
-            stage.facts["interrupted"] = True
+            stage.attributes["interrupted"] = True
         stage.settle_first_byte()
         turn = self._turns.current
         waits = False
-        if "llm.outcome" not in stage.facts:
+        if "llm.outcome" not in stage.attributes:
             outcome = "failed" if stage.failure is not None else None
             outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
             waits = outcome is None and turn is not None
             # Until it is heard.
-            stage.facts["llm.outcome"] = outcome or "discarded"
-        if stage.facts.get("llm.speculative") and turn is not None and turn.user_active:
+            stage.attributes["llm.outcome"] = outcome or "discarded"
+        if stage.attributes.get("llm.speculative") and turn is not None and turn.user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
@@ -177,7 +175,7 @@ class BotSide:
 
     # Speech
 
-    def synthesis_fails(self, stage: Stage, at_ns: int) -> None:
+    def fail_synthesis(self, stage: Stage, at_ns: int) -> None:
         """A synthesis failed: no more of it will come.
 
         Args:
@@ -186,7 +184,7 @@ class BotSide:
         """
         self.syntheses.stop(stage, at_ns)
 
-    def voice_fails(self, processor: Processor, *, usable: bool | None) -> None:
+    def fail_voice(self, processor: Processor, *, usable: bool | None) -> None:
         """What speaks failed, so that an answer is not heard that nobody threw away.
 
         Args:
@@ -197,18 +195,18 @@ class BotSide:
         self._turns.confirm()
         self.answers.use()
 
-    def speech_asked(self, at_ns: int) -> None:
+    def ask_speech(self, at_ns: int) -> None:
         """The bot is to say something that is no model's.
 
         Args:
             at_ns: When.
         """
         if self._has_voice() and self._has_output():
-            self._turns.bot_may_begin(at_ns)
+            self._turns.begin_unheard(at_ns)
         else:
-            self._turns.bot_begins(at_ns)
+            self._turns.begin_bot_work(at_ns)
 
-    def starts_speaking(self, at_ns: int) -> None:
+    def start_speaking(self, at_ns: int) -> None:
         """The bot is heard."""
         if self._speech is not None:
             return
@@ -227,22 +225,22 @@ class BotSide:
             around = self._stages.session.stage
             self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=around)
             return
-        turn = self._turns.bot_starts_speaking(at_ns)
+        turn = self._turns.start_bot_speech(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
-        if turn.by_user and turn.waited.silent_ns and LATENCY not in turn.stage.facts:
-            turn.waited.heard(
+        if turn.by_user and turn.latency.silent_ns and LATENCY not in turn.stage.attributes:
+            turn.latency.settle(
                 answer.stage.start_ns if answer is not None else 0,
                 answer.token_ns if answer is not None else 0,
                 synthesis.stage.start_ns if synthesis is not None else 0,
                 synthesis.stage.output_ns or 0 if synthesis is not None else 0,
             )
-            waited_ns = max(0, at_ns - turn.waited.silent_ns)
-            turn.stage.facts[LATENCY] = waited_ns / 1e9
-            for name, secs in turn.waited.parts(at_ns).items():
-                turn.stage.facts[f"turn.wait.{name}_seconds"] = secs
+            waited_ns = max(0, at_ns - turn.latency.silent_ns)
+            turn.stage.attributes[LATENCY] = waited_ns / 1e9
+            for name, secs in turn.latency.parts(at_ns).items():
+                turn.stage.attributes[f"turn.wait.{name}_seconds"] = secs
 
-    def audio_written(self, at_ns: int, seconds: float = 0.0) -> None:
+    def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
         for synthesis, answer in self.syntheses.write(seconds, at_ns):
             is_answer = synthesis is not None and not synthesis.is_backchannel
@@ -251,10 +249,10 @@ class BotSide:
                 self._stages.close(self._speech, at_ns)
                 self._begin_speech(at_ns, synthesis, answer)
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
-            self.starts_speaking(at_ns)
+            self.start_speaking(at_ns)
         self._last_audio_ns = at_ns
 
-    def stops_speaking(self, at_ns: int) -> None:
+    def stop_speaking(self, at_ns: int) -> None:
         """The bot fell silent.
 
         That is when the last audio was written, where that is known: Pipecat announces it
@@ -269,30 +267,30 @@ class BotSide:
         if speech.start_ns < self._last_audio_ns < at_ns:
             end_ns = self._last_audio_ns
         self._stages.close(speech, end_ns)
-        self._turns.bot_stops_speaking(end_ns)
+        self._turns.stop_bot_speech(end_ns)
 
-    def interrupted(self, at_ns: int) -> None:
+    def interrupt(self, at_ns: int) -> None:
         """What the bot was saying is cut off: its speech and the syntheses for it."""
-        self._turns.interrupted(at_ns)
+        self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
-            self._speech.facts["interrupted"] = True
+            self._speech.attributes["interrupted"] = True
             # What was written last is what was heard last; the cut is now all the same.
             self._last_audio_ns = 0
-            self.stops_speaking(at_ns)
+            self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
         for stage in self.syntheses.open:
-            stage.facts["interrupted"] = True
+            stage.attributes["interrupted"] = True
             self.syntheses.stop(stage, at_ns)
-        self.announced.end_all(at_ns, interrupted=True)
+        self.realtime.end_all(at_ns, interrupted=True)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open."""
-        self.stops_speaking(at_ns)
+        self.stop_speaking(at_ns)
         for stage in self.syntheses.open:
             self.syntheses.stop(stage, at_ns)
         self.tools.end_all(at_ns)
-        self.announced.end_all(at_ns)
+        self.realtime.end_all(at_ns)
 
     def _open_service(
         self,
@@ -311,27 +309,27 @@ class BotSide:
         else:
             self._stages.turn_into(stage, kind, resource, parent)
         if service is not None:
-            stage.know(
+            stage.set(
                 gen_ai__provider__name=service.provider or None,
                 gen_ai__request__model=service.model,
             )
-            stage.facts.update(service.facts)
+            stage.attributes.update(service.facts)
             stage.peer = service.peer
         return stage
 
     def _end_synthesis(self, stage: Stage, at_ns: int) -> None:
         stage.settle_first_byte()
-        if self._turns.unheard.has(stage):
+        if self._turns.unheard.has_stage(stage):
             self._turns.unheard.hold(stage, at_ns)
-            self._turns.ends(stage, at_ns)
+            self._turns.end_work(stage, at_ns)
         else:
             self._close(stage, at_ns)
 
     def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
         self._stages.end(stage, at_ns)
         turn.held.append(stage)
-        self._turns.ends(stage, at_ns)
+        self._turns.end_work(stage, at_ns)
 
     def _close(self, stage: Stage, at_ns: int) -> None:
         self._stages.close(stage, at_ns)
-        self._turns.ends(stage, at_ns)
+        self._turns.end_work(stage, at_ns)

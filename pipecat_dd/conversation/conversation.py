@@ -6,17 +6,17 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.bot import BotSide
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext
 from pipecat_dd.conversation.failovers import Failovers
 from pipecat_dd.conversation.frames import FrameSpans, FrameWork
 from pipecat_dd.conversation.inferences import Inferences
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
-from pipecat_dd.conversation.place import Place, Visit
 from pipecat_dd.conversation.processor import Processor, Role
 from pipecat_dd.conversation.session import Phase, Session, register, unregister
-from pipecat_dd.conversation.stage import Fact, Failure, Kind, Stage
-from pipecat_dd.conversation.stages import Stages, Teller
-from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
+from pipecat_dd.conversation.stages import StageListener, Stages
+from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.conversation.turns import StartTimer, Turns
 from pipecat_dd.conversation.user import UserSide
 
@@ -24,7 +24,7 @@ STARTUP_NS = 1_000_000
 """How long a processor takes to be set up for that to be told of."""
 
 
-class CutVisits(Protocol):
+class CutProcessing(Protocol):
     """Ends what processors are still at work on at the session's end."""
 
     def __call__(self, at_ns: int, *, cancelled: bool) -> None:
@@ -56,7 +56,7 @@ class Conversation:
     def __init__(
         self,
         session: Session,
-        teller: Teller,
+        listener: StageListener,
         start_timer: StartTimer,
         turn_end_timeout_secs: float,
         frame_spans: FrameSpans = FrameSpans.NOTABLE,
@@ -69,7 +69,7 @@ class Conversation:
 
         Args:
             session: The session.
-            teller: Where stages go.
+            listener: Where stages go.
             start_timer: Runs a callback after so many seconds.
             turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
             frame_spans: Which visits of frames to processors get a stage of their own.
@@ -78,7 +78,7 @@ class Conversation:
             phone_hash_key: The key for hashes of telephone numbers, which are not told.
         """
         self.session = session
-        self._teller = teller
+        self._listener = listener
         self._end_reason: str | None = None
         self._others_go_on = False
         self._started = False
@@ -87,16 +87,16 @@ class Conversation:
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
         self._last_failure: Failure | None = None
-        self.cut_visits: CutVisits = _has_none
+        self.cut_processing: CutProcessing = _has_none
         self.analyzer = "vad"
         self.strategy = "user_turn"
-        self._stages = Stages(session, teller)
+        self._stages = Stages(session, listener)
         self.pipelines = Pipelines()
         self._stages.worker_of = lambda stage: self.pipelines.worker_of(
             stage, session.processors.values()
         )
         self.participants = session.people = Participants(
-            self._stages, start_timer, names=participant_names, numbers=Numbers(phone_hash_key)
+            self._stages, start_timer, names=participant_names, numbers=PhoneNumbers(phone_hash_key)
         )
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
@@ -109,7 +109,7 @@ class Conversation:
 
     # The session
 
-    def begins(self, at_ns: int) -> None:
+    def begin(self, at_ns: int) -> None:
         """The pipeline is set up.
 
         Args:
@@ -122,9 +122,9 @@ class Conversation:
         root.start_ns = min(root.start_ns, at_ns) if root.start_ns else at_ns
         self.session.phase = Phase.RUNNING
         register(self.session)
-        self._teller.opened(root)
+        self._listener.on_open(root)
 
-    def was_set_up(self, processor_name: str, start_ns: int, end_ns: int) -> None:
+    def record_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
         """A processor was set up.
 
         Args:
@@ -134,9 +134,9 @@ class Conversation:
         """
         failed = processor_name in self._setup_failures
         if end_ns - start_ns >= STARTUP_NS or failed:
-            self._tell_setup(processor_name, start_ns, end_ns)
+            self._open_startup(processor_name, start_ns, end_ns)
 
-    def _tell_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
+    def _open_startup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
         processor = self.session.processors.get(processor_name)
         failure, failed_ns = self._setup_failures.pop(processor_name, (None, end_ns))
         if processor is None:
@@ -144,18 +144,18 @@ class Conversation:
         stage = self._stages.open(
             Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
         )
-        stage.facts["processor.name"] = processor.name
-        stage.know(worker__name=self.pipelines.worker_behind(processor))
+        stage.attributes["processor.name"] = processor.name
+        stage.set(worker__name=self.pipelines.worker_behind(processor))
         if failure is not None:
             stage.fail(failure)
         self._stages.close(stage, max(end_ns, failed_ns))
 
-    def _tell_failed_setups(self) -> None:
+    def _open_failed_startups(self) -> None:
         """Tell of what failed before the start and was not told by its set-up's end."""
         for name, (_, failed_ns) in list(self._setup_failures.items()):
-            self._tell_setup(name, failed_ns, failed_ns)
+            self._open_startup(name, failed_ns, failed_ns)
 
-    def has_started(self, at_ns: int) -> None:
+    def start(self, at_ns: int) -> None:
         """The whole pipeline has started.
 
         Args:
@@ -164,12 +164,12 @@ class Conversation:
         if self._started:
             return
         self._started = True
-        self._tell_failed_setups()
+        self._open_failed_startups()
         root = self.session.root
         stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)
         self._stages.close(stage, at_ns)
 
-    def is_ending(self, reason: str) -> None:
+    def set_end_reason(self, reason: str) -> None:
         """What the session's end will be put down to; the first reason stands.
 
         Args:
@@ -179,14 +179,14 @@ class Conversation:
         if self._end_reason is None or (self._others_go_on and self._end_reason != "ended"):
             self._end_reason = reason
 
-    def end_is_heard(self, reason: str) -> None:
+    def see_end_frame(self, reason: str) -> None:
         """A frame was heard that ends a pipeline; of no account where it is followed to its end.
 
         Args:
             reason: ``ended``, ``stopped`` or ``cancelled``.
         """
-        if not any(pipeline.end_is_heard for pipeline in self.pipelines.all):
-            self.is_ending(reason)
+        if not any(pipeline.has_seen_end for pipeline in self.pipelines.all):
+            self.set_end_reason(reason)
 
     def abandon(self) -> None:
         """Let the session go without a word: it is another process's."""
@@ -195,11 +195,11 @@ class Conversation:
         # The event loop that was forked with it may run on, and with it the wait for a turn's end.
         self._stages.forget_all()
 
-    def goes_on(self) -> None:
+    def continue_without(self) -> None:
         """One of several pipelines is cleaned up: its end need not be the session's."""
         self._others_go_on = True
 
-    def ends(self, at_ns: int) -> None:
+    def end(self, at_ns: int) -> None:
         """The pipeline is cleaned up; bears being told twice.
 
         Args:
@@ -218,15 +218,15 @@ class Conversation:
         if not began:
             return
         root = self.session.root
-        root.facts["session.end_reason"] = reason
+        root.attributes["session.end_reason"] = reason
         if reason == LOST and lost and lost[-1] is not None:
-            root.facts["session.end_lost_in"] = lost[-1].processor.key
+            root.attributes["session.end_lost_in"] = lost[-1].processor.key
         elif reason == FAILED:
             root.fail(self._failure().in_short)
-        root.facts["session.turn_count"] = self.turns.count
-        root.facts["session.interruption_count"] = self.turns.interruptions
-        root.facts["session.bot_speech_count"] = self.bot.speech_count
-        root.facts.setdefault("session.error_count", 0)
+        root.attributes["session.turn_count"] = self.turns.count
+        root.attributes["session.interruption_count"] = self.turns.interruption_count
+        root.attributes["session.bot_speech_count"] = self.bot.speech_count
+        root.attributes.setdefault("session.error_count", 0)
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:
@@ -256,9 +256,9 @@ class Conversation:
             lambda: self.user.end(at_ns),
             lambda: self.bot.end(at_ns),
             lambda: self.inferences.end_all(at_ns),
-            lambda: self.cut_visits(at_ns, cancelled=not in_order),
-            *(lambda hold=hold: self.frames.held(hold, at_ns) for hold in lost),
-            self._tell_failed_setups,
+            lambda: self.cut_processing(at_ns, cancelled=not in_order),
+            *(lambda hold=hold: self.frames.report_lost_end(hold, at_ns) for hold in lost),
+            self._open_failed_startups,
             lambda: self.participants.end(at_ns),
             lambda: self._stages.close_all(at_ns),
             lambda: self.turns.end(at_ns),
@@ -271,18 +271,18 @@ class Conversation:
 
     # Frames
 
-    def visit_stage(self, visit: Visit) -> Stage | None:
+    def stage_of(self, processing: FrameProcessing) -> Stage | None:
         """Give a visit a stage of its own; None where frames have none.
 
         Args:
-            visit: The visit.
+            processing: The visit.
         """
-        stage = self.frames.stage_of(visit, self.session.stage)
-        if visit.stage is None:
-            visit.stage = stage
+        stage = self.frames.stage_of(processing, self.session.stage)
+        if processing.stage is None:
+            processing.stage = stage
         return stage
 
-    def visit_ends(self, stage: Stage, at_ns: int, *, cancelled: bool) -> None:
+    def end_processing(self, stage: Stage, at_ns: int, *, cancelled: bool) -> None:
         """The visit that has a stage of its own is over.
 
         Args:
@@ -293,20 +293,23 @@ class Conversation:
         if not stage.is_open:
             return
         if stage.kind is Kind.LLM:
-            self.bot.response_ends(stage, at_ns, interrupted=cancelled)
+            self.bot.end_response(stage, at_ns, interrupted=cancelled)
             return
         if cancelled:
-            stage.facts["interrupted"] = True
+            stage.attributes["interrupted"] = True
         self._stages.close(stage, at_ns)
 
     # Figures and errors
 
-    def sheds(self) -> None:
+    def count_dropped(self) -> None:
         """An event was let go, since there were too many to take."""
         self.session.root.add("session.shed_count", 1)
 
-    def measured(
-        self, processor_name: str, facts: dict[str, Fact], counts: dict[str, Fact]
+    def record_figures(
+        self,
+        processor_name: str,
+        facts: dict[str, AttributeValue],
+        counts: dict[str, AttributeValue],
     ) -> None:
         """A service reported figures of what it is at work on.
 
@@ -322,7 +325,7 @@ class Conversation:
         if not stage.is_open and stage.output_ns is None:
             facts = {}  # what it is said to have waited for never came
         for name, value in facts.items():
-            stage.facts.setdefault(name, value)
+            stage.attributes.setdefault(name, value)
         for name, value in counts.items():
             if isinstance(value, (int, float)):
                 stage.add(name, value)
@@ -336,7 +339,7 @@ class Conversation:
                 return stage
         return None
 
-    def raised(self, processor: Processor, error: Exception, *, told: bool) -> None:
+    def note_raised(self, processor: Processor, error: Exception, *, told: bool) -> None:
         """A processor raised something, which is about to be reported.
 
         Args:
@@ -346,10 +349,10 @@ class Conversation:
         """
         self._raised.append((processor, error, told))
 
-    def errs(
+    def record_error(
         self,
         processor: Processor | None,
-        place: Place | None,
+        work: WorkContext | None,
         failure: Failure,
         at_ns: int,
         where: str = "ErrorFrame",
@@ -359,7 +362,7 @@ class Conversation:
 
         Args:
             processor: The processor that failed, where it is known.
-            place: Where it was reported.
+            work: Where it was reported.
             failure: What went wrong.
             at_ns: When.
             where: What it was reported by, or failed in.
@@ -370,32 +373,32 @@ class Conversation:
         if raised is not None:
             self._raised.remove(raised)
             processor = raised[0]
-        elif self._is_said_again(processor, failure, exception):
+        elif self._is_repeated(processor, failure, exception):
             return
         self._last_error = (failure.message, exception)
         if processor is not None and processor.role is Role.TTS:
-            self.bot.voice_fails(processor, usable=failure.usable)
-        self._counts(failure)
+            self.bot.fail_voice(processor, usable=failure.usable)
+        self._count_error(failure)
         if raised is not None and raised[2]:
             return
-        if place is not None and place.bound is not None and place.bound.is_open:
-            place.bound.fail(failure)
+        if work is not None and work.bound is not None and work.bound.is_open:
+            work.bound.fail(failure)
         elif processor is None:
             return
-        elif self.bot.announced.fail(processor, at_ns, failure):
+        elif self.bot.realtime.fail(processor, at_ns, failure):
             pass
         elif processor.stage is not None:
-            self._fails(processor.stage, failure, at_ns)
-        elif isinstance(place, Visit) and not place.done and place.processor is processor:
-            stage = place.stage or self.visit_stage(place)
+            self._fail(processor.stage, failure, at_ns)
+        elif isinstance(work, FrameProcessing) and not work.done and work.processor is processor:
+            stage = work.stage or self.stage_of(work)
             if stage is not None:
                 stage.fail(failure)
         elif not self._started:
             self._setup_failures.setdefault(processor.name, (failure, at_ns))
         else:
-            self.frames.fails(processor, where, failure, at_ns)
+            self.frames.fail(processor, where, failure, at_ns)
 
-    def _counts(self, failure: Failure) -> None:
+    def _count_error(self, failure: Failure) -> None:
         """Count an error on the turn it is in, and on the session."""
         self._last_failure = failure
         self.session.root.add("session.error_count", 1)
@@ -404,7 +407,7 @@ class Conversation:
             turn.stage.add("turn.error_count", 1)
             turn.failure = turn.failure or failure
 
-    def tool_reports_failure(self, call: Stage, failure: Failure) -> None:
+    def fail_tool(self, call: Stage, failure: Failure) -> None:
         """A tool's result says that it failed, and nothing else has.
 
         Args:
@@ -412,9 +415,9 @@ class Conversation:
             failure: What went wrong.
         """
         if call.failure is None:
-            self._counts(failure)
+            self._count_error(failure)
 
-    def _is_said_again(
+    def _is_repeated(
         self, processor: Processor | None, failure: Failure, exception: object
     ) -> bool:
         """Whether what holds a processor passes on what that has reported itself."""
@@ -425,12 +428,12 @@ class Conversation:
             return exception is before
         return bool(message) and failure.message.endswith(message)
 
-    def _fails(self, stage: Stage, failure: Failure, at_ns: int) -> None:
+    def _fail(self, stage: Stage, failure: Failure, at_ns: int) -> None:
         stage.fail(failure)
         if stage.kind is Kind.STT:
-            self.user.transcriptions.fails(stage, at_ns)
+            self.user.transcriptions.fail(stage, at_ns)
         elif stage.kind is Kind.TTS:
-            self.bot.synthesis_fails(stage, at_ns)
+            self.bot.fail_synthesis(stage, at_ns)
 
     def _transcribers(self) -> list[Processor]:
         return [p for p in self.session.processors.values() if p.role is Role.STT]

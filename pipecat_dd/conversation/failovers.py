@@ -30,7 +30,7 @@ class Failovers:
         self._root = root
         self._failed_ns: dict[Role, int] = {}
 
-    def failed(self, processor: Processor, at_ns: int) -> None:
+    def note_failure(self, processor: Processor, at_ns: int) -> None:
         """A processor reported an error.
 
         Args:
@@ -39,7 +39,7 @@ class Failovers:
         """
         self._failed_ns[processor.role] = at_ns
 
-    def switched(self, processor: Processor, turn: Stage | None, at_ns: int) -> None:
+    def note_switch(self, processor: Processor, turn: Stage | None, at_ns: int) -> None:
         """A switcher has turned to another service.
 
         Args:

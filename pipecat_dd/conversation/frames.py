@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pipecat_dd.conversation.context import FrameProcessing
 from pipecat_dd.conversation.pipelines import Hold
-from pipecat_dd.conversation.place import Visit
 from pipecat_dd.conversation.processor import Processor
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.conversation.stage import Failure, Kind, Stage
@@ -33,7 +33,7 @@ class FrameSpans(StrEnum):
 
 
 @dataclass(slots=True)
-class Run:
+class FrameRun:
     """Frames of one class that one processor worked on, one after another."""
 
     processor: Processor
@@ -61,7 +61,7 @@ class FrameWork:
             slow_ns: How long a visit takes for that to be notable, in nanoseconds.
         """
         self._stages = stages
-        self._runs: dict[tuple[Processor, str], Run] = {}
+        self._runs: dict[tuple[Processor, str], FrameRun] = {}
         self.mode = mode
         self.slow_ns = slow_ns
 
@@ -80,23 +80,23 @@ class FrameWork:
             self.mode is FrameSpans.NOTABLE and processor.is_users
         )
 
-    def stage_of(self, visit: Visit, parent: Stage) -> Stage | None:
+    def stage_of(self, processing: FrameProcessing, parent: Stage) -> Stage | None:
         """Give a visit a stage of its own; None where frames have none.
 
         Args:
-            visit: The visit.
+            processing: The visit.
             parent: What it is part of.
         """
-        processor = visit.processor
+        processor = processing.processor
         over = self.session.phase is not Phase.RUNNING
         if over or processor is None or self.mode is FrameSpans.OFF:
             return None
-        stage = self._open(processor, visit.frame_class, visit.start_ns, parent)
-        if visit.participant is not None:
-            stage.is_of(visit.participant.id or None)
-        stage.facts["frame.id"] = str(getattr(visit.frame, "id", ""))
-        stage.facts["frame.direction"] = _name(visit.direction)
-        stage.facts["frame.count"] = 1
+        stage = self._open(processor, processing.frame_class, processing.start_ns, parent)
+        if processing.participant is not None:
+            stage.assign_participant(processing.participant.id or None)
+        stage.attributes["frame.id"] = str(getattr(processing.frame, "id", ""))
+        stage.attributes["frame.direction"] = _name(processing.direction)
+        stage.attributes["frame.count"] = 1
         return stage
 
     def passed(
@@ -121,9 +121,9 @@ class FrameWork:
                     run.direction = None
                 return
             self._end(run)
-        self._runs[key] = Run(processor, frame_class, direction, at_ns, end_ns)
+        self._runs[key] = FrameRun(processor, frame_class, direction, at_ns, end_ns)
 
-    def fails(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
+    def fail(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
         """A processor failed while it was at work on nothing that has a stage.
 
         Args:
@@ -134,11 +134,11 @@ class FrameWork:
         """
         if self.mode is not FrameSpans.OFF:
             stage = self._open(processor, where, at_ns, self.session.stage)
-            stage.facts["frame.count"] = 0
+            stage.attributes["frame.count"] = 0
             stage.fail(failure)
             self._stages.close(stage, at_ns)
 
-    def held(self, hold: Hold, at_ns: int) -> None:
+    def report_lost_end(self, hold: Hold, at_ns: int) -> None:
         """A processor had a frame last that should have come out at the pipeline's end.
 
         Args:
@@ -149,9 +149,9 @@ class FrameWork:
             return
         root = self.session.root
         stage = self._open(hold.processor, hold.frame_class, hold.start_ns, root)
-        stage.facts["frame.id"] = hold.frame_id
-        stage.facts["frame.direction"] = _name(hold.direction)
-        stage.facts["frame.count"] = 1
+        stage.attributes["frame.id"] = hold.frame_id
+        stage.attributes["frame.direction"] = _name(hold.direction)
+        stage.attributes["frame.count"] = 1
         self._stages.close(stage, at_ns if hold.end_ns is None else hold.end_ns)
 
     def gather(self, turn: Stage | None) -> None:
@@ -171,17 +171,17 @@ class FrameWork:
                 prefix = f"processor.{processor.key}."
                 stage.add(f"{prefix}frames", processor.frames)
                 stage.add(f"{prefix}busy_ms", processor.busy_ns / 1e6)
-                longest = stage.facts.get(f"{prefix}longest_ms", 0)
+                longest = stage.attributes.get(f"{prefix}longest_ms", 0)
                 assert isinstance(longest, (int, float))
-                stage.facts[f"{prefix}longest_ms"] = max(longest, processor.longest_ns / 1e6)
+                stage.attributes[f"{prefix}longest_ms"] = max(longest, processor.longest_ns / 1e6)
             processor.frames = processor.busy_ns = processor.longest_ns = 0
 
-    def _end(self, run: Run, turn: Stage | None = None) -> None:
+    def _end(self, run: FrameRun, turn: Stage | None = None) -> None:
         self._runs.pop((run.processor, run.frame_class), None)
         stage = self._open(run.processor, run.frame_class, run.start_ns, turn or self.session.stage)
         if run.direction is not None:
-            stage.facts["frame.direction"] = _name(run.direction)
-        stage.facts["frame.count"] = run.count
+            stage.attributes["frame.direction"] = _name(run.direction)
+        stage.attributes["frame.count"] = run.count
         self._stages.close(stage, run.last_ns)
 
     def _open(self, processor: Processor, frame_class: str, start_ns: int, parent: Stage) -> Stage:
@@ -196,7 +196,7 @@ class FrameWork:
             parent=parent,
             processor=processor,
         )
-        stage.facts["frame.class"] = frame_class
+        stage.attributes["frame.class"] = frame_class
         return stage
 
 

@@ -7,7 +7,7 @@ opens no turn and keeps none open, and no wait is put down to it.
 from collections.abc import Mapping
 
 from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Fact, Failure, Kind, Stage
+from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 
 PURPOSE = "llm.purpose"
@@ -51,18 +51,16 @@ class Inferences:
             processor=processor,
             aside=True,
         )
-        stage.facts[PURPOSE] = INFERENCE
-        stage.facts["gen_ai.operation.name"] = "chat"
+        stage.attributes[PURPOSE] = INFERENCE
+        stage.attributes["gen_ai.operation.name"] = "chat"
         if service is not None:
-            stage.know(
-                gen_ai__provider__name=service.provider, gen_ai__request__model=service.model
-            )
-            stage.facts.update(service.facts)
+            stage.set(gen_ai__provider__name=service.provider, gen_ai__request__model=service.model)
+            stage.attributes.update(service.facts)
             stage.peer = service.peer
         self._open.add(stage)
         return stage
 
-    def use(self, stage: Stage, tokens: Mapping[str, Fact]) -> None:
+    def use(self, stage: Stage, tokens: Mapping[str, AttributeValue]) -> None:
         """It is known what an inference used.
 
         Args:
@@ -95,9 +93,9 @@ class Inferences:
         if failure is not None:
             stage.fail(failure)
         if interrupted:
-            stage.facts["interrupted"] = True
+            stage.attributes["interrupted"] = True
         outcome = "failed" if failure is not None else "interrupted" if interrupted else "completed"
-        stage.facts["llm.outcome"] = outcome
+        stage.attributes["llm.outcome"] = outcome
         self._stages.close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:

@@ -13,9 +13,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import Fact, Failure, Kind, Stage
+from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.telephone import Keypad, Numbers
+from pipecat_dd.conversation.telephone import DtmfPrivacy, PhoneNumbers
 from pipecat_dd.conversation.turns import StartTimer, Timer
 
 REMEMBERED = 1_000
@@ -27,7 +27,7 @@ KEY_EVENT = "on_dtmf_event"
 LEFT_OUT = "[left out]"
 """What stands for a key that may not be told."""
 
-FLOOD_SECS = 1.0
+BURST_SECS = 1.0
 """How long events that come in floods are gathered before they are told of, in one."""
 
 
@@ -86,7 +86,7 @@ class Who:
     name: str | None = None
     role: str | None = None
     number: str | None = None
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,17 +105,17 @@ class Event:
 
 
 @dataclass(slots=True)
-class Flood:
+class EventBurst:
     """Events of one kind about one participant, which nobody handles."""
 
     name: str
     participant: Participant | None
     start_ns: int
     last_ns: int
-    facts: dict[str, Fact]
+    facts: dict[str, AttributeValue]
     count: int = 1
 
-    def add(self, at_ns: int, facts: Mapping[str, Fact]) -> None:
+    def add(self, at_ns: int, facts: Mapping[str, AttributeValue]) -> None:
         """Add one: numbers are summed, text is kept where it is the same of all."""
         self.count += 1
         self.last_ns = max(self.last_ns, at_ns)
@@ -142,7 +142,7 @@ class Participants:
         start_timer: StartTimer,
         *,
         names: bool = True,
-        numbers: Numbers | None = None,
+        numbers: PhoneNumbers | None = None,
     ) -> None:
         """Follow who is there.
 
@@ -155,15 +155,15 @@ class Participants:
         self._stages = stages
         self._start_timer = start_timer
         self._names = names
-        self.numbers = numbers or Numbers()
-        self.keypad = Keypad()
+        self.numbers = numbers or PhoneNumbers()
+        self.keypad = DtmfPrivacy()
         self._there: dict[tuple[str, str], Participant] = {}
         self._by_key: dict[str, Participant] = {}
         self._left: OrderedDict[str, Participant] = OrderedDict()
         self._ids: set[str] = set()
         self._hashes: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._forgotten = 0
-        self._floods: dict[tuple[str, Participant | None], Flood] = {}
+        self._bursts: dict[tuple[str, Participant | None], EventBurst] = {}
         self._timer: Timer | None = None
         self.only: Participant | None = None
         self.can_be_several = True
@@ -171,7 +171,7 @@ class Participants:
     # Coming and going
 
     @property
-    def there(self) -> tuple[Participant, ...]:
+    def present(self) -> tuple[Participant, ...]:
         """Who is there at this moment, in the order they came."""
         return tuple(self._there.values())
 
@@ -183,7 +183,7 @@ class Participants:
         """
         return len(self._ids) + self._forgotten
 
-    def joins(self, who: Who, at_ns: int, transport: Transport) -> Participant:
+    def join(self, who: Who, at_ns: int, transport: Transport) -> Participant:
         """Somebody is there; nothing but what is newly known of them if they were already.
 
         Args:
@@ -201,17 +201,17 @@ class Participants:
         participant.stage = self._stages.open(
             Kind.PARTICIPANT, kind, at_ns, parent=self._stages.session.root
         )
-        participant.stage.is_of(participant.id)
-        participant.stage.know(participant__phone_hash=self._hashes.pop(place, None))
+        participant.stage.assign_participant(participant.id)
+        participant.stage.set(participant__phone_hash=self._hashes.pop(place, None))
         self._describe(participant, who)
         self._there[place] = self._by_key[who.key] = participant
         self._left.pop(who.key, None)
         self._ids.add(participant.id)
-        self._stages.joined_by(participant.id)
+        self._stages.unassign_others(participant.id)
         self._count_heads()
         return participant
 
-    def updated(self, who: Who, transport: Transport) -> None:
+    def update(self, who: Who, transport: Transport) -> None:
         """More is known of somebody.
 
         Args:
@@ -222,7 +222,7 @@ class Participants:
         if participant is not None:
             self._describe(participant, who)
 
-    def is_called(self, key: str, number: str, transport: Transport) -> None:
+    def set_number(self, key: str, number: str, transport: Transport) -> None:
         """Somebody's telephone number is known, who is there or is still to come.
 
         Args:
@@ -236,13 +236,13 @@ class Participants:
         place = (transport.name, key)
         participant = self._there.get(place)
         if participant is not None and participant.stage is not None:
-            participant.stage.know(participant__phone_hash=hashed)
+            participant.stage.set(participant__phone_hash=hashed)
             return
         self._hashes[place] = hashed
         if len(self._hashes) > REMEMBERED:
             self._hashes.popitem(last=False)
 
-    def leaves(self, key: str, at_ns: int, transport: Transport, reason: str) -> None:
+    def leave(self, key: str, at_ns: int, transport: Transport, reason: str) -> None:
         """Somebody is gone; nothing if they were not there.
 
         Args:
@@ -253,7 +253,7 @@ class Participants:
         """
         self._leaves((transport.name, key), at_ns, reason)
 
-    def leave_but(self, key: str, at_ns: int, transport: Transport) -> None:
+    def leave_all_but(self, key: str, at_ns: int, transport: Transport) -> None:
         """Whoever else came by a transport for one is gone, since it has another now.
 
         Args:
@@ -296,13 +296,13 @@ class Participants:
 
     def end(self, at_ns: int) -> None:
         """The session ends: whoever is there leaves with it."""
-        self._tell_floods()
+        self._close_bursts()
         for place in list(self._there):
             self._leaves(place, at_ns, "session_end")
         root = self._stages.session.root
-        root.facts["session.participant_count"] = self.count
+        root.attributes["session.participant_count"] = self.count
         if self.count == 1:
-            root.is_of(next(iter(self._ids)))
+            root.assign_participant(next(iter(self._ids)))
 
     def _describe(self, participant: Participant, who: Who) -> None:
         number = who.number or who.name
@@ -313,12 +313,12 @@ class Participants:
         participant.role = who.role or participant.role
         stage = participant.stage
         if stage is not None and stage.is_open:
-            stage.know(
+            stage.set(
                 participant__name=participant.name,
                 participant__role=participant.role,
                 participant__phone_hash=hashed,
             )
-            stage.facts.update(who.facts)
+            stage.attributes.update(who.facts)
 
     def _leaves(self, place: tuple[str, str], at_ns: int, reason: str) -> None:
         participant = self._there.pop(place, None)
@@ -338,7 +338,7 @@ class Participants:
         self._count_heads()
         stage = participant.stage
         if stage is not None:
-            stage.facts["participant.leave_reason"] = self.numbers.masked(reason)
+            stage.attributes["participant.leave_reason"] = self.numbers.masked(reason)
             self._stages.close(stage, at_ns)
 
     def _count_heads(self) -> None:
@@ -346,12 +346,12 @@ class Participants:
 
     # Events
 
-    def event_begins(
+    def begin_event(
         self,
         name: str,
         at_ns: int,
         participant: Participant | None,
-        facts: Mapping[str, Fact],
+        facts: Mapping[str, AttributeValue],
         failure: Failure | None = None,
     ) -> Event:
         """An event is dispatched.
@@ -365,13 +365,13 @@ class Participants:
             failure: What went wrong, where that is what it tells.
         """
         stage = self._open_event(name, at_ns, participant)
-        stage.facts.update(facts)
-        stage.facts["event.count"] = 1
+        stage.attributes.update(facts)
+        stage.attributes["event.count"] = 1
         if failure is not None:
             stage.fail(failure)
         return Event(stage, participant)
 
-    def tone_told(self, tone: str, at_ns: int) -> str:
+    def permitted_key(self, tone: str, at_ns: int) -> str:
         """Return what may be told of a key that was pressed.
 
         Args:
@@ -380,9 +380,9 @@ class Participants:
         """
         if self._stages.session.capture_content:
             return tone
-        return self.keypad.told(tone, at_ns) or LEFT_OUT
+        return self.keypad.permitted(tone, at_ns) or LEFT_OUT
 
-    def key_pressed(self, tone: str, at_ns: int) -> None:
+    def press_key(self, tone: str, at_ns: int) -> None:
         """A frame says that a key was pressed; nothing if an event has said so already.
 
         Args:
@@ -390,11 +390,11 @@ class Participants:
             at_ns: When.
         """
         if not self.keypad.is_repeated(tone, at_ns):
-            facts: dict[str, Fact] = {"dtmf.tone": self.tone_told(tone, at_ns)}
-            event = self.event_begins(KEY_EVENT, at_ns, self.only, facts)
-            self.event_settles(event, at_ns)
+            facts: dict[str, AttributeValue] = {"dtmf.tone": self.permitted_key(tone, at_ns)}
+            event = self.begin_event(KEY_EVENT, at_ns, self.only, facts)
+            self.settle_event(event, at_ns)
 
-    def event_fails(self, event: Event, failure: Failure) -> None:
+    def fail_event(self, event: Event, failure: Failure) -> None:
         """One of those who handle an event failed.
 
         Args:
@@ -404,7 +404,7 @@ class Participants:
         self._stages.session.root.add("session.error_count", 1)
         event.stage.fail(failure)
 
-    def event_settles(self, event: Event, at_ns: int) -> None:
+    def settle_event(self, event: Event, at_ns: int) -> None:
         """One of those who handle an event has returned, or its dispatch has.
 
         Args:
@@ -415,12 +415,12 @@ class Participants:
         if event.pending == 0:
             self._stages.close(event.stage, at_ns)
 
-    def floods(
+    def count_in_burst(
         self,
         name: str,
         at_ns: int,
         participant: Participant | None,
-        facts: Mapping[str, Fact],
+        facts: Mapping[str, AttributeValue],
     ) -> None:
         """An event came of which many come, and which nobody handles.
 
@@ -430,25 +430,25 @@ class Participants:
             participant: Whom it is about.
             facts: What it says about itself.
         """
-        flood = self._floods.get((name, participant))
-        if flood is not None:
-            flood.add(at_ns, facts)
+        burst = self._bursts.get((name, participant))
+        if burst is not None:
+            burst.add(at_ns, facts)
             return
-        self._floods[name, participant] = Flood(name, participant, at_ns, at_ns, dict(facts))
+        self._bursts[name, participant] = EventBurst(name, participant, at_ns, at_ns, dict(facts))
         if self._timer is None:
-            self._timer = self._start_timer(FLOOD_SECS, self._tell_floods)
+            self._timer = self._start_timer(BURST_SECS, self._close_bursts)
 
-    def _tell_floods(self) -> None:
+    def _close_bursts(self) -> None:
         """Tell of the events that were gathered."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        floods, self._floods = self._floods, {}
-        for flood in floods.values():
-            stage = self._open_event(flood.name, flood.start_ns, flood.participant)
-            stage.facts.update(flood.facts)
-            stage.facts["event.count"] = flood.count
-            self._stages.close(stage, flood.last_ns)
+        floods, self._bursts = self._bursts, {}
+        for burst in floods.values():
+            stage = self._open_event(burst.name, burst.start_ns, burst.participant)
+            stage.attributes.update(burst.facts)
+            stage.attributes["event.count"] = burst.count
+            self._stages.close(stage, burst.last_ns)
 
     def _open_event(self, name: str, at_ns: int, participant: Participant | None) -> Stage:
         parent = participant.stage if participant is not None else None
@@ -456,7 +456,7 @@ class Participants:
             Kind.PARTICIPANT_EVENT, name, at_ns, parent=parent or self._stages.session.root
         )
         if participant is not None:
-            stage.is_of(participant.id or None)
+            stage.assign_participant(participant.id or None)
         return stage
 
 

@@ -80,7 +80,7 @@ class Pipeline:
     worker: str
     was_cancelled: Callable[[], bool] = lambda: False
     has_transport: bool = False
-    end_is_heard: bool = False
+    has_seen_end: bool = False
     asked: str | None = None
     asked_ns: int = 0
     came_out: str | None = None
@@ -90,7 +90,7 @@ class Pipeline:
 
     # The frames that start and end it
 
-    def reaches(
+    def enter(
         self,
         processor: "Processor",
         purpose: str,
@@ -115,19 +115,19 @@ class Pipeline:
                 processor, type(frame).__name__, str(getattr(frame, "id", "")), direction, at_ns
             )
 
-    def passes_on(self, processor: "Processor", purpose: str) -> None:
+    def pass_on(self, processor: "Processor", purpose: str) -> None:
         """A processor has pushed such a frame on."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
             hold.passed_on = True
 
-    def leaves(self, processor: "Processor", purpose: str, stage: Stage | None, at_ns: int) -> None:
+    def leave(self, processor: "Processor", purpose: str, stage: Stage | None, at_ns: int) -> None:
         """A processor has done its work on such a frame."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
             hold.end_ns, hold.stage = at_ns, stage
 
-    def comes_out(self, purpose: str, at_ns: int) -> None:
+    def come_out(self, purpose: str, at_ns: int) -> None:
         """Such a frame has come out at the pipeline's end."""
         for key in [key for key in self._holds if key[0] == purpose]:
             del self._holds[key]
@@ -150,7 +150,7 @@ class Pipeline:
                 purpose = CANCELLED
             self.asked, self.asked_ns = purpose, at_ns
 
-    def fails(self, failure: Failure, at_ns: int) -> None:
+    def fail(self, failure: Failure, at_ns: int) -> None:
         """An error came for which Pipecat ends or cancels the pipeline."""
         self.ask(FAILED, at_ns)
         if self.asked == FAILED and self.failure is None:
@@ -165,7 +165,7 @@ class Pipeline:
             return FAILED
         if self.came_out in (ENDED, STOPPED):
             return self.came_out
-        if self.asked in (ENDED, STOPPED) and not self.end_is_heard:
+        if self.asked in (ENDED, STOPPED) and not self.has_seen_end:
             return self.asked
         lost = self.lost
         if lost is not None and (lost.is_swallowed or self.is_given_up):

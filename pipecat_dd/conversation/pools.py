@@ -17,7 +17,7 @@ from functools import partial, update_wrapper
 from typing import Any, Final, TypeVar
 
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation.place import carried, run_at
+from pipecat_dd.conversation.context import carried, run_at
 
 _T = TypeVar("_T")
 _lock = threading.Lock()

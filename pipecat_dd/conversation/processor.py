@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipecat_dd.conversation.pipelines import Pipeline
-from pipecat_dd.conversation.stage import Fact, Stage
+from pipecat_dd.conversation.stage import AttributeValue, Stage
 
 
 class Role(StrEnum):
@@ -32,7 +32,7 @@ class Service:
 
     provider: str
     model: str | None = None
-    facts: dict[str, Fact] = field(default_factory=dict)
+    facts: dict[str, AttributeValue] = field(default_factory=dict)
     is_remote: bool = False
 
     @property
@@ -87,7 +87,7 @@ class Processor:
     longest_ns: int = 0
 
     @property
-    def answers(self) -> bool:
+    def is_answerer(self) -> bool:
         """Whether it answers the user, as a model does."""
         return self.has_answered or self.role is Role.LLM
 

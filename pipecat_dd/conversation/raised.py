@@ -17,9 +17,9 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.call_stack import context_of, has_passed, task_run_by
-from pipecat_dd.conversation.place import Place, carried_by, here, leave_all, run_at
+from pipecat_dd.conversation.context import WorkContext, carried_by, current, leave_all, run_at
 from pipecat_dd.conversation.session import Phase, Session
 
 _MAX_MAKERS = 1024
@@ -37,7 +37,7 @@ something after it."""
 # itself.
 _makers: "OrderedDict[int, list[_Maker]]" = OrderedDict()
 
-_Where = Place | str | list[Any]
+_Where = WorkContext | str | list[Any]
 """A place; or the id of a session that is gone; or what a thread was given along."""
 
 
@@ -113,8 +113,8 @@ def run_where_raised(
         return
     # What the context itself says held while its task ran.
     context.run(leave_all)
-    if isinstance(found, Place):
-        context.run(here.set, found)
+    if isinstance(found, WorkContext):
+        context.run(current.set, found)
     context.run(write, found if isinstance(found, str) else None)
 
 
@@ -133,9 +133,9 @@ def _where(error: BaseException | None, traceback: TracebackType | None) -> _Whe
 
 def _where_in(traceback: TracebackType, task: object) -> _Where | None:
     frame = traceback.tb_frame
-    owned = owners.owner_of_frame(frame)
+    owned = stack_lookup.owner_of_frame(frame)
     if owned is not None:
-        return Place(*owned)
+        return WorkContext(*owned)
     return _made_by(frame, traceback.tb_lasti, task) or carried_by(frame)
 
 
@@ -153,7 +153,7 @@ def _made_by(frame: FrameType, raised_at: int, task: object) -> _Where | None:
     if len(found) != 1:
         return None
     session, session_id = found[0]
-    return session_id if session is None else Place(session)
+    return session_id if session is None else WorkContext(session)
 
 
 def _is_live(session: Session | None) -> bool:
@@ -161,7 +161,7 @@ def _is_live(session: Session | None) -> bool:
 
 
 def _session_id(where: _Where | None) -> str | None:
-    place = where[0] if isinstance(where, list) else where
-    if isinstance(place, Place):
-        return None if place.session is None else place.session.id
-    return place
+    work = where[0] if isinstance(where, list) else where
+    if isinstance(work, WorkContext):
+        return None if work.session is None else work.session.id
+    return work

@@ -58,7 +58,7 @@ class Session:
     people: "Participants | None" = field(default=None, init=False, repr=False)
     inferences: "Inferences | None" = field(default=None, init=False, repr=False)
     # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
-    told: Any = field(default=None, init=False, repr=False)
+    runtime: Any = field(default=None, init=False, repr=False)
     exporter: "Callable[[int | None], dict[str, str] | None] | None" = field(
         default=None, init=False, repr=False
     )
@@ -70,7 +70,7 @@ class Session:
     def participants(self) -> "tuple[Participant, ...]":
         """Who is there at this moment, in the order they came; never the bot itself."""
         people = self.people
-        return () if people is None else people.there
+        return () if people is None else people.present
 
     def export_turn(self, number: int | None = None) -> dict[str, str] | None:
         """Return the ids of a turn's span, to submit an evaluation of it to LLM Observability.
@@ -118,7 +118,7 @@ class Session:
             TypeError: It is not a string.
             ValueError: It is empty.
         """
-        from pipecat_dd.conversation.place import bound_to  # knows sessions
+        from pipecat_dd.conversation.context import bound_to  # knows sessions
 
         if not isinstance(participant_id, str):
             raise TypeError(f"participant_id={participant_id!r}: must be a string")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pipecat_dd.conversation.processor import Processor
     from pipecat_dd.conversation.session import Session
 
-Fact = str | int | float | bool
+AttributeValue = str | int | float | bool
 """A value of a stage: text and truth values are tags, numbers are metrics."""
 
 
@@ -140,7 +140,7 @@ class Stage:
     end_ns: int | None = None
     processor: "Processor | None" = None
     output_ns: int | None = None
-    facts: dict[str, Fact] = field(default_factory=dict)
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
     peer: str | None = None
     participant_id: str | None = None
@@ -155,10 +155,10 @@ class Stage:
 
     def add(self, name: str, amount: float) -> None:
         """Add to a number, counting from zero."""
-        before = self.facts.get(name, 0)
-        self.facts[name] = (before if isinstance(before, (int, float)) else 0) + amount
+        before = self.attributes.get(name, 0)
+        self.attributes[name] = (before if isinstance(before, (int, float)) else 0) + amount
 
-    def know(self, **facts: Fact | None) -> None:
+    def set(self, **facts: AttributeValue | None) -> None:
         """Note what is known, leaving out what is None.
 
         Args:
@@ -167,9 +167,9 @@ class Stage:
         """
         for name, value in facts.items():
             if value is not None:
-                self.facts[name.replace("__", ".")] = value
+                self.attributes[name.replace("__", ".")] = value
 
-    def is_of(self, participant_id: str | None) -> None:
+    def assign_participant(self, participant_id: str | None) -> None:
         """Somebody was named as the one it is of; where others were too, it is of no one.
 
         Args:
@@ -181,7 +181,7 @@ class Stage:
         elif self.participant_id != participant_id:
             self.participant_id = None
 
-    def quote(self, name: str, text: str) -> None:
+    def add_content(self, name: str, text: str) -> None:
         """Note content, if the session may send it; what is added is appended.
 
         Args:
@@ -206,6 +206,6 @@ class Stage:
         """
         if self.output_ns is None:
             for name in ("metrics.ttfb", "metrics.ttfa", "metrics.ttfat"):
-                self.facts.pop(name, None)
+                self.attributes.pop(name, None)
         else:
-            self.facts.setdefault("metrics.ttfb", (self.output_ns - self.start_ns) / 1e9)
+            self.attributes.setdefault("metrics.ttfb", (self.output_ns - self.start_ns) / 1e9)

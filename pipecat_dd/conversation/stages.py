@@ -20,16 +20,16 @@ MAX_RESOURCE_CHARS = 1_000
 """A resource's length. The Agent takes 5,000; ours are names of classes, models and tools."""
 
 
-class Teller(Protocol):
+class StageListener(Protocol):
     """Whoever sends stages somewhere. Called in the pipeline's event loop."""
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         """A stage has begun; its place in the tree may not be known yet."""
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         """A stage has ended, and all that will be known of it is known."""
 
-    def dropped(self, stage: Stage) -> None:
+    def on_discard(self, stage: Stage) -> None:
         """A stage has come to nothing, and is not told of: nothing names it."""
 
     def is_referred_to(self, stage: Stage) -> bool:
@@ -43,15 +43,15 @@ class Stages:
         worker_of: Returns the worker whose stage one is, where the session has several.
     """
 
-    def __init__(self, session: Session, teller: Teller) -> None:
+    def __init__(self, session: Session, listener: StageListener) -> None:
         """Keep the stages of a session.
 
         Args:
             session: The session.
-            teller: Where stages go.
+            listener: Where stages go.
         """
         self.session = session
-        self._teller = teller
+        self._listener = listener
         self._open: set[Stage] = set()
         self.worker_of: Callable[[Stage], str | None] = lambda stage: None
 
@@ -91,7 +91,7 @@ class Stages:
         if people is not None and people.only is not None:
             stage.participant_id = people.only.id
         self._open.add(stage)
-        self._teller.opened(stage)
+        self._listener.on_open(stage)
         return stage
 
     def turn_into(self, stage: Stage, kind: Kind, resource: str, parent: Stage) -> None:
@@ -105,11 +105,11 @@ class Stages:
         """
         stage.kind, stage.resource, stage.parent = kind, resource[:MAX_RESOURCE_CHARS], parent
         stage.start_ns = max(stage.start_ns, parent.start_ns)
-        stage.facts.clear()
+        stage.attributes.clear()
         if stage.processor is not None and stage not in stage.processor.open:
             stage.processor.open.append(stage)
 
-    def joined_by(self, participant_id: str) -> None:
+    def unassign_others(self, participant_id: str) -> None:
         """Somebody has come: what was the work of the only one there may now be either's.
 
         Args:
@@ -149,22 +149,22 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
-        stage.know(worker__name=self.worker_of(stage))
-        self._teller.closed(stage)
+        stage.set(worker__name=self.worker_of(stage))
+        self._listener.on_close(stage)
 
-    def drop(self, stage: Stage, at_ns: int) -> None:
+    def discard(self, stage: Stage, at_ns: int) -> None:
         """End a stage that nothing came of, and tell of it only if something names it already.
 
         Args:
             stage: The stage.
             at_ns: When it ended.
         """
-        if self._teller.is_referred_to(stage):
+        if self._listener.is_referred_to(stage):
             self.close(stage, at_ns)
         else:
             self.end(stage, at_ns)
             self._open.discard(stage)
-            self._teller.dropped(stage)
+            self._listener.on_discard(stage)
 
     def _close_oldest(self, at_ns: int) -> None:
         lasting = (Kind.TURN, Kind.PARTICIPANT)

@@ -104,11 +104,11 @@ class Syntheses:
         turn = self._turn(at_ns)
         turn.speech_pending = False
         if not turn.bot_spoke:
-            turn.waited.text_ns = turn.waited.text_ns or at_ns
+            turn.latency.text_ns = turn.latency.text_ns or at_ns
         stage = self._open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, answers if answers is None else list(answers)))
-        self._turns.begins(turn, stage)
+        self._turns.begin_work(turn, stage)
         return stage
 
     def begin_backchannel(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
@@ -169,7 +169,7 @@ class Syntheses:
             turn = self._turns.current
             synthesis = self._voiced = self._synthesis(stage)
             if turn is not None and not turn.bot_spoke and not self.is_backchannel(synthesis):
-                turn.waited.audio_ns = turn.waited.audio_ns or at_ns
+                turn.latency.audio_ns = turn.latency.audio_ns or at_ns
             answers = None if synthesis is None else synthesis.answers
             self._answers.voice(answers)
             if not self._has_output():
@@ -262,8 +262,8 @@ class Syntheses:
 
     def _turn(self, at_ns: int) -> Turn:
         if self._turns.current is None and self._has_output():
-            return self._turns.bot_may_begin(at_ns)
-        return self._turns.bot_begins(at_ns)
+            return self._turns.begin_unheard(at_ns)
+        return self._turns.begin_bot_work(at_ns)
 
     def _hear(self, synthesis: Synthesis | None, at_ns: int) -> Answer | None:
         return self._answers.hear(None if synthesis is None else synthesis.answers, at_ns)
@@ -277,7 +277,7 @@ class Syntheses:
         turn = self._turns.current
         start_ns = begun_ns if turn is None else max(begun_ns, turn.stage.start_ns)
         stage = self.begin(processor, start_ns, context_id, [])
-        stage.quote("tts.text", text)
+        stage.add_content("tts.text", text)
         stage.output_ns = at_ns
         self._late.append(stage)
         return self._known[context_id]

@@ -29,7 +29,7 @@ _UUID_LIKE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-", re.I)
 _IN_TEXT = re.compile(r"(?<![\w.-])\+?\d[\d\s().\-]{5,18}\d(?![\w-])")
 
 
-class Numbers:
+class PhoneNumbers:
     """Says of a text whether it is a telephone number, and what may be told instead."""
 
     def __init__(self, key: bytes | None = None) -> None:
@@ -82,7 +82,7 @@ def _hash(key: bytes, digits: str) -> str:
     return hmac.new(key, digits.encode(), hashlib.sha256).hexdigest()[:HASH_CHARS]
 
 
-class Keypad:
+class DtmfPrivacy:
     """What is keyed in: a choice from a menu may be told, a number that is entered may not.
 
     One key by itself says where a caller went. Several in a row are a card's number or a PIN:
@@ -117,7 +117,7 @@ class Keypad:
                 return True
         return False
 
-    def told(self, tone: str, at_ns: int) -> str | None:
+    def permitted(self, tone: str, at_ns: int) -> str | None:
         """Return the tone if it may be told.
 
         Args:

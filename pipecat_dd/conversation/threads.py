@@ -17,7 +17,7 @@ from typing import Final
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd._private import peek
-from pipecat_dd.conversation.place import CARRIED, by_thread, carried, run_at
+from pipecat_dd.conversation.context import CARRIED, by_thread, carried, run_at
 from pipecat_dd.conversation.pools import carry_into_thread_pools
 
 PRIVATE: dict[str, str] = {

@@ -63,7 +63,7 @@ class Tools:
             self._answers.use(processor.stage)
         turn = self._turns.current
         if turn is not None and processor.stage is not None:
-            turn.waited.tools_ns = turn.waited.tools_ns or processor.stage.start_ns
+            turn.latency.tools_ns = turn.latency.tools_ns or processor.stage.start_ns
         for call_id in call_ids:
             self._asked[call_id] = (at_ns, processor.stage)
         while len(self._asked) > MAX_ASKED:
@@ -81,17 +81,17 @@ class Tools:
             call_id: The call's id.
             handler: Stands for what runs it, which may go on after the call has settled.
         """
-        turn = self._turns.bot_begins(at_ns)
+        turn = self._turns.begin_bot_work(at_ns)
         if handler is not None:
             self._handlers[call_id] = handler
         asked_ns, response = self._asked.pop(call_id, (at_ns, processor.stage))
         parent = response or turn.stage
         stage = self._stages.open(Kind.TOOL, name, at_ns, parent=parent, processor=processor)
-        stage.facts["tool.name"] = name
-        stage.facts["tool.call_id"] = call_id
-        stage.facts["tool.wait_seconds"] = max(0, at_ns - asked_ns) / 1e9
+        stage.attributes["tool.name"] = name
+        stage.attributes["tool.call_id"] = call_id
+        stage.attributes["tool.wait_seconds"] = max(0, at_ns - asked_ns) / 1e9
         self._calls[call_id] = stage
-        self._turns.begins(turn, stage)
+        self._turns.begin_work(turn, stage)
         return stage
 
     def call(self, call_id: str) -> Stage | None:
@@ -130,7 +130,7 @@ class Tools:
             self._turns.ask()
         elif asks is False and handler is not None:
             self._turns.expect(handler)
-        stage.facts["tool.outcome"] = outcome
+        stage.attributes["tool.outcome"] = outcome
         if failure is not None:
             stage.fail(failure)
         self._close(stage, at_ns)

@@ -6,9 +6,9 @@ It may come after the next stretch of speech has begun, in several parts, or nev
 from collections import deque
 
 from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegment
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.stretches import RULING_WINDOW_NS, Stretch
 from pipecat_dd.conversation.turns import Turns
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
@@ -24,7 +24,7 @@ MAX_AWAITED = 16
 LATE_WORDS_NS = 1_000_000_000
 """How long after a transcription that was complete another one may add to it."""
 
-Entry = tuple[Stage, Stretch]
+Entry = tuple[Stage, SpeechSegment]
 """A transcription and what it is of."""
 
 
@@ -50,40 +50,40 @@ class Transcriptions:
         self._answers: dict[Processor, int] = {}
         self.by_segment: set[Processor] = set()
 
-    def begin(self, processor: Processor, stretch: Stretch) -> Stage:
+    def begin(self, processor: Processor, segment: SpeechSegment) -> Stage:
         """A service is awaited to transcribe a stretch.
 
         Args:
             processor: The service.
-            stretch: The stretch.
+            segment: The stretch.
         """
         service = processor.service() if processor.service is not None else None
         resource = processor.class_name
         if service is not None and service.model:
             resource = f"{resource} {service.model}"
         stage = self._stages.open(
-            Kind.STT, resource, stretch.start_ns, parent=stretch.parent, processor=processor
+            Kind.STT, resource, segment.start_ns, parent=segment.parent, processor=processor
         )
         if service is not None:
-            stage.facts["gen_ai.provider.name"] = service.provider
-            stage.know(gen_ai__request__model=service.model)
-            stage.facts.update(service.facts)
-        stretch.transcriptions.append(stage)
-        self.pending.setdefault(processor, deque()).append((stage, stretch))
+            stage.attributes["gen_ai.provider.name"] = service.provider
+            stage.set(gen_ai__request__model=service.model)
+            stage.attributes.update(service.facts)
+        segment.transcriptions.append(stage)
+        self.pending.setdefault(processor, deque()).append((stage, segment))
         return stage
 
-    def begun_by_words(self) -> Stretch | None:
+    def begun_by_words(self) -> SpeechSegment | None:
         """Return the stretch that an interim transcription began before the speech was heard."""
         turn = self._turns.current
         parents = (None, turn.stage if turn is not None else None)
         for pending in self.pending.values():
-            for _, stretch in pending:
-                is_begun = stretch.speech is None and stretch.end_ns is None
-                if is_begun and stretch.parent in parents:
-                    return stretch
+            for _, segment in pending:
+                is_begun = segment.speech is None and segment.end_ns is None
+                if is_begun and segment.parent in parents:
+                    return segment
         return None
 
-    def comes(self, stage: Stage, at_ns: int) -> None:
+    def arrive(self, stage: Stage, at_ns: int) -> None:
         """A transcription came, or failed.
 
         Args:
@@ -92,7 +92,7 @@ class Transcriptions:
         """
         stage.output_ns = at_ns
         if stage.processor is not None:
-            self._answers[stage.processor] = self.answers(stage.processor) + 1
+            self._answers[stage.processor] = self.answer_count(stage.processor) + 1
 
     def awaited(self, processor: Processor, at_ns: int, *, interim: bool = False) -> Entry | None:
         """Return the transcription that one that just came is of, if it is of one that is awaited.
@@ -114,25 +114,25 @@ class Transcriptions:
 
         def awaits_words(entry: Entry) -> bool:
             """Whether its words have begun to come, or may still."""
-            _, stretch = entry
-            return bool(stretch.words_ns) or at_ns - (stretch.end_ns or at_ns) <= LATE_WORDS_NS
+            _, segment = entry
+            return bool(segment.words_ns) or at_ns - (segment.end_ns or at_ns) <= LATE_WORDS_NS
 
         return next(filter(awaits_words, unanswered), unanswered[0])
 
     def _may_go_on(self, entry: Entry, at_ns: int) -> bool:
         """Whether a transcription that just came may be of a stretch, as far as that is known."""
-        stage, stretch = entry
+        stage, segment = entry
         turn = self._turns.current
-        if stretch.parent is None and stretch.end_ns is not None and stage.output_ns is not None:
+        if segment.parent is None and segment.end_ns is not None and stage.output_ns is not None:
             # It was complete, and opened no turn.
-            return stretch.speech is not None and at_ns - stage.output_ns <= LATE_WORDS_NS
-        if stretch.speech is not None:
+            return segment.speech is not None and at_ns - stage.output_ns <= LATE_WORDS_NS
+        if segment.speech is not None:
             return True
         # With words alone to go by, what is long ago, or of another turn, is no longer spoken.
-        if stretch.parent is not None and (turn is None or stretch.parent is not turn.stage):
+        if segment.parent is not None and (turn is None or segment.parent is not turn.stage):
             return False
-        if stretch.end_ns is None and at_ns - stretch.words_ns > RULING_WINDOW_NS:
-            stretch.end_ns = stretch.words_ns
+        if segment.end_ns is None and at_ns - segment.words_ns > RULING_WINDOW_NS:
+            segment.end_ns = segment.words_ns
             return False
         return True
 
@@ -158,14 +158,14 @@ class Transcriptions:
         """
         pending = self.pending.get(processor, deque())
         for entry in list(pending):
-            stage, stretch = entry
-            if stage.output_ns is not None and stretch.parent and stretch.end_ns is not None:
+            stage, segment = entry
+            if stage.output_ns is not None and segment.parent and segment.end_ns is not None:
                 pending.remove(entry)
-                self._finish(stage, stretch, stage.output_ns)
+                self._finish(stage, segment, stage.output_ns)
             elif drop_at_ns is not None:
                 pending.remove(entry)
-                stage.parent = stage.parent or stretch.parent
-                self._stages.drop(stage, drop_at_ns)
+                stage.parent = stage.parent or segment.parent
+                self._stages.discard(stage, drop_at_ns)
 
     def settle_all(self, drop_at_ns: int | None = None) -> None:
         """End the transcriptions of every service that are complete.
@@ -184,70 +184,70 @@ class Transcriptions:
         """
         for processor, pending in self.pending.items():
             for entry in list(pending):
-                stage, stretch = entry
-                end_ns = stretch.end_ns
-                if stage.output_ns is not None or end_ns is None or stretch.parent is None:
+                stage, segment = entry
+                end_ns = segment.end_ns
+                if stage.output_ns is not None or end_ns is None or segment.parent is None:
                     continue
                 is_last = entry is pending[-1]
                 streamed = processor not in self.by_segment and not is_last
                 window_ns = STREAMED_WINDOW_NS if streamed else TRANSCRIPTION_WINDOW_NS
                 if now_ns - end_ns > window_ns or len(pending) > MAX_AWAITED:
                     pending.remove(entry)
-                    stage.parent = stretch.parent
-                    self._stages.drop(stage, end_ns)
+                    stage.parent = segment.parent
+                    self._stages.discard(stage, end_ns)
 
-    def complete(self, stretch: Stretch, now_ns: int, *, given_up: bool = False) -> None:
+    def complete(self, segment: SpeechSegment, now_ns: int, *, given_up: bool = False) -> None:
         """End what has come of the transcription of speech that is no turn.
 
         Args:
-            stretch: The speech.
+            segment: The speech.
             now_ns: Now.
             given_up: Whether what has not come is no longer awaited.
         """
-        for entry in self._of(stretch):
+        for entry in self._of(segment):
             stage = entry[0]
             assert stage.processor is not None
             if stage.output_ns is not None:
                 self.pending[stage.processor].remove(entry)
-                self._finish(stage, stretch, stage.output_ns)
+                self._finish(stage, segment, stage.output_ns)
             elif given_up:
                 self.pending[stage.processor].remove(entry)
-                self._stages.drop(stage, now_ns)
+                self._stages.discard(stage, now_ns)
         self.drop_unanswered(now_ns)
 
-    def are_through(self, stretch: Stretch) -> bool:
+    def are_through(self, segment: SpeechSegment) -> bool:
         """Whether no service is at work on a stretch any more, as far as that is known.
 
         Args:
-            stretch: The stretch.
+            segment: The stretch.
         """
         return all(
             stage.output_ns is not None or stage.processor not in self.by_segment
-            for stage, _ in self._of(stretch)
+            for stage, _ in self._of(segment)
         )
 
-    def _of(self, stretch: Stretch) -> list[Entry]:
+    def _of(self, segment: SpeechSegment) -> list[Entry]:
         return [
-            entry for pending in self.pending.values() for entry in pending if entry[1] is stretch
+            entry for pending in self.pending.values() for entry in pending if entry[1] is segment
         ]
 
-    def fails(self, stage: Stage, at_ns: int) -> None:
+    def fail(self, stage: Stage, at_ns: int) -> None:
         """A transcription failed: what comes next is another's, unless it is all there is.
 
         Args:
             stage: The transcription's stage.
             at_ns: When.
         """
-        self.comes(stage, at_ns if stage.output_ns is None else stage.output_ns)
+        self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
         if stage.processor is not None and not (turn is not None and turn.user_active):
             self.settle(stage.processor)
 
-    def answers(self, processor: Processor) -> int:
+    def answer_count(self, processor: Processor) -> int:
         """Return how many transcriptions came, or failed, of a service."""
         return self._answers.get(processor, 0)
 
-    def segment_ends(self, processor: Processor, answers_before: int, at_ns: int) -> None:
+    def end_segment(self, processor: Processor, answers_before: int, at_ns: int) -> None:
         """A service that transcribes one stretch after another is through with one.
 
         If nothing came of it, as of a cough, nothing will: what comes next is another's.
@@ -257,26 +257,26 @@ class Transcriptions:
             answers_before: Its `answers` when it began on the stretch.
             at_ns: When it was through.
         """
-        if self.answers(processor) != answers_before:
+        if self.answer_count(processor) != answers_before:
             return
         pending = self.pending.get(processor, deque())
         for entry in pending:
-            stage, stretch = entry
-            if stretch.end_ns is not None and stage.output_ns is None:
+            stage, segment = entry
+            if segment.end_ns is not None and stage.output_ns is None:
                 pending.remove(entry)
-                stage.parent = stage.parent or stretch.parent
-                self._stages.drop(stage, at_ns)
+                stage.parent = stage.parent or segment.parent
+                self._stages.discard(stage, at_ns)
                 return
 
-    def _finish(self, stage: Stage, stretch: Stretch, output_ns: int) -> None:
-        stage.parent = stretch.parent
+    def _finish(self, stage: Stage, segment: SpeechSegment, output_ns: int) -> None:
+        stage.parent = segment.parent
         if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
-            stage.parent.is_of(stage.participant_id)
-        if stage.failure is None and stretch.speech is not None and stretch.end_ns is not None:
-            waited_ns = output_ns - stretch.end_ns
+            stage.parent.assign_participant(stage.participant_id)
+        if stage.failure is None and segment.speech is not None and segment.end_ns is not None:
+            waited_ns = output_ns - segment.end_ns
             # Where the service itself says when speech ends, the transcription comes with that.
-            if waited_ns > 0 or not stretch.by_service:
-                stage.facts["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
+            if waited_ns > 0 or not segment.by_service:
+                stage.attributes["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipecat_dd import _guard
+from pipecat_dd.conversation.latency import LatencyBreakdown
 from pipecat_dd.conversation.stage import Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.unheard import Unheard
-from pipecat_dd.conversation.wait import Waited
+from pipecat_dd.conversation.unheard_turn import UnheardTurn
 
 INTERRUPTION_WINDOW_NS = 500_000_000
 """How far apart an interruption and the user's turn that caused it may be heard.
@@ -65,7 +65,7 @@ def _may_be_heard(stage: Stage) -> bool:
     """
     if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
         return True
-    if stage.facts.get("gen_ai.output.type") == "speech":
+    if stage.attributes.get("gen_ai.output.type") == "speech":
         return True
     return stage.processor.has_voice_behind is not False
 
@@ -107,7 +107,7 @@ class Turn:
         self.busy: set[Stage] = set()
         self.quiet_ns = stage.start_ns
         self.held: list[Stage] = []
-        self.waited = Waited()
+        self.latency = LatencyBreakdown()
         self.failure: Failure | None = None
 
     @property
@@ -121,7 +121,7 @@ class Turn:
         return self.responded and not (self.bot_speaking or self.busy or self.user_active)
 
     @property
-    def patience_secs(self) -> float:
+    def min_wait_secs(self) -> float:
         """How long to wait at least, once it is quiet, for what is still to come; 0 for nothing."""
         if self.expected:
             return EXPECTED_SECS
@@ -182,12 +182,12 @@ class Turns:
         self._was_cut_off = False
         self._over = False
         wait_secs = max(turn_end_timeout_secs, SPEECH_PENDING_SECS)
-        self.unheard = Unheard(stages, start_timer, wait_secs)
+        self.unheard = UnheardTurn(stages, start_timer, wait_secs)
         self.current: Turn | None = None
         self.count = 0
-        self.interruptions = 0
+        self.interruption_count = 0
 
-    def user_begins(self, at_ns: int, start_ns: int) -> Turn:
+    def begin_user_turn(self, at_ns: int, start_ns: int) -> Turn:
         """The user's turn begins, and with it the next turn.
 
         Args:
@@ -205,7 +205,7 @@ class Turns:
             self._leave(before, at_ns, start_ns)
         return self._begin(BY_USER, start_ns)
 
-    def reaches_back(self, turn: Turn, start_ns: int) -> None:
+    def extend_back(self, turn: Turn, start_ns: int) -> None:
         """A turn of the user's turns out to have begun earlier: where its speech did.
 
         Args:
@@ -219,7 +219,7 @@ class Turns:
                 self._stages.session.root.start_ns,
             )
 
-    def bot_begins(self, at_ns: int) -> Turn:
+    def begin_bot_work(self, at_ns: int) -> Turn:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
         turn = self.current or self._begin("bot", at_ns)
         turn.responded = True
@@ -227,7 +227,7 @@ class Turns:
         self._disarm()
         return turn
 
-    def bot_may_begin(self, at_ns: int) -> Turn:
+    def begin_unheard(self, at_ns: int) -> Turn:
         """Something is synthesized with no turn open.
 
         A greeting, most likely, which begins a turn of the bot's. Or a voice is warmed up, or
@@ -237,7 +237,7 @@ class Turns:
             at_ns: When.
         """
         if self.current is not None:
-            return self.bot_begins(at_ns)
+            return self.begin_bot_work(at_ns)
         at_ns = max(at_ns, self._ended_ns)
         turn = self.unheard.begin(at_ns, lambda stage: Turn(stage, by_user=False))
         turn.responded = True
@@ -258,25 +258,25 @@ class Turns:
                 # The model has begun to answer in the meantime: all one turn.
                 self.unheard.join(heard, self.current)
 
-    def user_ends(self) -> None:
+    def end_user_part(self) -> None:
         """The user's part of the turn has ended."""
         if self.current is not None:
             self.current.user_active = False
             self.settle()
 
-    def begins(self, turn: Turn, stage: Stage) -> None:
+    def begin_work(self, turn: Turn, stage: Stage) -> None:
         """Something begins for the bot's answer."""
         turn.busy.add(stage)
         if turn is self.current:
             self._disarm()
 
-    def ends(self, stage: Stage, at_ns: int) -> None:
+    def end_work(self, stage: Stage, at_ns: int) -> None:
         """Something of the bot's answer has ended."""
         for turn in self._turns():
             if stage in turn.busy:
                 turn.busy.discard(stage)
                 turn.quiet_ns = max(turn.quiet_ns, at_ns)
-        self.unheard.ends(stage)
+        self.unheard.end_work(stage)
         self.settle()
 
     def ask(self) -> None:
@@ -295,7 +295,7 @@ class Turns:
             self.current.expected.add(what)
             self._rearm()
 
-    def awaits(self, what: object) -> bool:
+    def is_awaiting(self, what: object) -> bool:
         """Whether the answer to the turn that goes on may come of something, and has not.
 
         Args:
@@ -317,16 +317,16 @@ class Turns:
                 turn.quiet_ns = max(turn.quiet_ns, at_ns)
                 self._rearm()
 
-    def bot_starts_speaking(self, at_ns: int) -> Turn:
+    def start_bot_speech(self, at_ns: int) -> Turn:
         """The bot is heard."""
         if self.current is None:
             self.confirm()
-        turn = self.bot_begins(at_ns)
+        turn = self.begin_bot_work(at_ns)
         turn.bot_speaking = turn.bot_spoke = turn.answered = True
         turn.speech_pending = False
         return turn
 
-    def bot_stops_speaking(self, at_ns: int) -> None:
+    def stop_bot_speech(self, at_ns: int) -> None:
         """The bot has fallen silent."""
         for turn in self._turns():
             if turn.bot_speaking:
@@ -334,7 +334,7 @@ class Turns:
                 turn.quiet_ns = max(turn.quiet_ns, at_ns)
         self.settle()
 
-    def interrupted(self, at_ns: int) -> None:
+    def interrupt(self, at_ns: int) -> None:
         """What the bot was saying or doing is cut off.
 
         That comes at every start of the user's turn, whether the bot was speaking or not, and
@@ -359,9 +359,9 @@ class Turns:
             self._disarm()
             return
         # What is still to come is the turn's, however long it takes to be heard.
-        self._stages.session.quiet_ns = None if turn.patience_secs else turn.quiet_ns
+        self._stages.session.quiet_ns = None if turn.min_wait_secs else turn.quiet_ns
         if self._timer is None:
-            secs = max(self._timeout_secs, turn.patience_secs)
+            secs = max(self._timeout_secs, turn.min_wait_secs)
             self._timer = self._start_timer(secs, self._timed_out)
 
     def stop_waiting(self) -> None:
@@ -396,7 +396,7 @@ class Turns:
     def _enter(self, turn: Turn) -> None:
         self._gather(None)
         self.count += 1
-        turn.stage.facts["turn.number"] = self.count
+        turn.stage.attributes["turn.number"] = self.count
         self.current = turn
         self._stages.session.turn = turn.stage
 
@@ -440,8 +440,8 @@ class Turns:
             self._close(turn, turn.quiet_ns, "bot_finished", waited_until_ns=waited_until_ns)
 
     def _close_interrupted(self, turn: Turn, at_ns: int) -> None:
-        self.interruptions += 1
-        turn.stage.facts["turn.was_interrupted"] = True
+        self.interruption_count += 1
+        turn.stage.attributes["turn.was_interrupted"] = True
         self._close(turn, at_ns, "interrupted")
 
     def _close(
@@ -455,14 +455,14 @@ class Turns:
             reason: What ended it.
             waited_until_ns: Until when the user waited at least; its end where not given.
         """
-        facts = turn.stage.facts
+        facts = turn.stage.attributes
         interrupted = facts.setdefault("turn.was_interrupted", False)
         facts["turn.end_reason"] = reason
         if interrupted:
             outcome = "interrupted"
         elif turn.answered:
             outcome = "answered"
-        elif turn.stage.facts.get("turn.error_count"):
+        elif turn.stage.attributes.get("turn.error_count"):
             outcome = "failed"
             if turn.failure is not None:
                 turn.stage.fail(turn.failure.in_short)
@@ -471,7 +471,7 @@ class Turns:
         facts["turn.outcome"] = outcome
         if outcome == "unanswered" and turn.by_user and not turn.user_active:
             # Without a voice activity detector, the turn began with the message.
-            waited_ns = (waited_until_ns or at_ns) - (turn.waited.silent_ns or turn.stage.start_ns)
+            waited_ns = (waited_until_ns or at_ns) - (turn.latency.silent_ns or turn.stage.start_ns)
             facts[LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
         if turn is self.current:
             self._gather(turn.stage)

@@ -13,9 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.speech_segments import (
+    RULING_WINDOW_NS,
+    Cause,
+    PendingSegments,
+    SpeechSegment,
+)
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.stretches import RULING_WINDOW_NS, Cause, Stretch, Unruled
 from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.conversation.turns import Turn, Turns
@@ -37,14 +42,14 @@ class LateRuling:
 
     Attributes:
         turn: The turn.
-        stretch: What the detector still hears.
+        segment: What the detector still hears.
         silent_ns: When the service that owns the turn took it to have ended, 0 if none does.
         ruled_ns: When the ruling came.
         strategy: The class of what ruled.
     """
 
     turn: Turn
-    stretch: Stretch
+    segment: SpeechSegment
     silent_ns: int
     ruled_ns: int
     strategy: str
@@ -70,8 +75,8 @@ class UserSide:
         self._stages = stages
         self._turns = turns
         self._transcribers = transcribers
-        self._speaking: Stretch | None = None
-        self._unruled = Unruled()
+        self._speaking: SpeechSegment | None = None
+        self._unruled = PendingSegments()
         self._silent_ns = 0
         self._proposed_ns = 0
         self._predicted_ns = 0
@@ -81,7 +86,7 @@ class UserSide:
 
     # Speech
 
-    def starts_speaking(self, start_ns: int, analyzer: str) -> None:
+    def start_speaking(self, start_ns: int, analyzer: str) -> None:
         """The detector heard speech begin.
 
         Args:
@@ -98,26 +103,26 @@ class UserSide:
                 return
             if start_ns - speaking.start_ns < REPEATED_WITHIN_NS:
                 return
-            self.stops_speaking(start_ns)
+            self.stop_speaking(start_ns)
         self._begin_speech(start_ns, analyzer)
 
-    def stops_speaking(self, end_ns: int) -> None:
+    def stop_speaking(self, end_ns: int) -> None:
         """The detector heard speech end.
 
         Args:
             end_ns: When it ended, before the detector was sure.
         """
-        stretch, self._speaking = self._speaking, None
-        if stretch is None or stretch.speech is None:
+        segment, self._speaking = self._speaking, None
+        if segment is None or segment.speech is None:
             return
-        stretch.end_ns = max(end_ns, stretch.start_ns)
-        if stretch.parent is not None:
-            self._falls_silent(stretch)
-            self._stages.close(stretch.speech, stretch.end_ns)
-        elif stretch.was_inaudible:
-            self._reject(stretch, end_ns)
+        segment.end_ns = max(end_ns, segment.start_ns)
+        if segment.parent is not None:
+            self._fall_silent(segment)
+            self._stages.close(segment.speech, segment.end_ns)
+        elif segment.was_inaudible:
+            self._reject(segment, end_ns)
 
-    def service_hears_speech(self, at_ns: int, service: str) -> None:
+    def start_service_speech(self, at_ns: int, service: str) -> None:
         """A service that owns the user's turn says that the user speaks.
 
         Args:
@@ -129,7 +134,7 @@ class UserSide:
             return
         self._begin_speech(at_ns, service, by_service=True)
 
-    def service_predicts_silence(self, at_ns: int) -> None:
+    def predict_silence(self, at_ns: int) -> None:
         """A service says that the user has probably finished; it may take that back.
 
         Args:
@@ -137,11 +142,11 @@ class UserSide:
         """
         self._predicted_ns = at_ns
 
-    def service_withdraws_silence(self) -> None:
+    def withdraw_prediction(self) -> None:
         """The user has not finished after all."""
         self._predicted_ns = 0
 
-    def service_hears_silence(self, at_ns: int) -> None:
+    def stop_service_speech(self, at_ns: int) -> None:
         """A service that owns the user's turn says that the user has stopped.
 
         They had when the service first thought so, if it did and has not taken that back.
@@ -152,56 +157,56 @@ class UserSide:
         silent_ns, self._predicted_ns = self._predicted_ns or at_ns, 0
         self._proposed_ns = silent_ns
         if self._speaking is not None and self._speaking.by_service:
-            self.stops_speaking(silent_ns)
+            self.stop_speaking(silent_ns)
 
-    def mutes(self) -> None:
+    def mute(self) -> None:
         """The user is muted: what they say is no part of the conversation."""
         self._unruled.is_muted = True
 
-    def unmutes(self, at_ns: int) -> None:
+    def unmute(self, at_ns: int) -> None:
         """The user is no longer muted.
 
         Args:
             at_ns: When.
         """
         self._unruled.unmute(at_ns)
-        for stretch in [s for s in self._unruled.stretches if s.was_inaudible]:
-            self._reject(stretch, at_ns)
+        for segment in [s for s in self._unruled.stretches if s.was_inaudible]:
+            self._reject(segment, at_ns)
 
-    def backchannels(self, at_ns: int) -> None:
+    def note_backchannel(self, at_ns: int) -> None:
         """What the user said last was taken for a backchannel, which opens no turn.
 
         Args:
             at_ns: When.
         """
         stretches = self._unruled.stretches
-        stretch = next((s for s in reversed(stretches) if s.is_transcribed), None)
-        if stretch is None and stretches:
-            stretch = stretches[-1]
-        if stretch is None:
+        segment = next((s for s in reversed(stretches) if s.is_transcribed), None)
+        if segment is None and stretches:
+            segment = stretches[-1]
+        if segment is None:
             return
-        if stretch.end_ns is not None:
-            self._reject(stretch, at_ns)
+        if segment.end_ns is not None:
+            self._reject(segment, at_ns)
             return
         # The detector is about to hear it end; if they go on, what follows is for a strategy.
-        for stage in stretch.transcriptions:
+        for stage in segment.transcriptions:
             stage.output_ns = stage.output_ns or at_ns
 
     def _begin_speech(self, start_ns: int, heard_by: str, *, by_service: bool = False) -> None:
         self._resolve_late_ruling()
         self._place_stale(start_ns)
         self.transcriptions.drop_unanswered(start_ns)
-        stretch = self.transcriptions.begun_by_words() or self._stretch(start_ns)
-        stretch.by_service = by_service
-        self._began_by(stretch, start_ns)
-        stretch.speech = self._stages.open(
-            Kind.USER_SPEECH, heard_by, stretch.start_ns, parent=stretch.parent
+        segment = self.transcriptions.begun_by_words() or self._segment(start_ns)
+        segment.by_service = by_service
+        self._began_by(segment, start_ns)
+        segment.speech = self._stages.open(
+            Kind.USER_SPEECH, heard_by, segment.start_ns, parent=segment.parent
         )
-        self._speaking = stretch
+        self._speaking = segment
         for processor in self._transcribers():
             self.transcriptions.settle(processor)
-            if not any(stage.processor is processor for stage in stretch.transcriptions):
-                self.transcriptions.begin(processor, stretch)
+            if not any(stage.processor is processor for stage in segment.transcriptions):
+                self.transcriptions.begin(processor, segment)
 
     def _has_just_heard(self, at_ns: int) -> bool:
         """Whether a detector heard, and heard end, what a service only now says has begun."""
@@ -214,30 +219,30 @@ class UserSide:
             and at_ns - last.end_ns <= SAME_SPEECH_NS
         )
 
-    def _began_by(self, stretch: Stretch, start_ns: int) -> None:
+    def _began_by(self, segment: SpeechSegment, start_ns: int) -> None:
         """Note that speech began earlier than was known, and so did the turn that it opened."""
-        if start_ns >= stretch.start_ns:
+        if start_ns >= segment.start_ns:
             return
         turn = self._turns.current
-        if turn is not None and stretch.parent is turn.stage:
-            self._turns.reaches_back(turn, start_ns)
-        self._start(stretch, start_ns)
+        if turn is not None and segment.parent is turn.stage:
+            self._turns.extend_back(turn, start_ns)
+        self._start(segment, start_ns)
 
-    def _falls_silent(self, stretch: Stretch) -> None:
+    def _fall_silent(self, segment: SpeechSegment) -> None:
         """Note that speech that is part of a turn has ended."""
-        end_ns, late, turn = stretch.end_ns or 0, self._late_ruling, self._turns.current
-        if late is not None and late.stretch is stretch:
+        end_ns, late, turn = segment.end_ns or 0, self._late_ruling, self._turns.current
+        if late is not None and late.segment is segment:
             if end_ns <= late.ruled_ns:
                 late.silent_ns = end_ns
             self._resolve_late_ruling()
-        elif turn is not None and stretch.parent is turn.stage and turn.user_active:
+        elif turn is not None and segment.parent is turn.stage and turn.user_active:
             self._silent_ns = end_ns
             if not turn.bot_spoke:
-                turn.waited.silent_ns = end_ns
+                turn.latency.silent_ns = end_ns
 
     # Rulings
 
-    def turn_starts(self, at_ns: int, cause: Cause | None = None) -> Turn:
+    def start_turn(self, at_ns: int, cause: Cause | None = None) -> Turn:
         """It is ruled that the user's turn has started; the speech that led to it is its own.
 
         Args:
@@ -247,27 +252,27 @@ class UserSide:
         self._resolve_late_ruling()
         self._place_stale(at_ns)
         claimed, others = self._unruled.claim(at_ns, cause)
-        for stretch in others:
-            self._reject(stretch, at_ns)
-        heard_ns = [max(stretch.start_ns, stretch.audible_ns) for stretch in claimed]
+        for segment in others:
+            self._reject(segment, at_ns)
+        heard_ns = [max(segment.start_ns, segment.audible_ns) for segment in claimed]
         turn = self._begin_turn(at_ns, min(heard_ns, default=at_ns))
-        for stretch in claimed:
-            self._start(stretch, max(stretch.start_ns, stretch.audible_ns))
-            self._place(stretch, turn.stage)
-            if stretch.end_ns is not None:
-                self._falls_silent(stretch)
+        for segment in claimed:
+            self._start(segment, max(segment.start_ns, segment.audible_ns))
+            self._place(segment, turn.stage)
+            if segment.end_ns is not None:
+                self._fall_silent(segment)
         return turn
 
     def _begin_turn(self, at_ns: int, start_ns: int) -> Turn:
         before = self._turns.current
-        turn = self._turns.user_begins(at_ns, start_ns)
+        turn = self._turns.begin_user_turn(at_ns, start_ns)
         if turn is not before:
             self._silent_ns = 0
         else:
-            self._turns.reaches_back(turn, start_ns)
+            self._turns.extend_back(turn, start_ns)
         return turn
 
-    def turn_ends(self, at_ns: int, strategy: str) -> None:
+    def end_turn(self, at_ns: int, strategy: str) -> None:
         """It is ruled that the user's turn has ended.
 
         Args:
@@ -277,20 +282,20 @@ class UserSide:
         self.transcriptions.settle_all()
         turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.user_active and turn.by_user:
-            turn.waited.ruled_ns = at_ns
+            turn.latency.ruled_ns = at_ns
             if speaking is None:
                 if self._silent_ns:
-                    self._tell_ruling(turn, strategy, self._silent_ns, at_ns)
+                    self._record_ruling(turn, strategy, self._silent_ns, at_ns)
             elif speaking.parent is turn.stage:
                 # The detector takes a moment to be sure that they have fallen silent.
                 proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
                 if proposed_ns and not turn.bot_spoke:
-                    turn.waited.silent_ns = proposed_ns
+                    turn.latency.silent_ns = proposed_ns
                 self._late_ruling = LateRuling(turn, speaking, proposed_ns, at_ns, strategy)
         self._proposed_ns = 0
-        self._turns.user_ends()
+        self._turns.end_user_part()
 
-    def _tell_ruling(self, turn: Turn, strategy: str, silent_ns: int, at_ns: int) -> None:
+    def _record_ruling(self, turn: Turn, strategy: str, silent_ns: int, at_ns: int) -> None:
         stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
         self._stages.close(stage, at_ns)
 
@@ -299,22 +304,22 @@ class UserSide:
         late, self._late_ruling = self._late_ruling, None
         if late is not None and late.silent_ns:
             if not late.turn.bot_spoke:
-                late.turn.waited.silent_ns = late.silent_ns
-            self._tell_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
+                late.turn.latency.silent_ns = late.silent_ns
+            self._record_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
 
-    def message(self, at_ns: int) -> None:
+    def note_message(self, at_ns: int) -> None:
         """The user sent a message rather than speaking: a turn of theirs, complete.
 
         Args:
             at_ns: When.
         """
         turn = self._begin_turn(at_ns, at_ns)
-        turn.waited.silent_ns = turn.waited.ruled_ns = at_ns
-        self._turns.user_ends()
+        turn.latency.silent_ns = turn.latency.ruled_ns = at_ns
+        self._turns.end_user_part()
 
     # Transcriptions
 
-    def transcribing(self, processor: Processor, at_ns: int, frame_id: int | None = None) -> None:
+    def note_interim(self, processor: Processor, at_ns: int, frame_id: int | None = None) -> None:
         """An interim transcription came.
 
         Args:
@@ -325,12 +330,12 @@ class UserSide:
         self._place_stale(at_ns)
         self.transcriptions.drop_unanswered(at_ns)
         entry = self.transcriptions.awaited(processor, at_ns, interim=True)
-        stretch = entry[1] if entry is not None else self._stretch(at_ns)
+        segment = entry[1] if entry is not None else self._segment(at_ns)
         if entry is None:
-            self.transcriptions.begin(processor, stretch)
-        self._has_words(stretch, at_ns, frame_id)
+            self.transcriptions.begin(processor, segment)
+        self._has_words(segment, at_ns, frame_id)
 
-    def transcribed(
+    def note_transcription(
         self,
         processor: Processor,
         at_ns: int,
@@ -356,35 +361,35 @@ class UserSide:
         entry = self.transcriptions.awaited(processor, at_ns) or self.transcriptions.added_late(
             processor, at_ns
         )
-        stage, stretch = entry or (None, None)
+        stage, segment = entry or (None, None)
         if stage is None:
-            stretch = self._stretch(at_ns)
-            stage = self.transcriptions.begin(processor, stretch)
-        self.transcriptions.comes(stage, at_ns)
-        stage.know(language=language, user_id=user_id)
+            segment = self._segment(at_ns)
+            stage = self.transcriptions.begin(processor, segment)
+        self.transcriptions.arrive(stage, at_ns)
+        stage.set(language=language, user_id=user_id)
         turn = self._turns.current
         if turn is not None and not turn.bot_spoke and stage.parent is turn.stage:
-            turn.waited.transcribed_ns = at_ns
-        if stretch is None:
+            turn.latency.transcribed_ns = at_ns
+        if segment is None:
             stage.end_ns = at_ns
             return stage
-        self._has_words(stretch, at_ns, frame_id)
-        if stretch.speech is None:
-            stretch.end_ns = at_ns
-        if stretch.parent is not None and not (turn is not None and turn.user_active):
+        self._has_words(segment, at_ns, frame_id)
+        if segment.speech is None:
+            segment.end_ns = at_ns
+        if segment.parent is not None and not (turn is not None and turn.user_active):
             self.transcriptions.settle(processor)
         return stage
 
-    def _has_words(self, stretch: Stretch, at_ns: int, frame_id: int | None) -> None:
-        stretch.words_ns = at_ns
+    def _has_words(self, segment: SpeechSegment, at_ns: int, frame_id: int | None) -> None:
+        segment.words_ns = at_ns
         if frame_id is not None:
-            self._unruled.says(frame_id, stretch)
+            self._unruled.says(frame_id, segment)
 
-    def answers(self, processor: Processor) -> int:
+    def answer_count(self, processor: Processor) -> int:
         """Return how many transcriptions came, or failed, of a service."""
-        return self.transcriptions.answers(processor)
+        return self.transcriptions.answer_count(processor)
 
-    def segment_ends(self, processor: Processor, answers_before: int, at_ns: int) -> None:
+    def end_segment(self, processor: Processor, answers_before: int, at_ns: int) -> None:
         """A service that transcribes one stretch after another is through with one.
 
         Args:
@@ -392,74 +397,74 @@ class UserSide:
             answers_before: Its `answers` when it began on the stretch.
             at_ns: When it was through.
         """
-        self.transcriptions.segment_ends(processor, answers_before, at_ns)
+        self.transcriptions.end_segment(processor, answers_before, at_ns)
 
     def end(self, at_ns: int) -> None:
         """The session ends: close what is open, drop what nothing came of."""
-        self.stops_speaking(at_ns)
+        self.stop_speaking(at_ns)
         self._resolve_late_ruling()
-        for stretch in self._unruled.stretches:
-            self._place(stretch, stretch.during or self._stages.session.root)
+        for segment in self._unruled.stretches:
+            self._place(segment, segment.during or self._stages.session.root)
         self._unruled.stretches.clear()
         self.transcriptions.settle_all(drop_at_ns=at_ns)
 
-    def _stretch(self, start_ns: int) -> Stretch:
+    def _segment(self, start_ns: int) -> SpeechSegment:
         """Begin a stretch: part of the user's turn if one goes on, else waiting for a ruling."""
-        stretch = Stretch(start_ns)
+        segment = SpeechSegment(start_ns)
         turn = self._turns.current
         if turn is not None and turn.user_active:
-            self._turns.reaches_back(turn, start_ns)
-            stretch.start_ns = max(start_ns, turn.stage.start_ns)
-            stretch.parent = turn.stage
-            return stretch
+            self._turns.extend_back(turn, start_ns)
+            segment.start_ns = max(start_ns, turn.stage.start_ns)
+            segment.parent = turn.stage
+            return segment
         if turn is not None and start_ns >= turn.stage.start_ns:
             # After the bot fell silent nothing is the turn's any more, though it is waited for.
-            stretch.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
-        self._unruled.add(stretch)
-        return stretch
+            segment.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
+        self._unruled.add(segment)
+        return segment
 
-    def _start(self, stretch: Stretch, start_ns: int) -> None:
+    def _start(self, segment: SpeechSegment, start_ns: int) -> None:
         """Have a stretch, and all that is known of it, begin at another moment."""
-        stretch.start_ns = max(start_ns, self._stages.session.root.start_ns)
-        for stage in (*stretch.transcriptions, stretch.speech):
+        segment.start_ns = max(start_ns, self._stages.session.root.start_ns)
+        for stage in (*segment.transcriptions, segment.speech):
             if stage is not None:
-                stage.start_ns = stretch.start_ns
+                stage.start_ns = segment.start_ns
 
-    def _place(self, stretch: Stretch, parent: Stage) -> None:
-        stretch.parent = parent
-        if stretch.start_ns < parent.start_ns:
-            self._start(stretch, parent.start_ns)
-        if stretch.end_ns is not None:
-            stretch.end_ns = max(stretch.end_ns, stretch.start_ns)
-        for stage in stretch.transcriptions:
+    def _place(self, segment: SpeechSegment, parent: Stage) -> None:
+        segment.parent = parent
+        if segment.start_ns < parent.start_ns:
+            self._start(segment, parent.start_ns)
+        if segment.end_ns is not None:
+            segment.end_ns = max(segment.end_ns, segment.start_ns)
+        for stage in segment.transcriptions:
             stage.parent = parent
-        if stretch.speech is not None:
-            stretch.speech.parent = parent
-            if stretch.end_ns is not None:
-                self._stages.close(stretch.speech, stretch.end_ns)
+        if segment.speech is not None:
+            segment.speech.parent = parent
+            if segment.end_ns is not None:
+                self._stages.close(segment.speech, segment.end_ns)
 
-    def _reject(self, stretch: Stretch, at_ns: int, *, given_up: bool = False) -> None:
+    def _reject(self, segment: SpeechSegment, at_ns: int, *, given_up: bool = False) -> None:
         """Place speech that is no turn: in the one that it was heard in, else in the session.
 
         Args:
-            stretch: The speech.
+            segment: The speech.
             at_ns: Now.
             given_up: Whether its transcription, if it has not come, is no longer awaited.
         """
-        if stretch in self._unruled.stretches:
-            self._unruled.stretches.remove(stretch)
-        self._place(stretch, stretch.during or self._stages.session.root)
-        self.transcriptions.complete(stretch, at_ns, given_up=given_up)
+        if segment in self._unruled.stretches:
+            self._unruled.stretches.remove(segment)
+        self._place(segment, segment.during or self._stages.session.root)
+        self.transcriptions.complete(segment, at_ns, given_up=given_up)
 
     def _place_stale(self, now_ns: int) -> None:
         """Place the speech that no turn will claim any more: a cough, or a backchannel."""
-        for stretch in list(self._unruled.stretches):
-            end_ns = stretch.end_ns
-            if end_ns is None and stretch.speech is None and stretch.words_ns:
-                end_ns = stretch.words_ns
+        for segment in list(self._unruled.stretches):
+            end_ns = segment.end_ns
+            if end_ns is None and segment.speech is None and segment.words_ns:
+                end_ns = segment.words_ns
             if end_ns is None or now_ns - end_ns <= RULING_WINDOW_NS:
                 continue
-            stretch.end_ns = end_ns
-            awaited = not self.transcriptions.are_through(stretch)
+            segment.end_ns = end_ns
+            awaited = not self.transcriptions.are_through(segment)
             if not awaited or now_ns - end_ns > TRANSCRIPTION_WINDOW_NS:
-                self._reject(stretch, now_ns, given_up=True)
+                self._reject(segment, now_ns, given_up=True)

@@ -12,16 +12,16 @@ from typing import Any
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active, Context
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current, current_context
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.place import Place, Visit, current_place, here
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.export.spans import passing
 from pipecat_dd.export.spans.tree import SpanTree
 
 
-class Told:
+class SessionRuntime:
     """A session, with all that follows and tells it."""
 
     __slots__ = ("__weakref__", "conversation", "correlation", "session", "shared", "tree")
@@ -40,34 +40,38 @@ class _Shared:
     """Stands for a trace that several sessions share, and so names none of them."""
 
 
-_by_trace: "weakref.WeakValueDictionary[int, Told | _Shared]" = weakref.WeakValueDictionary()
+_by_trace: "weakref.WeakValueDictionary[int, SessionRuntime | _Shared]" = (
+    weakref.WeakValueDictionary()
+)
 # A signal's handler may end a session, in the very thread that holds it.
 _lock = threading.RLock()
 
 
-def tell(told: Told) -> None:
+def register(runtime: SessionRuntime) -> None:
     """Have a session's stages answer for the code that works on them.
 
     Args:
-        told: The session.
+        runtime: The session.
     """
     with _lock:
-        told.session.told = told
-        before = _by_trace.get(told.tree.trace_id)
-        if isinstance(before, Told):
-            before.shared = told.shared = _Shared()
+        runtime.session.runtime = runtime
+        before = _by_trace.get(runtime.tree.trace_id)
+        if isinstance(before, SessionRuntime):
+            before.shared = runtime.shared = _Shared()
         else:
-            told.shared = before
-        _by_trace[told.tree.trace_id] = told.shared or told
+            runtime.shared = before
+        _by_trace[runtime.tree.trace_id] = runtime.shared or runtime
     # A trace that begins later, a turn's, names its session too.
-    told.tree.on_trace = partial(_note_trace, weakref.ref(told))
-    passing.own(told.tree.trace_id, told.tree.owner)
+    runtime.tree.on_trace = partial(_note_trace, weakref.ref(runtime))
+    passing.own(runtime.tree.trace_id, runtime.tree.owner)
     _ddtrace.answer_active(_answer, _taken)
     _ddtrace.look_at_parts(passing.pass_by)
 
 
-def _note_trace(told: "weakref.ref[Told]", trace_id: int, forgotten: int | None) -> None:
-    found = told()
+def _note_trace(
+    runtime: "weakref.ref[SessionRuntime]", trace_id: int, forgotten: int | None
+) -> None:
+    found = runtime()
     if found is not None:
         with _lock:
             _by_trace[trace_id] = found
@@ -83,45 +87,45 @@ def forget_all() -> None:
     _by_trace.clear()
 
 
-def told_of(session: Session) -> Told | None:
+def runtime_of(session: Session) -> SessionRuntime | None:
     """Return what follows and tells a session."""
-    told: Told | None = session.told
-    return told
+    runtime: SessionRuntime | None = session.runtime
+    return runtime
 
 
-def told_of_trace(trace_id: int | None) -> Told | None:
+def runtime_of_trace(trace_id: int | None) -> SessionRuntime | None:
     """Return the session whose trace this is, if it is one's."""
     found = None if trace_id is None else _by_trace.get(trace_id)
-    return found if isinstance(found, Told) else None
+    return found if isinstance(found, SessionRuntime) else None
 
 
-def stage_at(place: Place, told: Told) -> Stage:
+def stage_at(work: WorkContext, runtime: SessionRuntime) -> Stage:
     """Return the innermost stage at work at a place, opening a frame's where it needs one.
 
     Args:
-        place: The place.
-        told: The session it is in.
+        work: The place.
+        runtime: The session it is in.
     """
-    session = told.session
-    bound = place.bound
+    session = runtime.session
+    bound = work.bound
     if bound is not None and bound.is_open:
         return bound
     if session.phase is not Phase.RUNNING:
         return session.root
-    processor = place.processor
+    processor = work.processor
     if processor is not None:
-        if isinstance(place, Visit):
-            mine = place.stage
+        if isinstance(work, FrameProcessing):
+            mine = work.stage
             # A task made while a response was being worked on stays with it, also where the
             # service is at work on more than one thing.
             if mine is not None and mine.is_open and mine.kind is not Kind.FRAME:
                 return mine
         if processor.stage is not None:
             return processor.stage
-        if isinstance(place, Visit) and not place.done:
-            if place.stage is not None and not place.stage.is_open:
+        if isinstance(work, FrameProcessing) and not work.done:
+            if work.stage is not None and not work.stage.is_open:
                 return session.stage  # it has answered, and works on
-            return place.stage or told.conversation.visit_stage(place) or session.stage
+            return work.stage or runtime.conversation.stage_of(work) or session.stage
     return session.stage
 
 
@@ -152,12 +156,12 @@ def _taken(found: Active, taken: Context | None) -> Active | None:
     if _guard.spans.off:
         return found
     try:
-        bound = here.get()
-        place = None if bound is None else bound.resolve()
-        told = None if place is None or place.session is None else told_of(place.session)
-        if told is None or told.session.phase is not Phase.RUNNING:
+        bound = current.get()
+        work = None if bound is None else bound.resolve()
+        runtime = None if work is None or work.session is None else runtime_of(work.session)
+        if runtime is None or runtime.session.phase is not Phase.RUNNING:
             return found
-        if not told.tree.is_foreign(found):
+        if not runtime.tree.is_foreign(found):
             return None
         # Of two spans of one trace, ddtrace cannot tell which is meant.
         return found if taken is None or taken.span_id == found.span_id else None
@@ -166,7 +170,7 @@ def _taken(found: Active, taken: Context | None) -> Active | None:
         return found
 
 
-def work_here(found: Any) -> tuple[Told, Stage] | None:
+def work_here(found: Any) -> tuple[SessionRuntime, Stage] | None:
     """Return the stage that a span which begins here is part of, and who tells it.
 
     Args:
@@ -175,18 +179,18 @@ def work_here(found: Any) -> tuple[Told, Stage] | None:
     Returns:
         None where a span of somebody else's is active, or it is no work of a session's.
     """
-    if here.get() is None and not owners.has_any():
+    if current.get() is None and not stack_lookup.has_any():
         return None
-    place = current_place()
-    session = None if place is None else place.session
-    told = None if session is None else told_of(session)
-    if place is None or told is None:
+    work = current_context()
+    session = None if work is None else work.session
+    runtime = None if session is None else runtime_of(session)
+    if work is None or runtime is None:
         return None
-    if found is not None and told.tree.is_foreign(found):
+    if found is not None and runtime.tree.is_foreign(found):
         return None
-    if told.session.phase is not Phase.RUNNING:
+    if runtime.session.phase is not Phase.RUNNING:
         # Before the pipeline is set up, and after it is cleaned up, spans are the
         # caller's own business: one that stands open around the run must not be part of
         # the session's trace.
         return None
-    return told, stage_at(place, told)
+    return runtime, stage_at(work, runtime)

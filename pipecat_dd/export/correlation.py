@@ -14,7 +14,7 @@ import threading
 from typing import Final, NamedTuple
 
 from pipecat_dd import _ddtrace, _guard
-from pipecat_dd.conversation.place import Place, current_place, participant_at
+from pipecat_dd.conversation.context import WorkContext, current_context, participant_in
 from pipecat_dd.export import active
 
 
@@ -73,15 +73,15 @@ def correlate() -> Correlation:
 
 
 def _correlate() -> Correlation:
-    place = current_place()
-    session = None if place is None else place.session
-    told = None if session is None else active.told_of(session)
+    work = current_context()
+    session = None if work is None else work.session
+    runtime = None if session is None else active.runtime_of(session)
     has_ids = _ddtrace.is_enabled() and _ddtrace.INJECTS_IDS
     found = _ddtrace.activated() if has_ids else None
-    if told is None and found is not None and place is None:
+    if runtime is None and found is not None and work is None:
         # A thread pool that ddtrace carries the active span into: the trace names the session.
-        told = active.told_of_trace(found.trace_id)
-    if told is None:
+        runtime = active.runtime_of_trace(found.trace_id)
+    if runtime is None:
         trace_id, span_id = _ids(found)
         service, env, version = _ddtrace.unified()
         return Correlation(
@@ -92,19 +92,22 @@ def _correlate() -> Correlation:
             env=env,
             version=version,
         )
-    if place is None or place.session is None:
-        return _of(told, Place(told.session), *_ids(found))
-    if found is not None and told.tree.is_foreign(found):
-        return _of(told, place, *_ids(found))
+    if work is None or work.session is None:
+        return _correlation_of(runtime, WorkContext(runtime.session), *_ids(found))
+    if found is not None and runtime.tree.is_foreign(found):
+        return _correlation_of(runtime, work, *_ids(found))
     if not has_ids:
-        return _of(told, place, None, None)
+        return _correlation_of(runtime, work, None, None)
     # Most lines are written by the work that wrote the line before.
-    stage = active.stage_at(place, told)
-    participant = participant_at(place)
+    stage = active.stage_at(work, runtime)
+    participant = participant_in(work)
     key = (stage, participant, participant and participant.name, _ddtrace.unified())
-    held = told.correlation
+    held = runtime.correlation
     if held is None or held[0] != key:
-        held = told.correlation = (key, _of(told, place, *told.tree.log_ids(stage)))
+        held = runtime.correlation = (
+            key,
+            _correlation_of(runtime, work, *runtime.tree.log_ids(stage)),
+        )
     return held[1]
 
 
@@ -112,12 +115,14 @@ def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:
     return (None, None) if found is None else _ddtrace.log_ids(found)
 
 
-def _of(told: active.Told, place: Place, trace_id: str | None, span_id: str | None) -> Correlation:
+def _correlation_of(
+    runtime: active.SessionRuntime, work: WorkContext, trace_id: str | None, span_id: str | None
+) -> Correlation:
     service, env, version = _ddtrace.unified()
-    participant = participant_at(place)
+    participant = participant_in(work)
     return Correlation(
-        session_id=told.session.id,
-        session_trace_id=told.tree.trace_id,
+        session_id=runtime.session.id,
+        session_trace_id=runtime.tree.trace_id,
         participant_id=None if participant is None else participant.id,
         participant_name=None if participant is None else participant.name,
         trace_id=trace_id,
@@ -125,5 +130,5 @@ def _of(told: active.Told, place: Place, trace_id: str | None, span_id: str | No
         service=service,
         env=env,
         version=version,
-        content_captured=told.session.capture_content,
+        content_captured=runtime.session.capture_content,
     )

@@ -3,7 +3,7 @@
 from pipecat_dd import _guard
 from pipecat_dd.conversation.session import Session
 from pipecat_dd.export import llmobs
-from pipecat_dd.export.several import Destination
+from pipecat_dd.export.fan_out import Destination
 from pipecat_dd.export.spans.tree import SpanTree
 from pipecat_dd.settings import Settings
 

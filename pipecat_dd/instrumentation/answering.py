@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.answers import Answers
-from pipecat_dd.conversation.place import Visit, here
+from pipecat_dd.conversation.context import FrameProcessing, current
 from pipecat_dd.conversation.processor import Processor, Role, Service
 from pipecat_dd.conversation.stage import Kind, Stage
 
 if TYPE_CHECKING:
-    from pipecat_dd.instrumentation.moments import Heard
+    from pipecat_dd.instrumentation.frame_handlers import FrameEvent
 
 
-def visit_of(source: Processor | None) -> Visit | None:
+def processing_of(source: Processor | None) -> FrameProcessing | None:
     """Return the visit that a processor is in the middle of in this task, if it is in one.
 
     Args:
         source: The processor.
     """
-    place = here.get()
-    if isinstance(place, Visit) and place.processor is source and not place.done:
-        return place
+    work = current.get()
+    if isinstance(work, FrameProcessing) and work.processor is source and not work.done:
+        return work
     return None
 
 
@@ -39,15 +39,15 @@ def answer_of(answers: Answers, source: Processor | None, *, at_end: bool = True
         source: The processor.
         at_end: Whether it counts that it works on the response's end, rather than on its text.
     """
-    visit = visit_of(source)
-    if visit is None:
+    processing = processing_of(source)
+    if processing is None:
         return None
-    stage = visit.stage
+    stage = processing.stage
     if stage is not None and stage.kind is Kind.LLM:
         return stage
-    if not at_end and visit.frame_class == "LLMFullResponseEndFrame":
+    if not at_end and processing.frame_class == "LLMFullResponseEndFrame":
         return None
-    return answers.carried_by(visit.frame.id)
+    return answers.carried_by(processing.frame.id)
 
 
 def answers_spoken(answers: Answers, source: Processor) -> list[Stage] | None:
@@ -60,115 +60,115 @@ def answers_spoken(answers: Answers, source: Processor) -> list[Stage] | None:
     Returns:
         None where that is not known, and it may be any.
     """
-    visit = visit_of(source)
-    if visit is None:
+    processing = processing_of(source)
+    if processing is None:
         return None
-    stage = answers.carried_by(visit.frame.id)
+    stage = answers.carried_by(processing.frame.id)
     if stage is not None:
         return [stage]
-    return [] if visit.frame_class == "TTSSpeakFrame" else None
+    return [] if processing.frame_class == "TTSSpeakFrame" else None
 
 
-def text_passes(heard: "Heard") -> None:
+def text_passes(event: "FrameEvent") -> None:
     """Text was pushed that is no model's own frame."""
-    source, answers = heard.source, heard.conversation.bot.answers
+    source, answers = event.source, event.conversation.bot.answers
     if source is None:
         return
     stage = answer_of(answers, source)
     if stage is not None:
-        answers.carry(heard.frame.id, stage)
-    if source.answers and source.role is not Role.LLM:
-        text_comes(heard)
+        answers.carry(event.frame.id, stage)
+    if source.is_answerer and source.role is not Role.LLM:
+        text_comes(event)
 
 
-def speech_passes(heard: "Heard") -> None:
+def speech_passes(event: "FrameEvent") -> None:
     """The bot is to say something: words of its own, or a model's, made into such a request."""
-    answers = heard.conversation.bot.answers
-    stage = answer_of(answers, heard.source, at_end=False)
+    answers = event.conversation.bot.answers
+    stage = answer_of(answers, event.source, at_end=False)
     if stage is not None:
-        answers.carry(heard.frame.id, stage)
-    if _pipecat.is_aside(heard.frame):
+        answers.carry(event.frame.id, stage)
+    if _pipecat.is_aside(event.frame):
         return  # the user goes on: a backchannel begins no turn, and answers none
-    heard.conversation.bot.speech_asked(heard.at_ns)
+    event.conversation.bot.ask_speech(event.at_ns)
 
 
-def text_comes(heard: "Heard") -> None:
+def text_comes(event: "FrameEvent") -> None:
     """A model's text came."""
-    source, frame = heard.source, heard.frame
+    source, frame = event.source, event.frame
     stage = None if source is None else source.stage
     if source is None or stage is None or stage.kind is not Kind.LLM:
         return
     text = str(getattr(frame, "text", ""))
-    skips = _pipecat.skips_voice(heard.instance, frame)
-    heard.conversation.bot.response_output(
+    skips = _pipecat.skips_voice(event.instance, frame)
+    event.conversation.bot.note_output(
         source,
-        heard.at_ns,
+        event.at_ns,
         spoken=not skips,
         read=skips and not _pipecat.is_marker(text),
     )
-    heard.conversation.bot.answers.carry(frame.id, stage)
-    stage.quote("gen_ai.output.messages", text)
+    event.conversation.bot.answers.carry(frame.id, stage)
+    stage.add_content("gen_ai.output.messages", text)
 
 
-def begins_to_answer(heard: "Heard", source: Processor) -> None:
+def begins_to_answer(event: "FrameEvent", source: Processor) -> None:
     """A processor that is no service of Pipecat's announced a response.
 
     Args:
-        heard: The announcement.
+        event: The announcement.
         source: The processor.
     """
     if source.role is not Role.OTHER:
         return
-    bot, visit = heard.conversation.bot, visit_of(source)
-    own = visit.stage if visit is not None else None
+    bot, processing = event.conversation.bot, processing_of(source)
+    own = processing.stage if processing is not None else None
     if own is not None and own.kind is Kind.LLM:
         if own.is_open:
             return  # announced a second time
     elif source.asked_ns:
-        if visit is not None:
-            asked_with(bot.answers, visit.frame, source)
-    elif visit is not None and bot.answers.carried_by(visit.frame.id) is not None:
+        if processing is not None:
+            asked_with(bot.answers, processing.frame, source)
+    elif processing is not None and bot.answers.carried_by(processing.frame.id) is not None:
         return  # it passes on what a model answers
     if not source.has_answered:
         source.has_answered = True
-        source.service = _service_behind(heard.instance)
-    asked_ns, source.asked_ns = source.asked_ns or heard.at_ns, 0
-    if visit is None:
-        bot.announced.begin(source, heard.at_ns, anew=True, asked_ns=asked_ns)
+        source.service = _service_behind(event.instance)
+    asked_ns, source.asked_ns = source.asked_ns or event.at_ns, 0
+    if processing is None:
+        bot.realtime.begin(source, event.at_ns, anew=True, asked_ns=asked_ns)
         return
-    visit.stage = bot.response_begins(
+    processing.stage = bot.begin_response(
         source, asked_ns, own if own is not None and own.is_open else None
     )
-    bot.answers.carry(heard.frame.id, visit.stage)
+    bot.answers.carry(event.frame.id, processing.stage)
 
 
-def has_answered(heard: "Heard", source: Processor) -> None:
+def has_answered(event: "FrameEvent", source: Processor) -> None:
     """A processor that is no service of Pipecat's announced that its response has ended.
 
     Args:
-        heard: The announcement.
+        event: The announcement.
         source: The processor.
     """
-    bot, visit = heard.conversation.bot, visit_of(source)
-    stage = visit.stage if visit is not None else None
+    bot, processing = event.conversation.bot, processing_of(source)
+    stage = processing.stage if processing is not None else None
     # Most announce it in any case, also as they are cut off.
     task = asyncio.current_task()
     interrupted = task is not None and task.cancelling() > 0
     if stage is not None and stage.kind is Kind.LLM:
-        bot.answers.carry(heard.frame.id, stage)
-        bot.response_ends(stage, heard.at_ns, interrupted=interrupted)
+        bot.answers.carry(event.frame.id, stage)
+        bot.end_response(stage, event.at_ns, interrupted=interrupted)
         return
     if source.stage is not None:
-        bot.answers.carry(heard.frame.id, source.stage)
-    bot.announced.end(source, heard.at_ns, interrupted=interrupted)
+        bot.answers.carry(event.frame.id, source.stage)
+    bot.realtime.end(source, event.at_ns, interrupted=interrupted)
 
 
-def context_passes(heard: "Heard") -> None:
+def context_passes(event: "FrameEvent") -> None:
     """A model is asked: with what another answered, where something works on that."""
-    answers = heard.conversation.bot.answers
-    stage = answer_of(answers, heard.source)
+    answers = event.conversation.bot.answers
+    stage = answer_of(answers, event.source)
     if stage is not None:
-        answers.carry(heard.frame.id, stage)
+        answers.carry(event.frame.id, stage)
 
 
 def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
@@ -184,17 +184,17 @@ def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
         answers.use(stage)
 
 
-def is_asked(heard: "Heard") -> None:
+def is_asked(event: "FrameEvent") -> None:
     """The model is asked to respond to the context as it is."""
-    context_passes(heard)
-    heard.conversation.turns.ask()
+    context_passes(event)
+    event.conversation.turns.ask()
 
 
-def is_asked_with_messages(heard: "Heard") -> None:
+def is_asked_with_messages(event: "FrameEvent") -> None:
     """The context is changed, and the model may be asked to respond to that."""
-    if _pipecat.asks_model(heard.frame):
-        context_passes(heard)
-        heard.conversation.turns.ask()
+    if _pipecat.asks_model(event.frame):
+        context_passes(event)
+        event.conversation.turns.ask()
 
 
 def _service_behind(instance: Any) -> Callable[[], Service]:

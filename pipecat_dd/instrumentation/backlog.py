@@ -10,7 +10,7 @@ from collections.abc import Callable
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
-from pipecat_dd.instrumentation.table import Table
+from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 
 MEDIA_LIMIT = 1_000
 """How many events may wait for media to be queued too."""
@@ -29,7 +29,7 @@ _ALWAYS = tuple(
 class Backlog:
     """Says what is still queued for an observer that is behind, of one session."""
 
-    def __init__(self, table: Table, shed: Callable[[], None]) -> None:
+    def __init__(self, table: FrameTraitsTable, shed: Callable[[], None]) -> None:
         """Watch a session's queue.
 
         Args:
@@ -50,12 +50,12 @@ class Backlog:
         if waiting < MEDIA_LIMIT or issubclass(kind, _ALWAYS):
             return True
         try:
-            meaning = self._table.known.get(kind) or self._table.find(kind)
+            meaning = self._table.cached.get(kind) or self._table.find(kind)
             if not meaning.is_media:
                 is_data = meaning.carries_data or meaning.is_streamed
                 if waiting < (DATA_LIMIT if is_data else LIMIT):
                     return True
-            _guard.count_shed()
+            _guard.count_dropped()
             self._shed()
             if not self._said:
                 self._said = True

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import Any
 
 from pipecat_dd.conversation.participants import Who
-from pipecat_dd.conversation.stage import Fact
-from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.telephone import PhoneNumbers
 
 FLOODS = frozenset(
     {
@@ -32,7 +32,7 @@ MAX_TONE_CHARS = 8
 KIND = re.compile(r"[\w.:/\-]{1,64}")
 """What a word for a kind of thing looks like, rather than what somebody wrote."""
 
-_NUMBERS = Numbers()
+_NUMBERS = PhoneNumbers()
 
 
 class Effect(Enum):
@@ -69,7 +69,7 @@ class Said:
     who: Who | None = None
     name: str = ""
     room: Iterable[Who] = ()
-    facts: dict[str, Fact] = field(default_factory=dict)
+    facts: dict[str, AttributeValue] = field(default_factory=dict)
     tone: str | None = None
     number: str | None = None
     reason: str = "disconnected"
@@ -92,7 +92,7 @@ def _message(event: str, args: tuple[Any, ...]) -> Said:
     message = args[0] if args else None
     sender = args[1] if len(args) > 1 else None
     size = _size(message)
-    facts: dict[str, Fact] = {} if size is None else {"message.size_bytes": size}
+    facts: dict[str, AttributeValue] = {} if size is None else {"message.size_bytes": size}
     kind = message.get("type") if isinstance(message, Mapping) else None
     if isinstance(kind, str) and KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
         facts["message.kind"] = kind
@@ -170,7 +170,7 @@ def _error(event: str, args: tuple[Any, ...]) -> Said:
     return Said(error=text_of(args[0]) if args else "")
 
 
-def _kinds(*values: tuple[str, Any]) -> dict[str, Fact]:
+def _kinds(*values: tuple[str, Any]) -> dict[str, AttributeValue]:
     """Return those values that are words rather than what somebody wrote."""
     return {name: v for name, v in values if isinstance(v, str) and KIND.fullmatch(v)}
 

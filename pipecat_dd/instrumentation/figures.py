@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipecat_dd.conversation.stage import Fact
+from pipecat_dd.conversation.stage import AttributeValue
 
 _LATENCIES = {
     "TTFBMetricsData": ("value", "metrics.ttfb"),
@@ -20,7 +20,7 @@ _TOKENS = {
 }
 
 
-def figures_of(data: Any) -> tuple[dict[str, Fact], dict[str, Fact]]:
+def figures_of(data: Any) -> tuple[dict[str, AttributeValue], dict[str, AttributeValue]]:
     """Return the figures of one measurement: those to note, and those to add up.
 
     Args:

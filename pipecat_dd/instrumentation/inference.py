@@ -17,13 +17,13 @@ from typing import Any
 
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
+from pipecat_dd.conversation.context import WorkContext, current, current_context
 from pipecat_dd.conversation.inferences import Inferences
-from pipecat_dd.conversation.place import Place, current_place, here
 from pipecat_dd.conversation.processor import Processor, Role, Service
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Stage
-from pipecat_dd.instrumentation.replaced import Replaced
+from pipecat_dd.instrumentation.patches import Patches
 
 _lock = threading.Lock()
 _wrapped: "weakref.WeakSet[type]" = weakref.WeakSet()
@@ -35,7 +35,7 @@ def _renew_lock() -> None:
     _lock = threading.Lock()
 
 
-class Asking(Place):
+class InferenceContext(WorkContext):
     """The place of a task that asks a model beside the conversation.
 
     Attributes:
@@ -49,7 +49,7 @@ class Asking(Place):
         self.instance = instance
 
 
-def hear_inference() -> None:
+def patch_inference() -> None:
     """Wrap ``run_inference`` on the classes of LLM services that are not wrapped yet."""
     with _guard.instrumentation.guarded(), _lock:
         for kind in _pipecat.inference_classes():
@@ -67,7 +67,7 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
         if begun is None:
             return await inner(self, *args, **kwargs)
         asking, inferences = begun
-        token = here.set(asking)
+        token = current.set(asking)
         failed: BaseException | None = None
         answer = None
         try:
@@ -80,7 +80,7 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             with contextlib.suppress(ValueError):
                 # The garbage collector closes a coroutine in another context.
-                here.reset(token)
+                current.reset(token)
             with _guard.conversation.guarded():
                 _end(asking.bound, inferences, answer, failed)
 
@@ -89,14 +89,14 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _begin(
     instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Asking, Inferences] | None:
+) -> tuple[InferenceContext, Inferences] | None:
     if _guard.instrumentation.off or _guard.conversation.off:
         return None
-    place = current_place()
-    if isinstance(place, Asking) and place.instance is instance:
+    work = current_context()
+    if isinstance(work, InferenceContext) and work.instance is instance:
         return None  # a class asks what it derives from
-    owner, processor = owners.owner_of(instance)
-    session = owner if place is None or place.session is None else place.session
+    owner, processor = stack_lookup.owner_of(instance)
+    session = owner if work is None or work.session is None else work.session
     if session is None or session.phase is not Phase.RUNNING or session.inferences is None:
         return None
     if processor is None or owner is not session:
@@ -106,19 +106,19 @@ def _begin(
         processor = Processor(
             name, class_name, class_name, Role.LLM, service=lambda: _service_of(held)
         )
-    within = None if place is None else place.bound
+    within = None if work is None else work.bound
     stage = session.inferences.begin(processor, time.time_ns(), within)
     context = args[0] if args else kwargs.get("context")
     messages, tools = _pipecat.context_counts(context)
-    stage.know(
+    stage.set(
         llm__message_count=messages,
         llm__tool_count=tools,
         gen_ai__request__max_tokens=args[1] if len(args) > 1 else kwargs.get("max_tokens"),
     )
     if session.capture_content:
         text = _pipecat.context_text(context, MAX_CONTENT_CHARS)
-        stage.quote("gen_ai.input.messages", text)
-    return Asking(session, processor, stage, instance), session.inferences
+        stage.add_content("gen_ai.input.messages", text)
+    return InferenceContext(session, processor, stage, instance), session.inferences
 
 
 def _service_of(held: "weakref.ref[Any]") -> Service:
@@ -130,7 +130,7 @@ def _end(
 ) -> None:
     assert stage is not None
     if isinstance(answer, str):
-        stage.quote("gen_ai.output.messages", answer)
+        stage.add_content("gen_ai.output.messages", answer)
     inferences.end(
         stage,
         time.time_ns(),
@@ -190,9 +190,9 @@ def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | No
     if call is not None:
 
         def begin() -> Callable[[], None]:
-            replaced = Replaced()
-            replaced.replace(call.owner, call.name, _noting(getattr(call.owner, call.name)))
-            return replaced.put_back
+            replaced = Patches()
+            replaced.patch(call.owner, call.name, _noting(getattr(call.owner, call.name)))
+            return replaced.undo
 
         return id(call.owner), begin
     session = _pipecat.bedrock_session(service)
@@ -211,7 +211,7 @@ def _noting(inner: Callable[..., Any]) -> Callable[..., Any]:
     def ask(*args: Any, **kwargs: Any) -> Any:
         asked = inner(*args, **kwargs)
         # The conversation's own requests are left as they are: they are streamed.
-        return _noted(asked) if isinstance(here.get(), Asking) else asked
+        return _noted(asked) if isinstance(current.get(), InferenceContext) else asked
 
     return ask
 
@@ -228,8 +228,12 @@ def _note_answer(parsed: Any = None, **_: Any) -> None:
 
 def _note(answer: Any) -> None:
     with _guard.conversation.guarded():
-        asking = here.get()
-        if isinstance(asking, Asking) and asking.bound is not None and asking.session is not None:
+        asking = current.get()
+        if (
+            isinstance(asking, InferenceContext)
+            and asking.bound is not None
+            and asking.session is not None
+        ):
             inferences = asking.session.inferences
             if inferences is not None:
                 inferences.use(asking.bound, _pipecat.tokens_of(answer))

@@ -15,7 +15,7 @@ from pipecat_dd.conversation.user import UserSide
 Method = Callable[..., Awaitable[Any]]
 
 
-def telling_when_through(
+def reporting_completion(
     inner: Method, processor: Processor, user: UserSide, is_on: Callable[[], bool]
 ) -> Method:
     """Return a ``process_generator`` that does what another does, and tells when it is done.
@@ -31,12 +31,12 @@ def telling_when_through(
         before = None
         if is_on():
             with _guard.conversation.guarded():
-                before = user.answers(processor)
+                before = user.answer_count(processor)
         try:
             return await inner(*args, **kwargs)
         finally:
             if before is not None and is_on():
                 with _guard.conversation.guarded():
-                    user.segment_ends(processor, before, time.time_ns())
+                    user.end_segment(processor, before, time.time_ns())
 
     return process_generator

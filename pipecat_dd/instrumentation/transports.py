@@ -18,15 +18,15 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.participants import Event, Participant, Transport
-from pipecat_dd.conversation.place import Place, here
 from pipecat_dd.conversation.session import Phase
 from pipecat_dd.conversation.stage import Failure
 from pipecat_dd.instrumentation.events import FLOODS, Effect, Said
 from pipecat_dd.instrumentation.handlers import noting
+from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
-from pipecat_dd.instrumentation.replaced import Replaced
 
 TRACED_MESSAGES = (
     "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
@@ -39,7 +39,7 @@ SetAside = Callable[[], Callable[[], None]]
 """Makes whatever span is active here inactive, until what it returns is called."""
 
 
-class Dispatch(Place):
+class EventDispatch(WorkContext):
     """The place of a transport's event, from its dispatch on and in all that handles it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Dispatch(Place):
         self.transport = transport
 
 
-class Transports:
+class TransportInstrumentation:
     """Listens to the transports of one session's pipeline, and stops at its end.
 
     Attributes:
@@ -83,7 +83,7 @@ class Transports:
         self._traces_messages = traces_messages
         self._listening: dict[int, Any] = {}
         self.calls: tuple[_pipecat.KnownCall, ...] = ()
-        self._replaced = Replaced()
+        self._replaced = Patches()
 
     def find(self, processors: Iterable[Any]) -> None:
         """Listen to the transports that processors are the input or output of.
@@ -106,33 +106,35 @@ class Transports:
         if id(transport) in self._listening:
             return
         self._listening[id(transport)] = transport
-        ear = _Ear(self._conversation, transport, self._set_aside)
-        ear.reader.calls = self.calls
-        alone = ear.reader.is_for_one and len(self._listening) == 1
+        dispatcher = _TransportInstrumentation(self._conversation, transport, self._set_aside)
+        dispatcher.reader.calls = self.calls
+        alone = dispatcher.reader.is_for_one and len(self._listening) == 1
         self._conversation.participants.can_be_several = not alone
         caller, runner = _pipecat.event_caller(transport), _pipecat.handler_runner(transport)
         if caller is not None:
-            self._replaced.replace(transport, _pipecat.CALL_EVENT_HANDLER, ear.dispatching(caller))
+            self._replaced.patch(
+                transport, _pipecat.CALL_EVENT_HANDLER, dispatcher.dispatching(caller)
+            )
         if runner is not None:
-            self._replaced.replace(transport, _pipecat.RUN_HANDLER, ear.handling(runner))
+            self._replaced.patch(transport, _pipecat.RUN_HANDLER, dispatcher.handling(runner))
         call = _pipecat.call_of(transport)
         if call is not None:
             serializer = _pipecat.serializer_of(transport)
-            self._replaced.replace(serializer, "deserialize", ear.deserializing(serializer))
+            self._replaced.patch(serializer, "deserialize", dispatcher.deserializing(serializer))
         with _guard.instrumentation.guarded():
-            ear.looks_around()
+            dispatcher.looks_around()
         websocket = _pipecat.websocket_of(transport)
-        if not Transports._said_traced and self._traces_messages(websocket):
-            Transports._said_traced = True
+        if not TransportInstrumentation._said_traced and self._traces_messages(websocket):
+            TransportInstrumentation._said_traced = True
             logger.warning(TRACED_MESSAGES)
 
     def remove(self) -> None:
         """Put everything back as it was."""
-        self._replaced.put_back()
+        self._replaced.undo()
         self._listening.clear()
 
 
-class _Ear:
+class _TransportInstrumentation:
     """Listens to one transport."""
 
     def __init__(self, conversation: Conversation, transport: Any, set_aside: SetAside) -> None:
@@ -147,25 +149,25 @@ class _Ear:
 
     def dispatching(self, inner: Method) -> Method:
         async def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Any:
-            place = self._begins(event_name, args)
-            if place is None:
+            work = self._begins(event_name, args)
+            if work is None:
                 return await inner(event_name, *args, **kwargs)
-            before = here.get()
-            outside = before is None or before.session is not place.session
+            before = current.get()
+            outside = before is None or before.session is not work.session
             put_back = None
             with _guard.instrumentation.guarded():
                 put_back = self._set_aside() if outside else None
-            token = here.set(place)
+            token = current.set(work)
             try:
                 return await inner(event_name, *args, **kwargs)
             finally:
                 # The garbage collector closes a coroutine from another context.
                 with contextlib.suppress(ValueError):
-                    here.reset(token)
+                    current.reset(token)
                 if put_back is not None:
                     with _guard.instrumentation.guarded():
                         put_back()
-                self._settles(place.event)
+                self._settles(work.event)
 
         return _call_event_handler
 
@@ -174,10 +176,10 @@ class _Ear:
             event_name: str, handler: Any, *args: Any, **kwargs: Any
         ) -> Awaitable[Any]:
             # Called by the dispatcher, in its context, before the handler has a task.
-            place = here.get()
-            if not isinstance(place, Dispatch) or place.transport is not self._transport:
+            work = current.get()
+            if not isinstance(work, EventDispatch) or work.transport is not self._transport:
                 return inner(event_name, handler, *args, **kwargs)
-            event = place.event
+            event = work.event
             event.pending += 1
             noted = self._noting(event, handler, args, kwargs)
 
@@ -199,7 +201,7 @@ class _Ear:
                 reason = stream_stopped(data)
                 call = _pipecat.call_of(self._transport) if reason is not None else None
                 if reason is not None and call is not None:
-                    self._people.leaves(call[1], time.time_ns(), self._as_told, reason)
+                    self._people.leave(call[1], time.time_ns(), self._as_told, reason)
             return inner(data, *args, **kwargs)  # type: ignore[no-any-return]
 
         return deserialize
@@ -209,9 +211,9 @@ class _Ear:
     def looks_around(self) -> None:
         """Note who is there already: somebody is where the observer was added late."""
         for who in self.reader.there():
-            self._people.joins(who, time.time_ns(), self._as_told)
+            self._people.join(who, time.time_ns(), self._as_told)
 
-    def _begins(self, event_name: str, args: tuple[Any, ...]) -> Dispatch | None:
+    def _begins(self, event_name: str, args: tuple[Any, ...]) -> EventDispatch | None:
         if self._conversation.session.phase is not Phase.RUNNING or _guard.instrumentation.off:
             return None
         try:
@@ -222,17 +224,17 @@ class _Ear:
             participant = self._notes(said, at_ns)
             if said.tone is not None:
                 self._people.keypad.announce(said.tone, at_ns)
-                said.facts["dtmf.tone"] = self._people.tone_told(said.tone, at_ns)
+                said.facts["dtmf.tone"] = self._people.permitted_key(said.tone, at_ns)
             handlers = _pipecat.handler_count(self._transport, event_name)
             if handlers == 0 and event_name in FLOODS:
-                self._people.floods(event_name, at_ns, participant, said.facts)
+                self._people.count_in_burst(event_name, at_ns, participant, said.facts)
                 return None
             said.facts["event.handler_count"] = handlers
             failure = None
             if said.error is not None:
                 failure = Failure("TransportError", self._people.numbers.masked(said.error))
-            event = self._people.event_begins(event_name, at_ns, participant, said.facts, failure)
-            return Dispatch(self._conversation, event, self._transport)
+            event = self._people.begin_event(event_name, at_ns, participant, said.facts, failure)
+            return EventDispatch(self._conversation, event, self._transport)
         except Exception as error:
             _guard.instrumentation.failed(error)
             return None
@@ -241,31 +243,31 @@ class _Ear:
         """Note who came, changed or left, and return whom the event is about."""
         people, who = self._people, said.who
         if said.number is not None and said.name:
-            people.is_called(said.name, said.number, self._as_told)
+            people.set_number(said.name, said.number, self._as_told)
         if said.effect is Effect.ENTERS:
             for other in said.room:
-                people.joins(other, at_ns, self._as_told)
+                people.join(other, at_ns, self._as_told)
             return None
         if who is None or said.effect is Effect.NONE:
             return people.named(said.name)
         if said.effect is Effect.LEAVES:
-            people.leaves(who.key, at_ns, self._as_told, said.reason)
+            people.leave(who.key, at_ns, self._as_told, said.reason)
             self.reader.forget(who.key)
         elif said.effect is Effect.UPDATED:
-            people.updated(who, self._as_told)
+            people.update(who, self._as_told)
         elif said.effect is Effect.JOINS or people.known(who.key) is None:
             if self.reader.is_for_one:
-                people.leave_but(who.key, at_ns, self._as_told)
-            people.joins(who, at_ns, self._as_told)
+                people.leave_all_but(who.key, at_ns, self._as_told)
+            people.join(who, at_ns, self._as_told)
         return people.named(who.key)
 
     def _settles(self, event: Event) -> None:
         with _guard.instrumentation.guarded():
-            self._people.event_settles(event, time.time_ns())
+            self._people.settle_event(event, time.time_ns())
 
     def _noting(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
         def failed(error: Exception) -> None:
             with _guard.instrumentation.guarded():
-                self._people.event_fails(event, Failure.of(error))
+                self._people.fail_event(event, Failure.of(error))
 
         return noting(handler, (self._transport, *args), kwargs, failed)

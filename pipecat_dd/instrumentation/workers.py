@@ -17,8 +17,8 @@ from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.pipelines import IDLE, Pipeline
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.instrumentation.failures import failure_of
-from pipecat_dd.instrumentation.replaced import Replaced
-from pipecat_dd.instrumentation.table import Table
+from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
+from pipecat_dd.instrumentation.patches import Patches
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -51,7 +51,7 @@ def claim(outermost: Any, session: Session) -> Session | None:
 class Workers:
     """Listens to the workers of one session, and stops at its end."""
 
-    def __init__(self, conversation: Conversation, table: Table) -> None:
+    def __init__(self, conversation: Conversation, table: FrameTraitsTable) -> None:
         """Prepare to listen.
 
         Args:
@@ -60,7 +60,7 @@ class Workers:
         """
         self._conversation = conversation
         self._table = table
-        self._replaced = Replaced()
+        self._replaced = Patches()
         self._pipelines: dict[int, Pipeline] = {}
         self._workers: list[weakref.ref[Any]] = []
         self._is_said = False
@@ -85,7 +85,7 @@ class Workers:
             if worker is not None:
                 self._workers.append(weakref.ref(worker))
                 with _guard.instrumentation.guarded():
-                    self._replaced.replace(worker, "cancel", self._giving_up(worker, pipeline))
+                    self._replaced.patch(worker, "cancel", self._giving_up(worker, pipeline))
         return pipeline
 
     def of(self, processor: Any) -> Pipeline | None:
@@ -104,17 +104,17 @@ class Workers:
         with _guard.instrumentation.guarded():
             if sink is not None:
                 coming = self._coming_out(sink.process_frame, pipeline)
-                self._replaced.replace(sink, "process_frame", coming)
-                pipeline.end_is_heard = True
+                self._replaced.patch(sink, "process_frame", coming)
+                pipeline.has_seen_end = True
         with _guard.instrumentation.guarded():
             if source is not None and worker is not None:
                 coming = self._coming_back(source.process_frame, pipeline, worker)
-                self._replaced.replace(source, "process_frame", coming)
+                self._replaced.patch(source, "process_frame", coming)
         with _guard.instrumentation.guarded():
             detector = _pipecat.idle_timeout_detector(worker)
             if detector is not None:
                 idling = self._idling(detector, pipeline, worker)
-                self._replaced.replace(worker, _pipecat.IDLE_TIMEOUT_DETECTED, idling)
+                self._replaced.patch(worker, _pipecat.IDLE_TIMEOUT_DETECTED, idling)
         with _guard.instrumentation.guarded():
             if any(True for _ in _pipecat.beside(worker)):
                 self._conversation.pipelines.are_several = True
@@ -123,12 +123,12 @@ class Workers:
     def remove(self) -> None:
         """Put everything back as it was."""
         self.is_on = False
-        self._replaced.put_back()
+        self._replaced.undo()
 
     # The wrappers
 
     def _coming_out(self, inner: Method, pipeline: Pipeline) -> Method:
-        known, find = self._table.known, self._table.find
+        known, find = self._table.cached, self._table.find
 
         def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             if self.is_on:
@@ -136,7 +136,7 @@ class Workers:
                     kind = type(frame)
                     purpose = (known.get(kind) or find(kind)).purpose
                     if purpose is not None and _goes_down(args, kwargs):
-                        pipeline.comes_out(purpose, time.time_ns())
+                        pipeline.come_out(purpose, time.time_ns())
                 except Exception as error:
                     _guard.instrumentation.failed(error)
             return inner(frame, *args, **kwargs)
@@ -151,7 +151,7 @@ class Workers:
             if self.is_on and isinstance(frame, error_frame):
                 with _guard.instrumentation.guarded():
                     if not _goes_down(args, kwargs) and _pipecat.brings_down(held(), frame):
-                        pipeline.fails(failure_of(frame), time.time_ns())
+                        pipeline.fail(failure_of(frame), time.time_ns())
             return inner(frame, *args, **kwargs)
 
         return process_frame
@@ -181,7 +181,7 @@ class Workers:
 
     # Those that are not observed
 
-    def say_who_is_unobserved(self, kind: type) -> None:
+    def report_unobserved(self, kind: type) -> None:
         """Say, once, which of the conversation's workers nobody observes.
 
         Args:

@@ -12,7 +12,7 @@ from pipecat_dd.export.logs.arguments import redactor_of
 from pipecat_dd.export.logs.configure import intercepting
 from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
-from pipecat_dd.export.logs.slip import json_format
+from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor, put_in_force
 from pipecat_dd.testing.diverting import diverted
 from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan

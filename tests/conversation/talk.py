@@ -12,22 +12,22 @@ SECOND = 1_000_000_000
 
 
 @dataclass
-class Teller:
+class Listener:
     """Keeps what it is told."""
 
-    told: list[Stage] = field(default_factory=list)
+    reported: list[Stage] = field(default_factory=list)
     open: set[Stage] = field(default_factory=set)
     referred: set[Stage] = field(default_factory=set)
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         self.open.add(stage)
 
-    def closed(self, stage: Stage) -> None:
-        assert stage not in self.told, f"{stage.kind} told twice"
-        self.told.append(stage)
+    def on_close(self, stage: Stage) -> None:
+        assert stage not in self.reported, f"{stage.kind} reported twice"
+        self.reported.append(stage)
         self.open.discard(stage)
 
-    def dropped(self, stage: Stage) -> None:
+    def on_discard(self, stage: Stage) -> None:
         self.open.discard(stage)
 
     def is_referred_to(self, stage: Stage) -> bool:
@@ -52,14 +52,14 @@ class Talk:
     def __init__(self, *, voice: bool = True, timeout_secs: float = 2.5) -> None:
         self.now = 0.0
         self.alarms: set[Alarm] = set()
-        self.teller = Teller()
+        self.listener = Listener()
         self.session = Session("s-1", "bot")
-        self.talk = Conversation(self.session, self.teller, self._timer, timeout_secs)
+        self.talk = Conversation(self.session, self.listener, self._timer, timeout_secs)
         self.stt = self._processor("STT", Role.STT)
         self.llm = self._processor("LLM", Role.LLM)
         self.tts = self._processor("TTS", Role.TTS) if voice else None
         self.responses: list[Stage] = []
-        self.talk.begins(self.ns)
+        self.talk.begin(self.ns)
 
     @property
     def ns(self) -> int:
@@ -86,19 +86,19 @@ class Talk:
     # What happens
 
     def user_speaks(self, secs: float = 1.0, *, ruled: bool = True) -> None:
-        self.talk.user.starts_speaking(self.ns, "vad")
+        self.talk.user.start_speaking(self.ns, "vad")
         if ruled:
             self.wait(0.2)
-            self.talk.user.turn_starts(self.ns)
+            self.talk.user.start_turn(self.ns)
             self.interrupt()
         self.wait(secs)
-        self.talk.user.stops_speaking(self.ns)
+        self.talk.user.stop_speaking(self.ns)
 
     def transcribed(self) -> Stage:
-        return self.talk.user.transcribed(self.stt, self.ns, "en", None)
+        return self.talk.user.note_transcription(self.stt, self.ns, "en", None)
 
     def user_turn_ends(self) -> None:
-        self.talk.user.turn_ends(self.ns, "Timeout")
+        self.talk.user.end_turn(self.ns, "Timeout")
 
     def user_asks(self) -> None:
         self.user_speaks()
@@ -108,20 +108,20 @@ class Talk:
         self.user_turn_ends()
 
     def interrupt(self) -> None:
-        self.talk.bot.interrupted(self.ns)
+        self.talk.bot.interrupt(self.ns)
         for stage in self.responses:
-            self.talk.bot.response_ends(stage, self.ns, interrupted=True)
+            self.talk.bot.end_response(stage, self.ns, interrupted=True)
         self.responses.clear()
 
     def responds(self) -> Stage:
-        stage = self.talk.bot.response_begins(self.llm, self.ns)
+        stage = self.talk.bot.begin_response(self.llm, self.ns)
         self.responses.append(stage)
         return stage
 
     def response_ends(self) -> None:
-        self.talk.bot.response_output(self.llm, self.ns, spoken=True)
+        self.talk.bot.note_output(self.llm, self.ns, spoken=True)
         stage = self.responses.pop()
-        self.talk.bot.response_ends(stage, self.ns)
+        self.talk.bot.end_response(stage, self.ns)
 
     def synthesizes(self, context: str = "c1") -> None:
         assert self.tts is not None
@@ -133,10 +133,10 @@ class Talk:
         self.talk.bot.synthesis_ends(self.tts, self.ns, context)
 
     def speaks(self) -> None:
-        self.talk.bot.starts_speaking(self.ns)
+        self.talk.bot.start_speaking(self.ns)
 
     def falls_silent(self) -> None:
-        self.talk.bot.stops_speaking(self.ns)
+        self.talk.bot.stop_speaking(self.ns)
 
     def answers(self, secs: float = 2.0) -> None:
         self.responds()
@@ -150,13 +150,15 @@ class Talk:
         self.falls_silent()
 
     def ends(self) -> None:
-        self.talk.is_ending("ended")
-        self.talk.ends(self.ns)
+        self.talk.set_end_reason("ended")
+        self.talk.end(self.ns)
 
     # What is told
 
     def all(self, kind: str) -> list[Stage]:
-        return sorted((s for s in self.teller.told if s.kind == kind), key=lambda s: s.start_ns)
+        return sorted(
+            (s for s in self.listener.reported if s.kind == kind), key=lambda s: s.start_ns
+        )
 
     def one(self, kind: str) -> Stage:
         (stage,) = self.all(kind)

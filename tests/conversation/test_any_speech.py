@@ -5,7 +5,7 @@ import itertools
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipecat_dd.conversation.stretches import Cause
+from pipecat_dd.conversation.speech_segments import Cause
 from tests.conversation.talk import Talk
 
 STEPS = (
@@ -54,43 +54,43 @@ class Story(Talk):
         lead_ns = min(200_000_000, self.ns)
         match what:
             case "speech begins":
-                user.starts_speaking(self.ns - lead_ns, "vad")
+                user.start_speaking(self.ns - lead_ns, "vad")
             case "speech ends":
-                user.stops_speaking(self.ns - lead_ns)
+                user.stop_speaking(self.ns - lead_ns)
             case "service hears speech":
-                user.service_hears_speech(self.ns, "STT")
+                user.start_service_speech(self.ns, "STT")
             case "service hears silence":
-                user.service_hears_silence(self.ns)
+                user.stop_service_speech(self.ns)
             case "silence predicted":
-                user.service_predicts_silence(self.ns)
+                user.predict_silence(self.ns)
             case "prediction withdrawn":
-                user.service_withdraws_silence()
+                user.withdraw_prediction()
             case "turn begins":
-                user.turn_starts(self.ns)
+                user.start_turn(self.ns)
             case "turn begins for these words":
-                user.turn_starts(self.ns, Cause(self.words, is_words=True))
+                user.start_turn(self.ns, Cause(self.words, is_words=True))
             case "turn begins for other words":
-                user.turn_starts(self.ns, Cause(-1, is_words=True))
+                user.start_turn(self.ns, Cause(-1, is_words=True))
             case "turn begins for the audio":
-                user.turn_starts(self.ns, Cause(-2, is_words=False))
+                user.start_turn(self.ns, Cause(-2, is_words=False))
             case "turn ends":
                 self.user_turn_ends()
             case "interrupted":
                 self.interrupt()
             case "muted":
-                user.mutes()
+                user.mute()
             case "unmuted":
-                user.unmutes(self.ns)
+                user.unmute(self.ns)
             case "backchannel":
-                user.backchannels(self.ns)
+                user.note_backchannel(self.ns)
             case "interim" | "transcription":
                 self.words = next(self.frames)
                 if what == "interim":
-                    user.transcribing(self.stt, self.ns, self.words)
+                    user.note_interim(self.stt, self.ns, self.words)
                 else:
-                    user.transcribed(self.stt, self.ns, "en", None, self.words)
+                    user.note_transcription(self.stt, self.ns, "en", None, self.words)
             case "message":
-                user.message(self.ns)
+                user.note_message(self.ns)
             case "bot responds":
                 self.responds()
             case "bot has responded" if self.responses:
@@ -135,23 +135,23 @@ def test_no_child_begins_before_its_parent_and_no_two_turns_overlap(
 
     root = talk.session.root
     assert root.end_ns is not None
-    assert not talk.teller.open
-    for stage in talk.teller.told:
+    assert not talk.listener.open
+    for stage in talk.listener.reported:
         assert stage.end_ns is not None
         assert root.start_ns <= stage.start_ns <= stage.end_ns <= root.end_ns
         if stage is not root:
             assert stage.parent is not None
             assert stage.start_ns >= stage.parent.start_ns
-            assert stage.parent in talk.teller.told, f"{stage.kind} in what is not told"
+            assert stage.parent in talk.listener.reported, f"{stage.kind} in what is not told"
     turns = talk.all("turn")
     for before, after in itertools.pairwise(turns):
         assert before.end_ns is not None
         assert before.end_ns <= after.start_ns
-    assert [turn.facts["turn.number"] for turn in turns] == list(range(1, len(turns) + 1))
+    assert [turn.attributes["turn.number"] for turn in turns] == list(range(1, len(turns) + 1))
     for turn in turns:
-        parts = [v for k, v in turn.facts.items() if k.startswith("turn.wait.")]
+        parts = [v for k, v in turn.attributes.items() if k.startswith("turn.wait.")]
         if parts:
-            latency = turn.facts["turn.user_bot_latency_seconds"]
+            latency = turn.attributes["turn.user_bot_latency_seconds"]
             assert isinstance(latency, float)
             assert abs(sum(p for p in parts if isinstance(p, float)) - latency) < 1e-6
 
@@ -164,13 +164,13 @@ def test_what_opened_no_turn_is_in_none_however_soon_one_comes(
     user = talk.talk.user
     for number in range(passed):
         talk.user_speaks(0.2, ruled=False)
-        user.transcribed(talk.stt, talk.ns, "en", None, number)
+        user.note_transcription(talk.stt, talk.ns, "en", None, number)
         talk.wait(gap)
     began_ns = talk.ns
     talk.user_speaks(0.5, ruled=False)
     talk.wait(0.1)
-    user.transcribed(talk.stt, talk.ns, "en", None, 99)
-    user.turn_starts(talk.ns, Cause(99, is_words=True) if known else None)
+    user.note_transcription(talk.stt, talk.ns, "en", None, 99)
+    user.start_turn(talk.ns, Cause(99, is_words=True) if known else None)
     talk.user_turn_ends()
     talk.answers()
     talk.ends()

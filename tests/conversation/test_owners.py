@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.conversation import owners
-from pipecat_dd.conversation.origin import Making, Origin
-from pipecat_dd.conversation.place import current_place, current_session, here
+from pipecat_dd.conversation import stack_lookup
+from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding
+from pipecat_dd.conversation.context import current, current_context, current_session
 from pipecat_dd.conversation.processor import Processor, Role
 from pipecat_dd.conversation.session import Phase, Session, register
 
@@ -54,7 +54,7 @@ def sessions() -> tuple[Session, Session]:
 def test_a_method_of_it_is_the_sessions_work(sessions: tuple[Session, Session]) -> None:
     workers = Worker(), Worker()
     for session, worker in zip(sessions, workers, strict=True):
-        owners.own(session, worker)
+        stack_lookup.register(session, worker)
     for session, worker in zip(sessions, workers, strict=True):
         assert elsewhere(worker.session) is session
         assert elsewhere(worker.through_a_closure()) is session
@@ -64,10 +64,10 @@ def test_a_method_of_it_is_the_sessions_work(sessions: tuple[Session, Session]) 
 def test_its_processor_is_known_too(sessions: tuple[Session, Session]) -> None:
     class Asking(Worker):
         def place(self) -> Any:
-            return current_place()
+            return current_context()
 
     asking, processor = Asking(), Processor("Asking#0", "Asking", "Asking", Role.OTHER)
-    owners.own(sessions[0], asking, processor)
+    stack_lookup.register(sessions[0], asking, processor)
     assert elsewhere(asking.place).processor is processor
 
 
@@ -75,23 +75,23 @@ def test_it_says_whose_work_it_is_where_a_task_has_several(
     sessions: tuple[Session, Session],
 ) -> None:
     worker = Worker()
-    owners.own(sessions[1], worker)
+    stack_lookup.register(sessions[1], worker)
     frame = sys._getframe()
-    token = here.set(Origin(*(Making(session, frame) for session in sessions)))
+    token = current.set(AmbientContext(*(ObserverBinding(session, frame) for session in sessions)))
     try:
         assert current_session() is None
         assert worker.session() is sessions[1]
     finally:
-        here.reset(token)
+        current.reset(token)
 
 
 def test_what_two_running_sessions_have_says_nothing(sessions: tuple[Session, Session]) -> None:
     worker = Worker()
     for session in sessions:
-        owners.own(session, worker)
+        stack_lookup.register(session, worker)
     assert elsewhere(worker.session) is None
     for session in sessions:  # and still nothing when it is heard of again
-        owners.own(session, worker)
+        stack_lookup.register(session, worker)
     assert elsewhere(worker.session) is None
 
 
@@ -99,24 +99,24 @@ def test_the_next_session_takes_over_from_one_that_has_ended(
     sessions: tuple[Session, Session],
 ) -> None:
     worker = Worker()
-    owners.own(sessions[0], worker)
+    stack_lookup.register(sessions[0], worker)
     sessions[0].phase = Phase.ENDED
-    owners.own(sessions[1], worker)
+    stack_lookup.register(sessions[1], worker)
     assert elsewhere(worker.session) is sessions[1]
 
 
 def test_it_keeps_neither_the_object_nor_the_session() -> None:
     gc.collect()  # what other tests have left
-    before = len(owners._owned)
+    before = len(stack_lookup._owned)
     worker, session = Worker(), Session("brief", "bot")
-    owners.own(session, worker)
+    stack_lookup.register(session, worker)
     del session
     gc.collect()
     assert elsewhere(worker.session) is None
     del worker
     gc.collect()
-    assert len(owners._owned) == before
+    assert len(stack_lookup._owned) == before
 
 
 def test_what_cannot_be_held_weakly_is_left_aside(sessions: tuple[Session, Session]) -> None:
-    owners.own(sessions[0], Slotted())
+    stack_lookup.register(sessions[0], Slotted())

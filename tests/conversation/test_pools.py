@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from pipecat_dd.conversation.place import Place, current_session, here
+from pipecat_dd.conversation.context import WorkContext, current, current_session
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.session import Session, register
 
@@ -25,16 +25,16 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_work_knows_its_session_and_leaves_nothing_behind(pool: ThreadPoolExecutor) -> None:
-    token = here.set(Place(MINE))
+    token = current.set(WorkContext(MINE))
     submitted = pool.submit(current_session)
-    here.reset(token)
+    current.reset(token)
     assert submitted.result() is MINE
     assert pool.submit(current_session).result() is None
-    assert pool.submit(here.get).result() is None
+    assert pool.submit(current.get).result() is None
 
 
 def test_arguments_results_and_exceptions_pass_through(pool: ThreadPoolExecutor) -> None:
-    here.set(Place(MINE))
+    current.set(WorkContext(MINE))
 
     def work(a: int, *, b: int) -> int:
         if b == 0:
@@ -60,7 +60,7 @@ def test_it_is_done_once_and_still_looks_the_same() -> None:
 PROGRAM = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pipecat_dd.conversation.place import Place, current_session, here
+from pipecat_dd.conversation.context import WorkContext, current, current_session
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.session import Session, register
 import ddtrace
@@ -69,7 +69,7 @@ for step in sys.argv[1:]:
     {"ours": carry_into_pools, "patch": patch, "unpatch": unpatch}[step]()
 mine, other = Session("mine", "bot"), Session("other", "bot")
 register(mine), register(other)
-here.set(Place(mine))
+current.set(WorkContext(mine))
 with ThreadPoolExecutor(1) as pool, ddtrace.tracer.trace("span") as span:
     assert pool.submit(current_session).result() is mine
     trace_id = pool.submit(lambda: getattr(ddtrace.tracer.current_trace_context(), "trace_id", 0))

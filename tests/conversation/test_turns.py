@@ -8,7 +8,7 @@ from tests.conversation.talk import Talk
 
 
 def outcomes(talk: Talk) -> list[object]:
-    return [turn.facts["turn.outcome"] for turn in talk.all("turn")]
+    return [turn.attributes["turn.outcome"] for turn in talk.all("turn")]
 
 
 def test_a_turn_ends_when_the_bot_fell_silent_and_is_told_after_the_timeout() -> None:
@@ -45,7 +45,7 @@ def test_a_slow_tool_never_ends_the_turn_before_the_answer() -> None:
     talk.answers()
     talk.wait(3)
     turn = talk.one("turn")
-    assert turn.facts["turn.outcome"] == "answered"
+    assert turn.attributes["turn.outcome"] == "answered"
     assert {stage.parent for stage in talk.all("llm")} == {turn}
 
 
@@ -71,7 +71,7 @@ def test_a_greeting_is_a_turn_of_the_bots() -> None:
     talk.wait(3)
     turn = talk.one("turn")
     assert turn.resource == "bot"
-    assert turn.facts["turn.outcome"] == "answered"
+    assert turn.attributes["turn.outcome"] == "answered"
 
 
 def test_a_barge_in_interrupts_and_a_second_one_does_too() -> None:
@@ -88,9 +88,9 @@ def test_a_barge_in_interrupts_and_a_second_one_does_too() -> None:
     talk.ends()
     assert outcomes(talk) == ["interrupted", "interrupted", "answered"]
     first, second, _ = talk.all("bot_speech")
-    assert first.facts["interrupted"] is True
-    assert second.facts["interrupted"] is True
-    assert talk.one("session").facts["session.interruption_count"] == 2
+    assert first.attributes["interrupted"] is True
+    assert second.attributes["interrupted"] is True
+    assert talk.one("session").attributes["session.interruption_count"] == 2
 
 
 def test_the_users_turn_interrupts_nothing_when_the_bot_is_silent() -> None:
@@ -113,8 +113,8 @@ def test_a_user_who_goes_on_before_the_answer_was_not_answered() -> None:
     talk.answers()
     talk.ends()
     assert outcomes(talk) == ["unanswered", "answered"]
-    assert talk.all("llm")[0].facts["interrupted"] is True
-    assert "metrics.ttfb" not in talk.all("llm")[0].facts, "no byte came"
+    assert talk.all("llm")[0].attributes["interrupted"] is True
+    assert "metrics.ttfb" not in talk.all("llm")[0].attributes, "no byte came"
 
 
 def test_a_turn_that_goes_on_where_interruptions_are_off_was_not_interrupted() -> None:
@@ -124,11 +124,11 @@ def test_a_turn_that_goes_on_where_interruptions_are_off_was_not_interrupted() -
     talk.synthesizes()
     talk.speaks()
     talk.wait(0.5)
-    talk.talk.user.starts_speaking(talk.ns, "vad")
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.start_speaking(talk.ns, "vad")
+    talk.talk.user.start_turn(talk.ns)
     talk.wait(1)
     first = talk.one("turn")
-    assert first.facts["turn.was_interrupted"] is False
+    assert first.attributes["turn.was_interrupted"] is False
     talk.ends()
 
 
@@ -141,7 +141,7 @@ def test_a_message_that_interrupts_before_it_begins_its_turn_interrupts() -> Non
     talk.wait(0.5)
     talk.interrupt()
     talk.wait(0.01)
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.start_turn(talk.ns)
     talk.user_turn_ends()
     talk.answers()
     talk.ends()
@@ -157,7 +157,7 @@ def test_an_interruption_of_the_bots_own_making_is_not_the_users() -> None:
     talk.wait(0.5)
     talk.interrupt()
     talk.wait(5)
-    assert talk.one("turn").facts["turn.was_interrupted"] is False
+    assert talk.one("turn").attributes["turn.was_interrupted"] is False
 
 
 def test_a_session_that_ends_in_mid_answer_ends_its_turn() -> None:
@@ -170,9 +170,9 @@ def test_a_session_that_ends_in_mid_answer_ends_its_turn() -> None:
     talk.ends()
     turn = talk.one("turn")
     assert turn.end_ns == talk.ns
-    assert turn.facts["turn.end_reason"] == "session_end"
-    assert turn.facts["turn.was_interrupted"] is False
-    assert not talk.teller.open
+    assert turn.attributes["turn.end_reason"] == "session_end"
+    assert turn.attributes["turn.was_interrupted"] is False
+    assert not talk.listener.open
 
 
 def test_a_clean_end_completes_the_turn_where_the_bot_fell_silent() -> None:
@@ -188,7 +188,7 @@ def test_a_clean_end_completes_the_turn_where_the_bot_fell_silent() -> None:
 
 def test_text_without_a_voice_ends_the_turn_with_the_response() -> None:
     talk = Talk(voice=False)
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.start_turn(talk.ns)
     talk.user_turn_ends()
     talk.responds()
     talk.wait(1)
@@ -197,7 +197,7 @@ def test_text_without_a_voice_ends_the_turn_with_the_response() -> None:
     talk.wait(3)
     turn = talk.one("turn")
     assert turn.end_ns == answered_ns
-    assert turn.facts["turn.outcome"] == "answered"
+    assert turn.attributes["turn.outcome"] == "answered"
 
 
 def test_the_wait_is_from_the_users_silence_to_the_bots_voice() -> None:
@@ -208,7 +208,9 @@ def test_the_wait_is_from_the_users_silence_to_the_bots_voice() -> None:
     talk.user_turn_ends()
     talk.answers()
     talk.ends()
-    assert talk.one("turn").facts["turn.user_bot_latency_seconds"] == pytest.approx(0.9, abs=0.01)
+    assert talk.one("turn").attributes["turn.user_bot_latency_seconds"] == pytest.approx(
+        0.9, abs=0.01
+    )
 
 
 def test_a_turn_that_never_gets_an_answer_is_closed_with_the_session() -> None:
@@ -232,14 +234,14 @@ def test_a_stage_that_cannot_be_told_does_not_keep_its_turn_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     talk = Talk()
-    closed = talk.teller.closed
+    closed = talk.listener.on_close
 
     def closed_but_what_was_heard(stage: Stage) -> None:
         if stage.kind is Kind.STT:
             raise RuntimeError("failed to pack span")
         closed(stage)
 
-    monkeypatch.setattr(talk.teller, "closed", closed_but_what_was_heard)
+    monkeypatch.setattr(talk.listener, "on_close", closed_but_what_was_heard)
     monkeypatch.setattr(_guard, "conversation", _guard.Part("a test's"))
     talk.user_asks()
     talk.answers()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipecat_dd.conversation.stretches import Cause
+from pipecat_dd.conversation.speech_segments import Cause
 from tests.conversation.talk import Talk
 
 
@@ -23,7 +23,7 @@ def test_a_user_who_pauses_has_one_speech_and_one_transcription_for_each_stretch
     assert len(speeches) == len(transcriptions) == 2
     assert {stage.parent for stage in (*speeches, *transcriptions)} == {turn}
     for transcription in transcriptions:
-        waited = transcription.facts["stt.finalization_seconds"]
+        waited = transcription.attributes["stt.finalization_seconds"]
         assert waited == pytest.approx(0.3, abs=0.01)
 
 
@@ -31,11 +31,11 @@ def test_a_transcription_that_comes_in_the_next_stretch_is_of_the_one_before() -
     talk = Talk()
     talk.user_speaks()
     talk.wait(0.2)
-    talk.talk.user.starts_speaking(talk.ns, "vad")
+    talk.talk.user.start_speaking(talk.ns, "vad")
     talk.wait(0.1)
     first = talk.transcribed()
     talk.wait(0.5)
-    talk.talk.user.stops_speaking(talk.ns)
+    talk.talk.user.stop_speaking(talk.ns)
     second = talk.transcribed()
     talk.user_turn_ends()
     talk.ends()
@@ -59,7 +59,7 @@ def test_a_cough_that_a_request_was_made_for_keeps_what_the_request_is_part_of()
     talk.user_speaks(0.2, ruled=False)
     transcribing = talk.stt.stage
     assert transcribing is not None
-    talk.teller.referred.add(transcribing)
+    talk.listener.referred.add(transcribing)
     talk.ends()
     assert talk.all("stt") == [transcribing]
 
@@ -68,17 +68,17 @@ def test_what_comes_after_a_stretch_of_which_nothing_came_is_not_its_transcripti
     talk = Talk()
     user = talk.talk.user
     talk.user_speaks(0.2)
-    user.segment_ends(talk.stt, user.answers(talk.stt), talk.ns)
+    user.end_segment(talk.stt, user.answer_count(talk.stt), talk.ns)
     talk.wait(20)
     talk.user_speaks(1.0)
-    before = user.answers(talk.stt)
+    before = user.answer_count(talk.stt)
     talk.wait(0.1)
     talk.transcribed()
-    user.segment_ends(talk.stt, before, talk.ns)
+    user.end_segment(talk.stt, before, talk.ns)
     talk.ends()
     (stt,) = talk.all("stt")
     assert stt.start_ns == talk.all("user_speech")[1].start_ns
-    assert stt.facts["stt.finalization_seconds"] < 1
+    assert stt.attributes["stt.finalization_seconds"] < 1
 
 
 def test_a_cough_during_the_answer_belongs_to_its_turn() -> None:
@@ -100,7 +100,7 @@ def test_speech_that_the_transcription_makes_a_turn_begins_it() -> None:
     talk.user_speaks(ruled=False)
     talk.wait(0.3)
     talk.transcribed()
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.start_turn(talk.ns)
     talk.user_turn_ends()
     talk.answers()
     talk.ends()
@@ -113,10 +113,10 @@ def test_speech_that_the_transcription_makes_a_turn_begins_it() -> None:
 def test_without_a_detector_the_first_interim_transcription_is_where_it_begins() -> None:
     talk = Talk()
     talk.wait(1)
-    talk.talk.user.transcribing(talk.stt, talk.ns)
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.note_interim(talk.stt, talk.ns)
+    talk.talk.user.start_turn(talk.ns)
     talk.wait(1)
-    talk.talk.user.transcribing(talk.stt, talk.ns)
+    talk.talk.user.note_interim(talk.stt, talk.ns)
     talk.transcribed()
     talk.user_turn_ends()
     talk.answers()
@@ -146,11 +146,11 @@ def test_several_transcriptions_of_one_stretch_are_one_stage() -> None:
 def test_speech_announced_twice_is_heard_once() -> None:
     talk = Talk()
     for _ in range(2):
-        talk.talk.user.starts_speaking(talk.ns, "vad")
-    talk.talk.user.turn_starts(talk.ns)
+        talk.talk.user.start_speaking(talk.ns, "vad")
+    talk.talk.user.start_turn(talk.ns)
     talk.wait(1)
     for _ in range(2):
-        talk.talk.user.stops_speaking(talk.ns)
+        talk.talk.user.stop_speaking(talk.ns)
     talk.transcribed()
     talk.user_turn_ends()
     talk.ends()
@@ -161,10 +161,10 @@ def test_a_time_to_first_byte_that_comes_after_the_transcription_is_still_its_ow
     talk = Talk()
     talk.user_asks()
     talk.wait(2)
-    talk.talk.measured("STT", {"metrics.ttfb": 0.2}, {})
+    talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
     talk.answers()
     talk.ends()
-    assert talk.one("stt").facts["metrics.ttfb"] == 0.2
+    assert talk.one("stt").attributes["metrics.ttfb"] == 0.2
 
 
 def test_an_interim_transcription_before_the_detector_is_sure_is_of_the_same_stretch() -> None:
@@ -172,12 +172,12 @@ def test_an_interim_transcription_before_the_detector_is_sure_is_of_the_same_str
     talk.wait(1)
     began_ns = talk.ns
     talk.wait(0.15)
-    talk.talk.user.transcribing(talk.stt, talk.ns)
-    talk.talk.user.turn_starts(talk.ns)
+    talk.talk.user.note_interim(talk.stt, talk.ns)
+    talk.talk.user.start_turn(talk.ns)
     talk.wait(0.05)
-    talk.talk.user.starts_speaking(began_ns, "vad")
+    talk.talk.user.start_speaking(began_ns, "vad")
     talk.wait(1)
-    talk.talk.user.stops_speaking(talk.ns)
+    talk.talk.user.stop_speaking(talk.ns)
     talk.wait(0.2)
     talk.transcribed()
     talk.user_turn_ends()
@@ -217,7 +217,7 @@ def test_a_cough_while_the_bot_thinks_changes_nothing_about_the_wait() -> None:
     talk.speaks()
     talk.ends()
     # From the end of the question: 0.3 until the ruling, and 0.4 since.
-    latency = talk.one("turn").facts["turn.user_bot_latency_seconds"]
+    latency = talk.one("turn").attributes["turn.user_bot_latency_seconds"]
     assert latency == pytest.approx(0.7, abs=0.01)
 
 
@@ -244,11 +244,11 @@ def test_an_interim_of_what_goes_on_is_not_of_the_cough_before_it() -> None:
     talk.user_speaks(0.2, ruled=False)
     talk.wait(2)
     began_ns = talk.ns
-    talk.talk.user.starts_speaking(talk.ns, "vad")
+    talk.talk.user.start_speaking(talk.ns, "vad")
     talk.wait(0.5)
-    talk.talk.user.transcribing(talk.stt, talk.ns, 1)
-    talk.talk.user.turn_starts(talk.ns, Cause(1, is_words=True))
-    talk.talk.user.stops_speaking(talk.ns)
+    talk.talk.user.note_interim(talk.stt, talk.ns, 1)
+    talk.talk.user.start_turn(talk.ns, Cause(1, is_words=True))
+    talk.talk.user.stop_speaking(talk.ns)
     talk.transcribed()
     talk.user_turn_ends()
     talk.answers()

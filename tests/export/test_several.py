@@ -6,19 +6,19 @@ from pipecat_dd import _guard
 from pipecat_dd._guard import Part
 from pipecat_dd.conversation.session import Session
 from pipecat_dd.conversation.stage import Stage
-from pipecat_dd.export.several import Several
+from pipecat_dd.export.fan_out import FanOut
 
 
 class Broken:
     """Spans that cannot be told."""
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         raise RuntimeError("not begun")
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         raise RuntimeError("failed to pack span")
 
-    def dropped(self, stage: Stage) -> None:
+    def on_discard(self, stage: Stage) -> None:
         """Nothing to do."""
 
     def is_referred_to(self, stage: Stage) -> bool:
@@ -32,18 +32,18 @@ class Beside:
         self.part = Part("a test's")
         self.told: list[str] = []
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         self.told.append("opened")
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         self.told.append("closed")
 
 
 def test_a_span_that_fails_is_told_elsewhere_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     part, beside = Part("the spans"), Beside()
     monkeypatch.setattr(_guard, "spans", part)
-    several = Several(Broken(), [beside])
-    several.opened(Session("s", "bot").root)
-    several.closed(Session("s", "bot").root)
+    several = FanOut(Broken(), [beside])
+    several.on_open(Session("s", "bot").root)
+    several.on_close(Session("s", "bot").root)
     assert beside.told == ["opened", "closed"]
     assert part.failures == 2

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipecat_dd import _guard
-from pipecat_dd.instrumentation.segments import telling_when_through
+from pipecat_dd.instrumentation.segments import reporting_completion
 
 
 class User:
@@ -15,11 +15,11 @@ class User:
         self.failing = failing
         self.calls: list[str] = []
 
-    def answers(self, processor: Any) -> int:
-        return self._called("answers", 3)
+    def answer_count(self, processor: Any) -> int:
+        return self._called("answer_count", 3)
 
-    def segment_ends(self, processor: Any, answers_before: int, at_ns: int) -> int:
-        return self._called(f"segment_ends {answers_before}", 0)
+    def end_segment(self, processor: Any, answers_before: int, at_ns: int) -> int:
+        return self._called(f"end_segment {answers_before}", 0)
 
     def _called(self, name: str, answer: int) -> int:
         self.calls.append(name)
@@ -34,16 +34,16 @@ async def transcribe(text: str) -> str:
 
 def told(user: Any, *, on: bool = True) -> Any:
     processor: Any = None
-    return telling_when_through(transcribe, processor, user, lambda: on)
+    return reporting_completion(transcribe, processor, user, lambda: on)
 
 
 async def test_what_a_stretch_had_before_is_told_with_its_end() -> None:
     user = User()
     assert await told(user)("hello") == "HELLO"
-    assert user.calls == ["answers", "segment_ends 3"]
+    assert user.calls == ["answer_count", "end_segment 3"]
 
 
-@pytest.mark.parametrize("failing", ["answers", "segment_ends"])
+@pytest.mark.parametrize("failing", ["answer_count", "end_segment"])
 async def test_a_failure_of_ours_does_not_reach_the_service(
     monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -15,7 +15,7 @@ from pipecat.runner.types import (
 from websockets.asyncio.client import connect
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.conversation.telephone import PhoneNumbers
 from tests.participants.daily import MARIA, DailyRoom
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.participants.test_websocket import STARTS, serving
@@ -25,7 +25,7 @@ from tests.support.versions import needs_pipecat
 
 PHONE_KEY = "a key for tests of sixteen bytes"
 NUMBER = "+15550100123"
-HASH = Numbers(PHONE_KEY.encode()).hash_of(NUMBER)
+HASH = PhoneNumbers(PHONE_KEY.encode()).hash_of(NUMBER)
 
 pytestmark = needs_pipecat("1.8", "the runner gives no session_id, and no call_data")
 
@@ -147,7 +147,7 @@ async def test_overlapping_calls_have_each_their_own(agent: TestAgent, lines: Li
         (caller,) = agent.session(session_id).named("pipecat.participant")
         hashes.add(caller["participant.phone_hash"])
     assert hashes == {
-        Numbers(PHONE_KEY.encode()).hash_of(f"+1555010012{number}") for number in range(3)
+        PhoneNumbers(PHONE_KEY.encode()).hash_of(f"+1555010012{number}") for number in range(3)
     }
 
 

@@ -16,7 +16,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.conversation.telephone import Numbers
+from pipecat_dd.conversation.telephone import PhoneNumbers
 from tests.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
@@ -171,5 +171,5 @@ async def test_the_number_of_a_whatsapp_call_is_hashed(agent: TestAgent) -> None
     await caller.pc.close()
     trace = agent.session(observer.session_id)
     peer = trace.one("pipecat.participant")
-    assert peer["participant.phone_hash"] == Numbers(key.encode()).hash_of(number)
+    assert peer["participant.phone_hash"] == PhoneNumbers(key.encode()).hash_of(number)
     assert "0100123" not in str([span.raw for span in trace.spans])

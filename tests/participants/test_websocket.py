@@ -32,8 +32,8 @@ from pipecat_dd.cli.demo.versions import (
     SingleClientWebsocketServerParams,
     SingleClientWebsocketServerTransport,
 )
-from pipecat_dd.conversation.telephone import Numbers
-from pipecat_dd.instrumentation.transports import Transports
+from pipecat_dd.conversation.telephone import PhoneNumbers
+from pipecat_dd.instrumentation.transports import TransportInstrumentation
 from tests.participants.running import PATIENCE_SECS, Heard, Listener, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
@@ -349,7 +349,7 @@ STARTS: dict[str, dict[str, Any]] = {
         },
     },
 }
-HASH = Numbers(PHONE_KEY.encode()).hash_of(NUMBER)
+HASH = PhoneNumbers(PHONE_KEY.encode()).hash_of(NUMBER)
 
 
 class ReadByPipecat(CallOnFastAPI):
@@ -434,7 +434,7 @@ async def test_without_a_key_there_is_no_hash(agent: TestAgent) -> None:
 async def test_it_is_said_once_that_ddtrace_traces_each_message(
     agent: TestAgent, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Transports, "_said_traced", False)
+    monkeypatch.setattr(TransportInstrumentation, "_said_traced", False)
 
     async def calls(times: int) -> None:
         for _ in range(times):
@@ -453,7 +453,7 @@ async def test_it_is_said_once_that_ddtrace_traces_each_message(
         await calls(2)
         line = lines.one("DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false")
         assert line["levelname"] == "WARNING"
-        monkeypatch.setattr(Transports, "_said_traced", False)
+        monkeypatch.setattr(TransportInstrumentation, "_said_traced", False)
         monkeypatch.setitem(ddtrace.config.fastapi, "trace_asgi_websocket_messages", False)
         await calls(1)
         assert len(lines.saying("DD_TRACE_WEBSOCKET_MESSAGES_ENABLED")) == 1

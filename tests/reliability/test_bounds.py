@@ -24,7 +24,7 @@ from pipecat_dd.conversation.stages import MAX_OPEN, MAX_RESOURCE_CHARS
 from pipecat_dd.conversation.user import MAX_AWAITED
 from pipecat_dd.export.spans.tree import MAX_TAG_CHARS, MAX_TRACES
 from pipecat_dd.instrumentation.backlog import DATA_LIMIT, LIMIT, MEDIA_LIMIT, Backlog
-from pipecat_dd.instrumentation.table import Table
+from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from tests.conversation.talk import Talk
 from tests.support.agent import TestAgent
 from tests.support.calls import AUDIO, Call, call
@@ -45,8 +45,8 @@ def no_lines() -> None:
 @pytest.fixture
 def shed_count(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How many events are shed in a test; what is shed here is not told of in another."""
-    monkeypatch.setattr(_guard, "_shed", 0)
-    return _guard.shed_count
+    monkeypatch.setattr(_guard, "_dropped", 0)
+    return _guard.dropped_count
 
 
 async def one_after_another(times: int) -> None:
@@ -87,7 +87,7 @@ async def test_a_long_call_keeps_nothing_of_the_turns_that_are_over() -> None:
 
 def test_traces_of_turns_long_over_are_forgotten() -> None:
     observer = DatadogObserver(trace_scope="turn")
-    told: Any = observer._latest.told
+    told: Any = observer._latest.runtime
     stages = told.conversation._stages
     for number in range(MAX_TRACES + 50):
         turn = stages.open(Kind.TURN, "user", number, parent=told.session.root)
@@ -136,8 +136,8 @@ def test_a_thousand_visitors_of_a_room_are_counted_and_not_kept() -> None:
     people: Participants = talk.talk.participants
     transport = Transport("daily", "DailyTransport")
     for number in range(REMEMBERED + 500):
-        people.joins(Who(f"guest-{number}"), talk.ns, transport)
-        people.leaves(f"guest-{number}", talk.ns, transport, "left")
+        people.join(Who(f"guest-{number}"), talk.ns, transport)
+        people.leave(f"guest-{number}", talk.ns, transport, "left")
     assert people.count == REMEMBERED + 500
     assert len(people._ids) == REMEMBERED
 
@@ -147,7 +147,7 @@ async def test_text_is_cut_to_what_the_agent_takes(agent: TestAgent) -> None:
     async with Call([observer]) as going_on:
         await going_on.turn()
         await going_on.worker.queue_frame(ErrorFrame("y" * 3_000_000))
-        told: Any = observer._latest.told
+        told: Any = observer._latest.runtime
         bot = told.conversation.bot
         processor = next(iter(told.session.processors.values()))
         bot.tool_begins(processor, 1, "z" * 100_000, "call-1")
@@ -169,7 +169,7 @@ def test_media_are_shed_first_and_what_begins_and_ends_a_pipeline_never(
     shed_count: Callable[[], int],
 ) -> None:
     shed: list[int] = []
-    admits = Backlog(Table(), lambda: shed.append(1)).admits
+    admits = Backlog(FrameTraitsTable(), lambda: shed.append(1)).admits
     limits = {InputAudioRawFrame: MEDIA_LIMIT, TextFrame: DATA_LIMIT, Note: LIMIT}
     for kind, limit in limits.items():
         assert admits(kind, limit - 1)
@@ -187,8 +187,8 @@ async def behind() -> AsyncIterator[tuple[DatadogObserver, Call, "asyncio.Queue[
     async with Call([observer]) as going_on:
         await going_on.turn()
         # As with a Pipecat that tells only by the queue.
-        hooks: Any = observer._latest.hooks
-        hooks.heard.clear()
+        pipelines: Any = observer._latest.pipelines
+        pipelines.covered_ids.clear()
         inner = observer.on_process_frame
 
         async def stuck(data: Any) -> None:
@@ -223,5 +223,5 @@ async def test_a_backlog_is_shed_counted_and_said_once(
     assert shed > 1_000
     assert len([line for line in said if "events wait" in line]) == 1
 
-    session: Any = observer._latest.told
-    assert session.session.root.facts["session.shed_count"] == shed
+    session: Any = observer._latest.runtime
+    assert session.session.root.attributes["session.shed_count"] == shed

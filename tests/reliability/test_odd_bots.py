@@ -107,8 +107,8 @@ async def test_methods_that_take_other_arguments_than_pipecats() -> None:
 
     observer, greets, upwards = DatadogObserver(), Greets(), Upwards()
     await observer.setup(None)
-    assert observer._latest.hooks is not None
-    observer._latest.hooks.install(Pipeline([greets, upwards]))
+    assert observer._latest.pipelines is not None
+    observer._latest.pipelines.install(Pipeline([greets, upwards]))
     async for _ in greets.run_tts("hello"):
         pass
     assert greets.given == "greeting"

@@ -34,10 +34,10 @@ def lines() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("part", "function"),
     [
-        (_guard.instrumentation, "pipecat_dd.instrumentation.visits.Visit"),
-        (_guard.conversation, "pipecat_dd.instrumentation.ear.Ear._remember"),
+        (_guard.instrumentation, "pipecat_dd.instrumentation.frame_tracker.FrameProcessing"),
+        (_guard.conversation, "pipecat_dd.instrumentation.dispatcher.FrameDispatcher._remember"),
         (_guard.spans, "pipecat_dd.export.active.stage_at"),
-        (_guard.lines, "pipecat_dd.export.correlation.current_place"),
+        (_guard.lines, "pipecat_dd.export.correlation.current_context"),
     ],
     ids=lambda value: value.name if isinstance(value, _guard.Part) else "",
 )

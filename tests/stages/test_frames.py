@@ -26,7 +26,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver, _guard
-from pipecat_dd.instrumentation import visits as visits_module
+from pipecat_dd.instrumentation import frame_tracker
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.spans import Span, Trace
@@ -230,9 +230,9 @@ async def test_of_a_bot_that_goes_on_after_its_sessions_end_nothing_is_told(
     observer = DatadogObserver(frame_spans="all", turn_end_timeout_secs=0.05)
     async with Bot(observer, extra=[Own()]) as bot:
         await bot.ask("How are you?")
-        assert observer._latest.told is not None
-        conversation = observer._latest.told.conversation
-        conversation.ends(time.time_ns())  # as where a server is told to end, and drains
+        assert observer._latest.runtime is not None
+        conversation = observer._latest.runtime.conversation
+        conversation.end(time.time_ns())  # as where a server is told to end, and drains
         await bot.push(TTSSpeakFrame("failed"))
         await bot.ask("And now?")
         await bot.end()
@@ -273,10 +273,10 @@ async def test_an_error_of_ours_is_not_in_what_the_bot_raises(
     observer, raises = DatadogObserver(), Raises()
     for part in _guard.parts().values():
         monkeypatch.setattr(part, "failures", 0)
-    monkeypatch.setattr(visits_module, "Visit", broken)
+    monkeypatch.setattr(frame_tracker, "FrameProcessing", broken)
     await observer.setup(None)
-    assert observer._latest.hooks is not None
-    observer._latest.hooks.install(Pipeline([raises]))
+    assert observer._latest.pipelines is not None
+    observer._latest.pipelines.install(Pipeline([raises]))
     with pytest.raises(ValueError, match="of the bot's") as raised:
         await raises.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
     assert _guard.instrumentation.failures == 1
@@ -295,20 +295,20 @@ async def test_a_clock_that_is_set_back_takes_no_time_away(
 
     tomorrow_ns = time.time_ns() + 86_400 * 10**9
     clock = itertools.count(tomorrow_ns, -1_000_000_000)
-    monkeypatch.setattr(visits_module, "time", SimpleNamespace(time_ns=lambda: next(clock)))
+    monkeypatch.setattr(frame_tracker, "time", SimpleNamespace(time_ns=lambda: next(clock)))
     observer, hangs = DatadogObserver(frame_spans="off"), Hangs()
     await observer.setup(None)
-    assert observer._latest.hooks is not None
-    assert observer._latest.told is not None
-    session = observer._latest.told.session
-    observer._latest.hooks.install(Pipeline([hangs]))
+    assert observer._latest.pipelines is not None
+    assert observer._latest.runtime is not None
+    session = observer._latest.runtime.session
+    observer._latest.pipelines.install(Pipeline([hangs]))
     await hangs.process_frame(TextFrame("hello"), FrameDirection.DOWNSTREAM)
     (processor,) = (found for found in session.processors.values() if found.frames)
     assert processor.busy_ns == 0
     visit: Any = hangs.process_frame(TTSSpeakFrame("hello"), FrameDirection.DOWNSTREAM)
     visit.send(None)
     await observer.cleanup()
-    figures = {name: value for name, value in session.root.facts.items() if "Hangs" in name}
+    figures = {name: value for name, value in session.root.attributes.items() if "Hangs" in name}
     assert figures["processor.Hangs.frames"] == 2
     assert figures["processor.Hangs.busy_ms"] == 0
     visit.close()
@@ -321,8 +321,8 @@ async def test_a_visit_that_the_garbage_collector_ends_activates_nothing_there()
 
     observer, hangs = DatadogObserver(), Hangs(enable_direct_mode=True)
     await observer.setup(None)
-    assert observer._latest.hooks is not None
-    observer._latest.hooks.install(Pipeline([hangs]))
+    assert observer._latest.pipelines is not None
+    observer._latest.pipelines.install(Pipeline([hangs]))
     pending: list[Any] = []
 
     async def caller() -> None:

@@ -15,7 +15,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameProcessor
 
 from pipecat_dd.cli.demo.provider import Say
-from pipecat_dd.conversation.wait import PARTS
+from pipecat_dd.conversation.latency import PARTS
 from tests.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot

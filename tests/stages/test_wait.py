@@ -12,7 +12,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.conversation.wait import PARTS, Waited
+from pipecat_dd.conversation.latency import PARTS, LatencyBreakdown
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 
@@ -74,7 +74,7 @@ moments = st.integers(0, 10_000_000_000)
 def test_whatever_came_in_whatever_order_no_part_is_negative_and_all_add_up(
     silent_ns: int, reached: list[int], waited_ns: int
 ) -> None:
-    parts = Waited(silent_ns, *reached).parts(silent_ns + waited_ns)
+    parts = LatencyBreakdown(silent_ns, *reached).parts(silent_ns + waited_ns)
     assert [name for name, _ in PARTS] == list(parts)
     assert min(parts.values()) >= 0
     assert sum(parts.values()) == pytest.approx(waited_ns / 1e9, abs=1e-6)

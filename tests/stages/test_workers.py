@@ -373,8 +373,8 @@ async def test_a_worker_that_is_observed_as_it_runs_does_not_end_the_session(
         await ended.wait()
         while observer._latest.cleaned_up_count < 1:  # noqa: ASYNC110 - Pipecat announces no clean-up
             await asyncio.sleep(0.01)
-        assert observer._latest.told is not None
-        assert observer._latest.told.session.phase is Phase.RUNNING
+        assert observer._latest.runtime is not None
+        assert observer._latest.runtime.session.phase is Phase.RUNNING
         await lasting.queue_frame(EndFrame())
         await running
     assert agent.session(observer.session_id).one("pipecat.session")["session.end_reason"]

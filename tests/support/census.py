@@ -12,8 +12,8 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _exit
-from pipecat_dd.conversation import owners, session
-from pipecat_dd.conversation.place import here
+from pipecat_dd.conversation import session, stack_lookup
+from pipecat_dd.conversation.context import current
 from pipecat_dd.export import active
 
 TURN_TRACKING = "pipecat.observers.turn_tracking_observer"
@@ -44,7 +44,7 @@ class Census:
 
 def census() -> Census:
     """Count. What is garbage is collected first."""
-    here.set(None)
+    current.set(None)
     _forget_cancelled_timers()
     for _ in range(3):
         gc.collect()
@@ -64,7 +64,7 @@ def census() -> Census:
             "handlers of Loguru": len(core._core.handlers),
             "live sessions": len(session._live),
             "sessions by trace": len(active._by_trace),
-            "owners": len(owners._owned),
+            "owners": len(stack_lookup._owned),
             "conversations to close": len(_exit._conversations),
             "finalizers": len(weakref.finalize._registry),  # type: ignore[attr-defined]
             "timers": _timers(),

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind
 from pipecat_dd.cli.setup.definitions.counted import MARK
-from pipecat_dd.cli.setup.things import Body, Kind, Thing
 from tests.support import queries
 from tests.support.datadog_search import Event, flat, found
 from tests.support.datadog_series import WINDOWS, Group, Metrics, Scalars, Window, computed
@@ -48,7 +48,7 @@ class Backend:
         removes: Whether ``dd.trace_id`` leaves the line when it is remapped.
     """
 
-    things: Sequence[Thing]
+    things: Sequence[Definition]
     removes: bool = True
     lines: list[Event] = field(default_factory=list)
     spans: list[Event] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Backend:
                 self.metric(f"trace.{span['name']}.errors", at, 1, tags)
             self.metric(f"trace.{span['name']}", at, span["duration"] / 1e9, tags)
 
-    def _of(self, kind: Kind) -> list[Thing]:
+    def _of(self, kind: Kind) -> list[Definition]:
         return [thing for thing in self.things if thing.kind is kind]
 
     def _process(self, event: Event, processor: Body) -> None:
@@ -138,7 +138,7 @@ class Backend:
             if removes:
                 del event.attributes[source]
 
-    def _count(self, metric: Thing, event: Event) -> None:
+    def _count(self, metric: Definition, event: Event) -> None:
         if not found(metric.body["filter"]["query"].removesuffix(MARK), event):
             return
         tags = {one["tag_name"]: event.value(one["path"]) for one in metric.body["group_by"]}
@@ -150,7 +150,7 @@ class Backend:
 
     # What monitors make of it
 
-    def states(self, monitor: Thing, moments: Iterable[float]) -> dict[Group, list[State]]:
+    def states(self, monitor: Definition, moments: Iterable[float]) -> dict[Group, list[State]]:
         """Return what state each group was in, from moment to moment."""
         thresholds = monitor.body["options"]["thresholds"]
         history: dict[Group, list[State]] = defaultdict(list)
@@ -170,7 +170,7 @@ class Backend:
                     states.append(before)
         return dict(history)
 
-    def value(self, monitor: Thing, at: float) -> Scalars:
+    def value(self, monitor: Definition, at: float) -> Scalars:
         """Return a monitor's value for each group."""
         text = monitor.body["query"]
         query = queries.monitor(text)
@@ -188,7 +188,7 @@ class Backend:
             counts[one["name"]] = counted
         return computed(query.formula, counts)
 
-    def _silent(self, monitor: Thing, at: float) -> set[Group]:
+    def _silent(self, monitor: Definition, at: float) -> set[Group]:
         options = monitor.body["options"]
         if not options.get("notify_no_data"):
             return set()

@@ -7,8 +7,8 @@ from typing import Any, Final
 from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor.asking import Answer, NoAnswerError, ask, without_userinfo
 from pipecat_dd.cli.doctor.clock import clock
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 CHECK: Final = "agent.answers"
 TRACE_API: Final = "agent.trace_api"
@@ -25,7 +25,7 @@ _NO_AGENT: Final = (
 )
 
 
-def answers(situation: Situation) -> Iterator[Finding]:
+def answers(situation: Context) -> Iterator[Finding]:
     """Ask the Agent for what it is."""
     if situation.is_on(AGENTLESS, False):
         yield Finding(CHECK, Level.OK, f"No Agent is needed: {AGENTLESS} is on.")
@@ -54,7 +54,7 @@ def answers(situation: Situation) -> Iterator[Finding]:
     yield from clock(answer, f"the Agent at {shown}")
 
 
-def _no_agent_for(situation: Situation) -> Finding:
+def _no_agent_for(situation: Context) -> Finding:
     if situation.is_on("DD_LLMOBS_ENABLED", False):
         return Finding(
             CHECK,

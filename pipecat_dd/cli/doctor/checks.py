@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Check, Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ GROUPS: Final = (
 """To add a check, write it into its group's module; to add a group, name it here."""
 
 
-def run(situation: Situation, *, asked_for: Iterable[str] = ()) -> Iterator[tuple[Group, Finding]]:
+def run(situation: Context, *, asked_for: Iterable[str] = ()) -> Iterator[tuple[Group, Finding]]:
     """Run all checks.
 
     A check that fails itself is a finding, and takes no other with it.
@@ -63,7 +63,7 @@ def run(situation: Situation, *, asked_for: Iterable[str] = ()) -> Iterator[tupl
             yield group, finding
 
 
-def _findings(group: Group, situation: Situation) -> Iterator[Finding]:
+def _findings(group: Group, situation: Context) -> Iterator[Finding]:
     try:
         module = importlib.import_module(f"pipecat_dd.cli.doctor.{group.name}")
         checks: tuple[Check, ...] = module.CHECKS

@@ -82,11 +82,11 @@ def doctor(
         import packaging.requirements  # noqa: F401 - missed here rather than by a check
         from rich.console import Console
 
+        from pipecat_dd.cli.doctor.context import Context
         from pipecat_dd.cli.doctor.env_file import read
         from pipecat_dd.cli.doctor.report import examine
         from pipecat_dd.cli.doctor.show import as_json as to_json
         from pipecat_dd.cli.doctor.show import show
-        from pipecat_dd.cli.doctor.situation import Situation
         from pipecat_dd.cli.doctor.start import Start
     except ModuleNotFoundError as error:
         raise _CouldNotRun(
@@ -99,7 +99,7 @@ def doctor(
         raise click.BadParameter(str(error), param_hint="--start") from error
 
     os.environ.update({**(read(env_file) if env_file else {}), **start.variables})
-    situation = Situation(dict(os.environ), start, timeout_secs, api_url=api_url)
+    situation = Context(dict(os.environ), start, timeout_secs, api_url=api_url)
     if "ddtrace" not in sys.modules:  # under ddtrace-run it is there, with settings of its own
         os.environ.update(_QUIET)
     with _hushed():

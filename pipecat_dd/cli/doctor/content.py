@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor import _ddtrace
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 _MODELS: Final = frozenset(
     {"openai", "anthropic", "google_genai", "mistralai", "botocore", "litellm", "langchain"}
 )
 
 
-def llm_observability(situation: Situation) -> Iterator[Finding]:
+def llm_observability(situation: Context) -> Iterator[Finding]:
     """Check that ddtrace's LLM Observability does not send what is not to be captured."""
     if not situation.is_on("DD_LLMOBS_ENABLED", False):
         return

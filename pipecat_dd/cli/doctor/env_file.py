@@ -6,8 +6,8 @@ from typing import Final
 
 from dotenv import dotenv_values
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 NAME: Final = ".env"
 
@@ -21,7 +21,7 @@ def read(path: Path) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
-def too_late(situation: Situation) -> Iterator[Finding]:
+def too_late(situation: Context) -> Iterator[Finding]:
     """Name what a ``.env`` file sets for ddtrace, and the environment does not hold.
 
     ddtrace reads its variables when it is imported; ``load_dotenv()`` comes after the imports.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from pipecat_dd.cli.doctor.situation import Situation
+    from pipecat_dd.cli.doctor.context import Context
 
 Fact: TypeAlias = str | float | bool | list[str] | None
 """What a program that reads findings may want to know by itself."""
@@ -40,5 +40,5 @@ class Finding:
     facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
-Check: TypeAlias = "Callable[[Situation], Iterable[Finding]]"
+Check: TypeAlias = "Callable[[Context], Iterable[Finding]]"
 """Looks at one thing; finds nothing where it does not apply."""

@@ -10,8 +10,8 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 DISTRIBUTION: Final = "pipecat-dd"
 
@@ -29,7 +29,7 @@ OLDER_PIPECAT: Final = (1, 8)
 _NOT_FOR_USERS = frozenset({"dev", "bench"})
 
 
-def python(situation: Situation) -> Iterator[Finding]:
+def python(situation: Context) -> Iterator[Finding]:
     """Check Python's version."""
     yield of_python(sys.version_info[:2], platform.python_version())
 
@@ -61,7 +61,7 @@ def of_python(version: tuple[int, int], full: str) -> Finding:
     return Finding("installed.python", Level.OK, f"Python {full}.", facts=facts)
 
 
-def ourselves(situation: Situation) -> Iterator[Finding]:
+def ourselves(situation: Context) -> Iterator[Finding]:
     """Tell the version of this package."""
     version = _version(DISTRIBUTION) or "from source, not installed"
     yield Finding(
@@ -69,7 +69,7 @@ def ourselves(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def packages(situation: Situation) -> Iterator[Finding]:
+def packages(situation: Context) -> Iterator[Finding]:
     """Check the versions of what every bot needs, and that it can be imported."""
     for text in NEEDED:
         needed = Requirement(text)
@@ -141,7 +141,7 @@ def importing(name: str, module: str) -> Finding | None:
     return None
 
 
-def extras(situation: Situation) -> Iterator[Finding]:
+def extras(situation: Context) -> Iterator[Finding]:
     """Tell which extras are complete."""
     try:
         wanted = metadata.requires(DISTRIBUTION) or []

@@ -6,8 +6,8 @@ from typing import Final
 from pipecat_dd.cli.doctor.agent import AGENTLESS
 from pipecat_dd.cli.doctor.asking import NoAnswerError, ask, without_userinfo
 from pipecat_dd.cli.doctor.clock import clock
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 SITES: Final = (
     "datadoghq.com",
@@ -28,7 +28,7 @@ SHIP: Final = "PIPECAT_DD_SHIP"
 _PAGE: Final = "Organization Settings, API Keys, on your own site"
 
 
-def site(situation: Situation) -> Iterator[Finding]:
+def site(situation: Context) -> Iterator[Finding]:
     """Check that ``DD_SITE`` is a site, and not its page's address."""
     named = situation.value("DD_SITE")
     if not named or named in SITES:
@@ -43,7 +43,7 @@ def site(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def key(situation: Situation) -> Iterator[Finding]:
+def key(situation: Context) -> Iterator[Finding]:
     """Ask Datadog whether the API key is one of theirs, where one is set."""
     secret = situation.value("DD_API_KEY")
     agentless = situation.is_on(AGENTLESS, False)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor import _ddtrace
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 from pipecat_dd.cli.doctor.start import Start
 
 FOR_A_BOT: Final = frozenset(
@@ -33,7 +33,7 @@ _OLDER_MESSAGES: Final = "DD_ASGI_TRACE_WEBSOCKET"
 _WEBSOCKET_TRANSPORT: Final = "FastAPIWebsocketTransport"
 
 
-def patches(situation: Situation) -> Iterator[Finding]:
+def patches(situation: Context) -> Iterator[Finding]:
     """Check which libraries are patched, in this process or by the bot's own start."""
     installed = _ddtrace.installed_of(FOR_A_BOT & (_ddtrace.by_default() | _ddtrace.patched()))
     on = sorted(_ddtrace.patched() & installed.keys())
@@ -77,7 +77,7 @@ def _where(start: Start) -> str:
     return "by the bot's start"
 
 
-def failures(situation: Situation) -> Iterator[Finding]:
+def failures(situation: Context) -> Iterator[Finding]:
     """Import what is patched, and see whether ddtrace manages to patch it."""
     installed = _ddtrace.installed_of(FOR_A_BOT & _ddtrace.patched())
     for integration, module in installed.items():
@@ -97,7 +97,7 @@ def failures(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def websocket_messages(situation: Situation) -> Iterator[Finding]:
+def websocket_messages(situation: Context) -> Iterator[Finding]:
     """Check whether each message of a websocket becomes a trace of its own."""
     installed = _ddtrace.installed_of(frozenset({"fastapi", "starlette"}))
     if not installed:

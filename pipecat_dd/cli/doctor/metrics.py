@@ -6,8 +6,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 from pipecat_dd.export.metrics import _dogstatsd
 
 CHECK: Final = "metrics.listening"
@@ -17,7 +17,7 @@ _REFUSED_WITHIN_SECS: Final = 0.2
 """How long a refusal may take to come back. What comes later is not waited for."""
 
 
-def listening(situation: Situation) -> Iterator[Finding]:
+def listening(situation: Context) -> Iterator[Finding]:
     """Try to send an empty packet there."""
     if situation.is_on("DD_DOGSTATSD_DISABLE", False):
         yield Finding(

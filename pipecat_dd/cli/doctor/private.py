@@ -12,7 +12,7 @@ _SHORTEST = 6
 """Shorter values are taken to be settings (``true``, ``off``), which stand in other words too."""
 
 
-class Discretion:
+class SecretFilter:
     """Takes out of findings what the environment holds under a name that names a secret."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

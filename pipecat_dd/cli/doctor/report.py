@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from pipecat_dd.cli.doctor import checks
 from pipecat_dd.cli.doctor.checks import Group
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.private import Discretion
-from pipecat_dd.cli.doctor.situation import Situation
+from pipecat_dd.cli.doctor.private import SecretFilter
 
 SCHEMA: Final = 1
 """Goes up when a name in the JSON changes its meaning or goes; new names may come at any time."""
@@ -74,14 +74,14 @@ class Report:
         }
 
 
-def examine(situation: Situation, *, asked_for: Iterable[str] = ()) -> Report:
+def examine(situation: Context, *, asked_for: Iterable[str] = ()) -> Report:
     """Run all checks, and leave out of what they found what is secret.
 
     Args:
         situation: What they look at.
         asked_for: Groups to run besides those that are always run.
     """
-    discretion = Discretion(situation.environ)
+    discretion = SecretFilter(situation.environ)
     start = situation.start
     return Report(
         [

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor import session
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.session import Held
-from pipecat_dd.cli.doctor.situation import Situation
+from pipecat_dd.cli.doctor.session import SampleSession
 from pipecat_dd.testing.seen import Line
 
 CHECK: Final = "sample.lines"
@@ -16,7 +16,7 @@ _FIELDS: Final = (*_SESSION, "dd.trace_id", "dd.span_id", "pipecat.trace_id", "p
 """``dd.*`` are for the click from line to trace, ``pipecat.*`` for queries."""
 
 
-def lines(situation: Situation) -> Iterator[Finding]:
+def lines(situation: Context) -> Iterator[Finding]:
     """Hold a session that writes a line in ``process_frame``, and look at the line."""
     if not situation.is_on("DD_TRACE_ENABLED", True):
         yield Finding(
@@ -30,7 +30,7 @@ def lines(situation: Situation) -> Iterator[Finding]:
     yield from of_session(held, ids=_ids_wanted(situation))
 
 
-def of_session(held: Held, *, ids: bool) -> Iterator[Finding]:
+def of_session(held: SampleSession, *, ids: bool) -> Iterator[Finding]:
     """Judge a session that was held.
 
     Args:
@@ -72,7 +72,7 @@ def of_session(held: Held, *, ids: bool) -> Iterator[Finding]:
         )
 
 
-def _judged(held: Held, line: Line | None, check: str, where: str, ids: bool) -> Finding:
+def _judged(held: SampleSession, line: Line | None, check: str, where: str, ids: bool) -> Finding:
     if line is None:
         return Finding(
             check,
@@ -120,7 +120,7 @@ _HOW_TO_ASK: Final = (
 )
 
 
-def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
+def _leads_to_its_span(held: SampleSession, line: Line, ids: bool) -> bool:
     if line["session_id"] != held.id:
         return False
     return not ids or any(
@@ -132,7 +132,7 @@ def _leads_to_its_span(held: Held, line: Line, ids: bool) -> bool:
     )
 
 
-def _ids_wanted(situation: Situation) -> bool:
+def _ids_wanted(situation: Context) -> bool:
     return situation.value("DD_LOGS_INJECTION").lower() not in ("false", "0")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor import _ddtrace, session
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 CHECK: Final = "sending.accepted"
 
@@ -24,7 +24,7 @@ REASONS: Final = (
 """The checks that can say why nothing can be sent, the likeliest first."""
 
 
-def accepted(situation: Situation) -> Iterator[Finding]:
+def accepted(situation: Context) -> Iterator[Finding]:
     """Send one small session, and see whether ddtrace complains."""
     if not situation.is_on("DD_TRACE_ENABLED", True):
         return
@@ -52,7 +52,7 @@ def accepted(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def _reasons(situation: Situation) -> list[Finding]:
+def _reasons(situation: Context) -> list[Finding]:
     by_check = {one.check: one for one in situation.found if one.level is Level.PROBLEM}
     return [by_check[check] for check in REASONS if check in by_check]
 

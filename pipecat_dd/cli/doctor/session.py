@@ -24,7 +24,7 @@ _ELSEWHERE = ("metrics", "llmobs", "ship")
 
 
 @dataclass
-class Held:
+class SampleSession:
     """A session that was held.
 
     Attributes:
@@ -52,7 +52,7 @@ class Held:
         return next((line for line in self.lines if line.get("message") == message), None)
 
 
-def hold(*, send: bool) -> Held:
+def hold(*, send: bool) -> SampleSession:
     """Hold a session. Loguru, ``logging`` and ddtrace are then as they were.
 
     Args:
@@ -63,7 +63,7 @@ def hold(*, send: bool) -> Held:
     from pipecat_dd.observer import DatadogObserver
     from pipecat_dd.testing.diverting import diverted
 
-    held = Held(f"doctor-{uuid.uuid4()}")
+    held = SampleSession(f"doctor-{uuid.uuid4()}")
     parts = (_guard.instrumentation, _guard.conversation, _guard.spans, _guard.lines)
     before = sum(part.failures for part in parts)
 

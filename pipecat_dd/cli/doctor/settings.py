@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 from pipecat_dd.variables import ENV_PREFIX, likely, raising, readers
 
 
-def ours(situation: Situation) -> Iterator[Finding]:
+def ours(situation: Context) -> Iterator[Finding]:
     """Check that each is one of ours, and that what reads it takes its value."""
     reader_of = {name: reader for reader in readers() for name in reader.names}
     valid = []

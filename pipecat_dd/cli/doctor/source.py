@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 
 OBSERVER: Final = frozenset({"DatadogObserver"})
 LOGGING: Final = frozenset({"configure_logging", "datadog_format"})
 OTEL: Final = "DD_TRACE_OTEL_ENABLED"
 
 
-def observer(situation: Situation) -> Iterator[Finding]:
+def observer(situation: Context) -> Iterator[Finding]:
     """Check that the source names the observer."""
     name, where = _file(situation)
     if not name:
@@ -28,7 +28,7 @@ def observer(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def logging(situation: Situation) -> Iterator[Finding]:
+def logging(situation: Context) -> Iterator[Finding]:
     """Check that the source sets lines up."""
     name, where = _file(situation)
     if not name:
@@ -45,7 +45,7 @@ def logging(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def pipecat_tracing(situation: Situation) -> Iterator[Finding]:
+def pipecat_tracing(situation: Context) -> Iterator[Finding]:
     """Check whether Pipecat's own tracing is on beside ours."""
     if not situation.start.pipecat_tracing:
         return
@@ -66,7 +66,7 @@ def pipecat_tracing(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def _file(situation: Situation) -> tuple[str, str]:
+def _file(situation: Context) -> tuple[str, str]:
     """Return what the bot's file is called, and what else was read; empty where none was."""
     start = situation.start
     if start.source is None or not start.names:
@@ -75,7 +75,7 @@ def _file(situation: Situation) -> tuple[str, str]:
     return start.source.name, f" (nor do the {number} files that it imports)" if number else ""
 
 
-def _names(situation: Situation) -> frozenset[str]:
+def _names(situation: Context) -> frozenset[str]:
     return situation.start.names | situation.start.around
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor.agent import API_VERSION, KNOWN_TO_DDTRACE
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.situation import Situation
 from pipecat_dd.export.replaced import REPLACED
 
 UNIFIED: Final = ("DD_SERVICE", "DD_ENV", "DD_VERSION")
@@ -28,7 +28,7 @@ _API_KEY_CHARS: Final = 32
 _APP_KEY_CHARS: Final = 40
 
 
-def unified(situation: Situation) -> Iterator[Finding]:
+def unified(situation: Context) -> Iterator[Finding]:
     """Check that it is said whose spans and lines these are."""
     values = {name: situation.value(name) for name in UNIFIED}
     missing = [name for name, value in values.items() if not value]
@@ -59,7 +59,7 @@ def unified(situation: Situation) -> Iterator[Finding]:
     )
 
 
-def destination(situation: Situation) -> Iterator[Finding]:
+def destination(situation: Context) -> Iterator[Finding]:
     """Tell which variables say where to send to; of the key, only that it is there."""
     shown = [f"{name}={value}" for name in _SHOWN if (value := situation.value(name))]
     key = situation.environ.get("DD_API_KEY", "")
@@ -89,7 +89,7 @@ def destination(situation: Situation) -> Iterator[Finding]:
         )
 
 
-def replaced(situation: Situation) -> Iterator[Finding]:
+def replaced(situation: Context) -> Iterator[Finding]:
     """Name what is set and does nothing any more."""
     for name, instead in REPLACED.items():
         if value := situation.value(name):
@@ -102,7 +102,7 @@ def replaced(situation: Situation) -> Iterator[Finding]:
             )
 
 
-def misspelt(situation: Situation) -> Iterator[Finding]:
+def misspelt(situation: Context) -> Iterator[Finding]:
     """Name what begins as ddtrace's variables do and is nearly one of them."""
     known = _ddtrace.variables()
     if not known:
@@ -121,7 +121,7 @@ def misspelt(situation: Situation) -> Iterator[Finding]:
                 )
 
 
-def tracing(situation: Situation) -> Iterator[Finding]:
+def tracing(situation: Context) -> Iterator[Finding]:
     """Check what turns off, or holds back, traces and the ids on lines."""
     if not situation.is_on("DD_TRACE_ENABLED", True):
         yield Finding(
@@ -157,7 +157,7 @@ def tracing(situation: Situation) -> Iterator[Finding]:
         )
 
 
-def _flushing(situation: Situation) -> Iterator[Finding]:
+def _flushing(situation: Context) -> Iterator[Finding]:
     name, least = "DD_TRACE_PARTIAL_FLUSH_ENABLED", "DD_TRACE_PARTIAL_FLUSH_MIN_SPANS"
     effect = "whatever stays open in a session's trace holds back what has finished in it"
     if not situation.is_on(name, True):
@@ -178,7 +178,7 @@ def _flushing(situation: Situation) -> Iterator[Finding]:
         )
 
 
-def own_lines(situation: Situation) -> Iterator[Finding]:
+def own_lines(situation: Context) -> Iterator[Finding]:
     """Check that ddtrace's own lines do not stand as text between those of JSON."""
     name = "DD_TRACE_LOG_STREAM_HANDLER"
     if situation.is_on(name, True):
@@ -203,7 +203,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def values(situation: Situation) -> Iterator[Finding]:
+def values(situation: Context) -> Iterator[Finding]:
     """Name values that are read otherwise than they are meant, or not at all."""
     known = _ddtrace.variables()
     for name, value in sorted(situation.environ.items()):

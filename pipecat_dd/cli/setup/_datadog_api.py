@@ -26,7 +26,7 @@ from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
 from datadog_api_client.v2.api.metrics_api import MetricsApi
 from datadog_api_client.v2.api.spans_metrics_api import SpansMetricsApi
 
-from pipecat_dd.cli.setup.refusals import Forbidden, KeysRefused, NotThere, Rejected, Unreachable
+from pipecat_dd.cli.setup.errors import Forbidden, KeysRefused, NotThere, Rejected, Unreachable
 
 PRIVATE: tuple[str, ...] = ()
 """Nothing private of the client is used."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipecat_dd.cli.setup.planning import Action, Step
-from pipecat_dd.cli.setup.refusals import (
+from pipecat_dd.cli.setup.definition import Kind
+from pipecat_dd.cli.setup.errors import (
     UNEXPECTED,
     Forbidden,
     Incomplete,
@@ -15,8 +15,8 @@ from pipecat_dd.cli.setup.refusals import (
     Refusal,
     Unreachable,
 )
+from pipecat_dd.cli.setup.planning import Action, Step
 from pipecat_dd.cli.setup.resources import Resource
-from pipecat_dd.cli.setup.things import Kind
 
 
 class Outcome(StrEnum):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipecat_dd.cli.setup.things import Body, Kind, Thing
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind
 from pipecat_dd.export.metrics.contract import METRICS, Type
 
 INTEGRATION = "pipecat_dd"
@@ -76,7 +76,7 @@ def metadata_csv() -> str:
     return text.getvalue()
 
 
-def monitor_templates(things: Iterable[Thing]) -> dict[Path, Body]:
+def monitor_templates(things: Iterable[Definition]) -> dict[Path, Body]:
     """Return each monitor in the catalogue's form, by the file it stands in.
 
     Args:

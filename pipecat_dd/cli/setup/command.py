@@ -11,9 +11,9 @@ import click
 from pipecat_dd.cli.setup.options import BadOptionError, Options
 
 if TYPE_CHECKING:
+    from pipecat_dd.cli.setup.definition import Definition, Kind
     from pipecat_dd.cli.setup.planning import Plan, Step
     from pipecat_dd.cli.setup.resources import Resource
-    from pipecat_dd.cli.setup.things import Kind, Thing
 
 EXTRA = "pipecat-dd[setup]"
 """What has all that this command needs."""
@@ -119,7 +119,7 @@ def setup(
     sys.exit(_run(things, by_kind, options, dry_run, remove, yes, retention))
 
 
-def _export(things: "tuple[Thing, ...]", directory: Path) -> None:
+def _export(things: "tuple[Definition, ...]", directory: Path) -> None:
     from pipecat_dd.cli.setup.exporting import export
 
     try:
@@ -146,7 +146,7 @@ def _connect(options: Options, url: str) -> "dict[Kind, Resource]":
             "organisation (Organization Settings). Without keys, --export writes the definitions.",
             KEYS_REFUSED,
         )
-    from pipecat_dd.cli.setup.refusals import KeysRefused, Refusal
+    from pipecat_dd.cli.setup.errors import KeysRefused, Refusal
 
     try:
         api = Api(options.site, keys["DD_API_KEY"], keys["DD_APP_KEY"], _say, url)
@@ -157,7 +157,7 @@ def _connect(options: Options, url: str) -> "dict[Kind, Resource]":
 
 
 def _run(
-    things: "tuple[Thing, ...]",
+    things: "tuple[Definition, ...]",
     by_kind: "dict[Kind, Resource]",
     options: Options,
     dry_run: bool,
@@ -166,7 +166,7 @@ def _run(
     retention: bool | None,
 ) -> int:
     from pipecat_dd.cli.setup import planning, report
-    from pipecat_dd.cli.setup.refusals import KeysRefused, Refusal
+    from pipecat_dd.cli.setup.errors import KeysRefused, Refusal
 
     try:
         make = planning.to_remove if remove else planning.to_set_up
@@ -197,8 +197,8 @@ def _agrees_to_remove(plan: "Plan", options: Options) -> bool:
 
 def _with_retention(plan: "Plan", retention: bool | None) -> "list[Step]":
     from pipecat_dd.cli.setup import report
+    from pipecat_dd.cli.setup.definition import Kind
     from pipecat_dd.cli.setup.planning import Action
-    from pipecat_dd.cli.setup.things import Kind
 
     steps = plan.of(Action.CREATE, Action.UPDATE, Action.DELETE)
     filters = [

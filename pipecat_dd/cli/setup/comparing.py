@@ -9,7 +9,7 @@ API that are in the tests of ``datadog-api-client``: nothing else came back chan
 from collections.abc import Iterator
 from typing import Any
 
-from pipecat_dd.cli.setup.things import Body
+from pipecat_dd.cli.setup.definition import Body
 
 _UNORDERED = ("tags", "group_by")
 _ALIKE = {"metric alert": "query alert"}

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipecat_dd.cli.setup.assets import metadata_csv, monitor_templates
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.counted import MARK as QUERY_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import MARK as TEXT_MARK
-from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
 
 _REQUESTS: dict[Kind, tuple[str, str]] = {
     Kind.PIPELINE: ("log-pipelines", "POST /api/v1/logs/config/pipelines"),
@@ -33,7 +33,7 @@ _TYPES = {
 }
 
 
-def request_body(thing: Thing) -> Body:
+def request_body(thing: Definition) -> Body:
     """Return the body of the request that makes something.
 
     Args:
@@ -47,7 +47,7 @@ def request_body(thing: Thing) -> Body:
     return {"data": data}
 
 
-def unmarked(thing: Thing) -> Thing:
+def unmarked(thing: Definition) -> Definition:
     """Return something as anybody would make it, without our mark.
 
     Args:
@@ -73,7 +73,7 @@ def unmarked(thing: Thing) -> Thing:
     return replace(thing, body=body)
 
 
-def export(things: Sequence[Thing], directory: Path) -> list[Path]:
+def export(things: Sequence[Definition], directory: Path) -> list[Path]:
     """Write each definition to a file of its own; ``requests.json`` says which request takes it.
 
     Beside them stand ``metadata.csv`` and the monitors once more, in the form that Datadog's

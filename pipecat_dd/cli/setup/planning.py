@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipecat_dd.cli.setup.comparing import differences
+from pipecat_dd.cli.setup.definition import Definition, Found, Kind
 from pipecat_dd.cli.setup.definitions.retired import RETIRED
+from pipecat_dd.cli.setup.errors import UNEXPECTED, Forbidden, KeysRefused, NotThere, Rejected
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.refusals import UNEXPECTED, Forbidden, KeysRefused, NotThere, Rejected
 from pipecat_dd.cli.setup.resources import Resource
-from pipecat_dd.cli.setup.things import Found, Kind, Thing
 
 
 class Action(StrEnum):
@@ -39,7 +39,7 @@ class Step:
     kind: Kind
     title: str
     why: str = ""
-    thing: Thing | None = None
+    thing: Definition | None = None
     found: Found | None = None
 
 
@@ -64,7 +64,9 @@ class Plan:
         return [step for step in self.steps if step.action in actions]
 
 
-def to_set_up(things: Sequence[Thing], by_kind: dict[Kind, Resource], options: Options) -> Plan:
+def to_set_up(
+    things: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
+) -> Plan:
     """Return what has to be done for all things to be there.
 
     Args:
@@ -94,7 +96,9 @@ def to_set_up(things: Sequence[Thing], by_kind: dict[Kind, Resource], options: O
     return plan
 
 
-def to_remove(things: Sequence[Thing], by_kind: dict[Kind, Resource], options: Options) -> Plan:
+def to_remove(
+    things: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
+) -> Plan:
     """Return what has to be done for nothing of ours to be there.
 
     Args:
@@ -117,7 +121,7 @@ def to_remove(things: Sequence[Thing], by_kind: dict[Kind, Resource], options: O
     return plan
 
 
-def _step(thing: Thing, found: Found | None, resource: Resource) -> Step:
+def _step(thing: Definition, found: Found | None, resource: Resource) -> Step:
     if found is None:
         why = resource.taken(thing)
         if why:
@@ -141,7 +145,7 @@ def _left(found: Found, why: str) -> Step:
     return Step(Action.LEAVE, found.kind, found.title, why, found=found)
 
 
-def _read(resource: Resource, things: list[Thing], plan: Plan) -> list[Found] | None:
+def _read(resource: Resource, things: list[Definition], plan: Plan) -> list[Found] | None:
     try:
         return _one_of_each(resource.found(things))
     except Forbidden as refusal:

@@ -7,10 +7,10 @@ import click
 
 from pipecat_dd.cli.setup.applying import Outcome, Result, carry_out
 from pipecat_dd.cli.setup.by_hand import FACETS
+from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.cli.setup.planning import Action, Plan, Step
 from pipecat_dd.cli.setup.resources import Resource
-from pipecat_dd.cli.setup.things import Kind
 
 _FAILED, _KEYS_REFUSED = 1, 3
 

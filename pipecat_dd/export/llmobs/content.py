@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.place import current_place
+from pipecat_dd.conversation.context import current_context
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.export.redaction import InForce
 
@@ -95,7 +95,7 @@ def _captures(session_id: str | None) -> bool | None:
     sessions = list(_sessions)
     meant = [session for session in sessions if session.id == session_id]
     if not meant:
-        place = current_place()
+        place = current_context()
         if place is not None and place.session is not None:
             meant = [place.session]
     if not meant:

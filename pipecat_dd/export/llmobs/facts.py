@@ -42,7 +42,7 @@ def tags_of(stage: Stage) -> dict[str, str]:
     Args:
         stage: The stage.
     """
-    facts = stage.facts
+    facts = stage.attributes
     tags = {name: _text(facts[name]) for name in TAGGED if name in facts}
     if stage.participant_id is not None:
         tags["participant_id"] = stage.participant_id
@@ -60,7 +60,7 @@ def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
         stage: The stage.
         with_tokens: Whether it is the span on which tokens are counted.
     """
-    facts = stage.facts
+    facts = stage.attributes
     metrics: dict[str, float] = {}
     if stage.kind is Kind.LLM:
         if with_tokens:
@@ -84,7 +84,7 @@ def metadata_of(stage: Stage) -> dict[str, Any]:
     """
     return {
         name.removeprefix("gen_ai.request."): value
-        for name, value in stage.facts.items()
+        for name, value in stage.attributes.items()
         if not isinstance(value, (str, bool)) and not name.startswith(_TOLD_ELSEWHERE)
     }
 

@@ -87,7 +87,7 @@ class LLMObsSpans:
         """
         with _guard.llmobs.guarded():
             turn = self._session.turn
-            if turn is not None and number in (None, turn.facts.get("turn.number")):
+            if turn is not None and number in (None, turn.attributes.get("turn.number")):
                 return self._ids(turn)
             if number is None:
                 number = max(self._turns, default=0)
@@ -146,7 +146,7 @@ class LLMObsSpans:
                 tags={**self._session.tags, **tags_of(stage)},
             )
         self._told_by_others.discard(stage)
-        number = stage.facts.get("turn.number")
+        number = stage.attributes.get("turn.number")
         if stage.kind is Kind.TURN and isinstance(number, int):
             self._turns[number] = self._ids(stage)
             if len(self._turns) > KEPT_TURNS:
@@ -167,8 +167,8 @@ class LLMObsSpans:
         if stage in self._told_by_others:
             return "workflow"
         processor = stage.processor
-        if stage.kind is Kind.FRAME and processor is not None and "frame.id" in stage.facts:
-            return processor.kinds.get(str(stage.facts.get("frame.class")))
+        if stage.kind is Kind.FRAME and processor is not None and "frame.id" in stage.attributes:
+            return processor.kinds.get(str(stage.attributes.get("frame.class")))
         return KINDS.get(stage.kind)
 
     def _above(self, stage: Stage) -> Above:
@@ -200,7 +200,9 @@ class LLMObsSpans:
             return
         if stage.kind is Kind.STT and "stt.transcript" in stage.content:
             self._heard.setdefault(turn, []).append(stage.content["stt.transcript"])
-        is_reply = PURPOSE not in stage.facts and stage.facts.get("llm.outcome") != "discarded"
+        is_reply = (
+            PURPOSE not in stage.attributes and stage.attributes.get("llm.outcome") != "discarded"
+        )
         if stage.kind is Kind.LLM and is_reply and "gen_ai.output.messages" in stage.content:
             self._replied.setdefault(turn, []).append(stage.content["gen_ai.output.messages"])
 
@@ -228,5 +230,5 @@ class LLMObsSpans:
 
 
 def _word(stage: Stage, name: str) -> str | None:
-    found = stage.facts.get(name)
+    found = stage.attributes.get(name)
     return None if found is None else str(found)

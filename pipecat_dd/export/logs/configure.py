@@ -31,12 +31,12 @@ from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.sampling import Sampler
 from pipecat_dd.export.logs.settings import max_line_bytes as line_bytes
-from pipecat_dd.export.logs.slip import format_function, json_format
 from pipecat_dd.export.logs.stdlib import Interception
+from pipecat_dd.export.logs.template import format_function, json_format
 from pipecat_dd.export.logs.thresholds import Thresholds
 from pipecat_dd.export.logs.uncaught import Hooks
 from pipecat_dd.export.redaction import Redactor, put_in_force
-from pipecat_dd.export.shipping import Shipping, running
+from pipecat_dd.export.shipping import Shipping, lifecycle
 from pipecat_dd.export.shipping.settings import note_spool, settings_of
 from pipecat_dd.export.shipping.shipper import Shipper
 
@@ -198,7 +198,7 @@ def configure_logging(
         max_line_bytes=line_bytes(max_line_bytes, default_line_bytes(sink)),
     )
     shipper = _shipper_for(ship)
-    made = lines if shipper is None else running.tapped(lines, shipper)
+    made = lines if shipper is None else lifecycle.tapped(lines, shipper)
     thresholds = Thresholds(least, by_name)
     # A logging.Handler ends its lines itself.
     end = "" if isinstance(sink, LoggingHandler) else "\n"
@@ -221,7 +221,7 @@ def configure_logging(
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
     put_in_force(redactor)
     redact_reports_by(lines)
-    running.use(shipper)
+    lifecycle.use(shipper)
     with _guard.lines.guarded():
         variables.report()
     return handler_id
@@ -237,7 +237,7 @@ def unconfigure_logging() -> None:
     global _current
     if _current is not None:
         # While there is still a sink on which to say what could not be sent.
-        running.finish()
+        lifecycle.finish()
     with _lock:
         if _current is None:
             return
@@ -246,7 +246,7 @@ def unconfigure_logging() -> None:
         _current = None
         put_in_force(None)
         redact_reports_by(None)
-    running.use(None, finished=True)
+    lifecycle.use(None, finished=True)
 
 
 def refresh_logging() -> None:
@@ -396,6 +396,6 @@ def _shipper_for(ship: bool | Shipping | None) -> Shipper | None:
     if settings is None:
         return None
     try:
-        return running.shipper_for(settings)
+        return lifecycle.shipper_for(settings)
     except ValueError as error:  # the spool cannot be used
-        return running.shipper_for(note_spool(settings, error))
+        return lifecycle.shipper_for(note_spool(settings, error))

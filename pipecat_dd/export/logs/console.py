@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd.export import correlation
 from pipecat_dd.export.correlation import Correlation
-from pipecat_dd.export.logs.bound import Sorter
 from pipecat_dd.export.logs.errors import error_fields
-from pipecat_dd.export.logs.fields import Place
-from pipecat_dd.export.logs.ids import trace_and_span, whose
+from pipecat_dd.export.logs.extra import ExtraSorter
+from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.identity import identity_fields, trace_and_span
 from pipecat_dd.export.logs.line import LineMaker
-from pipecat_dd.export.logs.plain import Plainer
 from pipecat_dd.export.logs.reported import exception_of
-from pipecat_dd.export.logs.slip import KEY
+from pipecat_dd.export.logs.sanitize import Sanitizer
 from pipecat_dd.export.logs.structured import spread
+from pipecat_dd.export.logs.template import KEY
 from pipecat_dd.export.redaction import Redactor
 from pipecat_dd.export.secrets import REDACTED
 
@@ -42,7 +42,7 @@ class ConsoleMaker:
     def __init__(self, redactor: Redactor, lines: LineMaker) -> None:
         self._redactor = redactor
         self._lines = lines
-        self._sorter = Sorter()
+        self._sorter = ExtraSorter()
 
     def __call__(self, record: "Record") -> Mapping[str, str]:
         """Return a record's line in parts. Never raises."""
@@ -57,7 +57,7 @@ class ConsoleMaker:
             }
 
     def _parts(self, record: "Record", known: Correlation) -> dict[str, str]:
-        plain = Plainer(self._redactor)
+        plain = Sanitizer(self._redactor)
         given = spread(record)
         bound = self._sorter.sort(given[1])
         exception = exception_of(record)
@@ -65,7 +65,7 @@ class ConsoleMaker:
         values = dict(filter(None, (plain.item(*item) for item in bound.top.items())))
         values |= dict(filter(None, (plain.item(*item) for item in bound.moved.items())))
         trace_id, span_id = trace_and_span(known, bound)
-        owner = whose(known, bound, plain)
+        owner = identity_fields(known, bound, plain)
         person = owner.get("participant", {})
         said = [
             owner.get("session_id"),
@@ -74,7 +74,7 @@ class ConsoleMaker:
         ]
         who = " ".join(str(part) for part in said if part)
         stack = error.get("stack")
-        if stack is None and error and Place.ERROR in bound.own:
+        if stack is None and error and FieldRole.ERROR in bound.own:
             stack = json.dumps(error, ensure_ascii=False)
         return {
             "whose": f"[{who}] " if who else "",

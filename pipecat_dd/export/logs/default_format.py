@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Final
 
 from pipecat_dd._loguru import mark
 from pipecat_dd.export.logs.failing import report_failures_of_ours
-from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.settings import max_line_bytes
-from pipecat_dd.export.logs.slip import json_format
+from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES
+from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from pipecat_dd.export.logs.fields import Place
-from pipecat_dd.export.logs.plain import MAX_TEXT_CHARS, Plainer
+from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.sanitize import MAX_TEXT_CHARS, Sanitizer
 
 _LEFT_OUT = "\n  …\n"
 
 
 def error_fields(
-    exception: tuple[Any, Any, Any] | None, own: Mapping[Place, Any], plain: Plainer
+    exception: tuple[Any, Any, Any] | None, own: Mapping[FieldRole, Any], plain: Sanitizer
 ) -> dict[str, Any]:
     """Return a line's ``error`` object; empty where there is no error to tell of.
 
@@ -27,7 +27,7 @@ def error_fields(
             ``error_details``: it wins over the exception's.
         plain: Makes values plain.
     """
-    bound = own.get(Place.ERROR)
+    bound = own.get(FieldRole.ERROR)
     if exception is None and isinstance(bound, BaseException):
         exception = (type(bound), bound, bound.__traceback__)
     error = {} if exception is None else _of_exception(*exception, plain)
@@ -35,7 +35,7 @@ def error_fields(
         made = plain.value(bound, "error")
         if isinstance(made, dict):
             error.update(made)
-    for place, name in ((Place.ERROR_TYPE, "kind"), (Place.ERROR_DETAILS, "message")):
+    for place, name in ((FieldRole.ERROR_TYPE, "kind"), (FieldRole.ERROR_DETAILS, "message")):
         about = own.get(place)
         if isinstance(about, type):
             error[name] = about.__qualname__
@@ -55,7 +55,7 @@ def _of_exception(
     type_: type[BaseException] | None,
     value: BaseException | None,
     trace: TracebackType | None,
-    plain: Plainer,
+    plain: Sanitizer,
 ) -> dict[str, Any]:
     # logger.exception() outside of an except block gives three times None.
     if type_ is None and value is None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from pipecat_dd import _loguru
 from pipecat_dd.conversation.call_stack import context_of
-from pipecat_dd.conversation.place import CARRIED
+from pipecat_dd.conversation.context import CARRIED
 
 LOGGER: Final = "asyncio"
 """The logger on which asyncio tells of it."""

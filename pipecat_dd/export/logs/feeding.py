@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipecat_dd import _loguru
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation.place import sink_at_work
+from pipecat_dd.conversation.context import sink_at_work
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
 from pipecat_dd.export.logs import sink_workers

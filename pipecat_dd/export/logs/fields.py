@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 
-class Place(Enum):
+class FieldRole(Enum):
     """Where in a line a bound value goes."""
 
     TOP = "top"
@@ -67,19 +67,19 @@ _DATADOGS: Final = frozenset(
 )
 
 _OWN_PLACES: Final = {
-    "session_id": Place.SESSION_ID,
-    "participant_id": Place.PARTICIPANT_ID,
-    "participant": Place.PARTICIPANT,
-    "error": Place.ERROR,
-    "error_type": Place.ERROR_TYPE,
-    "error_details": Place.ERROR_DETAILS,
-    "extra": Place.BAG,
+    "session_id": FieldRole.SESSION_ID,
+    "participant_id": FieldRole.PARTICIPANT_ID,
+    "participant": FieldRole.PARTICIPANT,
+    "error": FieldRole.ERROR,
+    "error_type": FieldRole.ERROR_TYPE,
+    "error_details": FieldRole.ERROR_DETAILS,
+    "extra": FieldRole.BAG,
     # What ddtrace's patches of Loguru and logging add.
-    "dd.trace_id": Place.CORRELATION,
-    "dd.span_id": Place.CORRELATION,
-    "dd.service": Place.CORRELATION,
-    "dd.env": Place.CORRELATION,
-    "dd.version": Place.CORRELATION,
+    "dd.trace_id": FieldRole.CORRELATION,
+    "dd.span_id": FieldRole.CORRELATION,
+    "dd.service": FieldRole.CORRELATION,
+    "dd.env": FieldRole.CORRELATION,
+    "dd.version": FieldRole.CORRELATION,
 }
 
 # "participant.name" is a path to Datadog: it lands in the object "participant" of ours.
@@ -113,12 +113,12 @@ UNCUT: Final = frozenset(
 _ROOTS: Final = _OURS | _DATADOGS | {"participant", "error", "extra", "dd", "pipecat"}
 
 
-def place_of(name: str) -> Place:
+def role_of(name: str) -> FieldRole:
     """Return where a value bound under this name goes."""
     place = _OWN_PLACES.get(name)
     if place is not None:
         return place
     if name in _ROOTS:
-        return Place.EXTRA
+        return FieldRole.EXTRA
     root, dot, _ = name.partition(".")
-    return Place.EXTRA if dot and root in _ROOTS else Place.TOP
+    return FieldRole.EXTRA if dot and root in _ROOTS else FieldRole.TOP

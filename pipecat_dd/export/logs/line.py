@@ -16,14 +16,14 @@ from pipecat_dd._pipecat import pipecat_version
 from pipecat_dd.export import correlation
 from pipecat_dd.export.correlation import NOTHING, Correlation
 from pipecat_dd.export.logs import pipecat_lines
-from pipecat_dd.export.logs.bound import Bound, Sorter
 from pipecat_dd.export.logs.errors import error_fields
+from pipecat_dd.export.logs.extra import Extra, ExtraSorter
 from pipecat_dd.export.logs.fields import UNCUT
-from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES, Json, fitted
-from pipecat_dd.export.logs.ids import id_fields, trace_and_span, whose
+from pipecat_dd.export.logs.identity import id_fields, identity_fields, trace_and_span
 from pipecat_dd.export.logs.levels import status_of
-from pipecat_dd.export.logs.plain import Plainer
 from pipecat_dd.export.logs.reported import ERROR, exception_of
+from pipecat_dd.export.logs.sanitize import Sanitizer
+from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES, Json, limit_size
 from pipecat_dd.export.logs.structured import FIRST, spread, summary
 from pipecat_dd.export.redaction import Redactor, Secrecy
 from pipecat_dd.export.secrets import REDACTED
@@ -85,7 +85,7 @@ class LineMaker:
         self._places: dict[tuple[Any, ...], str] = {}
         self._owners: dict[tuple[str | None, ...], str] = {}
         self._last: tuple[Correlation, str] = (NOTHING, "")
-        self._sorter = Sorter()
+        self._sorter = ExtraSorter()
 
     def __call__(self, record: "Record") -> str:
         """Return a record's line, without a newline. Never raises, never recurses."""
@@ -95,7 +95,7 @@ class LineMaker:
                 return self._smallest(record, NOTHING, "logged while a line was made")
             known = correlation.correlate() if _depth.lines == 1 else NOTHING
             try:
-                return fitted(self._line(record, known), self._json, UNCUT, self.max_line_bytes)
+                return limit_size(self._line(record, known), self._json, UNCUT, self.max_line_bytes)
             except Exception as error:
                 return self._smallest(record, known, type(error).__name__)
         finally:
@@ -105,7 +105,7 @@ class LineMaker:
         self,
         record: "Record",
         known: Correlation,
-        plain: Plainer,
+        plain: Sanitizer,
         text: str | None,
         extra: Mapping[Any, Any],
     ) -> str:
@@ -149,7 +149,7 @@ class LineMaker:
         line was written, and the one that says whose it is, come again with every line of the
         same place and the same caller: they are kept.
         """
-        plain = Plainer(self._redactor)
+        plain = Sanitizer(self._redactor)
         text: str | None = record["message"]
         extra: Mapping[Any, Any] = record["extra"]
         if type(text) is not str or text[:1] in FIRST:
@@ -186,10 +186,10 @@ class LineMaker:
             _remember(self._places, key, piece)
         return piece
 
-    def _owner(self, known: Correlation, bound: Bound, plain: Plainer) -> str:
+    def _owner(self, known: Correlation, bound: Extra, plain: Sanitizer) -> str:
         """Return the piece that says whose line it is."""
         if bound.own or bound.ddtrace:
-            return self._json.members(whose(known, bound, plain))
+            return self._json.members(identity_fields(known, bound, plain))
         key = (
             known.session_id,
             known.participant_id,
@@ -200,18 +200,18 @@ class LineMaker:
         )
         piece = self._owners.get(key)
         if piece is None:
-            piece = self._json.members(whose(known, bound, plain))
+            piece = self._json.members(identity_fields(known, bound, plain))
             _remember(self._owners, key, piece)
         return piece
 
-    def _ids(self, known: Correlation, bound: Bound) -> str:
+    def _ids(self, known: Correlation, bound: Extra) -> str:
         """Return the piece that holds the ids of trace and span, and Pipecat's version."""
         trace_id, span_id = trace_and_span(known, bound)
         if trace_id is None:
             return self._version
         return self._json.members(id_fields(trace_id, span_id)) + self._version
 
-    def _rest(self, record: "Record", bound: Bound, plain: Plainer) -> dict[str, Any]:
+    def _rest(self, record: "Record", bound: Extra, plain: Sanitizer) -> dict[str, Any]:
         """Return the fields that some lines have: what was bound, errors, marks."""
         fields: dict[str, Any] = {}
         exception: Any = record["exception"]
@@ -247,7 +247,7 @@ class LineMaker:
             ("line", lambda: int(record["line"])),
             (
                 "message",
-                lambda: self.message(record, known, Plainer(self._redactor), *spread(record)),
+                lambda: self.message(record, known, Sanitizer(self._redactor), *spread(record)),
             ),
         ):
             try:
@@ -256,11 +256,11 @@ class LineMaker:
                 if key == "message":  # the rules themselves failed: write nothing unseen
                     line[key] = REDACTED
         try:
-            line.update(whose(known, Bound(), Plainer(self._redactor)))
-            trace_id, span_id = trace_and_span(known, Bound())
+            line.update(identity_fields(known, Extra(), Sanitizer(self._redactor)))
+            trace_id, span_id = trace_and_span(known, Extra())
             if trace_id is not None:
                 line.update(id_fields(trace_id, span_id))
-            return fitted(_ASCII.text(line), _ASCII, UNCUT, self.max_line_bytes)
+            return limit_size(_ASCII.text(line), _ASCII, UNCUT, self.max_line_bytes)
         except Exception:
             return _ASCII.text(
                 {

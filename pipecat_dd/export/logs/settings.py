@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from pipecat_dd.export.logs.fitting import LEAST_LINE_BYTES, MAX_LINE_BYTES
+from pipecat_dd.export.logs.size_limit import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from pipecat_dd.variables import ENV_PREFIX, number, setting
 
 _ARGUMENT: Final = "max_line_bytes"

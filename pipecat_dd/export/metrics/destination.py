@@ -30,7 +30,7 @@ class Metrics:
         self._process = process.shared()
         self._is_started = False
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         """A stage has begun."""
         samples: list[Sample] = []
         if stage.kind is Kind.SESSION:
@@ -41,7 +41,7 @@ class Metrics:
             samples += self._start()
         self._sender.keep(samples)
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         """A stage has ended."""
         samples: list[Sample] = []
         if stage.kind is Kind.SESSION or (

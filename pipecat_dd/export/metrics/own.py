@@ -20,7 +20,7 @@ def _failures() -> Mapping[str, int]:
 
 
 def _shed() -> Mapping[str, int]:
-    return {"": _guard.shed_count()}
+    return {"": _guard.dropped_count()}
 
 
 def _shipped() -> Mapping[str, int]:
@@ -44,7 +44,7 @@ SOURCES: list[tuple[str, str | None, Read]] = [
 """What is counted: a metric of the contract, its tag, and who knows the counts."""
 
 
-class Own:
+class OwnMetrics:
     """Remembers what has been said of the counts."""
 
     def __init__(self) -> None:

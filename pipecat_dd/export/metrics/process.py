@@ -16,7 +16,7 @@ from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation.session import Session, running_count
 from pipecat_dd.export.metrics import sender
-from pipecat_dd.export.metrics.own import Own
+from pipecat_dd.export.metrics.own import OwnMetrics
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.sender import Sender
 
@@ -93,7 +93,7 @@ class Process:
             sender: Sends metrics.
         """
         self._sender = sender
-        self._own = Own()
+        self._own = OwnMetrics()
         self._lock = threading.RLock()
         self._pulses: dict[asyncio.AbstractEventLoop, Pulse] = {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import Fact
+from pipecat_dd.conversation.stage import AttributeValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +18,4 @@ class Sample:
 
     metric: str
     value: float
-    tags: Mapping[str, Fact | None] = field(default_factory=dict)
+    tags: Mapping[str, AttributeValue | None] = field(default_factory=dict)

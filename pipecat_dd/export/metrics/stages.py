@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 from pipecat_dd.conversation.bot import LATENCY
 from pipecat_dd.conversation.failovers import FAILOVERS
-from pipecat_dd.conversation.stage import Fact, Kind, Stage
+from pipecat_dd.conversation.latency import PARTS
+from pipecat_dd.conversation.stage import AttributeValue, Kind, Stage
 from pipecat_dd.conversation.turns import BY_USER, LEFT_WAITING
-from pipecat_dd.conversation.wait import PARTS
 from pipecat_dd.export.metrics.contract import within
 from pipecat_dd.export.metrics.sample import Sample
 
@@ -60,8 +60,8 @@ def joined(stage: Stage) -> Sample:
 
 
 def _session(stage: Stage) -> Iterator[Sample]:
-    ended = _transport(stage) | {"end_reason": stage.facts.get("session.end_reason")}
-    spoke = bool(stage.facts.get("session.bot_speech_count"))
+    ended = _transport(stage) | {"end_reason": stage.attributes.get("session.end_reason")}
+    spoke = bool(stage.attributes.get("session.bot_speech_count"))
     yield Sample("pipecat.session.duration_seconds", _secs(stage), ended)
     yield Sample("pipecat.sessions.ended", 1, ended | {"bot_spoke": spoke})
 
@@ -72,10 +72,10 @@ def _participant(stage: Stage) -> Iterator[Sample]:
 
 def _turn(stage: Stage) -> Iterator[Sample]:
     transport = _transport(stage)
-    outcome = transport | {"outcome": stage.facts.get("turn.outcome")}
+    outcome = transport | {"outcome": stage.attributes.get("turn.outcome")}
     yield Sample("pipecat.turn.duration_seconds", _secs(stage), outcome)
     yield Sample("pipecat.turns", 1, outcome | _answer(stage))
-    if stage.facts.get("turn.was_interrupted"):
+    if stage.attributes.get("turn.was_interrupted"):
         yield Sample("pipecat.interruptions", 1, transport)
     yield from _number("pipecat.turn.user_bot_latency_seconds", stage, LATENCY, transport)
     for part, _ in PARTS:
@@ -83,21 +83,21 @@ def _turn(stage: Stage) -> Iterator[Sample]:
         yield from _number("pipecat.turn.wait_seconds", stage, f"turn.wait.{part}_seconds", tags)
 
 
-def _answer(stage: Stage) -> dict[str, Fact | None]:
+def _answer(stage: Stage) -> dict[str, AttributeValue | None]:
     """Return the tags that say whose turn it was, and how long its answer took to come."""
-    latency = stage.facts.get(LATENCY)
+    latency = stage.attributes.get(LATENCY)
     by_user = stage.resource == BY_USER
     return {
         "began_by": stage.resource,
         "answered_within": within(latency) if isinstance(latency, (int, float)) else None,
-        "left_waiting": bool(stage.facts.get(LEFT_WAITING)) if by_user else None,
+        "left_waiting": bool(stage.attributes.get(LEFT_WAITING)) if by_user else None,
     }
 
 
 def _failovers(stage: Stage) -> Iterator[Sample]:
-    for name in stage.facts:
+    for name in stage.attributes:
         if name.startswith(FAILOVERS):
-            tags: dict[str, Fact | None] = {"provider": name.removeprefix(FAILOVERS)}
+            tags: dict[str, AttributeValue | None] = {"provider": name.removeprefix(FAILOVERS)}
             yield from _amount("pipecat.failovers", stage, name, tags)
 
 
@@ -106,7 +106,10 @@ def _end_of_turn(stage: Stage) -> Iterator[Sample]:
 
 
 def _tool(stage: Stage) -> Iterator[Sample]:
-    tags = {"tool": stage.facts.get("tool.name"), "outcome": stage.facts.get("tool.outcome")}
+    tags = {
+        "tool": stage.attributes.get("tool.name"),
+        "outcome": stage.attributes.get("tool.outcome"),
+    }
     yield Sample("pipecat.tool.duration_seconds", _secs(stage), tags)
 
 
@@ -153,7 +156,7 @@ def _error(stage: Stage) -> Sample:
         {
             "stage": stage.kind.value,
             "category": failure.category,
-            "provider": stage.facts.get("gen_ai.provider.name") or _provider_at_work(stage),
+            "provider": stage.attributes.get("gen_ai.provider.name") or _provider_at_work(stage),
             "usable": failure.usable,
         },
     )
@@ -166,20 +169,24 @@ def _provider_at_work(stage: Stage) -> str | None:
     """
     if stage.kind not in (Kind.FRAME, Kind.STARTUP):
         return None
-    name = str(stage.facts.get("processor.name"))
+    name = str(stage.attributes.get("processor.name"))
     processor = stage.processor or stage.session.processors.get(name)
     if processor is None or processor.service is None:
         return None
     return processor.service().provider
 
 
-def _number(metric: str, stage: Stage, fact: str, tags: dict[str, Fact | None]) -> Iterator[Sample]:
-    value = stage.facts.get(fact)
+def _number(
+    metric: str, stage: Stage, fact: str, tags: dict[str, AttributeValue | None]
+) -> Iterator[Sample]:
+    value = stage.attributes.get(fact)
     if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
         yield Sample(metric, value, tags)
 
 
-def _amount(metric: str, stage: Stage, fact: str, tags: dict[str, Fact | None]) -> Iterator[Sample]:
+def _amount(
+    metric: str, stage: Stage, fact: str, tags: dict[str, AttributeValue | None]
+) -> Iterator[Sample]:
     """Yield what is counted; nothing adds nothing."""
     return (sample for sample in _number(metric, stage, fact, tags) if sample.value)
 
@@ -189,17 +196,17 @@ def _secs(stage: Stage) -> float:
     return max(0, end_ns - stage.start_ns) / 1e9
 
 
-def _transport(stage: Stage) -> dict[str, Fact | None]:
-    return {"transport": stage.session.root.facts.get("transport")}
+def _transport(stage: Stage) -> dict[str, AttributeValue | None]:
+    return {"transport": stage.session.root.attributes.get("transport")}
 
 
-def _model(stage: Stage) -> dict[str, Fact | None]:
-    facts = stage.facts
+def _model(stage: Stage) -> dict[str, AttributeValue | None]:
+    facts = stage.attributes
     return {
         "provider": facts.get("gen_ai.provider.name"),
         "model": facts.get("gen_ai.request.model"),
     }
 
 
-def _service(stage: Stage) -> dict[str, Fact | None]:
+def _service(stage: Stage) -> dict[str, AttributeValue | None]:
     return {"stage": stage.kind.value} | _model(stage)

@@ -17,7 +17,7 @@ has come together. How lines fare can be asked at any time::
 """
 
 from pipecat_dd.export.shipping.counting import COUNTERS, Counts, Reason
-from pipecat_dd.export.shipping.running import flush
+from pipecat_dd.export.shipping.lifecycle import flush
 from pipecat_dd.export.shipping.settings import Shipping
 
 __all__ = ["Counts", "Reason", "Shipping", "counts", "flush"]

@@ -6,15 +6,15 @@ import time
 from typing import Final
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.place import sink_at_work
+from pipecat_dd.conversation.context import sink_at_work
 from pipecat_dd.export.shipping._http import Intake
 from pipecat_dd.export.shipping.batches import Addressing
+from pipecat_dd.export.shipping.buffer import Buffer
 from pipecat_dd.export.shipping.counting import Counters, Reason
-from pipecat_dd.export.shipping.hand import Hand
-from pipecat_dd.export.shipping.saying import Saying
+from pipecat_dd.export.shipping.inflight import Inflight
+from pipecat_dd.export.shipping.notices import Notices
 from pipecat_dd.export.shipping.settings import Settings
 from pipecat_dd.export.shipping.spool import Spool
-from pipecat_dd.export.shipping.waiting import Waiting
 from pipecat_dd.export.shipping.worker import SETTLE_SECS, Ending, Worker
 
 END_SECS: Final = 1.8
@@ -53,14 +53,14 @@ class Shipper:
             if self._spool is not None
             else f"They wait in memory, {settings.max_memory_bytes} bytes of them"
         )
-        self._waiting = Waiting(settings.max_memory_bytes, counters)
+        self._waiting = Buffer(settings.max_memory_bytes, counters)
         self._worker = Worker(
             self._waiting,
-            Hand(self._waiting, counters),
+            Inflight(self._waiting, counters),
             self._spool,
             self._intake,
             Addressing(settings.fields, settings.secret),
-            Saying(self._intake.place, keeps, counters),
+            Notices(self._intake.place, keeps, counters),
             counters,
             settings.flush_interval_secs,
         )

@@ -11,13 +11,13 @@ from typing import Final
 
 from pipecat_dd import _guard
 from pipecat_dd.export.shipping._http import Answer, Intake, Unreachable
-from pipecat_dd.export.shipping.answers import Trouble, Verdict, verdict_on
 from pipecat_dd.export.shipping.batches import MAX_LINE_BYTES, Addressing, Batch, batched
+from pipecat_dd.export.shipping.buffer import Buffer
 from pipecat_dd.export.shipping.counting import Counters, Reason
-from pipecat_dd.export.shipping.hand import Hand
-from pipecat_dd.export.shipping.saying import Saying
+from pipecat_dd.export.shipping.inflight import Inflight
+from pipecat_dd.export.shipping.notices import Notices
+from pipecat_dd.export.shipping.retry import Trouble, Verdict, verdict_on
 from pipecat_dd.export.shipping.spool import Claim, Spool
-from pipecat_dd.export.shipping.waiting import Waiting
 
 SETTLE_SECS: Final = 0.3
 """Of the time there is at the end, what is kept for writing down what could not be sent."""
@@ -65,12 +65,12 @@ class Worker:
 
     def __init__(
         self,
-        waiting: Waiting,
-        hand: Hand,
+        waiting: Buffer,
+        hand: Inflight,
         spool: Spool | None,
         intake: Intake,
         address: Addressing,
-        saying: Saying,
+        saying: Notices,
         counters: Counters,
         flush_interval_secs: float,
     ) -> None:

@@ -7,8 +7,8 @@ here is what dashboards may rely on.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipecat_dd.conversation.latency import PARTS
 from pipecat_dd.conversation.stage import Kind
-from pipecat_dd.conversation.wait import PARTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class StageSpan:
         self.nested = False
 
 
-class Also(Protocol):
+class SpanExtension(Protocol):
     """What else a stage's span is told as, while it is a span of the trace's all the same."""
 
     def start(self, stage: Stage, name: str, parent: Active) -> Span | None:
@@ -118,7 +118,7 @@ class SpanTree:
         """
         self._scope = scope
         self.redactor = InForce()
-        self.also: Also | None = None
+        self.also: SpanExtension | None = None
         self.session = session
         self._name = f"{NAME_PREFIX}{Kind.SESSION}"
         tags = {"session_id": session.id, "component": "pipecat"}
@@ -185,7 +185,7 @@ class SpanTree:
 
     # Told by the conversation
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         """Reserve the stage's id."""
         early = self._early
         if early is not None and stage.kind is Kind.TURN and stage.resource == BY_USER:
@@ -196,7 +196,7 @@ class SpanTree:
             stage.handle = StageSpan(_ddtrace.new_span_id())
         self._ours.add(stage.handle.span_id)
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         """Send the stage's span."""
         handle: StageSpan = stage.handle
         name, parent, also = _name_of(stage), self._parent_of(stage), self.also
@@ -230,7 +230,7 @@ class SpanTree:
         if early is not None and span.trace_id == early.trace_id:
             self._early = None  # no turn came of it
 
-    def dropped(self, stage: Stage) -> None:
+    def on_discard(self, stage: Stage) -> None:
         """Forget the stage's id, which nothing names."""
         if stage.handle is not None:
             self._ours.discard(stage.handle.span_id)
@@ -423,8 +423,8 @@ class SpanTree:
             span.link_span(self.root_context, {"link.name": "session"})
         if stage.participant_id is not None:
             _ddtrace.set_tag(span, "participant_id", stage.participant_id)
-        for name, value in stage.facts.items():
-            set_fact(span, name, value)
+        for name, value in stage.attributes.items():
+            set_attribute(span, name, value)
         for name, text in stage.content.items():
             _ddtrace.set_tag(span, name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
         processor = stage.processor
@@ -441,14 +441,14 @@ class SpanTree:
             if failure.category is not None:
                 _ddtrace.set_tag(span, "error.category", failure.category)
             if failure.usable is not None:
-                set_fact(span, "processor.usable", failure.usable)
+                set_attribute(span, "processor.usable", failure.usable)
 
 
 def _name_of(stage: Stage) -> str:
     return f"{NAME_PREFIX}{stage.kind}"
 
 
-def set_fact(span: Any, name: str, value: object) -> None:
+def set_attribute(span: Any, name: str, value: object) -> None:
     """Put what is known on a span: text and truth values as tags, numbers as metrics.
 
     Args:

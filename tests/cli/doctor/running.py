@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from pipecat_dd.cli.demo.environment import quiet_environment
+from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding
-from pipecat_dd.cli.doctor.situation import Situation
 
 ROOT = Path(__file__).parents[3]
 
 
 def found(
-    check: Callable[[Situation], Iterable[Finding]],
+    check: Callable[[Context], Iterable[Finding]],
     environ: Mapping[str, str] | None = None,
     **situation: Any,
 ) -> dict[str, Finding]:
     """Run one check; its findings by name, of which the last counts."""
-    return {
-        finding.check: finding for finding in check(Situation(dict(environ or {}), **situation))
-    }
+    return {finding.check: finding for finding in check(Context(dict(environ or {}), **situation))}
 
 
 @dataclass

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pipecat_dd.cli.doctor.checks import GROUPS
 from pipecat_dd.cli.doctor.finding import Level
-from pipecat_dd.cli.doctor.private import Discretion
+from pipecat_dd.cli.doctor.private import SecretFilter
 from pipecat_dd.cli.main import main
 from tests.cli.doctor.running import ROOT, Ran, doctor
 from tests.cli.doctor.servers import VALID, Server, answering, answering_on_a_socket
@@ -314,7 +314,7 @@ def test_a_check_that_fails_itself_is_a_finding(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_no_secret_is_not_taken_for_one() -> None:
-    discretion = Discretion(
+    discretion = SecretFilter(
         {"GIT_AUTHOR_NAME": "Organization", "DD_X_KEY": "true", "DD_API_KEY": " 'abcdefgh' "}
     )
     assert discretion.text("Organization true") == "Organization true"

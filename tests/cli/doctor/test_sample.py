@@ -9,21 +9,21 @@ from loguru import logger
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd.cli.doctor import sample, sending, session
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.session import Held
+from pipecat_dd.cli.doctor.session import SampleSession
 from tests.cli.doctor.running import found
 from tests.support.agent import TestAgent
 
 
 @pytest.fixture(scope="module")
-def held() -> Held:
+def held() -> SampleSession:
     return session.hold(send=False)
 
 
-def judged(held: Held, *, ids: bool = True) -> dict[str, Finding]:
+def judged(held: SampleSession, *, ids: bool = True) -> dict[str, Finding]:
     return {finding.check: finding for finding in sample.of_session(held, ids=ids)}
 
 
-def without(held: Held, *fields: str, **other: str) -> Held:
+def without(held: SampleSession, *fields: str, **other: str) -> SampleSession:
     lines = [
         {key: value for key, value in {**line, **other}.items() if key not in fields}
         for line in held.lines
@@ -31,7 +31,7 @@ def without(held: Held, *fields: str, **other: str) -> Held:
     return replace(held, lines=lines)
 
 
-def test_lines_of_a_real_session_lead_to_its_spans(held: Held) -> None:
+def test_lines_of_a_real_session_lead_to_its_spans(held: SampleSession) -> None:
     findings = judged(held)
     assert {name: finding.level for name, finding in findings.items()} == {
         "sample.lines": Level.OK,
@@ -49,7 +49,7 @@ def test_lines_of_a_real_session_lead_to_its_spans(held: Held) -> None:
         *("pipecat.version", "pipecat.trace_id", "pipecat.span_id"),
     ],
 )
-def test_a_line_that_lacks_an_id_is_a_problem(held: Held, field: str) -> None:
+def test_a_line_that_lacks_an_id_is_a_problem(held: SampleSession, field: str) -> None:
     findings = judged(without(held, field))
     assert findings["sample.lines"].level is Level.PROBLEM
     assert f"lacks {field}" in findings["sample.lines"].says
@@ -66,18 +66,18 @@ def test_a_line_that_lacks_an_id_is_a_problem(held: Held, field: str) -> None:
         {"pipecat.span_id": "77"},
     ],
 )
-def test_a_line_with_anothers_id_is_a_problem(held: Held, wrong: dict[str, str]) -> None:
+def test_a_line_with_anothers_id_is_a_problem(held: SampleSession, wrong: dict[str, str]) -> None:
     finding = judged(without(held, **wrong))["sample.lines"]
     assert finding.level is Level.PROBLEM
     assert "something else" in finding.says
 
 
-def test_a_line_that_does_not_arrive_is_a_problem(held: Held) -> None:
+def test_a_line_that_does_not_arrive_is_a_problem(held: SampleSession) -> None:
     assert judged(replace(held, lines=[]))["sample.lines"].level is Level.PROBLEM
 
 
 def test_ids_that_are_turned_off_are_not_missed(
-    held: Held, monkeypatch: pytest.MonkeyPatch
+    held: SampleSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_ddtrace, "INJECTS_IDS", False)
     quiet = found(sample.lines, {"DD_LOGS_INJECTION": "false"})
@@ -112,7 +112,7 @@ def test_a_part_of_ours_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch)
     assert found(sample.lines)["sample.session"].facts["failures"] == 1
 
 
-def test_a_trace_that_sampling_leaves_out_is_told(held: Held) -> None:
+def test_a_trace_that_sampling_leaves_out_is_told(held: SampleSession) -> None:
     assert held.priority is not None
     assert held.priority > 0
     assert judged(replace(held, priority=-1))["sample.kept"].level is Level.NOTE
@@ -138,7 +138,7 @@ def test_a_session_that_is_sent_arrives(agent: TestAgent) -> None:
     assert f"@session_id:{session_id}" in finding.do
 
 
-def test_it_says_what_to_search_for(held: Held) -> None:
+def test_it_says_what_to_search_for(held: SampleSession) -> None:
     finding = judged(held)["sample.lines"]
     assert "@pipecat.trace_id:*" in finding.do
     assert "trace_id:<its id>" in finding.do
@@ -160,7 +160,7 @@ def test_it_says_what_to_search_for(held: Held) -> None:
 def test_a_failure_to_send_names_the_check_that_says_why(
     monkeypatch: pytest.MonkeyPatch, before: dict[str, Level], because: list[str]
 ) -> None:
-    monkeypatch.setattr(session, "hold", lambda send: Held("s", error=OSError("refused")))
+    monkeypatch.setattr(session, "hold", lambda send: SampleSession("s", error=OSError("refused")))
     earlier = [Finding(check, level, "", f"Mend {check}.") for check, level in before.items()]
     finding = found(sending.accepted, found=earlier)["sending.accepted"]
     assert finding.level is Level.PROBLEM

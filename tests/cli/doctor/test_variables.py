@@ -158,7 +158,7 @@ def test_each_value_that_is_refused_is_told_not_only_the_first(
     before = dict(os.environ)
     findings = list(
         settings.ours(
-            settings.Situation(
+            settings.Context(
                 {
                     "PIPECAT_DD_NAME": "alice",
                     "PIPECAT_DD_TAGS": "gold",

@@ -1,9 +1,9 @@
 """How much there is of what, in an organisation of the test server's."""
 
+from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.definitions.retired import RETIRED
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import Kind
 from tests.support.datadog_organisation import DatadogApi
 
 KINDS = {

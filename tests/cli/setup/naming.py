@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pipecat_dd.cli.setup.definition import Definition, Kind
 from pipecat_dd.cli.setup.definitions.counted import MARK
 from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
-from pipecat_dd.cli.setup.things import Kind, Thing
 from pipecat_dd.export.logs.contract import BOUND_BY_CONVENTION, FIELDS
 from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, MetricDoc, Type
 from pipecat_dd.export.spans.contract import SPANS, TAGS, TagDoc
@@ -46,7 +46,7 @@ class Checker:
     asked_percentiles: set[str] = field(default_factory=set)
     checked: int = 0
 
-    def check(self, things: Sequence[Thing]) -> list[str]:
+    def check(self, things: Sequence[Definition]) -> list[str]:
         """Return all that is wrong with definitions."""
         for thing in things:
             if thing.kind is Kind.PERCENTILES:
@@ -59,7 +59,7 @@ class Checker:
             self._thing(thing)
         return self.wrong
 
-    def _thing(self, thing: Thing) -> None:
+    def _thing(self, thing: Definition) -> None:
         where, body = f"{thing.kind} {thing.key}", thing.body
         match thing.kind:
             case Kind.DASHBOARD:

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from pipecat_dd.cli.setup.assets import COLUMNS, metadata_csv, monitor_templates
+from pipecat_dd.cli.setup.definition import OWNER, Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.exporting import unmarked
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import OWNER, Kind
 from pipecat_dd.export.metrics.contract import METRICS
 
 ROWS = {row["metric_name"]: row for row in csv.DictReader(io.StringIO(metadata_csv()))}

@@ -21,10 +21,10 @@ from datadog_api_client.v2.model.retention_filter_create_request import (
 from datadog_api_client.v2.model.spans_metric_create_request import SpansMetricCreateRequest
 
 from pipecat_dd.cli.setup.by_hand import FACETS
+from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.exporting import request_body, unmarked
 from pipecat_dd.cli.setup.options import APPS, BadOptionError, Options
-from pipecat_dd.cli.setup.things import Kind
 from tests.cli.setup.naming import Checker
 from tests.support.datadog_models import mistakes
 

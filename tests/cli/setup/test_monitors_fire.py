@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pipecat_dd.cli.setup.definition import Definition, Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import Kind, Thing
 from tests.cli.setup import recordings
 from tests.cli.setup.recordings import SERVICE, SLOW, Hour, Recording, record
 from tests.support import queries
@@ -308,7 +308,7 @@ class TestTheSimulator:
         (pipeline,) = (thing for thing in THINGS if thing.kind is Kind.PIPELINE)
         remapper = {"type": "trace-id-remapper", "sources": ["dd.trace_id"]}
         body = {**pipeline.body, "processors": [remapper, *pipeline.body["processors"]]}
-        backend = Backend([Thing(Kind.PIPELINE, "lines", "", body)], removes=False)
+        backend = Backend([Definition(Kind.PIPELINE, "lines", "", body)], removes=False)
         backend.line(0.0, next(one for one in told["good"].lines if "dd.trace_id" in one))
         assert not found("@dd.trace_id:*", backend.lines[0])
 
@@ -362,7 +362,7 @@ def test_every_search_finds_something_of_ours_and_nothing_of_theirs(
     assert [one for one in nothing if not any(word in one[1] for word in rare)] == []
 
 
-REMAPPERS = Thing(
+REMAPPERS = Definition(
     Kind.PIPELINE,
     "organisation",
     "",

@@ -10,7 +10,7 @@ from ddtrace.llmobs import LLMObsSpan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_dd.conversation.place import Place, here
+from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.export.llmobs import content
@@ -108,11 +108,11 @@ def test_what_is_captured_is_redacted() -> None:
 def test_a_span_without_a_session_is_judged_by_the_work_it_was_opened_in() -> None:
     shut = a_session("shut", captures=False)
     a_session("open", captures=True)
-    token = here.set(Place(shut))
+    token = current.set(WorkContext(shut))
     try:
         assert WORD not in says(passed(a_span()))
     finally:
-        here.reset(token)
+        current.reset(token)
 
 
 def test_a_span_that_may_be_a_shut_sessions_is_emptied() -> None:
@@ -153,7 +153,7 @@ def test_a_turns_reply_is_what_was_heard_of_it_and_no_summary() -> None:
         ("summed up", {"llm.outcome": "completed", "llm.purpose": "inference"}),
         ("heard", {"llm.outcome": "completed"}),
     ):
-        answer = Stage(Kind.LLM, session, turn, "LLM", 1, facts=dict(facts))
-        answer.quote("gen_ai.output.messages", text)
+        answer = Stage(Kind.LLM, session, turn, "LLM", 1, attributes=dict(facts))
+        answer.add_content("gen_ai.output.messages", text)
         spans._overhear(answer)
     assert spans._content_of(turn) == ("", "heard")

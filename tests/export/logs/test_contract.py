@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pipecat_dd.export.logs.contract import BOUND_BY_CONVENTION, FIELDS
-from pipecat_dd.export.logs.fields import UNCUT, Place, place_of
+from pipecat_dd.export.logs.fields import UNCUT, FieldRole, role_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "logs.md"
 NAMES = {field.name for field in FIELDS}
@@ -29,4 +29,4 @@ def test_every_field_that_stays_whole_is_defined() -> None:
 
 def test_what_users_bind_by_convention_stays_where_they_bound_it() -> None:
     for field in BOUND_BY_CONVENTION:
-        assert place_of(field.name) is Place.TOP
+        assert role_of(field.name) is FieldRole.TOP

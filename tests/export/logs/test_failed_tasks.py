@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from pipecat_dd.conversation.place import Place, here
+from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.session import Session, register
 
 MINE, THEIRS = Session("mine", "bot"), Session("theirs", "bot")
@@ -24,7 +24,7 @@ def _two_sessions() -> None:
 
 def within(session: Session, work: Callable[[], Any]) -> Any:
     context = contextvars.copy_context()
-    context.run(here.set, Place(session))
+    context.run(current.set, WorkContext(session))
     return context.run(work)
 
 

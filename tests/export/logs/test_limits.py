@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from pipecat_dd.export.logs import Redactor, configure_logging, containers, unconfigure_logging
-from pipecat_dd.export.logs.fitting import LEAST_LINE_BYTES, MAX_LINE_BYTES
-from pipecat_dd.export.logs.plain import (
+from pipecat_dd.export.logs.sanitize import (
     LEAST_CHARS,
     MAX_ATTRIBUTES,
     MAX_BOUND_CHARS,
     MAX_TEXT_CHARS,
-    Plainer,
+    Sanitizer,
 )
+from pipecat_dd.export.logs.size_limit import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from tests.export.logs.conftest import KNOWN, Lines
 
 IDS = ("session_id", "participant_id", "dd.trace_id", "dd.span_id", "service")
@@ -195,7 +195,7 @@ def test_no_half_of_a_secret_shows_where_bound_values_are_cut(secret: str, half:
     whole = ["x " * 24_000] * 2
     left = MAX_BOUND_CHARS - sum(map(len, whole))
     for before in range(left - len(secret) - 1, left + 2):
-        plain = Plainer(Redactor())
+        plain = Sanitizer(Redactor())
         *_, last = plain.value([*whole, "x " + "y" * (before - 3) + " " + secret + " z" * 50])
         assert plain.cut
         assert half not in last

@@ -25,7 +25,7 @@ def told() -> Iterator[Told]:
 def _nothing_shed() -> Iterator[None]:
     """What other tests of this process have shed is not told of here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_guard, "_shed", 0)
+        patch.setattr(_guard, "_dropped", 0)
         yield
 
 

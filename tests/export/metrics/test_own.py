@@ -10,7 +10,7 @@ from pipecat_dd.export.metrics import own
 from pipecat_dd.export.metrics.contract import METRICS
 
 
-def said(told: own.Own) -> dict[tuple[str, str], float]:
+def said(told: own.OwnMetrics) -> dict[tuple[str, str], float]:
     return {
         (sample.metric, "".join(map(str, sample.tags.values()))): sample.value
         for sample in told.poll()
@@ -21,7 +21,7 @@ def said(told: own.Own) -> dict[tuple[str, str], float]:
 def counts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Counts of all kinds, as those who count would have them."""
     counted = SimpleNamespace(shed=0, shipped=0, dropped={})
-    monkeypatch.setattr(_guard, "shed_count", lambda: counted.shed)
+    monkeypatch.setattr(_guard, "dropped_count", lambda: counted.shed)
     monkeypatch.setattr(shipping, "counts", lambda: counted)
     for part in _guard.parts().values():
         monkeypatch.setattr(part, "failures", 0)
@@ -31,7 +31,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_every_count_is_said_once(counts: SimpleNamespace) -> None:
-    told = own.Own()
+    told = own.OwnMetrics()
     assert said(told) == {("pipecat.observer.parts_off", ""): 0}
     counts.shed, counts.shipped, counts.dropped = 3, 10, {"too_large": 1, "exit": 2}
     _guard.spans.failed(ValueError("of ours"))
@@ -52,11 +52,11 @@ def test_every_count_is_said_once(counts: SimpleNamespace) -> None:
 
 def test_a_part_that_has_turned_itself_off_is_counted(counts: SimpleNamespace) -> None:
     _guard.lines.off = True
-    assert said(own.Own())["pipecat.observer.parts_off", ""] == 1
+    assert said(own.OwnMetrics())["pipecat.observer.parts_off", ""] == 1
 
 
 def test_a_count_that_has_begun_anew_is_said_from_there(counts: SimpleNamespace) -> None:
-    told = own.Own()
+    told = own.OwnMetrics()
     counts.shipped = 10
     said(told)
     counts.shipped = 2
@@ -64,7 +64,7 @@ def test_a_count_that_has_begun_anew_is_said_from_there(counts: SimpleNamespace)
 
 
 def test_a_fork_does_not_say_what_its_parent_counted(counts: SimpleNamespace) -> None:
-    told = own.Own()
+    told = own.OwnMetrics()
     counts.shed = 5
     told.after_fork()
     assert ("pipecat.observer.shed", "") not in said(told)

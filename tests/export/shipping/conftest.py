@@ -12,10 +12,10 @@ from pipecat_dd.export.logs import configure_logging, unconfigure_logging
 from pipecat_dd.export.shipping import (
     Counts,
     Shipping,
-    answers,
     counting,
     counts,
-    saying,
+    notices,
+    retry,
     shipper,
     worker,
 )
@@ -29,8 +29,8 @@ def _anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing configured, nothing counted, and little patience."""
     for name in ("DD_API_KEY", "DD_SITE", "DD_TAGS", "DD_HOSTNAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(answers, "FIRST_WAIT_SECS", QUICK_SECS)
-    monkeypatch.setattr(answers, "LONGEST_WAIT_SECS", 4 * QUICK_SECS)
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECS", QUICK_SECS)
+    monkeypatch.setattr(retry, "LONGEST_WAIT_SECS", 4 * QUICK_SECS)
     root = logging.getLogger()
     before = (root.level, list(root.handlers))
     unconfigure_logging()
@@ -75,7 +75,7 @@ class Sink:
     def text(self) -> str:
         return "".join(self._written)
 
-    def said(self, of: str = saying.__name__) -> list[str]:
+    def said(self, of: str = notices.__name__) -> list[str]:
         """Return the lines that shipping has written of itself."""
         return [line for line in self.text.splitlines() if of in line]
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import counts, running
+from pipecat_dd.export.shipping import counts, lifecycle
 from tests.export.shipping.conftest import ShipTo
 from tests.support.intake import KEY, Intake, Reply, first, running_intake
 
@@ -138,7 +138,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for_at_the_end(
     ship_to(secure_intake, timeout_secs=60)
     logger.info("one")
     secure_intake.wait_for_requests(1)
-    running.finish()
+    lifecycle.finish()
     logger.info("two")
     secure_intake.wait_for_lines(1, timeout_secs=5)
     assert secure_intake.messages == ["two"]

@@ -8,7 +8,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import counts, running
+from pipecat_dd.export.shipping import counts, lifecycle
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import Intake, Reply, first
 
@@ -76,7 +76,7 @@ def test_a_signals_handler_that_ends_the_bot_while_a_line_is_taken_does_not_wait
     logger.info("one")
     begun = time.monotonic()
     with COUNTERS.lock:  # as the interrupted line holds it, so that the thread cannot go on
-        running.finish()
+        lifecycle.finish()
     assert time.monotonic() - begun < 2
     unconfigure_logging()
     counted = check_sum()
@@ -113,7 +113,7 @@ def test_after_an_end_that_was_none_lines_are_shipped_again(
     ship_to(intake, timeout_secs=60)
     logger.info("one")
     intake.wait_for_requests(1)
-    running.finish()
+    lifecycle.finish()
     assert counts().dropped == {"exit": 1}
     logger.info("two")
     intake.wait_for_lines(1, timeout_secs=5)

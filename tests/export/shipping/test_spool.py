@@ -222,12 +222,12 @@ def test_too_large_on_disk_goes_in_halves(intake: Intake, ship_to: ShipTo, tmp_p
 
 def _send_and_write(url: str, directory: Path, process: int, results: Any) -> None:
     """Of each of several processes: lines in an outage, then an intake that is there."""
-    from pipecat_dd.export.shipping import Shipping, answers
+    from pipecat_dd.export.shipping import Shipping, retry
     from pipecat_dd.export.shipping.settings import Settings
     from pipecat_dd.export.shipping.shipper import Shipper
     from tests.support.intake import KEY
 
-    answers.FIRST_WAIT_SECS = answers.LONGEST_WAIT_SECS = 0.05
+    retry.FIRST_WAIT_SECS = retry.LONGEST_WAIT_SECS = 0.05
     worker._ASIDE_SECS = 0.01  # type: ignore[misc]
     worker._GLANCE_SECS = 0.05  # type: ignore[misc]
     counters = Counters()

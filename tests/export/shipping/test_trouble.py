@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import Reason, _http, answers, counts, worker
+from pipecat_dd.export.shipping import Reason, _http, counts, retry, worker
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import KEY, Intake, Reply, always, first, running_intake
 from tests.support.ports import free_server_port
@@ -91,11 +91,11 @@ def test_what_is_no_time_to_wait_is_none(text: str) -> None:
 
 
 def test_waits_grow_and_are_not_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "FIRST_WAIT_SECS", 1.0)
-    monkeypatch.setattr(answers, "LONGEST_WAIT_SECS", 60.0)
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECS", 1.0)
+    monkeypatch.setattr(retry, "LONGEST_WAIT_SECS", 60.0)
 
     def waits() -> list[float]:
-        trouble, found = answers.Trouble(), []
+        trouble, found = retry.Trouble(), []
         for _ in range(12):
             trouble.failed(None)
             found.append(trouble.left_secs)
@@ -114,11 +114,11 @@ def test_a_key_that_is_refused_is_said_once_and_not_tried_for_ever(
     intake.script = always(status)
     sink = ship_to(intake)
     write("first")
-    intake.wait_for_requests(answers.REFUSALS_BEFORE_DROPPING)
+    intake.wait_for_requests(retry.REFUSALS_BEFORE_DROPPING)
     for _ in range(50):
         write(*["more"] * 100)
     unconfigure_logging()
-    assert len(intake.requests) == answers.REFUSALS_BEFORE_DROPPING
+    assert len(intake.requests) == retry.REFUSALS_BEFORE_DROPPING
     counted = check_sum()
     assert counted.dropped == {Reason.REFUSED: 5_001}
     said, end = sink.said()
@@ -136,7 +136,7 @@ def test_lines_are_dropped_soon_after_the_key_is_refused_not_at_the_end(
     intake.script = always(403)
     ship_to(intake)
     write("first")
-    intake.wait_for_requests(answers.REFUSALS_BEFORE_DROPPING)
+    intake.wait_for_requests(retry.REFUSALS_BEFORE_DROPPING)
     write("second")
     wait_until(lambda: counts().dropped == {Reason.REFUSED: 2})
 
@@ -154,7 +154,7 @@ def test_a_single_refusal_loses_nothing(intake: Intake, ship_to: ShipTo) -> None
 def test_a_key_that_was_put_right_is_noticed(
     intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "REFUSED_WAIT_SECS", 0.2)
+    monkeypatch.setattr(retry, "REFUSED_WAIT_SECS", 0.2)
     monkeypatch.setattr(worker, "_ASIDE_SECS", 0.05)
     intake.script = first(*[Reply(403)] * 5)
     ship_to(intake)

@@ -19,8 +19,8 @@ HALF = "\udce9"
 
 async def begun(observer: DatadogObserver) -> Conversation:
     await observer.setup(None)
-    assert observer._latest.told is not None
-    return observer._latest.told.conversation
+    assert observer._latest.runtime is not None
+    return observer._latest.runtime.conversation
 
 
 @given(st.text(st.characters()))
@@ -41,11 +41,11 @@ async def test_it_is_replaced_wherever_it_stands(agent: TestAgent) -> None:
     )
     conversation = await begun(observer)
     stages, now_ns = conversation._stages, time.time_ns()
-    turn = conversation.turns.user_begins(now_ns, now_ns)
+    turn = conversation.turns.begin_user_turn(now_ns, now_ns)
     processor = Processor(f"name {HALF}", "class", "class", Role.LLM)
     stage = stages.open(Kind.LLM, f"model {HALF}", now_ns, parent=turn.stage, processor=processor)
-    stage.facts |= {f"fact.{HALF}": f"value {HALF}", f"figure.{HALF}": 1, f"flag.{HALF}": True}
-    stage.quote("gen_ai.output.messages", f"said {HALF}")
+    stage.attributes |= {f"fact.{HALF}": f"value {HALF}", f"figure.{HALF}": 1, f"flag.{HALF}": True}
+    stage.add_content("gen_ai.output.messages", f"said {HALF}")
     stage.participant_id, stage.peer = f"who {HALF}", f"host {HALF}"
     stage.fail(Failure(f"type {HALF}", f"no such file: {HALF}", f"stack {HALF}", f"why {HALF}"))
     stages.close(stage, now_ns)

@@ -1,5 +1,6 @@
 """All that is made, as Datadog's API takes it."""
 
+from pipecat_dd.cli.setup.definition import Definition
 from pipecat_dd.cli.setup.definitions.counted import line_metrics, span_metrics
 from pipecat_dd.cli.setup.definitions.dashboard import dashboard
 from pipecat_dd.cli.setup.definitions.descriptions import descriptions
@@ -8,12 +9,11 @@ from pipecat_dd.cli.setup.definitions.monitors import monitors
 from pipecat_dd.cli.setup.definitions.pipeline import pipeline
 from pipecat_dd.cli.setup.definitions.retention import retention_filters
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import Thing
 
 __all__ = ["wanted"]
 
 
-def wanted(options: Options) -> tuple[Thing, ...]:
+def wanted(options: Options) -> tuple[Definition, ...]:
     """Return all that is made, in the order in which it is.
 
     Args:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.messages import Evidence, Words, message
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
 
 SUMMARY_TAG = "component:pipecat"
 """On every monitor, exported ones too: by this the dashboard's summary lists them. The same as on
@@ -105,7 +105,7 @@ def line_share(
     return f'formula("100 * part / (whole + {least})").last("{window}")', counts
 
 
-def monitor(alert: Alert, options: Options) -> Thing:
+def monitor(alert: Alert, options: Options) -> Definition:
     """Return a monitor.
 
     Args:
@@ -114,7 +114,7 @@ def monitor(alert: Alert, options: Options) -> Thing:
     """
     of_lines = alert.query.startswith("formula(")
     where = f" ({options.scope})" if options.is_scoped else ""
-    return Thing(
+    return Definition(
         Kind.MONITOR,
         alert.key,
         alert.title + where,

@@ -11,13 +11,13 @@ bear a tag which nothing bears, which changes nothing about what is counted.
 
 from collections.abc import Iterator
 
+from pipecat_dd.cli.setup.definition import OWNER, Body, Definition, Kind
 from pipecat_dd.cli.setup.definitions.queries import (
     OF_SESSIONS,
     OUT_OF_CONTEXT,
     TRACED_ERRORS,
     spans,
 )
-from pipecat_dd.cli.setup.things import OWNER, Body, Kind, Thing
 from pipecat_dd.conversation.stage import Kind as Stage
 
 MARK = f"-{OWNER}"
@@ -26,7 +26,7 @@ MARK = f"-{OWNER}"
 _SERVICE = ("service", "env")
 
 
-def line_metrics() -> Iterator[Thing]:
+def line_metrics() -> Iterator[Definition]:
     """Yield the metrics that are made of lines."""
     yield _counts(
         Kind.LINE_METRIC,
@@ -55,7 +55,7 @@ def line_metrics() -> Iterator[Thing]:
     )
 
 
-def span_metrics() -> Iterator[Thing]:
+def span_metrics() -> Iterator[Definition]:
     """Yield the metrics that are made of spans."""
     yield _counts(
         Kind.SPAN_METRIC,
@@ -84,18 +84,18 @@ def span_metrics() -> Iterator[Thing]:
     )
 
 
-def _counts(kind: Kind, key: str, query: str, tags: dict[str, str]) -> Thing:
+def _counts(kind: Kind, key: str, query: str, tags: dict[str, str]) -> Definition:
     return _metric(kind, key, query, {"aggregation_type": "count"}, tags)
 
 
-def _measures(kind: Kind, key: str, query: str, path: str, tags: dict[str, str]) -> Thing:
+def _measures(kind: Kind, key: str, query: str, path: str, tags: dict[str, str]) -> Definition:
     compute = {"aggregation_type": "distribution", "path": path, "include_percentiles": True}
     return _metric(kind, key, query, compute, tags)
 
 
-def _metric(kind: Kind, key: str, query: str, compute: Body, tags: dict[str, str]) -> Thing:
+def _metric(kind: Kind, key: str, query: str, compute: Body, tags: dict[str, str]) -> Definition:
     by = {**{tag: tag for tag in _SERVICE}, **tags}
-    return Thing(
+    return Definition(
         kind,
         f"pipecat_dd.{key}",
         f"pipecat_dd.{key}",

@@ -1,5 +1,6 @@
 """The dashboard: whether all is well, and if not, where to look."""
 
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions import dashboard_stages as stages
 from pipecat_dd.cli.setup.definitions.alerts import SUMMARY_TAG
 from pipecat_dd.cli.setup.definitions.queries import (
@@ -29,7 +30,6 @@ from pipecat_dd.cli.setup.definitions.widgets import (
     ranking,
     traces,
 )
-from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
 from pipecat_dd.conversation.stage import Kind as Stage
 
 KEY = "overview"
@@ -47,7 +47,7 @@ anew: clone it to change it."""
 _TRACE = "@pipecat.trace_id"
 
 
-def dashboard() -> Thing:
+def dashboard() -> Definition:
     """Return the dashboard."""
     body = {
         "title": TITLE,
@@ -74,7 +74,7 @@ def dashboard() -> Thing:
             stages.without_an_agent(),
         ],
     }
-    return Thing(Kind.DASHBOARD, KEY, TITLE, body)
+    return Definition(Kind.DASHBOARD, KEY, TITLE, body)
 
 
 def description(mark: Mark) -> str:

@@ -1,5 +1,6 @@
 """The dashboard's groups about what happens within a turn, and about what watches it."""
 
+from pipecat_dd.cli.setup.definition import Body
 from pipecat_dd.cli.setup.definitions.queries import errors, hits, made_metric, metric, spans, took
 from pipecat_dd.cli.setup.definitions.widgets import (
     group,
@@ -10,7 +11,6 @@ from pipecat_dd.cli.setup.definitions.widgets import (
     ranking,
     traces,
 )
-from pipecat_dd.cli.setup.things import Body
 from pipecat_dd.conversation.stage import Kind as Stage
 
 _LATENCY = "pipecat.turn.user_bot_latency_seconds"

@@ -6,7 +6,7 @@ they described it.
 
 from collections.abc import Iterator
 
-from pipecat_dd.cli.setup.things import OWNER, Kind, Thing
+from pipecat_dd.cli.setup.definition import OWNER, Definition, Kind
 from pipecat_dd.export.metrics.contract import METRICS
 
 MARK = f"({OWNER})"
@@ -16,10 +16,10 @@ NOTHING = {"description": "", "unit": ""}
 """What a metric is that nobody has described."""
 
 
-def descriptions() -> Iterator[Thing]:
+def descriptions() -> Iterator[Definition]:
     """Yield the description of each metric."""
     for metric in METRICS:
-        yield Thing(
+        yield Definition(
             Kind.DESCRIPTION,
             metric.name,
             metric.name,

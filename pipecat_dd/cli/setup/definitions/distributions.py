@@ -7,7 +7,7 @@ billed as a metric, so what is only summed has none, nor what ``trace.pipecat.*`
 
 from collections.abc import Iterator
 
-from pipecat_dd.cli.setup.things import Kind, Thing
+from pipecat_dd.cli.setup.definition import Definition, Kind
 from pipecat_dd.export.metrics.contract import METRICS, Type
 
 MARK = "managed_by_pipecat_dd"
@@ -26,11 +26,11 @@ _WITHOUT = frozenset(
 )
 
 
-def percentiles() -> Iterator[Thing]:
+def percentiles() -> Iterator[Definition]:
     """Yield the configuration of each distribution."""
     for metric in METRICS:
         if metric.type is Type.DISTRIBUTION and metric.name not in _WITHOUT:
-            yield Thing(
+            yield Definition(
                 Kind.PERCENTILES,
                 metric.name,
                 metric.name,

@@ -6,6 +6,7 @@ makes of spans for free, and those that the bot sends. Each service alerts on it
 
 from collections.abc import Iterator
 
+from pipecat_dd.cli.setup.definition import Definition
 from pipecat_dd.cli.setup.definitions.alerts import Alert, monitor, scope, share
 from pipecat_dd.cli.setup.definitions.messages import Evidence, Words
 from pipecat_dd.cli.setup.definitions.monitors_of_telling import of_lines, of_the_process
@@ -18,7 +19,6 @@ from pipecat_dd.cli.setup.definitions.queries import (
     spans,
 )
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.cli.setup.things import Thing
 from pipecat_dd.conversation.stage import Kind as Stage
 from pipecat_dd.export.metrics.contract import BEYOND, WITHIN_SECS, within
 
@@ -28,7 +28,7 @@ ABNORMAL = ("failed", "lost_end", "exited", "terminated")
 _BAD_LINES = f"{OF_SESSIONS} status:(warn OR error OR critical)"
 
 
-def monitors(options: Options) -> Iterator[Thing]:
+def monitors(options: Options) -> Iterator[Definition]:
     """Yield the monitors.
 
     Args:

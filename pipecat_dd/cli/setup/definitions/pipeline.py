@@ -8,15 +8,15 @@ It remaps no trace and no span: Datadog links a line to its trace by ``dd.trace_
 told to, and whoever remaps a field takes it off the line.
 """
 
+from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.queries import OURS
-from pipecat_dd.cli.setup.things import Body, Kind, Mark, Thing
 
 KEY = "lines"
 
 
-def pipeline() -> Thing:
+def pipeline() -> Definition:
     """Return the pipeline."""
-    return Thing(
+    return Definition(
         Kind.PIPELINE,
         KEY,
         "Pipecat bots' lines",

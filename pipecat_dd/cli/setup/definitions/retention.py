@@ -6,20 +6,20 @@ many there will be is about one for each session and one for each turn.
 
 from collections.abc import Iterator
 
+from pipecat_dd.cli.setup.definition import Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.queries import spans
-from pipecat_dd.cli.setup.things import Kind, Mark, Thing
 from pipecat_dd.conversation.stage import Kind as Stage
 
 
-def retention_filters() -> Iterator[Thing]:
+def retention_filters() -> Iterator[Definition]:
     """Yield the filters."""
     yield _keep("sessions", "Pipecat sessions", spans(Stage.SESSION))
     yield _keep("turns", "Pipecat turns", spans(Stage.TURN))
     yield _keep("errors", "Pipecat errors", "@component:pipecat status:error")
 
 
-def _keep(key: str, title: str, query: str) -> Thing:
-    return Thing(
+def _keep(key: str, title: str, query: str) -> Definition:
+    return Definition(
         Kind.RETENTION,
         key,
         title,

@@ -4,7 +4,7 @@ Anything else that is no longer made is left until it is removed by hand. These 
 would say once more what is said for free.
 """
 
-from pipecat_dd.cli.setup.things import Kind
+from pipecat_dd.cli.setup.definition import Kind
 
 RETIRED: dict[tuple[Kind, str], str] = {
     (Kind.SPAN_METRIC, "pipecat_dd.spans.tool.duration"): "trace.pipecat.tool",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipecat_dd.cli.setup.things import Body
+from pipecat_dd.cli.setup.definition import Body
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ given out here.
 """
 
 from pipecat_dd.cli.setup._datadog_api import Api
+from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.resources.base import Resource
 from pipecat_dd.cli.setup.resources.marked import Dashboards, Monitors, Pipelines, RetentionFilters
 from pipecat_dd.cli.setup.resources.metrics import (
@@ -13,7 +14,6 @@ from pipecat_dd.cli.setup.resources.metrics import (
     Percentiles,
     SpanMetrics,
 )
-from pipecat_dd.cli.setup.things import Kind
 
 __all__ = ["Resource", "resources"]
 

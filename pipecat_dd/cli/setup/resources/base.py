@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from pipecat_dd.cli.setup._datadog_api import Api
-from pipecat_dd.cli.setup.things import Body, Found, Kind, Thing
+from pipecat_dd.cli.setup.definition import Body, Definition, Found, Kind
 
 
 class Resource(ABC):
@@ -26,14 +26,14 @@ class Resource(ABC):
         self._api = api
 
     @abstractmethod
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours.
 
         Args:
             things: What is wanted of this kind.
         """
 
-    def taken(self, thing: Thing) -> str:
+    def taken(self, thing: Definition) -> str:
         """Return what takes its place and is not ours, in words; empty where nothing does.
 
         Args:
@@ -41,7 +41,7 @@ class Resource(ABC):
         """
         return ""
 
-    def body_for(self, thing: Thing, found: Found) -> Body:
+    def body_for(self, thing: Definition, found: Found) -> Body:
         """Return what it should be, now that its id is known.
 
         Args:
@@ -51,7 +51,7 @@ class Resource(ABC):
         return thing.body
 
     @abstractmethod
-    def create(self, thing: Thing) -> Found | None:
+    def create(self, thing: Definition) -> Found | None:
         """Make it.
 
         Args:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
-from pipecat_dd.cli.setup.resources.base import Resource
-from pipecat_dd.cli.setup.things import (
+from pipecat_dd.cli.setup.definition import (
     OWNER,
     Body,
+    Definition,
     Found,
     Kind,
     Mark,
-    Thing,
     mark_in_tags,
     mark_in_text,
 )
+from pipecat_dd.cli.setup.resources.base import Resource
 
 _PAGE = 100
 _MARKS = ("pipecat-dd", "pipecat-dd-id", "pipecat-dd-scope")
@@ -24,7 +24,7 @@ class Dashboards(Resource):
     kind = Kind.DASHBOARD
     permission = "dashboards_read, dashboards_write"
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         start = 0
         while True:
@@ -42,7 +42,7 @@ class Dashboards(Resource):
             if len(summaries) < _PAGE:
                 return
 
-    def body_for(self, thing: Thing, found: Found) -> Body:
+    def body_for(self, thing: Definition, found: Found) -> Body:
         """Return what it should be, its id in its mark."""
         plain, signed = Mark(thing.key).as_text(), Mark(thing.key, found.id).as_text()
         return {
@@ -50,7 +50,7 @@ class Dashboards(Resource):
             "description": thing.body["description"].replace(plain, signed),
         }
 
-    def create(self, thing: Thing) -> Found:
+    def create(self, thing: Definition) -> Found:
         """Make it."""
         body = self._api.create(self._api.dashboards.create_dashboard, body=thing.body)
         return Found(self.kind, thing.key, thing.title, body, body["id"])
@@ -67,14 +67,14 @@ class Dashboards(Resource):
 class _Tagged(Resource):
     """What is marked by tags."""
 
-    def body_for(self, thing: Thing, found: Found) -> Body:
+    def body_for(self, thing: Definition, found: Found) -> Body:
         """Return what it should be, its id in its mark, and tags of the user's kept."""
         tags = Mark(thing.key, found.id, thing.scope).as_tags()
         others = (*thing.body["tags"], *(found.body.get("tags") or ()))
         kept = dict.fromkeys(tag for tag in others if not _is_of_a_mark(tag))
         return {**thing.body, "tags": [*tags, *kept]}
 
-    def _new(self, thing: Thing, body: Body) -> Found:
+    def _new(self, thing: Definition, body: Body) -> Found:
         return Found(self.kind, thing.key, thing.title, body, str(body["id"]), thing.scope)
 
     def _ours(self, body: Body, title: str) -> Iterator[Found]:
@@ -90,7 +90,7 @@ class Monitors(_Tagged):
     kind = Kind.MONITOR
     permission = "monitors_read, monitors_write"
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         page = 0
         while True:
@@ -106,7 +106,7 @@ class Monitors(_Tagged):
             if len(monitors) < _PAGE:
                 return
 
-    def create(self, thing: Thing) -> Found:
+    def create(self, thing: Definition) -> Found:
         """Make it, once Datadog says that its query is one."""
         self._api.read(self._api.monitors.validate_monitor, body=thing.body)
         return self._new(
@@ -119,7 +119,7 @@ class Monitors(_Tagged):
             mark = mark_in_tags(body["tags"])
             assert mark is not None
             self.delete(found)
-            made = self.create(Thing(self.kind, found.key, found.title, body, mark.scope))
+            made = self.create(Definition(self.kind, found.key, found.title, body, mark.scope))
             signed = Mark(mark.key, made.id, mark.scope).as_tags()
             own = [tag for tag in body["tags"] if not _is_of_a_mark(tag)]
             self.update(made, {**body, "tags": [*signed, *own]})
@@ -138,12 +138,12 @@ class Pipelines(_Tagged):
     kind = Kind.PIPELINE
     permission = "logs_read_config, logs_write_pipelines"
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         for pipeline in self._api.read(self._api.pipelines.list_logs_pipelines):
             yield from self._ours(pipeline, pipeline["name"])
 
-    def create(self, thing: Thing) -> Found:
+    def create(self, thing: Definition) -> Found:
         """Make it."""
         return self._new(
             thing, self._api.create(self._api.pipelines.create_logs_pipeline, body=thing.body)
@@ -164,7 +164,7 @@ class RetentionFilters(Resource):
     kind = Kind.RETENTION
     permission = "apm_retention_filter_read, apm_retention_filter_write"
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         answer = self._api.read(self._api.retention_filters.list_apm_retention_filters)
         for data in answer["data"]:
@@ -173,7 +173,7 @@ class RetentionFilters(Resource):
             if mark:
                 yield Found(self.kind, mark.key, body["name"], body, data["id"])
 
-    def create(self, thing: Thing) -> None:
+    def create(self, thing: Definition) -> None:
         """Make it."""
         data = {"type": "apm_retention_filter", "attributes": thing.body}
         self._api.create(

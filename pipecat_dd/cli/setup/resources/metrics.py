@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from pipecat_dd.cli.setup._datadog_api import Api
+from pipecat_dd.cli.setup.definition import Body, Definition, Found, Kind
 from pipecat_dd.cli.setup.definitions.counted import MARK as QUERY_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import MARK as TEXT_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import NOTHING
 from pipecat_dd.cli.setup.definitions.distributions import MARK as TAG_MARK
 from pipecat_dd.cli.setup.definitions.retired import RETIRED
-from pipecat_dd.cli.setup.refusals import NotThere, NotYet, Rejected
+from pipecat_dd.cli.setup.errors import NotThere, NotYet, Rejected
 from pipecat_dd.cli.setup.resources.base import Resource
-from pipecat_dd.cli.setup.things import Body, Found, Kind, Thing
 
 _UNKNOWN = "does not exist"
 """In what Datadog answers (400) where a metric was never sent."""
@@ -32,7 +32,7 @@ class _Counted(Resource):
         super().__init__(api)
         self._taken: set[str] = set()
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         for metric in self._list()["data"]:
             name, body = metric["id"], metric["attributes"]
@@ -41,11 +41,11 @@ class _Counted(Resource):
             else:
                 self._taken.add(name)
 
-    def taken(self, thing: Thing) -> str:
+    def taken(self, thing: Definition) -> str:
         """Return what has its name and is not ours."""
         return "a metric of yours has this name" if thing.key in self._taken else ""
 
-    def create(self, thing: Thing) -> None:
+    def create(self, thing: Definition) -> None:
         """Make it."""
         self._create(thing.key, {"id": thing.key, "type": self.type, "attributes": thing.body})
 
@@ -122,7 +122,7 @@ class Percentiles(Resource):
         super().__init__(api)
         self._taken: dict[str, str] = {}
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours, also of what an earlier version configured."""
         retired = (key for kind, key in RETIRED if kind is self.kind)
         for name in dict.fromkeys((*(thing.key for thing in things), *retired)):
@@ -137,11 +137,11 @@ class Percentiles(Resource):
                 has = "" if body.get("include_percentiles") else ", without percentiles"
                 self._taken[name] = f"you have configured this metric yourself{has}"
 
-    def taken(self, thing: Thing) -> str:
+    def taken(self, thing: Definition) -> str:
         """Return how the metric is configured, where that is not by us."""
         return self._taken.get(thing.key, "")
 
-    def create(self, thing: Thing) -> None:
+    def create(self, thing: Definition) -> None:
         """Make it.
 
         Raises:
@@ -181,7 +181,7 @@ class Descriptions(Resource):
         super().__init__(api)
         self._taken: set[str] = set()
 
-    def found(self, things: Iterable[Thing]) -> Iterator[Found]:
+    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
         """Yield what is there of ours."""
         for thing in things:
             try:
@@ -194,11 +194,11 @@ class Descriptions(Resource):
             elif description or body.get("unit"):
                 self._taken.add(thing.key)
 
-    def taken(self, thing: Thing) -> str:
+    def taken(self, thing: Definition) -> str:
         """Return who has described the metric, where that is not us."""
         return "you have described this metric yourself" if thing.key in self._taken else ""
 
-    def create(self, thing: Thing) -> None:
+    def create(self, thing: Definition) -> None:
         """Describe it.
 
         Raises:

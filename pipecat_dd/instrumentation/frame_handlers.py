@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipecat_dd import _pipecat
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.place import Place, Visit, here
 from pipecat_dd.conversation.processor import Processor, Role
+from pipecat_dd.conversation.speech_segments import Cause
 from pipecat_dd.conversation.stage import Failure, Kind
-from pipecat_dd.conversation.stretches import Cause
 from pipecat_dd.instrumentation.answering import (
     begins_to_answer,
     context_passes,
@@ -21,14 +21,14 @@ from pipecat_dd.instrumentation.answering import (
     text_comes,
     text_passes,
 )
+from pipecat_dd.instrumentation.background_tasks import watch_task
 from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
-from pipecat_dd.instrumentation.lasting import watch_task
 
 
 @dataclass(slots=True)
-class Heard:
+class FrameEvent:
     """One frame, heard where it was first pushed.
 
     Attributes:
@@ -46,201 +46,201 @@ class Heard:
     at_ns: int
 
 
-Moment = Callable[[Heard], None]
+FrameHandler = Callable[[FrameEvent], None]
 
 
-def _vad_started(heard: Heard) -> None:
-    frame = heard.frame
+def _vad_started(event: FrameEvent) -> None:
+    frame = event.frame
     # The detector is sure of it only after `start_secs` of speech.
-    said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
+    said_ns = _wall_ns(getattr(frame, "timestamp", None), event.at_ns)
     start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
-    analyzer = _pipecat.analyzer_of(heard.instance) or heard.conversation.analyzer
-    heard.conversation.user.starts_speaking(start_ns, analyzer)
+    analyzer = _pipecat.analyzer_of(event.instance) or event.conversation.analyzer
+    event.conversation.user.start_speaking(start_ns, analyzer)
 
 
-def _vad_stopped(heard: Heard) -> None:
-    frame = heard.frame
-    said_ns = _wall_ns(getattr(frame, "timestamp", None), heard.at_ns)
-    heard.conversation.user.stops_speaking(said_ns - _nanos(getattr(frame, "stop_secs", 0.0)))
+def _vad_stopped(event: FrameEvent) -> None:
+    frame = event.frame
+    said_ns = _wall_ns(getattr(frame, "timestamp", None), event.at_ns)
+    event.conversation.user.stop_speaking(said_ns - _nanos(getattr(frame, "stop_secs", 0.0)))
 
 
-def _service_heard_speech(heard: Heard) -> None:
+def _service_heard_speech(event: FrameEvent) -> None:
     """A service that owns the user's turn hears the user for itself.
 
     That is an STT service that detects turns, a speech-to-speech model, or a processor of the
     user's own. A voice activity detector may hear the same beside it.
     """
-    source = heard.source
+    source = event.source
     if source is not None and source.role is Role.LLM:
-        heard.conversation.bot.announced.user_heard(source, heard.at_ns)
+        event.conversation.bot.realtime.note_user_speech(source, event.at_ns)
     name = source.class_name if source is not None else "external"
-    heard.conversation.user.service_hears_speech(heard.at_ns, name)
+    event.conversation.user.start_service_speech(event.at_ns, name)
 
 
-def _service_heard_silence(heard: Heard) -> None:
-    heard.conversation.user.service_hears_silence(heard.at_ns)
+def _service_heard_silence(event: FrameEvent) -> None:
+    event.conversation.user.stop_service_speech(event.at_ns)
 
 
-def _silence_predicted(heard: Heard) -> None:
-    if heard.source is not None and heard.source.role is Role.STT:
-        heard.conversation.user.service_predicts_silence(heard.at_ns)
+def _silence_predicted(event: FrameEvent) -> None:
+    if event.source is not None and event.source.role is Role.STT:
+        event.conversation.user.predict_silence(event.at_ns)
 
 
-def _prediction_withdrawn(heard: Heard) -> None:
-    heard.conversation.user.service_withdraws_silence()
-    heard.conversation.bot.speculation_withdrawn()
+def _prediction_withdrawn(event: FrameEvent) -> None:
+    event.conversation.user.withdraw_prediction()
+    event.conversation.bot.withdraw_speculation()
 
 
-def _is_service(heard: Heard) -> bool:
-    return heard.source is not None and heard.source.role in (Role.STT, Role.LLM)
+def _is_service(event: FrameEvent) -> bool:
+    return event.source is not None and event.source.role in (Role.STT, Role.LLM)
 
 
-def _user_started(heard: Heard) -> None:
-    if _is_service(heard):
+def _user_started(event: FrameEvent) -> None:
+    if _is_service(event):
         # It rules rather than proposes, as all did that own the turn before Pipecat 1.8.
-        _service_heard_speech(heard)
-    heard.conversation.user.turn_starts(heard.at_ns, _cause())
+        _service_heard_speech(event)
+    event.conversation.user.start_turn(event.at_ns, _cause())
 
 
-def _user_stopped(heard: Heard) -> None:
-    if _is_service(heard):
-        _service_heard_silence(heard)
-    heard.conversation.user.turn_ends(heard.at_ns, heard.conversation.strategy)
+def _user_stopped(event: FrameEvent) -> None:
+    if _is_service(event):
+        _service_heard_silence(event)
+    event.conversation.user.end_turn(event.at_ns, event.conversation.strategy)
 
 
 def _cause() -> Cause | None:
     """Return what a ruling follows from: what the processor is at work on that makes it."""
-    place = here.get()
-    frame = place.frame if isinstance(place, Visit) else None
+    work = current.get()
+    frame = work.frame if isinstance(work, FrameProcessing) else None
     return None if frame is None else Cause(frame.id, _pipecat.is_words(frame))
 
 
-def _muted(heard: Heard) -> None:
-    heard.conversation.user.mutes()
+def _muted(event: FrameEvent) -> None:
+    event.conversation.user.mute()
 
 
-def _unmuted(heard: Heard) -> None:
-    heard.conversation.user.unmutes(heard.at_ns)
+def _unmuted(event: FrameEvent) -> None:
+    event.conversation.user.unmute(event.at_ns)
 
 
-def _backchannel(heard: Heard) -> None:
+def _backchannel(event: FrameEvent) -> None:
     # A service that knows one pushes it in place of a transcription.
-    _transcription(heard)
-    heard.conversation.user.backchannels(heard.at_ns)
+    _transcription(event)
+    event.conversation.user.note_backchannel(event.at_ns)
 
 
-def _interim(heard: Heard) -> None:
-    if heard.source is not None and heard.source.role is Role.STT:
-        heard.conversation.user.transcribing(heard.source, heard.at_ns, heard.frame.id)
+def _interim(event: FrameEvent) -> None:
+    if event.source is not None and event.source.role is Role.STT:
+        event.conversation.user.note_interim(event.source, event.at_ns, event.frame.id)
 
 
-def _transcription(heard: Heard) -> None:
-    if heard.source is None or heard.source.role is not Role.STT:
+def _transcription(event: FrameEvent) -> None:
+    if event.source is None or event.source.role is not Role.STT:
         return
-    language = getattr(heard.frame, "language", None)
-    user_id = str(getattr(heard.frame, "user_id", None) or "")
-    people = heard.conversation.participants
-    stage = heard.conversation.user.transcribed(
-        heard.source,
-        heard.at_ns,
+    language = getattr(event.frame, "language", None)
+    user_id = str(getattr(event.frame, "user_id", None) or "")
+    people = event.conversation.participants
+    stage = event.conversation.user.note_transcription(
+        event.source,
+        event.at_ns,
         str(getattr(language, "value", language)) if language else None,
         people.numbers.id_of(user_id) or None,
-        heard.frame.id,
+        event.frame.id,
     )
     if (speaker := people.named(user_id)) is not None:
-        stage.is_of(speaker.id or None)
-    stage.quote("stt.transcript", str(getattr(heard.frame, "text", "")))
+        stage.assign_participant(speaker.id or None)
+    stage.add_content("stt.transcript", str(getattr(event.frame, "text", "")))
 
 
-def _announced(heard: Heard) -> None:
+def _announced(event: FrameEvent) -> None:
     """A response was announced, by whichever frame comes first.
 
     That is how services begin one of themselves; in others the visit of the context has.
     """
-    if heard.source is not None and heard.source.role is not Role.LLM:
-        begins_to_answer(heard, heard.source)
+    if event.source is not None and event.source.role is not Role.LLM:
+        begins_to_answer(event, event.source)
         return
-    _announce(heard, anew=True)
-    if heard.source is not None and heard.source.stage is not None:
-        heard.conversation.bot.answers.carry(heard.frame.id, heard.source.stage)
+    _announce(event, anew=True)
+    if event.source is not None and event.source.stage is not None:
+        event.conversation.bot.answers.carry(event.frame.id, event.source.stage)
 
 
-def _begins_to_speak(heard: Heard) -> None:
-    _announce(heard, anew=False)
+def _begins_to_speak(event: FrameEvent) -> None:
+    _announce(event, anew=False)
 
 
-def _announce(heard: Heard, *, anew: bool) -> None:
-    source = heard.source
+def _announce(event: FrameEvent, *, anew: bool) -> None:
+    source = event.source
     if source is not None and source.role is Role.LLM:
-        heard.conversation.bot.announced.begin(source, heard.at_ns, anew=anew)
+        event.conversation.bot.realtime.begin(source, event.at_ns, anew=anew)
 
 
-def _response_over(heard: Heard) -> None:
-    source, place = heard.source, here.get()
-    if source is None or not source.answers:
+def _response_over(event: FrameEvent) -> None:
+    source, work = event.source, current.get()
+    if source is None or not source.is_answerer:
         return
     if source.role is not Role.LLM:
-        has_answered(heard, source)
+        has_answered(event, source)
         return
     if source.stage is not None:
         # What is left of its text is synthesized with this.
-        heard.conversation.bot.answers.carry(heard.frame.id, source.stage)
-    mine = place.stage if isinstance(place, Visit) and place.processor is source else None
+        event.conversation.bot.answers.carry(event.frame.id, source.stage)
+    mine = work.stage if isinstance(work, FrameProcessing) and work.processor is source else None
     if mine is not None and mine.kind is Kind.LLM:
         return  # it ends with the visit
-    heard.conversation.bot.announced.end(source, heard.at_ns)
+    event.conversation.bot.realtime.end(source, event.at_ns)
 
 
-def _llm_text(heard: Heard) -> None:
-    if heard.source is None:
+def _llm_text(event: FrameEvent) -> None:
+    if event.source is None:
         return
-    if heard.source.role is Role.LLM:
-        _announce(heard, anew=False)
-        text_comes(heard)
+    if event.source.role is Role.LLM:
+        _announce(event, anew=False)
+        text_comes(event)
     else:
-        text_passes(heard)
+        text_passes(event)
 
 
-def _llm_thought(heard: Heard) -> None:
-    if heard.source is not None and heard.source.role is Role.LLM:
-        heard.conversation.bot.response_output(heard.source, heard.at_ns, spoken=False)
+def _llm_thought(event: FrameEvent) -> None:
+    if event.source is not None and event.source.role is Role.LLM:
+        event.conversation.bot.note_output(event.source, event.at_ns, spoken=False)
 
 
-def _tools_asked(heard: Heard) -> None:
-    if heard.source is not None:
-        if _pipecat.is_realtime(heard.instance):
-            _announce(heard, anew=True)  # a response that only asks is announced by nothing else
-        calls = [str(call.tool_call_id) for call in heard.frame.function_calls]
-        heard.conversation.bot.tools_asked(heard.source, heard.at_ns, calls)
+def _tools_asked(event: FrameEvent) -> None:
+    if event.source is not None:
+        if _pipecat.is_realtime(event.instance):
+            _announce(event, anew=True)  # a response that only asks is announced by nothing else
+        calls = [str(call.tool_call_id) for call in event.frame.function_calls]
+        event.conversation.bot.tools_asked(event.source, event.at_ns, calls)
 
 
-def _tool_began(heard: Heard) -> None:
-    if heard.source is None or heard.source.role is not Role.LLM:
+def _tool_began(event: FrameEvent) -> None:
+    if event.source is None or event.source.role is not Role.LLM:
         return
-    frame = heard.frame
-    bot, call_id = heard.conversation.bot, str(frame.tool_call_id)
-    handler = watch_task(heard.conversation.turns)
-    stage = bot.tool_begins(heard.source, heard.at_ns, str(frame.function_name), call_id, handler)
+    frame = event.frame
+    bot, call_id = event.conversation.bot, str(frame.tool_call_id)
+    handler = watch_task(event.conversation.turns)
+    stage = bot.tool_begins(event.source, event.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
-        stage.quote("gen_ai.tool.call.arguments", _as_text(frame.arguments))
+        stage.add_content("gen_ai.tool.call.arguments", _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
-    here.set(Place(heard.conversation.session, heard.source, stage))
+    current.set(WorkContext(event.conversation.session, event.source, stage))
 
 
-def _tool_result(heard: Heard) -> None:
-    frame = heard.frame
+def _tool_result(event: FrameEvent) -> None:
+    frame = event.frame
     properties = getattr(frame, "properties", None)
     if properties is not None and getattr(properties, "is_final", True) is False:
         return
     error = getattr(frame, "error", None)
-    call = heard.conversation.bot.call(str(frame.tool_call_id))
+    call = event.conversation.bot.call(str(frame.tool_call_id))
     failed = bool(error)
     if call is not None and not hasattr(frame, "error"):
         # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
-        call.quote("gen_ai.tool.call.result", _as_text(frame.result))
+        call.add_content("gen_ai.tool.call.result", _as_text(frame.result))
     failure = Failure("ToolError", str(error)) if error else None
     if call is not None and not failed:
         text = reported_failure(frame.result, str(frame.function_name))
@@ -248,135 +248,135 @@ def _tool_result(heard: Heard) -> None:
             failed = True
             # The text is part of the result: content, which may be sent or not.
             failure = Failure("ToolError", text if call.session.capture_content else REPORTED)
-            heard.conversation.tool_reports_failure(call, failure)
-    heard.conversation.bot.tool_ends(
+            event.conversation.fail_tool(call, failure)
+    event.conversation.bot.tool_ends(
         str(frame.tool_call_id),
-        heard.at_ns,
+        event.at_ns,
         "failed" if failed else "completed",
         failure,
         asks=_pipecat.asks_model(frame) is not False,
     )
 
 
-def _tool_cancelled(heard: Heard) -> None:
+def _tool_cancelled(event: FrameEvent) -> None:
     # Inference is asked for by the deadline that settled the call, and by nothing else that
     # cancels one (pipecat/observers/function_call_observer.py).
-    timed_out = bool(getattr(heard.frame, "run_llm", False))
-    heard.conversation.bot.tool_ends(
-        str(heard.frame.tool_call_id),
-        heard.at_ns,
+    timed_out = bool(getattr(event.frame, "run_llm", False))
+    event.conversation.bot.tool_ends(
+        str(event.frame.tool_call_id),
+        event.at_ns,
         "timed_out" if timed_out else "cancelled",
         Failure("ToolTimeout", "the tool call ran past its deadline") if timed_out else None,
         asks=timed_out or None,
     )
 
 
-def _tts_audio(heard: Heard) -> None:
-    source, frame = heard.source, heard.frame
+def _tts_audio(event: FrameEvent) -> None:
+    source, frame = event.source, event.frame
     if source is None:
         return
     secs = _pipecat.audio_secs(frame)
     if source.role is Role.TTS:
-        heard.conversation.bot.synthesis_output(
+        event.conversation.bot.synthesis_output(
             source,
-            heard.at_ns,
+            event.at_ns,
             getattr(frame, "context_id", None),
             secs,
         )
     elif source.role is Role.LLM:
-        _announce(heard, anew=False)
-        heard.conversation.bot.response_output(source, heard.at_ns, spoken=True, speech=True)
+        _announce(event, anew=False)
+        event.conversation.bot.note_output(source, event.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output pushes on what it has written to the transport.
-        heard.conversation.bot.audio_written(heard.at_ns, secs)
+        event.conversation.bot.write_audio(event.at_ns, secs)
 
 
-def _tts_stopped(heard: Heard) -> None:
-    if heard.source is not None and heard.source.role is Role.TTS:
-        heard.conversation.bot.synthesis_ends(
-            heard.source, heard.at_ns, getattr(heard.frame, "context_id", None)
+def _tts_stopped(event: FrameEvent) -> None:
+    if event.source is not None and event.source.role is Role.TTS:
+        event.conversation.bot.synthesis_ends(
+            event.source, event.at_ns, getattr(event.frame, "context_id", None)
         )
 
 
-def _bot_started(heard: Heard) -> None:
-    heard.conversation.bot.starts_speaking(heard.at_ns)
+def _bot_started(event: FrameEvent) -> None:
+    event.conversation.bot.start_speaking(event.at_ns)
 
 
-def _bot_stopped(heard: Heard) -> None:
-    heard.conversation.bot.stops_speaking(heard.at_ns)
+def _bot_stopped(event: FrameEvent) -> None:
+    event.conversation.bot.stop_speaking(event.at_ns)
 
 
-def _interruption(heard: Heard) -> None:
-    heard.conversation.bot.interrupted(heard.at_ns)
+def _interruption(event: FrameEvent) -> None:
+    event.conversation.bot.interrupt(event.at_ns)
 
 
-def _message(heard: Heard) -> None:
-    messages = getattr(heard.frame, "messages", None) or ()
+def _message(event: FrameEvent) -> None:
+    messages = getattr(event.frame, "messages", None) or ()
     by_user = any(isinstance(m, dict) and m.get("role") == "user" for m in messages)
     # An instruction of the developer's ("greet the caller") is the bot's to begin.
-    if by_user and getattr(heard.frame, "run_llm", None):
-        _typed(heard)
-    is_asked_with_messages(heard)
+    if by_user and getattr(event.frame, "run_llm", None):
+        _typed(event)
+    is_asked_with_messages(event)
 
 
-def _typed(heard: Heard) -> None:
-    heard.conversation.user.message(heard.at_ns)
+def _typed(event: FrameEvent) -> None:
+    event.conversation.user.note_message(event.at_ns)
 
 
-def _key_pressed(heard: Heard) -> None:
-    button = getattr(heard.frame, "button", None)
+def _key_pressed(event: FrameEvent) -> None:
+    button = getattr(event.frame, "button", None)
     tone = str(getattr(button, "value", button))
     if len(tone) <= MAX_TONE_CHARS:
-        heard.conversation.participants.key_pressed(tone, heard.at_ns)
+        event.conversation.participants.press_key(tone, event.at_ns)
 
 
-def _ends(heard: Heard) -> None:
-    heard.conversation.end_is_heard("ended")
+def _ends(event: FrameEvent) -> None:
+    event.conversation.see_end_frame("ended")
 
 
-def _stops(heard: Heard) -> None:
-    heard.conversation.end_is_heard("stopped")
+def _stops(event: FrameEvent) -> None:
+    event.conversation.see_end_frame("stopped")
 
 
-def _cancels(heard: Heard) -> None:
-    heard.conversation.end_is_heard("cancelled")
+def _cancels(event: FrameEvent) -> None:
+    event.conversation.see_end_frame("cancelled")
 
 
-def _error(heard: Heard) -> None:
-    frame = heard.frame
+def _error(event: FrameEvent) -> None:
+    frame = event.frame
     instance = getattr(frame, "processor", None)
     name = str(getattr(instance, "name", None))
-    processor = heard.conversation.session.processors.get(name)
+    processor = event.conversation.session.processors.get(name)
     if processor is None and instance is not None:
         # One that only holds others; what it reports may be what one of them has.
         processor = Processor(name, type(instance).__name__, name, Role.OTHER)
-    processor = processor or heard.source
+    processor = processor or event.source
     exception = getattr(frame, "exception", None)
-    heard.conversation.errs(
-        processor, here.get(), failure_of(frame), heard.at_ns, exception=exception
+    event.conversation.record_error(
+        processor, current.get(), failure_of(frame), event.at_ns, exception=exception
     )
     if processor is not None:
-        heard.conversation.failovers.failed(processor, heard.at_ns)
+        event.conversation.failovers.note_failure(processor, event.at_ns)
 
 
-def _switched(heard: Heard) -> None:
-    conversation = heard.conversation
-    name = str(getattr(getattr(heard.frame, "service", None), "name", ""))
+def _switched(event: FrameEvent) -> None:
+    conversation = event.conversation
+    name = str(getattr(getattr(event.frame, "service", None), "name", ""))
     processor = conversation.session.processors.get(name)
     if processor is not None:
         turn = conversation.turns.current
         stage = turn.stage if turn is not None else None
-        conversation.failovers.switched(processor, stage, heard.at_ns)
+        conversation.failovers.note_switch(processor, stage, event.at_ns)
 
 
-def _metrics(heard: Heard) -> None:
-    for data in getattr(heard.frame, "data", None) or ():
+def _metrics(event: FrameEvent) -> None:
+    for data in getattr(event.frame, "data", None) or ():
         facts, counts = figures_of(data)
         if facts or counts:
-            heard.conversation.measured(str(data.processor), facts, counts)
+            event.conversation.record_figures(str(data.processor), facts, counts)
 
 
-MEANT: dict[str, Moment] = {
+HANDLERS: dict[str, FrameHandler] = {
     "VADUserStartedSpeakingFrame": _vad_started,
     "VADUserStoppedSpeakingFrame": _vad_stopped,
     "ProposedUserStartedSpeakingFrame": _service_heard_speech,

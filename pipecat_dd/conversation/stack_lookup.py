@@ -34,7 +34,7 @@ _classes: set[str] = set()
 _TAKES_LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
 
 
-def own(session: Session, instance: Any, processor: Processor | None = None) -> None:
+def register(session: Session, instance: Any, processor: Processor | None = None) -> None:
     """Note that what an object does is a session's work.
 
     Args:
@@ -75,7 +75,7 @@ def owner_of(instance: Any) -> tuple[Session | None, Processor | None]:
     return None if owned.is_shared else owned.session(), owned.processor
 
 
-def at_work() -> tuple[Session, Processor | None] | None:
+def find() -> tuple[Session, Processor | None] | None:
     """Return the session, and the processor, of the innermost method that is at work here."""
     if not _owned:
         return None

@@ -15,19 +15,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.frames import FrameSpans
-from pipecat_dd.conversation.place import Place, Visit, here
 from pipecat_dd.conversation.processor import Processor, Role
 from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
 from pipecat_dd.instrumentation.answering import asked_with
-from pipecat_dd.instrumentation.ear import Ear
-from pipecat_dd.instrumentation.table import Meaning, Table
+from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
+from pipecat_dd.instrumentation.frame_traits import FrameTraits, FrameTraitsTable
 
 Method = Callable[..., Awaitable[Any]]
 
 
-class Visits:
+class FrameTracker:
     """What the processors of one session's pipeline are at work on.
 
     Attributes:
@@ -37,29 +37,29 @@ class Visits:
     def __init__(
         self,
         conversation: Conversation,
-        ear: Ear,
-        table: Table,
+        dispatcher: FrameDispatcher,
+        table: FrameTraitsTable,
         set_aside: Callable[[], Callable[[], None]],
     ) -> None:
         """Prepare to note it.
 
         Args:
             conversation: The conversation that the processors hold.
-            ear: Hears what comes to them from something that is not heard itself.
+            dispatcher: Hears what comes to them from something that is not heard itself.
             table: Says what a frame means.
             set_aside: Makes a span of the pusher's inactive in a processor that works in the
                 pusher's task; returns what makes it active again.
         """
         self._conversation = conversation
-        self._ear = ear
+        self._dispatcher = dispatcher
         self._table = table
         self._set_aside = set_aside
-        self._open: set[Visit] = set()
-        self._leave: dict[Processor, Callable[[Visit, Meaning, int], None]] = {}
+        self._open: set[FrameProcessing] = set()
+        self._leave: dict[Processor, Callable[[FrameProcessing, FrameTraits, int], None]] = {}
         self.is_on = False
-        conversation.cut_visits = self._cut
+        conversation.cut_processing = self._cut
 
-    def noting(self, instance: Any, processor: Processor) -> Method:
+    def tracking(self, instance: Any, processor: Processor) -> Method:
         """Return what takes the place of a processor's ``process_frame``.
 
         Args:
@@ -67,12 +67,12 @@ class Visits:
             processor: What is known of it.
         """
         inner: Method = instance.process_frame
-        known, find, hears = self._table.known, self._table.find, self._ear.hears
-        heard_before = self._ear.heard
+        known, find, hears = self._table.cached, self._table.find, self._dispatcher.dispatch
+        heard_before = self._dispatcher.seen_ids
         frames = self._conversation.frames
         people = self._conversation.participants
         session = self._conversation.session
-        idle = Place(session, processor)
+        idle = WorkContext(session, processor)
         responds = processor.role is Role.LLM and not _pipecat.is_realtime(instance)
         has_own_task = not _pipecat.runs_in_pushers_task(instance)
         arrive = self._conversation.bot.syntheses.arrive
@@ -81,33 +81,33 @@ class Visits:
         slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
         in_all = frames.mode is FrameSpans.ALL
         guard = _guard.instrumentation
-        bind, unbind, bound, now_ns = here.set, here.reset, here.get, time.time_ns
+        bind, unbind, bound, now_ns = current.set, current.reset, current.get, time.time_ns
         opened, closed = self._open.add, self._open.discard
 
-        def enter(frame: Any, direction: Any, meaning: Meaning) -> Visit:
-            visit = Visit(session, processor, frame, direction, now_ns())
+        def enter(frame: Any, direction: Any, meaning: FrameTraits) -> FrameProcessing:
+            processing = FrameProcessing(session, processor, frame, direction, now_ns())
             if meaning.names is not None:
                 name = getattr(frame, meaning.names, None)
-                visit.participant = people.named_by(meaning.names, name)
+                processing.participant = people.named_by(meaning.names, name)
             if meaning.purpose is not None and processor.pipeline is not None:
-                processor.pipeline.reaches(
-                    processor, meaning.purpose, frame, direction, visit.start_ns
+                processor.pipeline.enter(
+                    processor, meaning.purpose, frame, direction, processing.start_ns
                 )
             if meaning.opens_response:
                 if responds:
-                    self._begin_response(visit, processor, frame)
+                    self._begin_response(processing, processor, frame)
                 else:
-                    processor.asked_ns = visit.start_ns
+                    processor.asked_ns = processing.start_ns
             if not has_own_task:
-                visit.put_back = self._set_aside()
-            opened(visit)
-            return visit
+                processing.put_back = self._set_aside()
+            opened(processing)
+            return processing
 
-        def leave(visit: Visit, meaning: Meaning, end_ns: int) -> None:
-            closed(visit)
-            if not visit.done:
-                visit.done = True
-                took_ns = end_ns - visit.start_ns
+        def leave(processing: FrameProcessing, meaning: FrameTraits, end_ns: int) -> None:
+            closed(processing)
+            if not processing.done:
+                processing.done = True
+                took_ns = end_ns - processing.start_ns
                 if took_ns < 0:  # the clock was set back
                     took_ns = 0
                 processor.frames += 1
@@ -115,53 +115,53 @@ class Visits:
                 if took_ns > processor.longest_ns:
                     processor.longest_ns = took_ns
                 if (
-                    visit.stage is not None
-                    or visit.failure is not None
+                    processing.stage is not None
+                    or processing.failure is not None
                     or took_ns >= slow_ns
                     or (takes_all and (meaning.carries_data or in_all))
                 ):
-                    self._end(visit, meaning, end_ns)
+                    self._end(processing, meaning, end_ns)
             if meaning.purpose is not None and processor.pipeline is not None:
-                processor.pipeline.leaves(processor, meaning.purpose, visit.stage, end_ns)
+                processor.pipeline.leave(processor, meaning.purpose, processing.stage, end_ns)
             # A task made in it is not the participant's for good, and keeps no frame alive.
-            visit.participant = visit.frame = visit.failure = None
+            processing.participant = processing.frame = processing.failure = None
 
         self._leave[processor] = leave
 
-        async def visiting(call: Method, frame: Any, direction: Any, meaning: Meaning) -> Any:
-            visit = None
+        async def visiting(call: Method, frame: Any, direction: Any, meaning: FrameTraits) -> Any:
+            processing = None
             try:
-                visit = enter(frame, direction, meaning)
+                processing = enter(frame, direction, meaning)
             except Exception as error:
                 guard.failed(error)
-            if visit is None:
+            if processing is None:
                 return await call(frame, direction)
-            token = bind(visit)
+            token = bind(processing)
             try:
                 return await call(frame, direction)
             except BaseException as error:
-                visit.failure = error
+                processing.failure = error
                 raise
             finally:
                 try:
                     unbind(token)
-                    if visit.put_back is not None:
-                        visit.put_back()
+                    if processing.put_back is not None:
+                        processing.put_back()
                 except ValueError:
                     pass  # the garbage collector closed the coroutine, in another context
                 except Exception as error:
                     guard.failed(error)
                 try:
-                    leave(visit, meaning, now_ns())
+                    leave(processing, meaning, now_ns())
                 except Exception as error:
                     guard.failed(error)
 
-        async def hear_out(call: Method, place: Place, frame: Any, direction: Any) -> Any:
-            token = bind(place)
+        async def hear_out(call: Method, work: WorkContext, frame: Any, direction: Any) -> Any:
+            token = bind(work)
             try:
                 return await call(frame, direction)
             finally:
-                place.participant = None
+                work.participant = None
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
@@ -176,7 +176,7 @@ class Visits:
 
             if not self.is_on or guard.off:
                 return call(frame, direction)
-            place = meaning = None
+            work = meaning = None
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
@@ -184,7 +184,7 @@ class Visits:
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         bind(idle)
-                    if is_output and meaning.moment is not None:
+                    if is_output and meaning.handler is not None:
                         arrive(
                             getattr(frame, "context_id", None), _pipecat.audio_secs(frame), now_ns()
                         )
@@ -195,35 +195,37 @@ class Visits:
                         # Fifty times a second, and so only where it makes a difference.
                         name = getattr(frame, meaning.names, None)
                         if name and (whose := people.named_by(meaning.names, name)) is not None:
-                            place = Place(session, processor, participant=whose)
-                elif meaning.moment is not None and frame.id not in heard_before:
+                            work = WorkContext(session, processor, participant=whose)
+                elif meaning.handler is not None and frame.id not in heard_before:
                     # Pushed by something that is not wrapped: the pipeline's source, say.
-                    hears(meaning.moment, frame, None, None)
+                    hears(meaning.handler, frame, None, None)
             except Exception as error:
                 guard.failed(error)
             # Outside of what guards us: what the bot raises is its own, and is raised once.
-            if place is not None:
-                return hear_out(call, place, frame, direction)
+            if work is not None:
+                return hear_out(call, work, frame, direction)
             if meaning is None or meaning.is_media:
                 return call(frame, direction)
             return visiting(call, frame, direction, meaning)
 
         return process_frame
 
-    def _begin_response(self, visit: Visit, processor: Processor, frame: Any) -> None:
+    def _begin_response(
+        self, processing: FrameProcessing, processor: Processor, frame: Any
+    ) -> None:
         with _guard.conversation.guarded():
             session = self._conversation.session
             bot = self._conversation.bot
-            stage = bot.response_begins(processor, visit.start_ns)
+            stage = bot.begin_response(processor, processing.start_ns)
             asked_with(bot.answers, frame, processor)
             messages, tools = _pipecat.context_counts(frame)
-            stage.know(llm__message_count=messages, llm__tool_count=tools)
+            stage.set(llm__message_count=messages, llm__tool_count=tools)
             if session.capture_content:
                 text = _pipecat.context_text(frame, MAX_CONTENT_CHARS)
-                stage.quote("gen_ai.input.messages", text)
+                stage.add_content("gen_ai.input.messages", text)
             if getattr(frame, "speculation", False):
-                stage.facts["llm.speculative"] = True
-            visit.stage = stage
+                stage.attributes["llm.speculative"] = True
+            processing.stage = stage
 
     def _cut(self, at_ns: int, *, cancelled: bool) -> None:
         """End what is still worked on at the session's end, and note nothing from here on.
@@ -234,47 +236,55 @@ class Visits:
                 its processors finish what they are at.
         """
         self.is_on = False
-        for visit in list(self._open):
+        for processing in list(self._open):
             with _guard.conversation.guarded():
                 if cancelled:
-                    visit.failure = asyncio.CancelledError()
-                assert visit.processor is not None
-                self._leave[visit.processor](visit, self._table.find(type(visit.frame)), at_ns)
+                    processing.failure = asyncio.CancelledError()
+                assert processing.processor is not None
+                self._leave[processing.processor](
+                    processing, self._table.find(type(processing.frame)), at_ns
+                )
 
-    def _end(self, visit: Visit, meaning: Meaning, end_ns: int) -> None:
+    def _end(self, processing: FrameProcessing, meaning: FrameTraits, end_ns: int) -> None:
         """Tell of a visit in which something happened."""
         with _guard.conversation.guarded():
             conversation = self._conversation
-            frames, processor = conversation.frames, visit.processor
+            frames, processor = conversation.frames, processing.processor
             assert processor is not None
-            stage, error = visit.stage, visit.failure
+            stage, error = processing.stage, processing.failure
             failed = isinstance(error, Exception)
             responded = stage is not None and stage.kind is not Kind.FRAME
             # What a service raises is its stage's, once Pipecat has said what it means.
             for_stage = failed and stage is None and processor.stage is not None
             if isinstance(error, Exception):
-                conversation.raised(processor, error, told=not for_stage)
+                conversation.note_raised(processor, error, told=not for_stage)
             if stage is not None:
                 if isinstance(error, Exception):
                     _fail(stage, error)
                 cancelled = error is not None and not failed
-                conversation.visit_ends(stage, end_ns, cancelled=cancelled)
+                conversation.end_processing(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:
                 return  # the stage of the response says all there is to say of it
             if stage is None or responded:
-                slow = end_ns - visit.start_ns >= frames.slow_ns
+                slow = end_ns - processing.start_ns >= frames.slow_ns
                 if meaning.is_streamed and not (slow or failed or responded):
                     frames.passed(
-                        processor, visit.frame_class, visit.direction, visit.start_ns, end_ns
+                        processor,
+                        processing.frame_class,
+                        processing.direction,
+                        processing.start_ns,
+                        end_ns,
                     )
                     return
                 if for_stage and not (slow or frames.takes_all_of(processor)):
                     return
-                own = conversation.visit_stage(visit)
+                own = conversation.stage_of(processing)
                 if own is not None:
                     if isinstance(error, Exception) and not for_stage:
                         _fail(own, error)
-                    conversation.visit_ends(own, end_ns, cancelled=error is not None and not failed)
+                    conversation.end_processing(
+                        own, end_ns, cancelled=error is not None and not failed
+                    )
 
 
 def _fail(stage: Stage, error: Exception) -> None:

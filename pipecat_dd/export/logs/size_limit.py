@@ -69,7 +69,7 @@ class Json:
         return members
 
 
-def fitted(text: str, json_: Json, kept: frozenset[str], limit: int = MAX_LINE_BYTES) -> str:
+def limit_size(text: str, json_: Json, kept: frozenset[str], limit: int = MAX_LINE_BYTES) -> str:
     """Return a line's JSON text within its limit and of characters that UTF-8 has.
 
     Args:

@@ -1,14 +1,14 @@
 """Finds what a frame means by its class.
 
-A frame without an entry in :data:`~pipecat_dd.instrumentation.moments.MEANT` means nothing to us
-and costs one dictionary look-up.
+A frame without an entry in :data:`~pipecat_dd.instrumentation.frame_handlers.HANDLERS` means
+nothing to us and costs one dictionary look-up.
 """
 
 from dataclasses import dataclass
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.pipelines import CANCELLED, ENDED, STARTS, STOPPED
-from pipecat_dd.instrumentation.moments import MEANT, Moment
+from pipecat_dd.instrumentation.frame_handlers import HANDLERS, FrameHandler
 
 _STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
 _PURPOSES = {
@@ -29,11 +29,11 @@ _MEDIA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class FrameTraits:
     """What frames of a class mean, and how they are treated on their way.
 
     Attributes:
-        moment: What they say about the conversation, if anything.
+        handler: What they say about the conversation, if anything.
         is_media: They come many a second, all the time: counted, and nothing else.
         is_streamed: They come many a second while something is said.
         carries_data: They carry what was said, written or seen, rather than control.
@@ -43,7 +43,7 @@ class Meaning:
             followed from processor to processor.
     """
 
-    moment: Moment | None
+    handler: FrameHandler | None
     is_media: bool
     is_streamed: bool
     carries_data: bool
@@ -52,7 +52,7 @@ class Meaning:
     purpose: str | None = None
 
 
-class Table:
+class FrameTraitsTable:
     """Finds what a frame means by its class; a subclass means what its base does.
 
     Attributes:
@@ -60,27 +60,27 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self._moments: dict[type, Moment] = {}
-        for name, moment in MEANT.items():
+        self._handlers: dict[type, FrameHandler] = {}
+        for name, handler in HANDLERS.items():
             for kind in _kinds(name):
-                self._moments[kind] = moment
+                self._handlers[kind] = handler
         self._media = _kinds(*_MEDIA)
         self._streamed = _kinds(*_STREAMED)
         self._data = _kinds(*_DATA)
         self._purposes = {
             kind: purpose for name, purpose in _PURPOSES.items() for kind in _kinds(name)
         }
-        self.known: dict[type, Meaning] = {}
+        self.cached: dict[type, FrameTraits] = {}
 
-    def find(self, kind: type) -> Meaning:
+    def find(self, kind: type) -> FrameTraits:
         """Return what frames of a class mean.
 
         Args:
             kind: The frame's class.
         """
         is_media = issubclass(kind, self._media)
-        meaning = Meaning(
-            moment=next((self._moments[k] for k in kind.__mro__ if k in self._moments), None),
+        meaning = FrameTraits(
+            handler=next((self._handlers[k] for k in kind.__mro__ if k in self._handlers), None),
             is_media=is_media,
             is_streamed=is_media or issubclass(kind, self._streamed),
             carries_data=issubclass(kind, self._data),
@@ -88,7 +88,7 @@ class Table:
             names=_pipecat.naming_attribute(kind),
             purpose=next((self._purposes[k] for k in kind.__mro__ if k in self._purposes), None),
         )
-        self.known[kind] = meaning
+        self.cached[kind] = meaning
         return meaning
 
 

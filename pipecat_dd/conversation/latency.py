@@ -21,7 +21,7 @@ PARTS = (
 
 
 @dataclass(slots=True)
-class Waited:
+class LatencyBreakdown:
     """When the answer to a user's turn passed which point; 0 where that is not known.
 
     Attributes:
@@ -46,7 +46,7 @@ class Waited:
     text_ns: int = 0
     audio_ns: int = 0
 
-    def heard(self, begun_ns: int, token_ns: int, text_ns: int, audio_ns: int) -> None:
+    def settle(self, begun_ns: int, token_ns: int, text_ns: int, audio_ns: int) -> None:
         """It is known what the user hears: what else was asked or synthesized made nobody wait.
 
         Args:

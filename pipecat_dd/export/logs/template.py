@@ -22,7 +22,7 @@ KEY: Final = "pipecat_dd_line"
 _LINE: Final = "{" + KEY + ":line}"
 
 
-class _Slip:
+class _Pending:
     """Parts of a line, until the last of them is read."""
 
     __slots__ = ("_last", "_parts", "_record")
@@ -43,7 +43,7 @@ class _Slip:
         return (str, ("",))
 
 
-class _Line(_Slip):
+class _Line(_Pending):
     """A line that has but one part."""
 
     __slots__ = ("_line",)
@@ -72,7 +72,7 @@ def format_function(
 
     def format_record(record: "Record") -> str:
         slots: dict[str, Any] = record  # type: ignore[assignment]
-        slots[KEY] = _Slip(make(record), last, slots)
+        slots[KEY] = _Pending(make(record), last, slots)
         return template
 
     # By which a handler whose sink fails is known as one of ours.

@@ -42,7 +42,7 @@ _NUMBER_CHARS: Final = "0123456789 ().-+"
 _BIGGEST: Final = 2**63
 
 
-class Plainer:
+class Sanitizer:
     """Makes the values of one line plain, and counts what it has made.
 
     Args:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from pipecat_dd.export.logs.fields import Place, place_of
+from pipecat_dd.export.logs.fields import FieldRole, role_of
 
 MAX_ID_CHARS: Final = 200
 _CACHED_NAMES: Final = 4096
@@ -13,7 +13,7 @@ _NOTHING: Final[dict[Any, Any]] = {}
 
 
 @dataclass(slots=True)
-class Bound:
+class Extra:
     """The bound values of one line.
 
     Attributes:
@@ -25,20 +25,20 @@ class Bound:
     """
 
     top: Mapping[Any, Any] = field(default_factory=dict)
-    own: dict[Place, Any] = field(default_factory=dict)
+    own: dict[FieldRole, Any] = field(default_factory=dict)
     ddtrace: dict[str, str] = field(default_factory=dict)
     moved: dict[Any, Any] = field(default_factory=dict)
 
 
-class Sorter:
+class ExtraSorter:
     """Sorts bound values, remembering each name's place: programs bind few names, often."""
 
     __slots__ = ("_places",)
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, FieldRole] = {}
 
-    def sort(self, extra: Mapping[Any, Any]) -> Bound:
+    def sort(self, extra: Mapping[Any, Any]) -> Extra:
         """Return a record's ``extra``, sorted."""
         places = self._places
         if len(places) > _CACHED_NAMES:  # names made up at run time must not pile up
@@ -47,18 +47,18 @@ class Sorter:
         for key in extra:
             place = places.get(key)
             if place is None:
-                place = places[key] = place_of(key if type(key) is str else str(key))
-            if place is not Place.TOP:
+                place = places[key] = role_of(key if type(key) is str else str(key))
+            if place is not FieldRole.TOP:
                 plain = False
         if plain:
-            return Bound(extra, _NOTHING, _NOTHING, _NOTHING)
-        bound = Bound()
+            return Extra(extra, _NOTHING, _NOTHING, _NOTHING)
+        bound = Extra()
         top: dict[Any, Any] = {}
         for key, value in extra.items():
             place = places[key]
-            if place is Place.TOP:
+            if place is FieldRole.TOP:
                 top[key] = value
-            elif place is Place.EXTRA:
+            elif place is FieldRole.EXTRA:
                 bound.moved[key] = value
             elif value is not None:
                 _place(bound, top, key, place, value)
@@ -78,31 +78,31 @@ def id_of(value: object) -> str | None:
     return text if 0 < len(text) <= MAX_ID_CHARS else None
 
 
-def _place(bound: Bound, top: dict[Any, Any], key: Any, place: Place, value: Any) -> None:
-    if place is Place.CORRELATION:
+def _place(bound: Extra, top: dict[Any, Any], key: Any, place: FieldRole, value: Any) -> None:
+    if place is FieldRole.CORRELATION:
         if isinstance(value, str):
             bound.ddtrace[key] = value
         return
-    if place is Place.ERROR_TYPE or place is Place.ERROR_DETAILS:
+    if place is FieldRole.ERROR_TYPE or place is FieldRole.ERROR_DETAILS:
         top[key] = value
-    elif place is Place.SESSION_ID or place is Place.PARTICIPANT_ID:
+    elif place is FieldRole.SESSION_ID or place is FieldRole.PARTICIPANT_ID:
         if (as_id := id_of(value)) is None:
             bound.moved[key] = value
             return
         # A session takes its id from what is bound here, without the space around it.
-        value = as_id.strip() if place is Place.SESSION_ID else as_id
-    elif (place is Place.PARTICIPANT and not isinstance(value, Mapping)) or (
-        place is Place.ERROR and not isinstance(value, (Mapping, BaseException))
+        value = as_id.strip() if place is FieldRole.SESSION_ID else as_id
+    elif (place is FieldRole.PARTICIPANT and not isinstance(value, Mapping)) or (
+        place is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException))
     ):
         bound.moved[key] = value
         return
     bound.own[place] = value
 
 
-def _unpack_bag(bound: Bound) -> None:
+def _unpack_bag(bound: Extra) -> None:
     # logger.info("…", extra={…}) is a habit of the standard library's logging: take its
     # contents, unless a value that moved here needs one of the names.
-    bag = bound.own.pop(Place.BAG, None)
+    bag = bound.own.pop(FieldRole.BAG, None)
     if bag is None:
         return
     if isinstance(bag, Mapping) and not any(key in bound.moved for key in bag):

@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any, cast
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation import owners, raised
+from pipecat_dd.conversation import raised, stack_lookup
 from pipecat_dd.conversation.call_stack import (
     CodePoint,
     awaited_by,
@@ -42,11 +42,11 @@ from pipecat_dd.conversation.call_stack import (
     running_loop,
     running_task,
 )
-from pipecat_dd.conversation.place import Place, here
+from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.session import Phase, Session
 
 
-class Making:
+class ObserverBinding:
     """One observer's making: by which code, in which task.
 
     Attributes:
@@ -165,7 +165,7 @@ class Making:
         frame, point = self._frame_on_stack(), self._point
         return frame is not None and point is not None and point.precedes(frame)
 
-    def ends(self) -> None:
+    def release(self) -> None:
         """Note that the session has ended, while a function that runs no loop may go on.
 
         Called in the thread of the session's event loop, below which that function is.
@@ -173,7 +173,7 @@ class Making:
         if not self._in_task and not self.is_over:
             self.is_over = self._frame_on_stack() is None
 
-    def begins(self, runs: Callable[[Any], bool]) -> None:
+    def rebind(self, runs: Callable[[Any], bool]) -> None:
         """Bind the function that runs the session, where the one that made it has returned.
 
         A helper may build the bot, and its caller run it. Called when the session begins.
@@ -260,24 +260,24 @@ class Making:
 
     def _return(self) -> None:
         """Put the binding into the context that this is called in."""
-        place = here.get()
-        if place is None or isinstance(place, Origin):
-            others = [] if place is None else [one for one in place.among if one.is_binding()]
-            here.set(Origin(*others, self, around=None if place is None else place.around))
+        work = current.get()
+        if work is None or isinstance(work, AmbientContext):
+            others = [] if work is None else [one for one in work.bindings if one.is_binding()]
+            current.set(AmbientContext(*others, self, around=None if work is None else work.around))
 
     def leave(self) -> None:
         """Take the binding out of the context that this is called in."""
-        place = here.get()
-        if isinstance(place, Origin) and self in place.among:
-            others = [making for making in place.among if making is not self]
-            here.set(Origin(*others, around=place.around) if others else place.around)
+        work = current.get()
+        if isinstance(work, AmbientContext) and self in work.bindings:
+            others = [binding for binding in work.bindings if binding is not self]
+            current.set(AmbientContext(*others, around=work.around) if others else work.around)
 
 
-def _leaving(making: "weakref.ref[Making]") -> Callable[[Any], None]:
+def _leaving(binding: "weakref.ref[ObserverBinding]") -> Callable[[Any], None]:
     def left(_: Any) -> None:
         # Called where the coroutine is let go of: as it returns, by its own task.
         with _guard.instrumentation.guarded():
-            found = making()
+            found = binding()
             if found is not None and found.is_made_in(running_task()):
                 found.leave()
 
@@ -293,17 +293,17 @@ class _Mark:
         return None
 
 
-def _returning(making: "weakref.ref[Making]") -> Callable[[Any], None]:
+def _returning(binding: "weakref.ref[ObserverBinding]") -> Callable[[Any], None]:
     def returned(_: Any) -> None:
         with _guard.instrumentation.guarded():
-            found = making()
+            found = binding()
             if found is not None and found.is_in_thread():
                 found.leave()
 
     return returned
 
 
-class Origin(Place):
+class AmbientContext(WorkContext):
     """The place of the code that made an observer, or several, and of what it started.
 
     Attributes:
@@ -311,51 +311,51 @@ class Origin(Place):
         around: Where that code is besides: at work for a session that starts another.
     """
 
-    __slots__ = ("_alone", "among", "around")
+    __slots__ = ("_alone", "around", "bindings")
 
-    def __init__(self, *among: Making, around: Place | None = None) -> None:
+    def __init__(self, *among: ObserverBinding, around: WorkContext | None = None) -> None:
         super().__init__(among[0].session if len(among) == 1 else None)
-        self.among = among
+        self.bindings = among
         self.around = around
-        self._alone = Started(among[0]) if len(among) == 1 else None
+        self._alone = StartedContext(among[0]) if len(among) == 1 else None
 
-    def resolve(self) -> Place | None:
+    def resolve(self) -> WorkContext | None:
         """Return the place of the session that was made here; None where there is none, or two."""
-        if self._alone is not None and self.among[0].is_binding():
+        if self._alone is not None and self.bindings[0].is_binding():
             return self._alone  # as nearly always
-        binding = [making for making in self.among if making.is_binding()]
+        binding = [binding for binding in self.bindings if binding.is_binding()]
         # An older call's, that this task has been taking since, is not ambiguous.
-        live = [making for making in binding if making.session.phase is not Phase.ENDED]
+        live = [binding for binding in binding if binding.session.phase is not Phase.ENDED]
         binding = live or binding
-        if len({id(making.session) for making in binding}) == 1:
-            return Started(binding[0])
+        if len({id(binding.session) for binding in binding}) == 1:
+            return StartedContext(binding[0])
         if binding:
             return None
-        if here.get() is self and self._is_left():
-            here.set(self.around)
+        if current.get() is self and self._is_left():
+            current.set(self.around)
         return None if self.around is None else self.around.resolve()
 
     def _is_left(self) -> bool:
         """Whether the code that asks is the task's that made all of them, and so has left them."""
         task = running_task()
-        return all(making.is_left_by(task) for making in self.among)
+        return all(binding.is_left_by(task) for binding in self.bindings)
 
 
-class Started(Place):
+class StartedContext(WorkContext):
     """The place of what code that made an observer has started: a thread, say."""
 
     __slots__ = ("_making",)
 
-    def __init__(self, making: Making) -> None:
-        super().__init__(making.session)
-        self._making = making
+    def __init__(self, binding: ObserverBinding) -> None:
+        super().__init__(binding.session)
+        self._making = binding
 
-    def resolve(self) -> Place | None:
+    def resolve(self) -> WorkContext | None:
         """Return this place, unless the observer turns out to be made for many calls."""
         return None if self._making.is_for_many else super().resolve()
 
 
-class Run(Place):
+class RunContext(WorkContext):
     """The place of a worker's own task, from which its processors' tasks descend."""
 
     __slots__ = ("_task",)
@@ -365,7 +365,7 @@ class Run(Place):
         task = running_task()
         self._task = None if task is None else weakref.ref(task)
 
-    def resolve(self) -> Place | None:
+    def resolve(self) -> WorkContext | None:
         """Return this place; after the session's end, in that very task, only for the worker.
 
         Whoever awaits a worker's run in a task of their own may take the next call in it.
@@ -376,12 +376,12 @@ class Run(Place):
         if session.phase is Phase.ENDED and self._task is not None:
             task = running_task()
             if task is not None and self._task() is task:
-                found = owners.at_work()
+                found = stack_lookup.find()
                 return self if found is not None and found[0] is session else None
         return self
 
 
-def originate(session: Session, frame: FrameType | None) -> Making:
+def bind(session: Session, frame: FrameType | None) -> ObserverBinding:
     """Bind a session that is made here to the call that makes it, and to all that this starts.
 
     A second live session made by the same function makes that binding ambiguous: what has only
@@ -391,32 +391,32 @@ def originate(session: Session, frame: FrameType | None) -> Making:
         session: The session just made.
         frame: The frame of the function that makes it.
     """
-    making = Making(session, frame)
-    if making.is_over:
-        return making
-    before = here.get()
-    among: tuple[Making, ...] = ()
+    binding = ObserverBinding(session, frame)
+    if binding.is_over:
+        return binding
+    before = current.get()
+    among: tuple[ObserverBinding, ...] = ()
     around = None
-    if isinstance(before, Origin):
+    if isinstance(before, AmbientContext):
         around = before.around
         # What another task has made is that task's: here the latest is meant.
         among = tuple(
             other
-            for other in before.among
+            for other in before.bindings
             if other.session.phase is not Phase.ENDED
             and other.is_made_in(running_task())
             and (other.is_binding() or _made_by(other, frame))
         )
     elif before is not None and before.resolve() is not None:
         # Made by a session's own work: a bot that starts another.
-        if frame is not None and owners.is_owned(frame):
+        if frame is not None and stack_lookup.is_owned(frame):
             # What its processors do stays that session's; the new one is known by its own.
-            return making
+            return binding
         around = before
-    here.set(Origin(*among, making, around=around))
-    return making
+    current.set(AmbientContext(*among, binding, around=around))
+    return binding
 
 
-def _made_by(making: Making, frame: FrameType | None) -> bool:
+def _made_by(binding: ObserverBinding, frame: FrameType | None) -> bool:
     """Whether an observer was made by the same call of a function, in a former round of a loop."""
-    return frame is not None and making._frame_on_stack() is frame
+    return frame is not None and binding._frame_on_stack() is frame

@@ -17,17 +17,19 @@ SAME_BREATH_NS = 100_000_000
 """How far apart two frames may come that are about the same thing."""
 
 
-class Ends(Protocol):
+class EndResponse(Protocol):
     """Ends a response."""
 
     def __call__(self, stage: Stage, at_ns: int, *, interrupted: bool, was_announced: bool) -> None:
         """A response ended, failed or was interrupted."""
 
 
-class Announced:
+class RealtimeResponses:
     """Follows the responses that services announce."""
 
-    def __init__(self, turns: Turns, begins: Callable[[Processor, int], Stage], ends: Ends) -> None:
+    def __init__(
+        self, turns: Turns, begins: Callable[[Processor, int], Stage], ends: EndResponse
+    ) -> None:
         """Follow responses.
 
         Args:
@@ -61,7 +63,7 @@ class Announced:
             self._cut.discard(processor)
             self._open[processor] = self._begins(processor, asked_ns or at_ns)
 
-    def user_heard(self, processor: Processor, at_ns: int) -> None:
+    def note_user_speech(self, processor: Processor, at_ns: int) -> None:
         """A model heard the user begin to speak; it falls silent by itself.
 
         Args:
@@ -120,6 +122,6 @@ class Announced:
                 if at_ns - stage.end_ns > SAME_BREATH_NS:
                     return False
                 stage.fail(failure)
-                stage.facts["llm.outcome"] = "failed"
+                stage.attributes["llm.outcome"] = "failed"
                 return True
         return False

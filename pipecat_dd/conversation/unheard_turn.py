@@ -18,7 +18,7 @@ BOT = "bot"
 """The resource of a turn that the bot began."""
 
 
-class Unheard:
+class UnheardTurn:
     """Keeps the turn that a synthesis may be the beginning of.
 
     Attributes:
@@ -52,7 +52,7 @@ class Unheard:
             self._wait()
         return self.turn
 
-    def has(self, stage: Stage) -> bool:
+    def has_stage(self, stage: Stage) -> bool:
         """Whether a stage is part of what may yet be heard.
 
         Args:
@@ -71,7 +71,7 @@ class Unheard:
         if self.turn is not None:
             self.turn.held.append(stage)
 
-    def ends(self, stage: Stage) -> None:
+    def end_work(self, stage: Stage) -> None:
         """A synthesis has ended.
 
         Args:
@@ -88,7 +88,7 @@ class Unheard:
             stage: What is heard. What was synthesized before it never will be: an output plays
                 one after another. None where it may be any of it.
         """
-        if self.turn is None or not (stage is None or self.has(stage)):
+        if self.turn is None or not (stage is None or self.has_stage(stage)):
             return None
         turn, self.turn = self.turn, None
         self._stop_waiting()
@@ -111,7 +111,7 @@ class Unheard:
             stage.parent = turn.stage
         turn.busy |= unheard.busy
         turn.held += unheard.held
-        self._stages.drop(unheard.stage, unheard.stage.start_ns)
+        self._stages.discard(unheard.stage, unheard.stage.start_ns)
 
     def give_up(self) -> None:
         """Nothing of it was heard: what was synthesized is the session's, and no turn."""
@@ -119,7 +119,7 @@ class Unheard:
         self._stop_waiting()
         if turn is not None:
             self._let_go(turn, [*turn.busy, *turn.held])
-            self._stages.drop(turn.stage, turn.stage.start_ns)
+            self._stages.discard(turn.stage, turn.stage.start_ns)
 
     def _let_go(self, turn: "Turn", stages: list[Stage]) -> None:
         for stage in stages:

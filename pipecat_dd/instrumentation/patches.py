@@ -6,13 +6,13 @@ from typing import Any
 from pipecat_dd import _guard
 
 
-class Replaced:
+class Patches:
     """Keeps what was replaced, so that all of it can be put back."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
-    def replace(self, instance: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    def patch(self, instance: Any, name: str, wrapper: Callable[..., Any]) -> None:
         """Replace a method on an instance; its class, and every other instance, are left alone.
 
         Args:
@@ -33,7 +33,7 @@ class Replaced:
 
         self._undo.append(restore)
 
-    def put_back(self) -> None:
+    def undo(self) -> None:
         """Put everything back as it was, the last first."""
         undo, self._undo = self._undo, []
         for step in reversed(undo):

@@ -25,7 +25,7 @@ def is_ours(name: str | None) -> bool:
     return name is not None and name.startswith(_PACKAGE)
 
 
-class Saying:
+class Notices:
     """Says once what goes wrong, and when it is over.
 
     Args:

@@ -12,14 +12,14 @@ from pipecat_dd import _guard
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.processor import Processor
 from pipecat_dd.conversation.session import Phase
-from pipecat_dd.instrumentation.moments import Heard, Moment
+from pipecat_dd.instrumentation.frame_handlers import FrameEvent, FrameHandler
 
 REMEMBERED = 2_048
 """How many frames are remembered as heard: some minutes' worth of those that mean something,
 far longer than a frame takes to travel through a pipeline."""
 
 
-class Ear:
+class FrameDispatcher:
     """Tells a conversation what happens, each thing once.
 
     Attributes:
@@ -33,12 +33,12 @@ class Ear:
             conversation: Who is told.
         """
         self._conversation = conversation
-        self.heard: set[int] = set()
+        self.seen_ids: set[int] = set()
         self._order: deque[int] = deque()
 
-    def hears(
+    def dispatch(
         self,
-        moment: Moment,
+        handler: FrameHandler,
         frame: Any,
         source: Processor | None,
         instance: Any,
@@ -49,7 +49,7 @@ class Ear:
         """A frame that means something was seen.
 
         Args:
-            moment: What it means.
+            handler: What it means.
             frame: The frame.
             source: The processor that pushed it, where that is known.
             instance: That processor's instance.
@@ -60,7 +60,7 @@ class Ear:
             return
         try:
             if once:
-                if frame.id in self.heard:
+                if frame.id in self.seen_ids:
                     return
                 self._remember(frame.id)
                 sibling = getattr(frame, "broadcast_sibling_id", None)
@@ -68,12 +68,12 @@ class Ear:
                     self._remember(sibling)
             if at_ns is None:
                 at_ns = time.time_ns()
-            moment(Heard(self._conversation, frame, source, instance, at_ns))
+            handler(FrameEvent(self._conversation, frame, source, instance, at_ns))
         except Exception as error:
             _guard.conversation.failed(error)
 
     def _remember(self, frame_id: int) -> None:
-        self.heard.add(frame_id)
+        self.seen_ids.add(frame_id)
         self._order.append(frame_id)
         if len(self._order) > REMEMBERED:
-            self.heard.discard(self._order.popleft())
+            self.seen_ids.discard(self._order.popleft())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipecat_dd import _exit, _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.export.shipping.counting import COUNTERS
-from pipecat_dd.export.shipping.saying import is_ours
+from pipecat_dd.export.shipping.notices import is_ours
 from pipecat_dd.export.shipping.settings import Settings
 from pipecat_dd.export.shipping.shipper import END_SECS, Shipper
 

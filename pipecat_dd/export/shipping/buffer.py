@@ -15,7 +15,7 @@ from pipecat_dd.export.shipping.counting import Counters, Reason
 _BELL: Final = None
 
 
-class Waiting:
+class Buffer:
     """Lines in the order in which they were written.
 
     Args:

@@ -30,7 +30,7 @@ one within moments."""
 
 
 @dataclass(slots=True, eq=False)
-class Stretch:
+class SpeechSegment:
     """One stretch of the user's speech.
 
     Attributes:
@@ -85,7 +85,7 @@ class Cause:
     is_words: bool
 
 
-class Unruled:
+class PendingSegments:
     """The stretches of which it is not known yet whether they are part of a turn.
 
     Attributes:
@@ -94,26 +94,26 @@ class Unruled:
     """
 
     def __init__(self) -> None:
-        self.stretches: list[Stretch] = []
+        self.stretches: list[SpeechSegment] = []
         self.is_muted = False
         self._said: dict[int, int] = {}
         self._count = 0
 
-    def add(self, stretch: Stretch) -> None:
+    def add(self, segment: SpeechSegment) -> None:
         """A stretch begins of which nothing is ruled yet."""
         self._count += 1
-        stretch.order = self._count
-        stretch.muted = self.is_muted
-        self.stretches.append(stretch)
+        segment.order = self._count
+        segment.muted = self.is_muted
+        self.stretches.append(segment)
 
-    def says(self, frame_id: int, stretch: Stretch) -> None:
+    def says(self, frame_id: int, segment: SpeechSegment) -> None:
         """A frame brought words of a stretch.
 
         Args:
             frame_id: The frame.
-            stretch: The stretch.
+            segment: The stretch.
         """
-        self._said[frame_id] = stretch.order
+        self._said[frame_id] = segment.order
         if len(self._said) > MAX_SAID:
             del self._said[next(iter(self._said))]
 
@@ -124,11 +124,13 @@ class Unruled:
             at_ns: When.
         """
         self.is_muted = False
-        for stretch in self.stretches:
-            if stretch.muted and not stretch.audible_ns:
-                stretch.audible_ns = at_ns
+        for segment in self.stretches:
+            if segment.muted and not segment.audible_ns:
+                segment.audible_ns = at_ns
 
-    def claim(self, at_ns: int, cause: Cause | None) -> tuple[list[Stretch], list[Stretch]]:
+    def claim(
+        self, at_ns: int, cause: Cause | None
+    ) -> tuple[list[SpeechSegment], list[SpeechSegment]]:
         """Divide the stretches into those that the turn is made of which begins, and the others.
 
         Args:
@@ -150,7 +152,7 @@ class Unruled:
         return claimed, [s for s in known if s not in claimed]
 
     @staticmethod
-    def _may_be_meant(last: Stretch, at_ns: int, cause: Cause | None) -> bool:
+    def _may_be_meant(last: SpeechSegment, at_ns: int, cause: Cause | None) -> bool:
         """Whether a turn is made of speech that has ended, as far as time tells."""
         if last.end_ns is None or at_ns - last.end_ns > RULING_WINDOW_NS or last.muted:
             return False

@@ -11,7 +11,7 @@ DEFAULT_TIMEOUT_SECS = 3.0
 
 
 @dataclass(frozen=True)
-class Situation:
+class Context:
     """What a bot would be started with, and how far the doctor may go.
 
     Attributes:

@@ -3,7 +3,7 @@
 ``process_frame`` and ``push_frame`` are replaced on each processor *instance*: Pipecat calls
 both through the instance, so the class and every other session are left alone. The wrapped
 method is awaited in place, with the same arguments; what it returns and raises passes through.
-What a processor works on is noted in :mod:`~pipecat_dd.instrumentation.visits`.
+What a processor works on is noted in :mod:`~pipecat_dd.instrumentation.frame_tracker`.
 """
 
 import time
@@ -12,26 +12,26 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
+from pipecat_dd.conversation.context import FrameProcessing, current, current_context
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.pipelines import Pipeline
-from pipecat_dd.conversation.place import Visit, current_place, here
 from pipecat_dd.conversation.processor import Processor, Role, Service
 from pipecat_dd.conversation.stage import Failure
 from pipecat_dd.instrumentation.answering import answers_spoken
+from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
-from pipecat_dd.instrumentation.ear import Ear
+from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
+from pipecat_dd.instrumentation.frame_tracker import FrameTracker, Method
+from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.handlers import noting
-from pipecat_dd.instrumentation.inference import hear_inference
-from pipecat_dd.instrumentation.lasting import watching_callbacks
-from pipecat_dd.instrumentation.replaced import Replaced
-from pipecat_dd.instrumentation.segments import telling_when_through
-from pipecat_dd.instrumentation.table import Table
-from pipecat_dd.instrumentation.visits import Method, Visits
+from pipecat_dd.instrumentation.inference import patch_inference
+from pipecat_dd.instrumentation.patches import Patches
+from pipecat_dd.instrumentation.segments import reporting_completion
 from pipecat_dd.instrumentation.workers import Workers, claim
 
 
-class Hooks:
+class PipelineInstrumentation:
     """Wraps the processors of one session's pipeline, and unwraps them at its end.
 
     Attributes:
@@ -44,33 +44,33 @@ class Hooks:
     def __init__(
         self,
         conversation: Conversation,
-        ear: Ear,
-        table: Table,
-        visits: Visits,
+        dispatcher: FrameDispatcher,
+        table: FrameTraitsTable,
+        tracker: FrameTracker,
     ) -> None:
         """Prepare to wrap.
 
         Args:
             conversation: The conversation that the processors hold.
-            ear: Hears what they push.
+            dispatcher: Hears what they push.
             table: Says what a frame means.
-            visits: Notes what they work on.
+            tracker: Notes what they work on.
         """
         self._conversation = conversation
-        self._visits = visits
-        self._ear = ear
+        self._tracker = tracker
+        self._dispatcher = dispatcher
         self._table = table
-        self._replaced = Replaced()
+        self._replaced = Patches()
         self._known: set[int] = set()
         self._noted: dict[int, Processor] = {}
-        self.heard: set[int] = set()
+        self.covered_ids: set[int] = set()
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.workers = Workers(conversation, table)
         self.is_on = False
-        hear_inference()
+        patch_inference()
 
-    def wraps(self, processor: Any) -> bool:
+    def is_patched(self, processor: Any) -> bool:
         """Whether a processor is wrapped, or could not be.
 
         Args:
@@ -78,13 +78,13 @@ class Hooks:
         """
         return id(processor) in self._known
 
-    def hears(self, processor: Any) -> bool:
+    def is_covered(self, processor: Any) -> bool:
         """Whether a processor is wrapped, or need not be.
 
         Args:
             processor: The processor.
         """
-        return id(processor) in self.heard
+        return id(processor) in self.covered_ids
 
     def has_installed(self, outermost: Any) -> bool:
         """Whether a pipeline's processors are wrapped.
@@ -100,11 +100,11 @@ class Hooks:
         Args:
             outermost: The pipeline.
         """
-        self.is_on = self._visits.is_on = True
-        hear_inference()
+        self.is_on = self._tracker.is_on = True
+        patch_inference()
         self._outermost.add(id(outermost))
         # What only holds others says nothing that those do not.
-        self.heard.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
+        self.covered_ids.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
         instances = [
             instance
             for instance in _pipecat.walk(outermost)
@@ -122,13 +122,13 @@ class Hooks:
         for instance in instances:
             # Each by itself: one that cannot be wrapped is heard by the observer's queue.
             with _guard.instrumentation.guarded():
-                self.wrap(instance)
+                self.patch(instance)
         # A second worker's pipeline has none as a rule: the first's hears the user.
         conversation = self._conversation
         conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
         conversation.strategy = _pipecat.stop_strategy_of(*instances) or conversation.strategy
 
-    def wrap(self, instance: Any) -> None:
+    def patch(self, instance: Any) -> None:
         """Wrap one processor.
 
         Args:
@@ -147,46 +147,46 @@ class Hooks:
             processor = self._note(instance, [type(instance).__name__], pipeline)
             self._noted.pop(id(instance), None)
         self._own(instance, processor)
-        self._replaced.replace(instance, "process_frame", self._visits.noting(instance, processor))
-        self._replaced.replace(instance, "push_frame", self._pushing(instance, processor))
+        self._replaced.patch(instance, "process_frame", self._tracker.tracking(instance, processor))
+        self._replaced.patch(instance, "push_frame", self._pushing(instance, processor))
         runner = _pipecat.handler_runner(instance)
         if runner is not None:
             handling = self._handling(instance, processor, runner)
-            self._replaced.replace(instance, _pipecat.RUN_HANDLER, handling)
+            self._replaced.patch(instance, _pipecat.RUN_HANDLER, handling)
         if processor.role is Role.TTS:
-            self._replaced.replace(instance, "run_tts", self._synthesizing(instance, processor))
+            self._replaced.patch(instance, "run_tts", self._synthesizing(instance, processor))
         if _pipecat.is_a(instance, "LLMAssistantAggregator"):
             watching = watching_callbacks(
-                instance.create_task, self._conversation.turns, lambda: self._visits.is_on
+                instance.create_task, self._conversation.turns, lambda: self._tracker.is_on
             )
-            self._replaced.replace(instance, "create_task", watching)
+            self._replaced.patch(instance, "create_task", watching)
         if processor.role is Role.STT and _pipecat.is_a(instance, "SegmentedSTTService"):
-            through = telling_when_through(
+            through = reporting_completion(
                 instance.process_generator,
                 processor,
                 self._conversation.user,
-                lambda: self._visits.is_on,
+                lambda: self._tracker.is_on,
             )
-            self._replaced.replace(instance, "process_generator", through)
+            self._replaced.patch(instance, "process_generator", through)
             self._conversation.user.transcriptions.by_segment.add(processor)
-        self.heard.add(id(instance))
+        self.covered_ids.add(id(instance))
         self.instances.append(instance)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Let what a processor does in a thread of an SDK's be known as the session's work."""
         session = self._conversation.session
-        owners.own(session, instance, processor)
+        stack_lookup.register(session, instance, processor)
         for behind in _pipecat.behind(instance):
-            owners.own(session, behind)
+            stack_lookup.register(session, behind)
 
     def remove(self) -> None:
         """Put everything back as it was."""
-        self.is_on = self._visits.is_on = False
+        self.is_on = self._tracker.is_on = False
         self.workers.remove()
-        self._replaced.put_back()
+        self._replaced.undo()
         self._known.clear()
         self._noted.clear()
-        self.heard.clear()
+        self.covered_ids.clear()
         self.instances.clear()
 
     def _note(
@@ -225,18 +225,18 @@ class Hooks:
 
     def _pushing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.push_frame
-        known, find, hears = self._table.known, self._table.find, self._ear.hears
-        heard_before, visits = self._ear.heard, self._visits
+        known, find, hears = self._table.cached, self._table.find, self._dispatcher.dispatch
+        heard_before, tracker = self._dispatcher.seen_ids, self._tracker
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
-                if meaning.moment is not None and visits.is_on and frame.id not in heard_before:
+                if meaning.handler is not None and tracker.is_on and frame.id not in heard_before:
                     # Each chunk of audio counts where it is made and where it is written.
-                    hears(meaning.moment, frame, processor, instance, once=not meaning.is_media)
+                    hears(meaning.handler, frame, processor, instance, once=not meaning.is_media)
                 if meaning.purpose is not None and processor.pipeline is not None:
-                    processor.pipeline.passes_on(processor, meaning.purpose)
+                    processor.pipeline.pass_on(processor, meaning.purpose)
             except Exception as error:
                 _guard.instrumentation.failed(error)
             # Less to do where, as nearly always, nothing is given by name.
@@ -250,14 +250,14 @@ class Hooks:
         def failing(event_name: str) -> Callable[[Exception], None]:
             def failed(error: Exception) -> None:
                 with _guard.conversation.guarded():
-                    self._conversation.errs(
-                        processor, here.get(), Failure.of(error), time.time_ns(), event_name
+                    self._conversation.record_error(
+                        processor, current.get(), Failure.of(error), time.time_ns(), event_name
                     )
 
             return failed
 
         def _run_handler(event_name: str, handler: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._visits.is_on:
+            if self._tracker.is_on:
                 with _guard.instrumentation.guarded():
                     handler = noting(handler, (instance, *args), kwargs, failing(event_name))
             return inner(event_name, handler, *args, **kwargs)
@@ -268,7 +268,7 @@ class Hooks:
         inner: Method = instance.run_tts
 
         def run_tts(*args: Any, **kwargs: Any) -> Any:
-            if self._visits.is_on:
+            if self._tracker.is_on:
                 with _guard.conversation.guarded():
                     given = dict(zip(("text", "context_id"), args, strict=False)) | kwargs
                     text, context_id = str(given.get("text", "")), str(given.get("context_id"))
@@ -278,18 +278,18 @@ class Hooks:
         return run_tts
 
     def _synthesize(self, instance: Any, processor: Processor, text: str, context_id: str) -> None:
-        bot, place = self._conversation.bot, current_place()
-        if place is None or place.processor is not processor:
+        bot, work = self._conversation.bot, current_context()
+        if work is None or work.processor is not processor:
             bot.syntheses.begin_aside(processor, time.time_ns(), context_id, text)
             return
-        if isinstance(place, Visit) and _pipecat.is_aside(place.frame):
+        if isinstance(work, FrameProcessing) and _pipecat.is_aside(work.frame):
             stage = bot.syntheses.begin_backchannel(processor, time.time_ns(), context_id)
         else:
             stage = bot.syntheses.begin(
                 processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
             )
         before = stage.content.get("tts.text", "")
-        stage.quote("tts.text", _pipecat.spoken_join(instance, before, text))
+        stage.add_content("tts.text", _pipecat.spoken_join(instance, before, text))
 
 
 def _service_of(instance: Any) -> Callable[[], Service]:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipecat_dd.export.correlation import Correlation
-from pipecat_dd.export.logs.bound import Bound, id_of
-from pipecat_dd.export.logs.fields import Place
-from pipecat_dd.export.logs.plain import Plainer
+from pipecat_dd.export.logs.extra import Extra, id_of
+from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.sanitize import Sanitizer
 
 
-def whose(known: Correlation, bound: Bound, plain: Plainer) -> dict[str, Any]:
+def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[str, Any]:
     """Return the fields that say whose line it is, but for the trace's ids.
 
     Args:
@@ -18,7 +18,7 @@ def whose(known: Correlation, bound: Bound, plain: Plainer) -> dict[str, Any]:
         plain: Makes bound values plain.
     """
     fields: dict[str, Any] = {}
-    session_id = bound.own.get(Place.SESSION_ID) or known.session_id
+    session_id = bound.own.get(FieldRole.SESSION_ID) or known.session_id
     if session_id:
         fields["session_id"] = plain.id(session_id)
     if known.participant_id or known.participant_name or bound.own:
@@ -36,7 +36,7 @@ def whose(known: Correlation, bound: Bound, plain: Plainer) -> dict[str, Any]:
     return fields
 
 
-def trace_and_span(known: Correlation, bound: Bound) -> tuple[str | None, str | None]:
+def trace_and_span(known: Correlation, bound: Extra) -> tuple[str | None, str | None]:
     """Return the ids of trace and span, each None where nothing is active.
 
     What ddtrace's own patch put on the record counts where ours are unknown (a record made in
@@ -65,15 +65,15 @@ def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
 
 
 def _add_participant(
-    fields: dict[str, Any], known: Correlation, own: Mapping[Place, Any], plain: Plainer
+    fields: dict[str, Any], known: Correlation, own: Mapping[FieldRole, Any], plain: Sanitizer
 ) -> None:
     participant_id, name = known.participant_id, known.participant_name
-    given = own.get(Place.PARTICIPANT)
+    given = own.get(FieldRole.PARTICIPANT)
     participant: dict[str, Any] = {}
     if given is not None:
         made = plain.value(given, "participant")
         participant = made if isinstance(made, dict) else {}
-    bound_id = own.get(Place.PARTICIPANT_ID) or id_of(participant.pop("id", None))
+    bound_id = own.get(FieldRole.PARTICIPANT_ID) or id_of(participant.pop("id", None))
     if bound_id and bound_id != participant_id:
         # Somebody else than the one we know of: the name we know is not theirs.
         participant_id, name = bound_id, None

@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Iterable
 
 from pipecat_dd.export.shipping.batches import Batch, size_of
+from pipecat_dd.export.shipping.buffer import Buffer
 from pipecat_dd.export.shipping.counting import Counters
-from pipecat_dd.export.shipping.waiting import Waiting
 
 
-class Hand:
+class Inflight:
     """The batches in hand, in order.
 
     Args:
@@ -21,7 +21,7 @@ class Hand:
         counters: Whose lock guards this.
     """
 
-    def __init__(self, waiting: Waiting, counters: Counters) -> None:
+    def __init__(self, waiting: Buffer, counters: Counters) -> None:
         self._waiting = waiting
         self._counters = counters
         self._batches: deque[Batch] = deque()

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.call_stack import context_of
-from pipecat_dd.conversation.place import Place, here
+from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.turns import Turns
 
 CALLED_BACK = ":on_context_updated"
@@ -57,7 +57,7 @@ def watching_callbacks(
 
 def _done(turns: Turns, task: "asyncio.Task[Any]") -> None:
     with _guard.conversation.guarded():
-        if turns.awaits(task):
+        if turns.is_awaiting(task):
             # A handler may leave the rest to a task of its own, and be through.
             for started in _started_by(task):
                 turns.expect(started)
@@ -67,12 +67,12 @@ def _done(turns: Turns, task: "asyncio.Task[Any]") -> None:
 
 def _started_by(task: "asyncio.Task[Any]") -> "list[asyncio.Task[Any]]":
     """Return the tasks that were started in the place of one, and still run."""
-    place = _place_of(task)
-    if place is None or place.bound is None:
+    work = _place_of(task)
+    if work is None or work.bound is None:
         return []
-    return [one for one in asyncio.all_tasks() if one is not task and _place_of(one) is place]
+    return [one for one in asyncio.all_tasks() if one is not task and _place_of(one) is work]
 
 
-def _place_of(task: "asyncio.Task[Any]") -> Place | None:
+def _place_of(task: "asyncio.Task[Any]") -> WorkContext | None:
     context = context_of(task)
-    return None if context is None else context.get(here)
+    return None if context is None else context.get(current)

@@ -3,14 +3,14 @@
 Observers run in tasks of their own, behind a queue: what they bind is seen by them alone. So
 the place is bound where the work is done, in the very task that does it:
 
-* :class:`~pipecat_dd.conversation.origin.Origin`, where the observer is made: all that the bot's
-  own function starts inherits it. It is the weakest, since it outlives that function in a task
-  that takes call after call, and two sessions may be made in one task.
-* :class:`~pipecat_dd.conversation.origin.Run` of a session, where the observer is set up, in the
-  context from which the processors' tasks descend.
-* :class:`Place` of a processor, in the tasks that are its own.
-* :class:`Visit`, while a processor works on a frame.
-* :class:`Place` of a stage, in a task that exists for it (a tool's handler).
+* :class:`~pipecat_dd.conversation.ambient.AmbientContext`, where the observer is made: all that
+  the bot's own function starts inherits it. It is the weakest, since it outlives that function in
+  a task that takes call after call, and two sessions may be made in one task.
+* :class:`~pipecat_dd.conversation.ambient.RunContext` of a session, where the observer is set up,
+  in the context from which the processors' tasks descend.
+* :class:`WorkContext` of a processor, in the tasks that are its own.
+* :class:`FrameProcessing`, while a processor works on a frame.
+* :class:`WorkContext` of a stage, in a task that exists for it (a tool's handler).
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
 
-from pipecat_dd.conversation import owners
+from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.call_stack import running_task
 from pipecat_dd.conversation.participants import Participant
 from pipecat_dd.conversation.processor import Processor
@@ -29,7 +29,7 @@ from pipecat_dd.conversation.stage import Stage
 _T = TypeVar("_T")
 
 
-class Place:
+class WorkContext:
     """Where a task is at work.
 
     Attributes:
@@ -53,7 +53,7 @@ class Place:
         self.bound = bound
         self.participant = participant
 
-    def resolve(self) -> "Place | None":
+    def resolve(self) -> "WorkContext | None":
         """Return the place that the code which asks is at; None where it is no session's work.
 
         Called in the context of that code.
@@ -62,7 +62,7 @@ class Place:
         return None if session is None or session.is_void else self
 
 
-class Visit(Place):
+class FrameProcessing(WorkContext):
     """A processor at work on one frame.
 
     A task made during a visit inherits it and may outlive it: a visit that is over still says
@@ -116,7 +116,7 @@ class Visit(Place):
         return type(self.frame).__name__
 
 
-here: ContextVar[Place | None] = ContextVar("pipecat_dd_place", default=None)
+current: ContextVar[WorkContext | None] = ContextVar("pipecat_dd_place", default=None)
 
 
 by_thread: ContextVar[bool] = ContextVar("pipecat_dd_by_thread", default=False)
@@ -127,38 +127,38 @@ is on its stack knows better.
 """
 
 
-def current_place() -> Place | None:
+def current_context() -> WorkContext | None:
     """Return the place of the code that asks, or None where it is no session's work.
 
     Code that descends from no session's work (a callback of an SDK), or from that of several,
     belongs to the session whose processor it is a method of, and else to none. That it could be
     no other session's proves nothing: in a server it is another request's as likely as not.
     """
-    place = here.get()
-    if place is not None and not by_thread.get():
-        place = place.resolve()
-        if place is None:
-            return _place_on_stack()
+    work = current.get()
+    if work is not None and not by_thread.get():
+        work = work.resolve()
+        if work is None:
+            return _context_on_stack()
     else:
-        found = _place_on_stack()
-        if place is None or (found is not None and found.session is not place.session):
+        found = _context_on_stack()
+        if work is None or (found is not None and found.session is not work.session):
             return found
-        place = place.resolve()
-        if place is None:
+        work = work.resolve()
+        if work is None:
             return found
-    if place.processor is None and place.bound is None and place.session is not None:
-        processor = _processor_of_task(place.session)
+    if work.processor is None and work.bound is None and work.session is not None:
+        processor = _processor_of_task(work.session)
         if processor is not None:
-            return Place(place.session, processor)
-    return place
+            return WorkContext(work.session, processor)
+    return work
 
 
-def _place_on_stack() -> Place | None:
-    found = owners.at_work()
-    return None if found is None or found[0].is_void else Place(*found)
+def _context_on_stack() -> WorkContext | None:
+    found = stack_lookup.find()
+    return None if found is None or found[0].is_void else WorkContext(*found)
 
 
-_bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVar(
+_bound: ContextVar[tuple[Session, Participant, WorkContext | None] | None] = ContextVar(
     "pipecat_dd_participant", default=None
 )
 
@@ -166,17 +166,17 @@ _bound: ContextVar[tuple[Session, Participant, Place | None] | None] = ContextVa
 sink_at_work: ContextVar[Any] = ContextVar("pipecat_dd_sink", default=None)
 """The log sink whose work this is (it posts a line somewhere), where it is one's."""
 
-CARRIED: tuple[ContextVar[Any], ...] = (here, _bound, by_thread, sink_at_work)
+CARRIED: tuple[ContextVar[Any], ...] = (current, _bound, by_thread, sink_at_work)
 """What says whose work something is, for code that takes it along to another thread."""
 
 
 def carried() -> list[Any] | None:
     """Return what another thread takes along from here; None where this is nobody's work."""
     is_sinks = sink_at_work.get() is not None
-    place = current_place() if here.get() is not None or owners.has_any() else None
-    if place is None and not is_sinks:
+    work = current_context() if current.get() is not None or stack_lookup.has_any() else None
+    if work is None and not is_sinks:
         return None
-    return [place, *(variable.get() for variable in CARRIED[1:])]
+    return [work, *(variable.get() for variable in CARRIED[1:])]
 
 
 def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
@@ -210,7 +210,7 @@ def carried_by(frame: FrameType) -> list[Any] | None:
 
 def leave_all() -> None:
     """Have the code that calls this, and what it starts from now on, be no session's work."""
-    here.set(None)
+    current.set(None)
     _bound.set(None)
     by_thread.set(False)
 
@@ -225,26 +225,26 @@ def bound_to(session: Session, participant_id: str) -> Iterator[None]:
     """
     people = session.people
     participant = people.known(participant_id) if people is not None else None
-    token = _bound.set((session, participant or Participant(participant_id), here.get()))
+    token = _bound.set((session, participant or Participant(participant_id), current.get()))
     try:
         yield
     finally:
         _bound.reset(token)
 
 
-def participant_at(place: Place) -> Participant | None:
+def participant_in(work: WorkContext) -> Participant | None:
     """Return whose work is done at a place: the one who was named, else the only one there.
 
     Args:
-        place: The place.
+        work: The place.
     """
-    session = place.session
+    session = work.session
     if session is None:
         return None
-    found = place.participant
+    found = work.participant
     bound = _bound.get()
     # What is named further in wins: a frame or an event that came after the user's binding.
-    if bound is not None and bound[0] is session and (found is None or bound[2] is here.get()):
+    if bound is not None and bound[0] is session and (found is None or bound[2] is current.get()):
         found = bound[1]
     if found is None and session.people is not None:
         found = session.people.only
@@ -277,5 +277,5 @@ def current_session() -> Session | None:
     that this function and its pipeline start. Elsewhere it is None, also in a process with one
     session.
     """
-    place = current_place()
-    return None if place is None else place.session
+    work = current_context()
+    return None if work is None else work.session

@@ -13,7 +13,7 @@ from typing import Protocol
 from pipecat_dd import _guard
 from pipecat_dd._guard import Part
 from pipecat_dd.conversation.stage import Stage
-from pipecat_dd.conversation.stages import Teller
+from pipecat_dd.conversation.stages import StageListener
 
 
 class Destination(Protocol):
@@ -25,17 +25,17 @@ class Destination(Protocol):
 
     part: Part
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         """A stage has begun; its place in the tree may not be known yet."""
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         """A stage has ended, and all that will be known of it is known."""
 
 
-class Several:
+class FanOut:
     """Tells a session's stages as spans, and to each destination there is besides."""
 
-    def __init__(self, spans: Teller, destinations: Sequence[Destination]) -> None:
+    def __init__(self, spans: StageListener, destinations: Sequence[Destination]) -> None:
         """Tell a session's stages.
 
         Args:
@@ -45,27 +45,27 @@ class Several:
         self._spans = spans
         self._destinations = tuple(destinations)
 
-    def opened(self, stage: Stage) -> None:
+    def on_open(self, stage: Stage) -> None:
         """A stage has begun."""
         with _guard.spans.guarded():
-            self._spans.opened(stage)
+            self._spans.on_open(stage)
         for destination in self._destinations:
             if not destination.part.off:
                 with destination.part.guarded():
-                    destination.opened(stage)
+                    destination.on_open(stage)
 
-    def closed(self, stage: Stage) -> None:
+    def on_close(self, stage: Stage) -> None:
         """A stage has ended."""
         with _guard.spans.guarded():
-            self._spans.closed(stage)
+            self._spans.on_close(stage)
         for destination in self._destinations:
             if not destination.part.off:
                 with destination.part.guarded():
-                    destination.closed(stage)
+                    destination.on_close(stage)
 
-    def dropped(self, stage: Stage) -> None:
+    def on_discard(self, stage: Stage) -> None:
         """A stage has come to nothing, and is told of nowhere."""
-        self._spans.dropped(stage)
+        self._spans.on_discard(stage)
 
     def is_referred_to(self, stage: Stage) -> bool:
         """Whether something was sent that names the stage."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipecat_dd.conversation.context import current_session
-    from pipecat_dd.conversation.participants import Participant
-    from pipecat_dd.conversation.session import Session
+    from pipecat_dd.conversation.model import Participant, Session
     from pipecat_dd.export.logs import (
         Redactor,
         configure_logging,

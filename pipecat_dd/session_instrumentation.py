@@ -16,9 +16,9 @@ from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding, RunContext
 from pipecat_dd.conversation.context import current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Role
-from pipecat_dd.conversation.session import Phase, Session, register, unregister
-from pipecat_dd.conversation.turns import Timer
+from pipecat_dd.conversation.live_sessions import register, unregister
+from pipecat_dd.conversation.model import Phase, Role, Session
+from pipecat_dd.conversation.turn import Timer
 from pipecat_dd.export import active
 from pipecat_dd.export.destinations import destinations
 from pipecat_dd.export.fan_out import FanOut

@@ -15,7 +15,7 @@ import yaml
 from pipecat_dd.cli.doctor.command import doctor
 from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
 from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
 from pipecat_dd.export.spans.contract import SPANS, TAGS, tags_of
 

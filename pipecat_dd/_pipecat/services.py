@@ -5,8 +5,7 @@ import sys
 from typing import Any
 
 from pipecat_dd._private import peek
-from pipecat_dd.conversation.processor import Role, Service
-from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.model import AttributeValue, Role, Service
 
 _ROLES = (
     ("pipecat.services.llm_service", "LLMService", Role.LLM),

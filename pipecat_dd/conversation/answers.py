@@ -8,9 +8,9 @@ answer that is to be spoken counts as completed once some of its audio came out,
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.turns import Turn
+from pipecat_dd.conversation.turn import Turn
 
 MAX_FRAMES = 4_096
 """How many frames are remembered by the answer they hold text of: far more than are on their way

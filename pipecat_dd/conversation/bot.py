@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from pipecat_dd.conversation.answers import Answer, Answers
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.realtime import SAME_BREATH_NS, RealtimeResponses
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
 from pipecat_dd.conversation.tools import Tools
-from pipecat_dd.conversation.turns import Turn, Turns
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
 
 LATENCY = "turn.user_bot_latency_seconds"
 

@@ -6,18 +6,27 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.bot import BotSide
-from pipecat_dd.conversation.context import FrameProcessing, WorkContext
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
 from pipecat_dd.conversation.failovers import Failovers
+from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.frames import FrameSpans, FrameWork
 from pipecat_dd.conversation.inferences import Inferences
+from pipecat_dd.conversation.live_sessions import register, unregister
+from pipecat_dd.conversation.model import (
+    AttributeValue,
+    Kind,
+    Phase,
+    Processor,
+    Role,
+    Session,
+    Stage,
+)
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.session import Phase, Session, register, unregister
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
 from pipecat_dd.conversation.stages import StageListener, Stages
 from pipecat_dd.conversation.telephone import PhoneNumbers
-from pipecat_dd.conversation.turns import StartTimer, Turns
+from pipecat_dd.conversation.turn import StartTimer
+from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
 
 STARTUP_NS = 1_000_000
@@ -106,6 +115,7 @@ class Conversation:
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
         self.inferences = session.inferences = Inferences(self._stages)
+        session.binder = bound_to
 
     # The session
 
@@ -185,7 +195,7 @@ class Conversation:
         Args:
             reason: ``ended``, ``stopped`` or ``cancelled``.
         """
-        if not any(pipeline.has_seen_end for pipeline in self.pipelines.all):
+        if not any(pipeline.is_end_observed for pipeline in self.pipelines.all):
             self.set_end_reason(reason)
 
     def abandon(self) -> None:

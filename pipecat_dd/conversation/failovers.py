@@ -5,8 +5,7 @@ where they are done. What tells them apart is the error: of a service that does 
 a moment before.
 """
 
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Processor, Role, Stage
 
 FAILOVERS = "failovers."
 """Before a provider's name, how often a switcher turned to it."""

@@ -12,10 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 from pipecat_dd.conversation.context import FrameProcessing
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.conversation.pipelines import Hold
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 
 RUN_GAP_NS = 1_000_000_000

@@ -6,8 +6,8 @@ opens no turn and keeps none open, and no wait is put down to it.
 
 from collections.abc import Mapping
 
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import AttributeValue, Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
 
 PURPOSE = "llm.purpose"

@@ -13,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import AttributeValue, Kind, Participant, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.telephone import DtmfPrivacy, PhoneNumbers
-from pipecat_dd.conversation.turns import StartTimer, Timer
+from pipecat_dd.conversation.turn import StartTimer, Timer
 
 REMEMBERED = 1_000
 """How many of those who have left are remembered: a late event or frame may still name one."""
@@ -29,28 +30,6 @@ LEFT_OUT = "[left out]"
 
 BURST_SECS = 1.0
 """How long events that come in floods are gathered before they are told of, in one."""
-
-
-@dataclass(slots=True, eq=False)
-class Participant:
-    """Somebody in the conversation who is not the bot.
-
-    Attributes:
-        id: The participant's id, as on spans and lines.
-        name: The name that is shown; None where there is none, where it is a telephone number,
-            and with ``participant_names=False``.
-        role: What the transport says of the participant's part in it (``owner``, ``guest``).
-        transport: The class of the transport.
-        is_there: Whether the participant is there at this moment.
-    """
-
-    id: str
-    name: str | None = None
-    role: str | None = None
-    transport: str = ""
-    is_there: bool = False
-    # Kept for the code of this package:
-    stage: Stage | None = field(default=None, repr=False)
 
 
 UNKNOWN = Participant("")

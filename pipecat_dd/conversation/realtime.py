@@ -9,8 +9,8 @@ response is one stage all the same.
 from collections.abc import Callable
 from typing import Protocol
 
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.turns import Turns
 
 SAME_BREATH_NS = 100_000_000

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that its figures, errors and lines belong to."""

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.answers import Answer, Answers, is_over
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.turns import Turn, Turns
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
 
 MAX_KNOWN = 256
 """How many syntheses are known by their context's id after they have ended. Their audio may still

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd.conversation.answers import Answers
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
 

@@ -5,9 +5,8 @@ It may come after the next stretch of speech has begun, in several parts, or nev
 
 from collections import deque
 
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegment
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
 

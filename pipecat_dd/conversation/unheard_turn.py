@@ -5,14 +5,11 @@ voice warm or a phrase at hand, is synthesized in the same way and is never hear
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-
-if TYPE_CHECKING:
-    from pipecat_dd.conversation.turns import StartTimer, Timer, Turn
+from pipecat_dd.conversation.turn import StartTimer, Timer, Turn
 
 BOT = "bot"
 """The resource of a turn that the bot began."""
@@ -25,7 +22,7 @@ class UnheardTurn:
         turn: The turn, until something of it is heard.
     """
 
-    def __init__(self, stages: Stages, start_timer: "StartTimer", wait_secs: float) -> None:
+    def __init__(self, stages: Stages, start_timer: StartTimer, wait_secs: float) -> None:
         """Keep it.
 
         Args:
@@ -39,7 +36,7 @@ class UnheardTurn:
         self._timer: Timer | None = None
         self.turn: Turn | None = None
 
-    def begin(self, at_ns: int, new_turn: "Callable[[Stage], Turn]") -> "Turn":
+    def begin(self, at_ns: int, new_turn: "Callable[[Stage], Turn]") -> Turn:
         """Return the turn that a synthesis may be the beginning of.
 
         Args:
@@ -81,7 +78,7 @@ class UnheardTurn:
             self.turn.busy.discard(stage)
             self._wait()
 
-    def take(self, stage: Stage | None) -> "Turn | None":
+    def take(self, stage: Stage | None) -> Turn | None:
         """Return the turn if this is the first of it to be heard; it is kept no longer.
 
         Args:
@@ -99,7 +96,7 @@ class UnheardTurn:
             self._let_go(turn, before)
         return turn
 
-    def join(self, unheard: "Turn", turn: "Turn") -> None:
+    def join(self, unheard: Turn, turn: Turn) -> None:
         """Make what is heard now part of a turn that has begun in the meantime.
 
         Args:
@@ -121,7 +118,7 @@ class UnheardTurn:
             self._let_go(turn, [*turn.busy, *turn.held])
             self._stages.discard(turn.stage, turn.stage.start_ns)
 
-    def _let_go(self, turn: "Turn", stages: list[Stage]) -> None:
+    def _let_go(self, turn: Turn, stages: list[Stage]) -> None:
         for stage in stages:
             stage.parent = self._stages.session.root
             if stage in turn.held:

@@ -12,18 +12,18 @@ is the speech where no detector hears it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import (
     RULING_WINDOW_NS,
     Cause,
     PendingSegments,
     SpeechSegment,
 )
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
-from pipecat_dd.conversation.turns import Turn, Turns
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
 
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from pipecat_dd.conversation.model import AttributeValue
 from pipecat_dd.conversation.participants import Who
-from pipecat_dd.conversation.stage import AttributeValue
 from pipecat_dd.conversation.telephone import PhoneNumbers
 
 FLOODS = frozenset(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.model import AttributeValue
 
 _LATENCIES = {
     "TTFBMetricsData": ("value", "metrics.ttfb"),

@@ -1,16 +1,13 @@
 """What each frame of Pipecat's says about the conversation: a function for each kind of frame."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
-from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Processor, Role
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Role
 from pipecat_dd.conversation.speech_segments import Cause
-from pipecat_dd.conversation.stage import Failure, Kind
 from pipecat_dd.instrumentation.answering import (
     begins_to_answer,
     context_passes,
@@ -25,28 +22,7 @@ from pipecat_dd.instrumentation.background_tasks import watch_task
 from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
-
-
-@dataclass(slots=True)
-class FrameEvent:
-    """One frame, heard where it was first pushed.
-
-    Attributes:
-        conversation: The conversation it is part of.
-        frame: The frame.
-        source: The processor that pushed it, where that is known.
-        instance: That processor's instance.
-        at_ns: When, in nanoseconds since the epoch.
-    """
-
-    conversation: Conversation
-    frame: Any
-    source: Processor | None
-    instance: Any
-    at_ns: int
-
-
-FrameHandler = Callable[[FrameEvent], None]
+from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
 
 
 def _vad_started(event: FrameEvent) -> None:

@@ -17,9 +17,9 @@ from typing import Any
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.frames import FrameSpans
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
+from pipecat_dd.conversation.model import MAX_CONTENT_CHARS, Kind, Processor, Role, Stage
 from pipecat_dd.instrumentation.answering import asked_with
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_traits import FrameTraits, FrameTraitsTable

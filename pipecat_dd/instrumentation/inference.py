@@ -19,10 +19,17 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.context import WorkContext, current, current_context
-from pipecat_dd.conversation.inferences import Inferences
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import (
+    MAX_CONTENT_CHARS,
+    ModelCalls,
+    Phase,
+    Processor,
+    Role,
+    Service,
+    Session,
+    Stage,
+)
 from pipecat_dd.instrumentation.patches import Patches
 
 _lock = threading.Lock()
@@ -89,7 +96,7 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _begin(
     instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[InferenceContext, Inferences] | None:
+) -> tuple[InferenceContext, ModelCalls] | None:
     if _guard.instrumentation.off or _guard.conversation.off:
         return None
     work = current_context()
@@ -126,7 +133,7 @@ def _service_of(held: "weakref.ref[Any]") -> Service:
 
 
 def _end(
-    stage: Stage | None, inferences: Inferences, answer: Any, failed: BaseException | None
+    stage: Stage | None, inferences: ModelCalls, answer: Any, failed: BaseException | None
 ) -> None:
     assert stage is not None
     if isinstance(answer, str):

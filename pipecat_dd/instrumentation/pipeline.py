@@ -15,9 +15,9 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.context import FrameProcessing, current, current_context
 from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Processor, Role, Service
 from pipecat_dd.conversation.pipelines import Pipeline
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.stage import Failure
 from pipecat_dd.instrumentation.answering import answers_spoken
 from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds

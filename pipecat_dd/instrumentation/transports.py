@@ -20,9 +20,9 @@ from loguru import logger
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.participants import Event, Participant, Transport
-from pipecat_dd.conversation.session import Phase
-from pipecat_dd.conversation.stage import Failure
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Participant, Phase
+from pipecat_dd.conversation.participants import Event, Transport
 from pipecat_dd.instrumentation.events import FLOODS, Effect, Said
 from pipecat_dd.instrumentation.handlers import noting
 from pipecat_dd.instrumentation.patches import Patches

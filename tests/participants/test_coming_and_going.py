@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.participants import UNKNOWN, Event, Transport, Who
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.telephone import DtmfPrivacy, PhoneNumbers
 from tests.conversation.talk import SECOND, Talk
 

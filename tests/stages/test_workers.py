@@ -22,7 +22,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
-from pipecat_dd.conversation.session import Phase
+from pipecat_dd.conversation.model import Phase
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines

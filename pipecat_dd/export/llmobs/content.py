@@ -11,7 +11,7 @@ from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.context import current_context
-from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.model import Phase, Session
 from pipecat_dd.export.redaction import InForce
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()

@@ -4,8 +4,7 @@ from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
 from pipecat_dd.conversation.inferences import PURPOSE
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Session, Stage
 from pipecat_dd.export.llmobs.facts import messages_of, metadata_of, metrics_of, tags_of
 from pipecat_dd.export.spans.tree import MAX_CONTENT_CHARS, SpanTree
 

@@ -14,7 +14,8 @@ import weakref
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation.session import Session, running_count
+from pipecat_dd.conversation.live_sessions import running_count
+from pipecat_dd.conversation.model import Session
 from pipecat_dd.export.metrics import sender
 from pipecat_dd.export.metrics.own import OwnMetrics
 from pipecat_dd.export.metrics.sample import Sample

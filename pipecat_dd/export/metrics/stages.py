@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pipecat_dd.conversation.bot import LATENCY
 from pipecat_dd.conversation.failovers import FAILOVERS
 from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import AttributeValue, Kind, Stage
+from pipecat_dd.conversation.model import AttributeValue, Kind, Stage
 from pipecat_dd.conversation.turns import BY_USER, LEFT_WAITING
 from pipecat_dd.export.metrics.contract import within
 from pipecat_dd.export.metrics.sample import Sample

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.model import Kind
 
 
 @dataclass(frozen=True, slots=True)

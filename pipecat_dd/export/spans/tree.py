@@ -18,8 +18,7 @@ from typing import Any, Protocol
 
 from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span, StandIn
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.redaction import InForce
 from pipecat_dd.export.spans.beside import is_pipecats

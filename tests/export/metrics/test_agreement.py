@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
 from pipecat_dd.testing import SeenSpan
 from tests.export.metrics.conversation import CANARY, Told

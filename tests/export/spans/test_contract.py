@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.export.spans import contract
 
 DOCS = Path(__file__).parents[3] / "docs" / "spans.md"

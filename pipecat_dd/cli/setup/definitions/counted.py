@@ -18,7 +18,7 @@ from pipecat_dd.cli.setup.definitions.queries import (
     TRACED_ERRORS,
     spans,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 
 MARK = f"-{OWNER}"
 """The term that marks a query as ours."""

@@ -30,7 +30,7 @@ from pipecat_dd.cli.setup.definitions.widgets import (
     ranking,
     traces,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 
 KEY = "overview"
 TITLE = "Pipecat bots"

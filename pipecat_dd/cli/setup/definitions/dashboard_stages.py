@@ -11,7 +11,7 @@ from pipecat_dd.cli.setup.definitions.widgets import (
     ranking,
     traces,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 
 _LATENCY = "pipecat.turn.user_bot_latency_seconds"
 

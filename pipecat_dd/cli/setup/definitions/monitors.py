@@ -19,7 +19,7 @@ from pipecat_dd.cli.setup.definitions.queries import (
     spans,
 )
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 from pipecat_dd.export.metrics.contract import BEYOND, WITHIN_SECS, within
 
 ABNORMAL = ("failed", "lost_end", "exited", "terminated")

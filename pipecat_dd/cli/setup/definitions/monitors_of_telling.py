@@ -15,7 +15,7 @@ from pipecat_dd.cli.setup.definitions.queries import (
     spans,
 )
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 
 
 def of_lines(options: Options) -> Iterator[Alert]:

@@ -9,7 +9,7 @@ that it links to its trace, so a query of it finds nothing, or everything where 
 
 from collections.abc import Sequence
 
-from pipecat_dd.conversation.stage import Kind
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
 from pipecat_dd.export.spans.tree import MEASURED
 

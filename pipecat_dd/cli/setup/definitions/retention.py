@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.queries import spans
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
 
 
 def retention_filters() -> Iterator[Definition]:

@@ -10,7 +10,7 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
+from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd.conversation.call_stack import is_function, maker
 from pipecat_dd.conversation.origin import originate
 from pipecat_dd.conversation.place import current_session
@@ -21,7 +21,7 @@ from pipecat_dd.export.logs import refresh_logging
 from pipecat_dd.export.replaced import say_what_is_replaced
 from pipecat_dd.instrumentation.workers import claim
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
-from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
+from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings, environment
 
 
 class DatadogObserver(BaseObserver):
@@ -153,7 +153,7 @@ class DatadogObserver(BaseObserver):
             refresh_logging()
             say_what_is_replaced()
             say_what_is_lacking()
-            variables.report()
+            environment.report()
 
     def _begin(self) -> SessionInstrumentation:
         """Begin the session of a conversation: of the first, or of another that uses this one."""

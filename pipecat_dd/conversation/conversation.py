@@ -7,7 +7,7 @@ from typing import Protocol
 from pipecat_dd import _guard
 from pipecat_dd.conversation.bot import BotSide
 from pipecat_dd.conversation.failovers import Failovers
-from pipecat_dd.conversation.frames import FrameSpans, FrameWork
+from pipecat_dd.conversation.frames import FrameWork
 from pipecat_dd.conversation.inferences import Inferences
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
@@ -19,6 +19,7 @@ from pipecat_dd.conversation.stages import Stages, Teller
 from pipecat_dd.conversation.telephone import Numbers
 from pipecat_dd.conversation.turns import StartTimer, Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.settings import FrameSpans
 
 STARTUP_NS = 1_000_000
 """How long a processor takes to be set up for that to be told of."""

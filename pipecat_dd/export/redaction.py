@@ -18,6 +18,7 @@ from pipecat_dd.export.secrets import (
     without_phone_numbers,
     without_secrets,
 )
+from pipecat_dd.settings.checks import Switch
 
 _SECRET_NAME: Final = re.compile(
     r"passw(?:or)?d|passphrase|secret(?!ar)|credential|authori[sz]ation|cookie"
@@ -29,6 +30,7 @@ _SECRET_NAME: Final = re.compile(
 _TOKEN_NAME: Final = re.compile(r"(?:^|[-_. ]|(?<=[a-z])(?=T))[Tt]okens?(?![a-z])|TOKEN|token$")
 _PHONE_NAME: Final = re.compile(r"phone|msisdn|caller[-_]?(?:id|number)$|^e164$", re.IGNORECASE)
 _ID_NAME: Final = re.compile(r"(?:^|[-_. ])(?:s|uu|gu)?id$|ID$|[a-z0-9](?:Id|Sid|Uuid)$")
+_SWITCH: Final = Switch()
 _DIGIT: Final = re.compile(r"\d")
 _CACHED_NAMES: Final = 4096
 _CACHED_IDS: Final = 1024
@@ -100,8 +102,8 @@ class Redactor:
     ) -> None:
         self._keys = _compiled(keys, "keys", re.IGNORECASE)
         self._patterns = _compiled(patterns, "patterns", 0)
-        self._phones = _flag(phone_numbers, "phone_numbers")
-        self._emails = _flag(email_addresses, "email_addresses")
+        self._phones = _SWITCH("phone_numbers", phone_numbers, False)
+        self._emails = _SWITCH("email_addresses", email_addresses, False)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
         self._callback = callback
@@ -210,12 +212,6 @@ class NoRedaction(Redactor):
 
     def _by_rules(self, text: str, secrecy: Secrecy) -> str:
         return text
-
-
-def _flag(value: bool, argument: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{argument}={value!r}: must be True or False")
-    return value
 
 
 def _compiled(

@@ -16,13 +16,13 @@ from typing import Any
 
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.frames import FrameSpans
 from pipecat_dd.conversation.place import Place, Visit, here
 from pipecat_dd.conversation.processor import Processor, Role
 from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
 from pipecat_dd.instrumentation.answering import asked_with
 from pipecat_dd.instrumentation.ear import Ear
 from pipecat_dd.instrumentation.table import Meaning, Table
+from pipecat_dd.settings import FrameSpans
 
 Method = Callable[..., Awaitable[Any]]
 

@@ -19,7 +19,7 @@ from pipecat_dd.export.logs import pipecat_lines
 from pipecat_dd.export.logs.bound import Bound, Sorter
 from pipecat_dd.export.logs.errors import error_fields
 from pipecat_dd.export.logs.fields import UNCUT
-from pipecat_dd.export.logs.fitting import MAX_LINE_BYTES, Json, fitted
+from pipecat_dd.export.logs.fitting import Json, fitted
 from pipecat_dd.export.logs.ids import id_fields, trace_and_span, whose
 from pipecat_dd.export.logs.levels import status_of
 from pipecat_dd.export.logs.plain import Plainer
@@ -27,6 +27,7 @@ from pipecat_dd.export.logs.reported import ERROR, exception_of
 from pipecat_dd.export.logs.structured import FIRST, spread, summary
 from pipecat_dd.export.redaction import Redactor, Secrecy
 from pipecat_dd.export.secrets import REDACTED
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from loguru import Record

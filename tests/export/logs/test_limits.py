@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from pipecat_dd.export.logs import Redactor, configure_logging, containers, unconfigure_logging
-from pipecat_dd.export.logs.fitting import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from pipecat_dd.export.logs.plain import (
     LEAST_CHARS,
     MAX_ATTRIBUTES,
@@ -23,6 +22,7 @@ from pipecat_dd.export.logs.plain import (
     MAX_TEXT_CHARS,
     Plainer,
 )
+from pipecat_dd.settings.table import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from tests.export.logs.conftest import KNOWN, Lines
 
 IDS = ("session_id", "participant_id", "dd.trace_id", "dd.span_id", "service")

@@ -16,9 +16,8 @@ from pipecat_dd.conversation.origin import originate
 from pipecat_dd.conversation.place import current_session
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
-from pipecat_dd.export.lacking import say_what_is_lacking
 from pipecat_dd.export.logs import refresh_logging
-from pipecat_dd.export.replaced import say_what_is_replaced
+from pipecat_dd.export.notices import write_notices
 from pipecat_dd.instrumentation.workers import claim
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
 from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings, environment
@@ -151,8 +150,7 @@ class DatadogObserver(BaseObserver):
             carry_into_threads()
             # Loggers that came after configure_logging(), such as uvicorn's.
             refresh_logging()
-            say_what_is_replaced()
-            say_what_is_lacking()
+            write_notices()
             environment.report()
 
     def _begin(self) -> SessionInstrumentation:

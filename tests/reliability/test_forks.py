@@ -42,9 +42,8 @@ sys.exit("the child hangs")
     "module",
     [
         "pipecat_dd.conversation.pools",
-        "pipecat_dd.export.lacking",
         "pipecat_dd.export.logs.configure",
-        "pipecat_dd.export.replaced",
+        "pipecat_dd.export.notices",
         "pipecat_dd.settings.notes",
     ],
 )

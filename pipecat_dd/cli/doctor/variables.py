@@ -11,7 +11,7 @@ from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor.agent import API_VERSION, KNOWN_TO_DDTRACE
 from pipecat_dd.cli.doctor.finding import Finding, Level
 from pipecat_dd.cli.doctor.situation import Situation
-from pipecat_dd.export.replaced import REPLACED
+from pipecat_dd.export.notices import REPLACED
 
 UNIFIED: Final = ("DD_SERVICE", "DD_ENV", "DD_VERSION")
 

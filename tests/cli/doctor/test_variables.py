@@ -12,7 +12,7 @@ import pytest
 from pipecat_dd.cli.doctor import content, env_file, intake, settings, variables
 from pipecat_dd.cli.doctor.finding import Level
 from pipecat_dd.cli.doctor.start import Start
-from pipecat_dd.export.replaced import REPLACED
+from pipecat_dd.export.notices import REPLACED
 from pipecat_dd.settings import Settings, table
 from pipecat_dd.settings.setting import Taker
 from tests.cli.doctor.running import found

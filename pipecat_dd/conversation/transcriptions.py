@@ -57,17 +57,7 @@ class Transcriptions:
             processor: The service.
             stretch: The stretch.
         """
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.STT, resource, stretch.start_ns, parent=stretch.parent, processor=processor
-        )
-        if service is not None:
-            stage.facts["gen_ai.provider.name"] = service.provider
-            stage.know(gen_ai__request__model=service.model)
-            stage.facts.update(service.facts)
+        stage = self._stages.open_service(Kind.STT, processor, stretch.start_ns, stretch.parent)
         stretch.transcriptions.append(stage)
         self.pending.setdefault(processor, deque()).append((stage, stretch))
         return stage

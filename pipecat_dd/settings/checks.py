@@ -44,7 +44,6 @@ class Check(Protocol[_T_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Switch:
     """On or off: a truth value; in the environment ``true``, ``no``, ``1`` or the like."""
 
@@ -64,7 +63,7 @@ class Switch:
         return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Text:
     """Text that is not only spaces.
 
@@ -87,7 +86,7 @@ class Text:
         return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Number:
     """A number within bounds.
 
@@ -121,7 +120,7 @@ class Number:
         return number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Count:
     """How many of something: a whole number within bounds.
 
@@ -155,7 +154,7 @@ class Count:
         return int(count)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Choice(Generic[_C]):
     """One of a few words.
 
@@ -178,7 +177,7 @@ class Choice(Generic[_C]):
             raise ValueError(f"{name}={value!r}: must be {self.allowed}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Key:
     """A key for hashes. A secret: messages do not show it.
 
@@ -206,7 +205,6 @@ class Key:
         return key
 
 
-@dataclass(frozen=True, slots=True)
 class Directory:
     """The path of a directory, which need not exist."""
 
@@ -221,7 +219,7 @@ class Directory:
         return Path(value).expanduser().absolute()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class AnyText:
     """Any text: whoever uses it checks it."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipecat_dd.settings import table
-from pipecat_dd.settings.table import FrameSpans, TraceScope
+from pipecat_dd.settings.choices import FrameSpans, TraceScope
 
 if TYPE_CHECKING:
     from pipecat_dd._ddtrace import Context

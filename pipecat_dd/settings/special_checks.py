@@ -5,9 +5,9 @@ neither.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from pipecat_dd.settings.checks import Switch, pairs, stripped
@@ -20,7 +20,6 @@ _LINE_TAG: Final = re.compile(r"[^\s,:][^\s,]*")
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True, slots=True)
 class LLMObsSwitch(Switch):
     """On or off, where on needs a name for the application."""
 
@@ -37,7 +36,6 @@ class LLMObsSwitch(Switch):
         return is_on
 
 
-@dataclass(frozen=True, slots=True)
 class MetricsSwitch(Switch):
     """On or off, where on needs the extra ``metrics``."""
 
@@ -53,7 +51,7 @@ class MetricsSwitch(Switch):
         return is_on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class SpanTags:
     """Tags of spans: names and values, some names reserved.
 
@@ -62,7 +60,7 @@ class SpanTags:
     """
 
     reserved: frozenset[str]
-    allowed: str = field(default="a mapping of names to values", init=False)
+    allowed: ClassVar[str] = "a mapping of names to values"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> dict[str, str]:
         """Check tags, and return their values as text."""
@@ -84,7 +82,6 @@ class SpanTags:
         return tags
 
 
-@dataclass(frozen=True, slots=True)
 class LineTags:
     """Tags of lines, which travel as one text (``ddtags``): no separators in them."""
 
@@ -114,7 +111,6 @@ def is_line_tag(text: str) -> bool:
     return _LINE_TAG.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key of Datadog's. A secret: messages do not show it."""
 
@@ -130,7 +126,6 @@ class ApiKey:
         return key
 
 
-@dataclass(frozen=True, slots=True)
 class Site:
     """A Datadog site."""
 
@@ -147,7 +142,7 @@ class Site:
         return site
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class IntakeUrl:
     """The URL of a log intake. It may hold a password by mistake: messages do not show it.
 
@@ -179,7 +174,6 @@ class IntakeUrl:
         return url if parts.path not in ("", "/") else f"{url.rstrip('/')}{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
 class Parent:
     """The context of a remote parent."""
 
@@ -197,7 +191,6 @@ class Parent:
         return value if value.trace_id and value.span_id else None
 
 
-@dataclass(frozen=True, slots=True)
 class Transports:
     """A transport of Pipecat's, or several."""
 

@@ -5,7 +5,6 @@ To add one, add it here, give it to whoever takes it as an argument, and read it
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,7 @@ from pipecat_dd.settings.checks import (
     Switch,
     Text,
 )
+from pipecat_dd.settings.choices import FrameSpans, LineFormat, SampledBy, TraceScope
 from pipecat_dd.settings.setting import Setting, Taker
 from pipecat_dd.settings.special_checks import (
     ApiKey,
@@ -56,35 +56,6 @@ RESERVED_TAGS: Final = frozenset(
     {"session_id", "participant_id", "component", "span.kind", "service", "env", "version"}
 )
 """Tags with a meaning of their own, which the user's may not take."""
-
-
-class FrameSpans(StrEnum):
-    """Which of a processor's work on frames gets a span."""
-
-    NOTABLE = "notable"
-    ALL = "all"
-    OFF = "off"
-
-
-class TraceScope(StrEnum):
-    """What is one trace."""
-
-    SESSION = "session"
-    TURN = "turn"
-
-
-class LineFormat(StrEnum):
-    """How lines are written."""
-
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class SampledBy(StrEnum):
-    """What is kept or left out as a whole."""
-
-    SESSION = "session"
-    RECORD = "record"
 
 
 # DatadogObserver()

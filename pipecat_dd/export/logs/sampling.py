@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipecat_dd.export import correlation
 from pipecat_dd.export.logs.levels import level_number
-from pipecat_dd.settings.table import SampledBy
+from pipecat_dd.settings.choices import SampledBy
 
 if TYPE_CHECKING:
     from loguru import Record

@@ -38,9 +38,9 @@ __all__ = [
 # a second to import and act on the environment as they do.
 _HOMES = {
     "DatadogObserver": "pipecat_dd.observer",
-    "Participant": "pipecat_dd.conversation.participants",
+    "Participant": "pipecat_dd.conversation.model",
     "Redactor": "pipecat_dd.export.logs",
-    "Session": "pipecat_dd.conversation.session",
+    "Session": "pipecat_dd.conversation.model",
     "Shipping": "pipecat_dd.export.shipping",
     "configure_logging": "pipecat_dd.export.logs",
     "current_session": "pipecat_dd.conversation.context",

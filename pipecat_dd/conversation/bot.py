@@ -39,9 +39,7 @@ class BotSide:
         self._has_voice = has_voice
         self._has_output = has_output
         self.answers = Answers(stages, can_speak, has_output)
-        self.syntheses = Syntheses(
-            stages, turns, self.answers, self._open_service, self._end_synthesis, has_output
-        )
+        self.syntheses = Syntheses(stages, turns, self.answers, self._end_synthesis, has_output)
         self.synthesis_begins = self.syntheses.begin
         self.synthesis_output = self.syntheses.output
         self.synthesis_ends = self.syntheses.end
@@ -70,7 +68,7 @@ class BotSide:
             stage: The stage that it has been at work in so far, where it has one.
         """
         turn = self._turns.begin_bot_work(at_ns)
-        stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
+        stage = self._stages.open_service(Kind.LLM, processor, at_ns, turn.stage, stage=stage)
         stage.attributes["gen_ai.operation.name"] = "chat"
         if not turn.bot_spoke:
             turn.latency.asked_ns = turn.latency.asked_ns or at_ns
@@ -291,31 +289,6 @@ class BotSide:
             self.syntheses.stop(stage, at_ns)
         self.tools.end_all(at_ns)
         self.realtime.end_all(at_ns)
-
-    def _open_service(
-        self,
-        kind: Kind,
-        processor: Processor,
-        at_ns: int,
-        parent: Stage,
-        stage: Stage | None = None,
-    ) -> Stage:
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        if stage is None:
-            stage = self._stages.open(kind, resource, at_ns, parent=parent, processor=processor)
-        else:
-            self._stages.turn_into(stage, kind, resource, parent)
-        if service is not None:
-            stage.set(
-                gen_ai__provider__name=service.provider or None,
-                gen_ai__request__model=service.model,
-            )
-            stage.attributes.update(service.facts)
-            stage.peer = service.peer
-        return stage
 
     def _end_synthesis(self, stage: Stage, at_ns: int) -> None:
         stage.settle_first_byte()

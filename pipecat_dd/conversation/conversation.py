@@ -9,7 +9,7 @@ from pipecat_dd.conversation.bot import BotSide
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
 from pipecat_dd.conversation.failovers import Failovers
 from pipecat_dd.conversation.failure import Failure
-from pipecat_dd.conversation.frames import FrameSpans, FrameWork
+from pipecat_dd.conversation.frames import FrameWork
 from pipecat_dd.conversation.inferences import Inferences
 from pipecat_dd.conversation.live_sessions import register, unregister
 from pipecat_dd.conversation.model import (
@@ -28,6 +28,7 @@ from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.conversation.turn import StartTimer
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.settings import FrameSpans
 
 STARTUP_NS = 1_000_000
 """How long a processor takes to be set up for that to be told of."""

@@ -8,7 +8,6 @@ together: one stage for a run of them.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pipecat_dd.conversation.context import FrameProcessing
@@ -16,19 +15,12 @@ from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.conversation.pipelines import Hold
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.settings import FrameSpans
 
 RUN_GAP_NS = 1_000_000_000
 """How long without a frame of its class ends a run."""
 RUN_LENGTH_NS = 10_000_000_000
 """How long a run may be: a part of it is sent while it goes on."""
-
-
-class FrameSpans(StrEnum):
-    """Which visits get a stage of their own."""
-
-    NOTABLE = "notable"
-    ALL = "all"
-    OFF = "off"
 
 
 @dataclass(slots=True)

@@ -39,24 +39,9 @@ class Inferences:
         parent = session.turn or session.root
         if within is not None and within.is_open and within.kind in (Kind.TOOL, Kind.LLM):
             parent = within
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.LLM,
-            resource,
-            max(at_ns, parent.start_ns),
-            parent=parent,
-            processor=processor,
-            aside=True,
-        )
+        stage = self._stages.open_service(Kind.LLM, processor, at_ns, parent, aside=True)
         stage.attributes[PURPOSE] = INFERENCE
         stage.attributes["gen_ai.operation.name"] = "chat"
-        if service is not None:
-            stage.set(gen_ai__provider__name=service.provider, gen_ai__request__model=service.model)
-            stage.attributes.update(service.facts)
-            stage.peer = service.peer
         self._open.add(stage)
         return stage
 

@@ -92,6 +92,46 @@ class Stages:
         self._listener.on_open(stage)
         return stage
 
+    def open_service(
+        self,
+        kind: Kind,
+        processor: Processor,
+        start_ns: int,
+        parent: Stage | None,
+        *,
+        stage: Stage | None = None,
+        aside: bool = False,
+    ) -> Stage:
+        """Open the stage of a service at work, with its provider, model and settings.
+
+        Args:
+            kind: What it does.
+            processor: The service.
+            start_ns: When it began.
+            parent: What its work is part of; None where that is not known yet.
+            stage: The open stage that turns out to be this; None to open one.
+            aside: Whether it does it beside the stage that its figures and errors belong to.
+        """
+        service = processor.service() if processor.service is not None else None
+        resource = processor.class_name
+        if service is not None and service.model:
+            resource = f"{resource} {service.model}"
+        if stage is None:
+            stage = self.open(
+                kind, resource, start_ns, parent=parent, processor=processor, aside=aside
+            )
+        else:
+            self.turn_into(stage, kind, resource, parent or self.session.root)
+        if service is not None:
+            stage.set(
+                gen_ai__provider__name=service.provider or None,
+                gen_ai__request__model=service.model,
+            )
+            stage.attributes.update(service.facts)
+            if kind is not Kind.STT:
+                stage.peer = service.peer
+        return stage
+
     def turn_into(self, stage: Stage, kind: Kind, resource: str, parent: Stage) -> None:
         """Have an open stage be what it turns out to be. What names it, or nests in it, stays.
 

@@ -42,7 +42,6 @@ class Syntheses:
         stages: Stages,
         turns: Turns,
         answers: Answers,
-        open_service: Callable[[Kind, Processor, int, Stage], Stage],
         close: Callable[[Stage, int], None],
         has_output: Callable[[], bool],
     ) -> None:
@@ -52,15 +51,13 @@ class Syntheses:
             stages: Opens and closes stages.
             turns: The turns they are part of.
             answers: The answers they speak.
-            open_service: Opens the stage of a service at work.
-            close: Closes it.
+            close: Closes the stage of one.
             has_output: Whether audio is known to arrive at an output.
         """
         self._stages = stages
         self._voiced: Synthesis | None = None
         self._turns = turns
         self._answers = answers
-        self._open_service = open_service
         self._close = close
         self._has_output = has_output
         self._open: dict[tuple[Processor, str], Stage] = {}
@@ -105,7 +102,7 @@ class Syntheses:
         turn.speech_pending = False
         if not turn.bot_spoke:
             turn.latency.text_ns = turn.latency.text_ns or at_ns
-        stage = self._open_service(Kind.TTS, processor, at_ns, turn.stage)
+        stage = self._stages.open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, answers if answers is None else list(answers)))
         self._turns.begin_work(turn, stage)
@@ -122,7 +119,7 @@ class Syntheses:
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
             return stage
-        stage = self._open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
+        stage = self._stages.open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, [], is_backchannel=True))
         return stage

@@ -56,17 +56,7 @@ class Transcriptions:
             processor: The service.
             segment: The stretch.
         """
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.STT, resource, segment.start_ns, parent=segment.parent, processor=processor
-        )
-        if service is not None:
-            stage.attributes["gen_ai.provider.name"] = service.provider
-            stage.set(gen_ai__request__model=service.model)
-            stage.attributes.update(service.facts)
+        stage = self._stages.open_service(Kind.STT, processor, segment.start_ns, segment.parent)
         segment.transcriptions.append(stage)
         self.pending.setdefault(processor, deque()).append((stage, segment))
         return stage

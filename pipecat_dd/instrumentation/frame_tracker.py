@@ -18,11 +18,11 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.failure import Failure
-from pipecat_dd.conversation.frames import FrameSpans
 from pipecat_dd.conversation.model import MAX_CONTENT_CHARS, Kind, Processor, Role, Stage
 from pipecat_dd.instrumentation.answering import asked_with
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_traits import FrameTraits, FrameTraitsTable
+from pipecat_dd.settings import FrameSpans
 
 Method = Callable[..., Awaitable[Any]]
 

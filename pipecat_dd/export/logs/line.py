@@ -23,10 +23,11 @@ from pipecat_dd.export.logs.identity import id_fields, identity_fields, trace_an
 from pipecat_dd.export.logs.levels import status_of
 from pipecat_dd.export.logs.reported import ERROR, exception_of
 from pipecat_dd.export.logs.sanitize import Sanitizer
-from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES, Json, limit_size
+from pipecat_dd.export.logs.size_limit import Json, limit_size
 from pipecat_dd.export.logs.structured import FIRST, spread, summary
 from pipecat_dd.export.redaction import Redactor, Secrecy
 from pipecat_dd.export.secrets import REDACTED
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from loguru import Record

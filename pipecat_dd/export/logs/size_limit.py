@@ -12,10 +12,7 @@ import re
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Final
 
-MAX_LINE_BYTES: Final = 25_000
-"""The most that a line may have, its end included."""
-LEAST_LINE_BYTES: Final = 2_048
-"""The least that it can be held to: a line's ids fit into it."""
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 _CAPS: Final = (24_000, 16_000, 12_000, 8000, 4000, 2000, 1000, 300, 100)
 _LEFT_OUT_LAST: Final = (

@@ -13,7 +13,6 @@ whoever has a span open in the trace.
 
 from collections import deque
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, Protocol
 
 from pipecat_dd import _ddtrace
@@ -23,6 +22,7 @@ from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.redaction import InForce
 from pipecat_dd.export.spans.beside import is_pipecats
 from pipecat_dd.export.spans.passing import Owner
+from pipecat_dd.settings import TraceScope
 
 NAME_PREFIX = "pipecat."
 
@@ -48,13 +48,6 @@ refuses one of over 25,000. A stack trace's end is what tells, so its beginning 
 MAX_TRACES = 256
 """How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
 at work on an older one nests in it all the same."""
-
-
-class TraceScope(StrEnum):
-    """What is one trace."""
-
-    SESSION = "session"
-    TURN = "turn"
 
 
 class StageSpan:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd import Shipping, configure_logging, variables
+from pipecat_dd import Shipping, configure_logging
 from pipecat_dd.export.shipping import lifecycle
 from pipecat_dd.export.shipping.settings import Settings, settings_of
+from pipecat_dd.settings import notes
 from tests.support.intake import KEY, Intake
 
 
@@ -164,7 +165,7 @@ def test_a_bad_argument_is_refused_by_name_and_value(
 def test_a_bad_variable_is_said_by_its_name_and_the_bot_answers(
     name: str, text: str, is_shipped: bool, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(variables, "_reported", set())
+    monkeypatch.setattr(notes, "_reported", set())
     monkeypatch.setenv("DD_API_KEY", KEY)
     monkeypatch.setenv("PIPECAT_DD_SHIP", "true")
     monkeypatch.setenv("PIPECAT_DD_SHIP_URL", intake.url)

@@ -212,7 +212,7 @@ class Answers:
         stage.attributes["llm.outcome"] = "completed"
         if stage.attributes.get("llm.speculative") or answer.is_speech:
             return  # more may be known of it by the turn's end
-        turn.held.remove(stage)
+        turn.release(stage)
         self.let_go(stage)
         self._stages.close(stage, stage.end_ns if stage.end_ns is not None else stage.start_ns)
 

@@ -70,10 +70,7 @@ class BotSide:
         turn = self._turns.begin_bot_work(at_ns)
         stage = self._stages.open_service(Kind.LLM, processor, at_ns, turn.stage, stage=stage)
         stage.attributes["gen_ai.operation.name"] = "chat"
-        if not turn.bot_spoke:
-            turn.latency.asked_ns = turn.latency.asked_ns or at_ns
-            turn.latency.responded_ns = at_ns
-            turn.latency.token_ns = 0
+        turn.set_response(at_ns)
         self.answers.begin(stage)
         self._turns.begin_work(turn, stage)
         return stage
@@ -113,18 +110,17 @@ class BotSide:
             answer.is_spoken, answer.is_speech = True, answer.is_speech or speech
         if answer is not None and read:
             answer.is_read = True
-        if read and turn is not None and stage in turn.busy:
-            turn.answered = True
+        if read and turn is not None and turn.is_at_work_on(stage):
+            turn.answer()
         if speech:
             stage.attributes["gen_ai.output.type"] = "speech"
-        if spoken and turn is not None and not turn.bot_spoke and not turn.latency.token_ns:
-            turn.latency.token_ns = at_ns
-        if spoken and turn is not None and stage in turn.busy:
-            if self._has_voice():
-                if not turn.bot_spoke:
-                    turn.speech_pending = True
-            else:
-                turn.answered = True
+        if spoken and turn is not None:
+            turn.set_first_token(at_ns)
+            if turn.is_at_work_on(stage):
+                if self._has_voice():
+                    turn.await_speech()
+                else:
+                    turn.answer()
 
     def end_response(
         self,
@@ -155,7 +151,7 @@ class BotSide:
             waits = outcome is None and turn is not None
             # Until it is heard.
             stage.attributes["llm.outcome"] = outcome or "discarded"
-        if stage.attributes.get("llm.speculative") and turn is not None and turn.user_active:
+        if stage.attributes.get("llm.speculative") and turn is not None and turn.is_user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
@@ -209,7 +205,7 @@ class BotSide:
         if self._speech is not None:
             return
         turn = self._turns.current
-        if turn is not None and turn.user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
+        if turn is not None and turn.is_user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
             # What was on its way out when it was cut off. What is written later tells.
             self._cut_may_go_on = True
             return
@@ -300,7 +296,7 @@ class BotSide:
 
     def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
         self._stages.end(stage, at_ns)
-        turn.held.append(stage)
+        turn.hold(stage)
         self._turns.end_work(stage, at_ns)
 
     def _close(self, stage: Stage, at_ns: int) -> None:

@@ -416,7 +416,7 @@ class Conversation:
         turn = self.turns.current
         if turn is not None:
             turn.stage.add("turn.error_count", 1)
-            turn.failure = turn.failure or failure
+            turn.fail(failure)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
         """A tool's result says that it failed, and nothing else has.

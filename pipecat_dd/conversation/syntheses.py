@@ -99,9 +99,7 @@ class Syntheses:
                 self._add(known, answers)
             return stage
         turn = self._turn(at_ns)
-        turn.speech_pending = False
-        if not turn.bot_spoke:
-            turn.latency.text_ns = turn.latency.text_ns or at_ns
+        turn.set_first_text(at_ns)
         stage = self._stages.open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, answers if answers is None else list(answers)))
@@ -165,8 +163,8 @@ class Syntheses:
             processor.is_usable = True
             turn = self._turns.current
             synthesis = self._voiced = self._synthesis(stage)
-            if turn is not None and not turn.bot_spoke and not self.is_backchannel(synthesis):
-                turn.latency.audio_ns = turn.latency.audio_ns or at_ns
+            if turn is not None and not self.is_backchannel(synthesis):
+                turn.set_first_audio(at_ns)
             answers = None if synthesis is None else synthesis.answers
             self._answers.voice(answers)
             if not self._has_output():

@@ -63,7 +63,7 @@ class Tools:
             self._answers.use(processor.stage)
         turn = self._turns.current
         if turn is not None and processor.stage is not None:
-            turn.latency.tools_ns = turn.latency.tools_ns or processor.stage.start_ns
+            turn.set_tools(processor.stage.start_ns)
         for call_id in call_ids:
             self._asked[call_id] = (at_ns, processor.stage)
         while len(self._asked) > MAX_ASKED:

@@ -229,7 +229,7 @@ class Transcriptions:
         """
         self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
-        if stage.processor is not None and not (turn is not None and turn.user_active):
+        if stage.processor is not None and not (turn is not None and turn.is_user_active):
             self.settle(stage.processor)
 
     def answer_count(self, processor: Processor) -> int:
@@ -270,6 +270,6 @@ class Transcriptions:
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.
             self._stages.end(stage, output_ns)
-            turn.held.append(stage)
+            turn.hold(stage)
         else:
             self._stages.close(stage, output_ns)

@@ -107,7 +107,7 @@ class Turns:
         before = self.current
         start_ns = min(start_ns, at_ns)
         if before is not None:
-            if before.user_active:
+            if before.is_user_active:
                 return before
             # Who spoke already when it began was heard in it from there on.
             start_ns = max(start_ns, before.stage.start_ns)
@@ -131,8 +131,7 @@ class Turns:
     def begin_bot_work(self, at_ns: int) -> Turn:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
         turn = self.current or self._begin("bot", at_ns)
-        turn.responded = True
-        turn.response_pending = False
+        turn.respond()
         self._disarm()
         return turn
 
@@ -149,7 +148,7 @@ class Turns:
             return self.begin_bot_work(at_ns)
         at_ns = max(at_ns, self._ended_ns)
         turn = self.unheard.begin(at_ns, lambda stage: Turn(stage, by_user=False))
-        turn.responded = True
+        turn.respond()
         return turn
 
     def confirm(self, stage: Stage | None = None) -> None:
@@ -170,28 +169,26 @@ class Turns:
     def end_user_part(self) -> None:
         """The user's part of the turn has ended."""
         if self.current is not None:
-            self.current.user_active = False
+            self.current.end_user_part()
             self.settle()
 
     def begin_work(self, turn: Turn, stage: Stage) -> None:
         """Something begins for the bot's answer."""
-        turn.busy.add(stage)
+        turn.start_work(stage)
         if turn is self.current:
             self._disarm()
 
     def end_work(self, stage: Stage, at_ns: int) -> None:
         """Something of the bot's answer has ended."""
         for turn in self._turns():
-            if stage in turn.busy:
-                turn.busy.discard(stage)
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            turn.end_work(stage, at_ns)
         self.unheard.end_work(stage)
         self.settle()
 
     def ask(self) -> None:
         """The model was asked for a response, which may take a while to begin."""
         if self.current is not None:
-            self.current.response_pending = True
+            self.current.ask_response()
             self._rearm()
 
     def expect(self, what: object) -> None:
@@ -201,7 +198,7 @@ class Turns:
             what: Stands for it.
         """
         if self.current is not None:
-            self.current.expected.add(what)
+            self.current.expect(what)
             self._rearm()
 
     def is_awaiting(self, what: object) -> bool:
@@ -211,7 +208,7 @@ class Turns:
             what: Stands for it.
         """
         turn = self.current
-        return turn is not None and what in turn.expected and not turn.answered
+        return turn is not None and turn.is_awaiting(what)
 
     def arrive(self, what: object, at_ns: int) -> None:
         """Something that the answer may have come of is over.
@@ -221,9 +218,7 @@ class Turns:
             at_ns: When.
         """
         for turn in self._turns():
-            if what in turn.expected:
-                turn.expected.discard(what)
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            if turn.arrive(what, at_ns):
                 self._rearm()
 
     def start_bot_speech(self, at_ns: int) -> Turn:
@@ -231,16 +226,13 @@ class Turns:
         if self.current is None:
             self.confirm()
         turn = self.begin_bot_work(at_ns)
-        turn.bot_speaking = turn.bot_spoke = turn.answered = True
-        turn.speech_pending = False
+        turn.start_bot_speech()
         return turn
 
     def stop_bot_speech(self, at_ns: int) -> None:
         """The bot has fallen silent."""
         for turn in self._turns():
-            if turn.bot_speaking:
-                turn.bot_speaking = False
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            turn.stop_bot_speech(at_ns)
         self.settle()
 
     def interrupt(self, at_ns: int) -> None:
@@ -253,13 +245,13 @@ class Turns:
             leaving, self._leaving = self._leaving, None
             leaving.timer.cancel()
             turn = leaving.turn
-            if turn.bot_active and at_ns - leaving.left_ns <= INTERRUPTION_WINDOW_NS:
+            if turn.is_bot_active and at_ns - leaving.left_ns <= INTERRUPTION_WINDOW_NS:
                 self._close_interrupted(turn, leaving.end_ns)
             else:
                 self._close(turn, leaving.end_ns, "user_turn")
             return
         self._interrupted_ns = at_ns
-        self._was_cut_off = self.current is not None and self.current.bot_active
+        self._was_cut_off = self.current is not None and self.current.is_bot_active
 
     def settle(self) -> None:
         """Start to wait for the end of the turn if nothing is under way, or stop waiting."""
@@ -285,7 +277,7 @@ class Turns:
         self._finish_leaving()
         turn = self.current
         if turn is not None:
-            done = turn.is_quiet and turn.answered
+            done = turn.is_quiet and turn.is_answered
             self._close(turn, turn.quiet_ns if done else at_ns, "session_end")
 
     def _turns(self) -> list[Turn]:
@@ -323,10 +315,10 @@ class Turns:
         if at_ns - self._interrupted_ns <= INTERRUPTION_WINDOW_NS and self._was_cut_off:
             self._was_cut_off = False
             self._close_interrupted(turn, min(self._interrupted_ns, next_ns))
-        elif turn.is_quiet and not turn.expected:
+        elif turn.is_quiet and not turn.is_expecting:
             end_ns = min(turn.quiet_ns, next_ns)
             self._close(turn, end_ns, "bot_finished", waited_until_ns=at_ns)
-        elif not turn.bot_active:
+        elif not turn.is_bot_active:
             self._close(turn, next_ns, "user_turn")
         else:
             self._gather(turn.stage)
@@ -369,7 +361,7 @@ class Turns:
         facts["turn.end_reason"] = reason
         if interrupted:
             outcome = "interrupted"
-        elif turn.answered:
+        elif turn.is_answered:
             outcome = "answered"
         elif turn.stage.attributes.get("turn.error_count"):
             outcome = "failed"
@@ -378,7 +370,7 @@ class Turns:
         else:
             outcome = "unanswered"
         facts["turn.outcome"] = outcome
-        if outcome == "unanswered" and turn.by_user and not turn.user_active:
+        if outcome == "unanswered" and turn.by_user and not turn.is_user_active:
             # Without a voice activity detector, the turn began with the message.
             waited_ns = (waited_until_ns or at_ns) - (turn.latency.silent_ns or turn.stage.start_ns)
             facts[LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
@@ -387,12 +379,11 @@ class Turns:
             self.current = None
             self._stages.session.turn = None
             self._disarm()
-        for stage in turn.held:
+        for stage in turn.take_held():
             with (
                 _guard.conversation.guarded()
             ):  # one that cannot be told must not keep the turn open
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
-        turn.held.clear()
         self._stages.close(turn.stage, at_ns)
         self._ended_ns = max(self._ended_ns, turn.stage.end_ns or 0)
 

@@ -1,20 +1,22 @@
 """Turns as they are in real life, on real pipelines, each trace compared as a whole.
 
 What a turn is made of is tested without a pipeline in ``tests/conversation``; here is what Pipecat
-makes of the same situations, which is where others get them wrong.
+makes of the same situations, which is where others get them wrong. Each conversation is a row of
+``CONVERSATIONS``: its steps, and the turns that come of it, as ``tests.support.dialogue`` reads
+them.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
     Frame,
     InterimTranscriptionFrame,
     LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
     LLMMessagesAppendFrame,
     SystemFrame,
     TranscriptionFrame,
@@ -28,287 +30,39 @@ from pipecat.turns.user_start import MinWordsUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
+from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Say
-from tests.stages.test_shapes import told
 from tests.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
-from tests.support.bot import START_SECS, Bot
+from tests.support.bot import Bot, Step
+from tests.support.dialogue import (
+    CANCEL,
+    END,
+    answered,
+    as_outline,
+    ask,
+    bot_has_spoken,
+    bot_speaks,
+    hold,
+    model,
+    of_pipecat,
+    outline,
+    pause,
+    push,
+    requested,
+    transcribed,
+    until,
+    user,
+)
 from tests.support.shapes import Shaped, watching
-from tests.support.spans import Span
-from tests.support.trees import stages, tree
+from tests.support.spans import Trace
 
 LONG = "It is a long story, and it takes its time, since there is so much to tell. " * 4
-TAGS = ("llm.outcome", "tool.outcome", "turn.outcome")
-STT = "stt [OpenAISTTService gpt-transcribe]"
-END = "end_of_turn [SpeechTimeoutUserTurnStopStrategy]"
-LLM = "llm [OpenAILLMService gpt-4.1]"
-TTS = "tts [OpenAITTSService gpt-4o-mini-tts]"
+ANSWERED = "user answered: speech stt end llm tts bot"
+CUT_OFF = "user interrupted: speech stt end llm~ tts~ bot~"
 
 
-def of_pipecat(span: Span) -> bool:
-    return stages(span) and span.name.startswith("pipecat.")
-
-
-def check(agent: TestAgent, observer: Any, expected: str, **session: float | str) -> None:
-    """Compare a session's trace with what it should be."""
-    trace = told(agent, observer)
-    names = {"STT": STT, "END": END, "LLM": LLM, "TTS": TTS}
-    lines = [line.removeprefix("        ") for line in expected.strip("\n").splitlines()]
-    wanted = "\n".join(
-        line.replace(word, names[word], 1)
-        if (word := line.strip().split(" ")[0]) in names
-        else line
-        for line in lines
-    ).rstrip()
-    assert tree(trace, of_pipecat, TAGS) == wanted
-    root = trace.one("pipecat.session")
-    assert {name: root[f"session.{name}"] for name in session} == session
-
-
-async def in_its_answer(bot: Bot, times: int, what: type[Frame]) -> None:
-    """Wait until something is seen after the so-many-th response has begun."""
-
-    def is_seen() -> bool:
-        kinds = [type(frame) for frame in bot.watch.seen]
-        begun = [i for i, kind in enumerate(kinds) if kind is LLMFullResponseStartFrame]
-        return len(begun) >= times and what in kinds[begun[times - 1] :]
-
-    await bot.watch.until(is_seen)
-
-
-async def is_heard(bot: Bot, times: int) -> None:
-    """Wait until the bot is in the midst of speaking its so-many-th response."""
-    await in_its_answer(bot, times, BotStartedSpeakingFrame)
-    await asyncio.sleep(5 * START_SECS)  # what the user says from here on began later
-
-
-def a_storyteller(observer: Any, **options: Any) -> Bot:
-    return Bot(observer, script=lambda messages, tools: Say(LONG), **options)
-
-
-async def test_a_second_barge_in_while_the_first_is_answered(agent: TestAgent) -> None:
-    observer = watching()
-    async with a_storyteller(observer) as bot:
-        await bot.user_says("Tell me a story")
-        await is_heard(bot, 1)
-        await bot.user_says("Another one")
-        await is_heard(bot, 2)
-        bot.answer = Say("Fine.")
-        await bot.user_says("No, stop")
-        await in_its_answer(bot, 3, BotStoppedSpeakingFrame)
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:interrupted
-            user_speech [vad]
-            STT
-            END
-            LLM ~ outcome:interrupted
-            TTS ~
-            bot_speech [bot] ~
-          turn [user] outcome:interrupted
-            user_speech [vad]
-            STT
-            END
-            LLM ~ outcome:interrupted
-            TTS ~
-            bot_speech [bot] ~
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-        """,
-        interruption_count=2,
-        turn_count=3,
-        bot_speech_count=3,
-        error_count=0,
-    )
-
-
-def patient(seconds: float) -> dict[str, Any]:
-    """Return the options of a user aggregator that waits so long for the user to go on."""
-    stop = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=seconds)
-    return {"user_turn_strategies": UserTurnStrategies(stop=[stop])}
-
-
-def plain(bot: Shaped) -> list[FrameProcessor]:
-    return [bot.make_stt(), bot.pair.user(), bot.make_llm(), bot.make_tts(), bot.output]
-
-
-async def test_a_user_who_pauses_in_a_sentence_has_one_turn(agent: TestAgent) -> None:
-    observer = watching()
-    async with Shaped(plain, observer, user=patient(0.6)) as bot:
-        await bot.user_says("I would like")
-        await bot.until(TranscriptionFrame, 1)
-        await bot.user_says("a table for two")
-        await bot.answered()
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-        """,
-        turn_count=1,
-        interruption_count=0,
-    )
-
-
-async def test_a_tool_that_takes_longer_than_the_turns_timeout_is_waited_for(
-    agent: TestAgent,
-) -> None:
-    silent = asyncio.Event()
-
-    async def slow(params: FunctionCallParams) -> None:
-        bot.answer = Say("It is done.")
-        await params.llm.push_frame(TTSSpeakFrame("One moment."))
-        await silent.wait()
-        await asyncio.sleep(0.6)
-        await params.result_callback({"done": True})
-
-    observer = watching(turn_end_timeout_secs=0.2)
-    async with bot_with(observer, {"slow": slow}) as bot:
-        await bot.user_says("Do it")
-        await bot.answered(1)
-        silent.set()
-        await bot.answered(2)
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-              tool [slow] outcome:completed
-            TTS
-            bot_speech [bot]
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-        """,
-        turn_count=1,
-        bot_speech_count=2,
-    )
-
-
-async def test_what_is_heard_while_the_user_is_muted_is_no_turn(agent: TestAgent) -> None:
-    observer = watching()
-    async with a_storyteller(
-        observer, user={"user_mute_strategies": [AlwaysUserMuteStrategy()]}
-    ) as bot:
-        await bot.user_says("Tell me a story")
-        await is_heard(bot, 1)
-        await bot.user_says("It is a long story")  # its own voice
-        await bot.until(TranscriptionFrame, 2)
-        await bot.answered()
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-            user_speech [vad]
-            STT
-        """,
-        turn_count=1,
-        interruption_count=0,
-    )
-
-
-def talked_over(words: int) -> dict[str, Any]:
-    """Return the options of a user aggregator that lets nobody interrupt with less."""
-    return {
-        "user_turn_strategies": UserTurnStrategies(
-            start=[MinWordsUserTurnStartStrategy(min_words=words)],
-            stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.05)],
-        )
-    }
-
-
-async def test_a_backchannel_interrupts_nothing_and_is_part_of_the_answer_it_is_about(
-    agent: TestAgent,
-) -> None:
-    observer = watching()
-    async with Shaped(
-        plain, observer, user=talked_over(3), script=lambda messages, tools: Say(LONG)
-    ) as bot:
-        await bot.user_says("Tell me a story")
-        await is_heard(bot, 1)
-        await bot.user_says("Uh-huh")
-        await bot.until(TranscriptionFrame, 2)
-        await bot.answered()
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-            user_speech [vad]
-            STT
-        """,
-        turn_count=1,
-        interruption_count=0,
-    )
-
-
-async def test_a_cough_keeps_no_transcription_from_what_is_said_after_it(agent: TestAgent) -> None:
-    observer = watching()
-    async with Bot(observer) as bot:
-        await bot.ask("How are you?")
-        await bot.user_says("")  # nothing comes of it
-        await bot.provider.requested("transcriptions", 2)
-        await asyncio.sleep(0.5)
-        await bot.ask("And now?")
-        await bot.end()
-
-    trace = told(agent, observer)
-    cough, question = trace.named("pipecat.user_speech")[1:]
-    assert cough.parent is question.parent
-    spoken = [stt for stt in trace.named("pipecat.stt") if stt.get("stt.finalization_seconds")]
-    assert len(spoken) == 2
-    assert spoken[1].start_ns == question.start_ns
-    assert spoken[1]["stt.finalization_seconds"] < 0.4
-    assert all(
-        stt.end_ns <= question.start_ns for stt in trace.named("pipecat.stt") if stt not in spoken
-    )
+# Bots
 
 
 @dataclass
@@ -336,72 +90,80 @@ class HearingAids(STTService):
         await super().process_frame(frame, direction)
 
 
-async def test_without_a_detector_the_transcription_makes_the_turn(agent: TestAgent) -> None:
+def plain(bot: Shaped) -> list[FrameProcessor]:
+    return [bot.make_stt(), bot.pair.user(), bot.make_llm(), bot.make_tts(), bot.output]
+
+
+def patient(observer: DatadogObserver) -> Bot:
+    """Return a bot that waits longer than most for the user to go on."""
+    stop = SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.6)
+    return Shaped(plain, observer, user={"user_turn_strategies": UserTurnStrategies(stop=[stop])})
+
+
+def hard_to_interrupt(observer: DatadogObserver) -> Bot:
+    """Return a bot that goes on speaking unless the user says three words."""
+    strategies = UserTurnStrategies(
+        start=[MinWordsUserTurnStartStrategy(min_words=3)],
+        stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.05)],
+    )
+    return Shaped(plain, observer, user={"user_turn_strategies": strategies})
+
+
+def deaf_while_it_speaks(observer: DatadogObserver) -> Bot:
+    return Bot(observer, user={"user_mute_strategies": [AlwaysUserMuteStrategy()]})
+
+
+def with_a_slow_tool(observer: DatadogObserver) -> Bot:
+    """Return a bot whose tool says that it takes a moment, and takes longer."""
+
+    async def slow(params: FunctionCallParams) -> None:
+        bot.answer = Say("It is done.")
+        await params.llm.push_frame(TTSSpeakFrame("One moment."))
+        await bot.answered(1)
+        await asyncio.sleep(0.6)
+        await params.result_callback({"done": True})
+
+    bot = bot_with(observer, {"slow": slow})
+    return bot
+
+
+def without_a_detector(observer: DatadogObserver) -> Bot:
     def shape(bot: Shaped) -> list[FrameProcessor]:
         return [HearingAids(), bot.pair.user(), bot.make_llm(), bot.make_tts(), bot.output]
 
-    observer = watching()
-    async with Shaped(shape, observer) as bot:
-        await bot.push(Spoken("How are you today"))
-        await bot.answered()
-        await bot.end()
-
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            stt [HearingAids]
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-        """,
-        turn_count=1,
-    )
+    return Shaped(shape, observer)
 
 
-async def test_text_without_a_voice_is_a_turn_that_ends_with_the_answer(agent: TestAgent) -> None:
+def without_a_voice(observer: DatadogObserver) -> Bot:
     def shape(bot: Shaped) -> list[FrameProcessor]:
         return [bot.pair.user(), bot.make_llm(), bot.pair.assistant()]
 
-    observer = watching()
-    async with Shaped(shape, observer) as bot:
-        for times, text in enumerate(("How are you?", "And now?"), start=1):
-            message = {"role": "user", "content": text}
-            await bot.push(LLMMessagesAppendFrame([message], run_llm=True))
-            await bot.until(LLMFullResponseEndFrame, times)
-        await bot.end()
+    return Shaped(shape, observer)
 
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            LLM outcome:completed
-          turn [user] outcome:answered
-            LLM outcome:completed
-        """,
-        turn_count=2,
-        bot_speech_count=0,
-        end_reason="ended",
+
+def types(text: str) -> Step:
+    """Return a step: the user types a message."""
+    return push(lambda: LLMMessagesAppendFrame([{"role": "user", "content": text}], run_llm=True))
+
+
+# What no outline shows
+
+
+def is_transcribed_apart_from_the_cough(trace: Trace) -> None:
+    cough, question = trace.named("pipecat.user_speech")[1:]
+    assert cough.parent is question.parent
+    spoken = [stt for stt in trace.named("pipecat.stt") if stt.get("stt.finalization_seconds")]
+    assert len(spoken) == 2
+    assert spoken[1].start_ns == question.start_ns
+    assert spoken[1]["stt.finalization_seconds"] < 0.4
+    assert all(
+        stt.end_ns <= question.start_ns for stt in trace.named("pipecat.stt") if stt not in spoken
     )
 
 
-async def test_a_session_that_is_cancelled_in_mid_answer_ends_where_it_was_cut(
-    agent: TestAgent,
-) -> None:
-    observer = watching()
-    async with a_storyteller(observer) as bot:
-        await bot.user_says("Tell me a story")
-        await is_heard(bot, 1)
-        await bot.worker.cancel()
-
-    trace = told(agent, observer)
+def ends_where_it_was_cut(trace: Trace) -> None:
     turn, speech = trace.one("pipecat.turn"), trace.one("pipecat.bot_speech")
     root = trace.one("pipecat.session")
-    assert root["session.end_reason"] == "cancelled"
     assert turn["turn.end_reason"] == "session_end"
     assert turn["turn.was_interrupted"] == "false"
     assert turn.end_ns <= root.end_ns
@@ -409,27 +171,162 @@ async def test_a_session_that_is_cancelled_in_mid_answer_ends_where_it_was_cut(
     assert not any(span.error for span in trace.spans if of_pipecat(span))
 
 
-async def test_a_clean_end_completes_the_turn(agent: TestAgent) -> None:
-    observer = watching()
-    async with Bot(observer) as bot:
-        await bot.user_says("Goodbye")
-        await bot.until(BotStartedSpeakingFrame)
-        await bot.end()
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation, and what should come of it.
 
-    check(
-        agent,
-        observer,
-        """
-        session [bot]
-          turn [user] outcome:answered
-            user_speech [vad]
-            STT
-            END
-            LLM outcome:completed
-            TTS
-            bot_speech [bot]
-        """,
-        turn_count=1,
-        interruption_count=0,
-        end_reason="ended",
-    )
+    Attributes:
+        name: What holds of it.
+        why: What goes wrong where it does not hold.
+        steps: What happens.
+        turns: The turns that come of it, with their stages; None where ``also`` says all.
+        session: Figures of the session, by their tags without ``session.``.
+        bot: Makes the bot that it is held with.
+        options: The observer's.
+        also: Asserts what no outline shows.
+    """
+
+    name: str
+    why: str
+    steps: tuple[Step, ...]
+    turns: tuple[str, ...] | None
+    session: dict[str, float | str]
+    bot: Callable[[DatadogObserver], Bot] = Bot
+    options: dict[str, Any] = field(default_factory=dict)
+    also: Callable[[Trace], None] = lambda trace: None
+
+
+CONVERSATIONS = (
+    Conversation(
+        "a_second_barge_in_while_the_first_is_answered",
+        why="each turn that the user cuts off is interrupted, and nothing of it is in the next",
+        steps=(
+            model(LONG),
+            user("Tell me a story"),
+            bot_speaks(1),
+            user("Another one"),
+            bot_speaks(2),
+            model("Fine."),
+            user("No, stop"),
+            bot_has_spoken(3),
+            END,
+        ),
+        turns=(CUT_OFF, CUT_OFF, ANSWERED),
+        session={"interruption_count": 2, "turn_count": 3, "bot_speech_count": 3, "error_count": 0},
+    ),
+    Conversation(
+        "a_user_who_pauses_in_a_sentence_has_one_turn",
+        why="a turn is what Pipecat answers, not each stretch of speech",
+        bot=patient,
+        steps=(user("I would like"), transcribed(1), user("a table for two"), answered(), END),
+        turns=("user answered: speech stt speech stt end llm tts bot",),
+        session={"turn_count": 1, "interruption_count": 0},
+    ),
+    Conversation(
+        "a_tool_that_takes_longer_than_the_turns_timeout_is_waited_for",
+        why="a timer that forgets the running tool ends the turn before its answer",
+        bot=with_a_slow_tool,
+        options={"turn_end_timeout_secs": 0.2},
+        steps=(user("Do it"), answered(2), END),
+        turns=("user answered: speech stt end llm+slow tts bot llm tts bot",),
+        session={"turn_count": 1, "bot_speech_count": 2},
+    ),
+    Conversation(
+        "what_is_heard_while_the_user_is_muted_is_no_turn",
+        why="the bot may hear its own voice",
+        bot=deaf_while_it_speaks,
+        steps=(
+            model(LONG),
+            user("Tell me a story"),
+            bot_speaks(1),
+            user("It is a long story"),
+            transcribed(2),
+            answered(),
+            END,
+        ),
+        turns=(f"{ANSWERED} speech stt",),
+        session={"turn_count": 1, "interruption_count": 0},
+    ),
+    Conversation(
+        "a_backchannel_interrupts_nothing_and_is_part_of_the_answer_it_is_about",
+        why="too few words open no turn where the bot is hard to interrupt",
+        bot=hard_to_interrupt,
+        steps=(
+            model(LONG),
+            user("Tell me a story"),
+            bot_speaks(1),
+            user("Uh-huh"),
+            transcribed(2),
+            answered(),
+            END,
+        ),
+        turns=(f"{ANSWERED} speech stt",),
+        session={"turn_count": 1, "interruption_count": 0},
+    ),
+    Conversation(
+        "a_cough_keeps_no_transcription_from_what_is_said_after_it",
+        why="the words of the next speech would be taken for the late words of the cough",
+        steps=(
+            ask("How are you?"),
+            user(""),  # nothing comes of it
+            requested("transcriptions", 2),
+            pause(0.5),
+            ask("And now?"),
+            END,
+        ),
+        turns=None,
+        session={},
+        also=is_transcribed_apart_from_the_cough,
+    ),
+    Conversation(
+        "without_a_detector_the_transcription_makes_the_turn",
+        why="there is no speech to begin with, only words",
+        bot=without_a_detector,
+        steps=(push(Spoken, text="How are you today"), answered(), END),
+        turns=("user answered: stt=HearingAids llm tts bot",),
+        session={"turn_count": 1},
+    ),
+    Conversation(
+        "text_without_a_voice_is_a_turn_that_ends_with_the_answer",
+        why="nothing is heard that could begin or end a turn",
+        bot=without_a_voice,
+        steps=(
+            types("How are you?"),
+            until(LLMFullResponseEndFrame, 1),
+            types("And now?"),
+            until(LLMFullResponseEndFrame, 2),
+            END,
+        ),
+        turns=("user answered: llm", "user answered: llm"),
+        session={"turn_count": 2, "bot_speech_count": 0, "end_reason": "ended"},
+    ),
+    Conversation(
+        "a_session_that_is_cancelled_in_mid_answer_ends_where_it_was_cut",
+        why="what is cancelled fires no end of its own, and is no failure",
+        steps=(model(LONG), user("Tell me a story"), bot_speaks(1), CANCEL),
+        turns=None,
+        session={"end_reason": "cancelled"},
+        also=ends_where_it_was_cut,
+    ),
+    Conversation(
+        "a_clean_end_completes_the_turn",
+        why="an EndFrame lets the bot finish: nothing is cut off",
+        steps=(user("Goodbye"), until(BotStartedSpeakingFrame), END),
+        turns=(ANSWERED,),
+        session={"turn_count": 1, "interruption_count": 0, "end_reason": "ended"},
+    ),
+)
+
+
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda one: one.name)
+async def test_a_conversation_is_made_of_these_turns(
+    agent: TestAgent, conversation: Conversation
+) -> None:
+    observer = watching(**conversation.options)
+    trace = await hold(agent, conversation.bot(observer), observer, conversation.steps)
+    if conversation.turns is not None:
+        assert outline(trace) == as_outline(conversation.turns), conversation.why
+    root = trace.one("pipecat.session")
+    figures = {name: root[f"session.{name}"] for name in conversation.session}
+    assert figures == conversation.session, conversation.why
+    conversation.also(trace)

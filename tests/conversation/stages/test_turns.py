@@ -1,9 +1,9 @@
 """Turns as they are in real life, on real pipelines, each trace compared as a whole.
 
-What a turn is made of is tested without a pipeline in ``tests/conversation``; here is what Pipecat
-makes of the same situations, which is where others get them wrong. Each conversation is a row of
-``CONVERSATIONS``: its steps, and the turns that come of it, as ``tests.support.dialogue`` reads
-them.
+What a turn is made of is tested without a pipeline in ``tests/conversation/test_turns.py``; here is
+what Pipecat makes of the same situations, which is where others get them wrong. Each conversation
+is a row of ``CONVERSATIONS``: its steps, and the turns that come of it, as
+``tests.support.dialogue`` reads them.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Say
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot, Step
 from tests.support.dialogue import (

@@ -19,7 +19,7 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import CallTool, Say
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.dialogue import END, answered, ask, finished, hold, pause, until, user

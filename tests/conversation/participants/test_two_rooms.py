@@ -15,8 +15,8 @@ from pipecat.frames.frames import Frame, TranscriptionFrame, UserAudioRawFrame
 from pipecat.services.stt_service import STTService
 
 from pipecat_dd import DatadogObserver, current_session
-from tests.participants.daily import DailyRoom, somebody
-from tests.participants.running import Listener, bot_on
+from tests.conversation.participants.daily import DailyRoom, somebody
+from tests.conversation.participants.running import Listener, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.spans import Trace

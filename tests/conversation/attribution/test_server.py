@@ -16,11 +16,11 @@ from websockets.asyncio.client import connect
 
 from pipecat_dd.cli.demo.environment import quiet_environment
 from pipecat_dd.cli.demo.provider import Delays, Provider, Say
+from tests.conversation.attribution.calls import NOBODY
 from tests.support.agent import TestAgent
 from tests.support.processes import REPOSITORY
 from tests.support.spans import Trace, trace_of
 from tests.support.versions import needs_pipecat
-from tests.whose.calls import NOBODY
 
 CALLS = 20
 PLACES_OF_A_CALL = 26
@@ -66,7 +66,7 @@ async def serve(agent: TestAgent, loop: str, *, shared: bool) -> list[dict[str, 
         }
         process = await asyncio.create_subprocess_exec(
             *(str(Path(sys.executable).with_name("ddtrace-run")), sys.executable),
-            *("-m", "tests.whose.server", loop),
+            *("-m", "tests.conversation.attribution.server", loop),
             cwd=REPOSITORY,
             env=environment,
             stdout=subprocess.PIPE,

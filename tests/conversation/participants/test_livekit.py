@@ -18,7 +18,7 @@ from pipecat.transports.livekit.transport import (
 )
 
 from pipecat_dd import DatadogObserver, _guard, current_session
-from tests.participants.running import PATIENCE_SECS, Heard, bot_on, from_thread
+from tests.conversation.participants.running import PATIENCE_SECS, Heard, bot_on, from_thread
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.spans import Span

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -115,8 +116,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*processors: FrameProcessor, **args: Any) -> AsyncIterator[Running]:
-    bot = Running(watching(), *processors, **args)
+async def running(
+    *processors: FrameProcessor, observer: DatadogObserver | None = None, **args: Any
+) -> AsyncIterator[Running]:
+    """Run a pipeline; after the block it has to come to its end by itself."""
+    bot = Running(observer or watching(), *processors, **args)
     bot.task = asyncio.create_task(bot.run())
     async with asyncio.timeout(25):
         try:
@@ -126,6 +130,22 @@ async def running(*processors: FrameProcessor, **args: Any) -> AsyncIterator[Run
         except BaseException:
             bot.task.cancel()
             raise
+
+
+@asynccontextmanager
+async def losing(
+    keeper: Passes, *processors: FrameProcessor, kind: type[Frame] = EndFrame, **args: Any
+) -> AsyncIterator[Running]:
+    """Run a pipeline one of whose processors has kept the end for itself.
+
+    After the block the session is seen off, and only then the pipeline let go.
+    """
+    async with running(*processors, **args) as bot:
+        await bot.worker.queue_frame(kind())
+        await keeper.saw.wait()
+        yield bot
+        await bot.killed()
+        await bot.released(keeper)
 
 
 def ended(agent: TestAgent, bot: Any) -> Span:
@@ -140,17 +160,112 @@ def frame_spans(agent: TestAgent, bot: Running, kind: str) -> list[Span]:
     return [span for span in trace.named("pipecat.frame") if span["frame.class"] == kind]
 
 
-@pytest.mark.parametrize(("kind", "reason"), [(EndFrame, "ended"), (StopFrame, "stopped")])
-async def test_an_end_that_comes_out_has_ended_the_session(
-    agent: TestAgent, kind: type[Frame], reason: str
+class Renews(Passes):
+    """Ends with a frame of its own."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await FrameProcessor.process_frame(self, frame, direction)
+        await self.push_frame(EndFrame() if isinstance(frame, EndFrame) else frame, direction)
+
+
+class Asks(Passes):
+    """Asks the worker for the end."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        name = f"{what}WorkerFrame" if hasattr(frames, "EndWorkerFrame") else f"{what}TaskFrame"
+        self._asks_by = getattr(frames, name)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TextFrame):
+            await self.push_frame(self._asks_by(), FrameDirection.UPSTREAM)
+
+
+class Breaks(Passes):
+    """Reports what brings the pipeline down, as it is told to."""
+
+    def __init__(self, report: Callable[["Breaks"], Any]) -> None:
+        super().__init__()
+        self._report = report
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TextFrame):
+            await self._report(self)
+
+
+def raised(error: Exception) -> Exception:
+    """Return an exception with a traceback, which Pipecat 1.0 cannot do without."""
+    try:
+        raise error
+    except Exception as found:
+        return found
+
+
+def fatal(processor: FrameProcessor) -> Any:
+    error = raised(OSError("no route"))
+    return processor.push_error("it is broken", exception=error, fatal=True)
+
+
+def mild(processor: FrameProcessor) -> Any:
+    return processor.push_error("it is broken", exception=raised(OSError("no route")))
+
+
+def permanent(processor: FrameProcessor) -> Any:
+    return processor.push_error("it is broken", force_treat_as_permanent=True)
+
+
+def queue(kind: type[Frame]) -> Callable[[Running], Awaitable[None]]:
+    return lambda bot: bot.worker.queue_frame(kind())  # type: ignore[no-any-return]
+
+
+async def nothing(_: Running) -> None:
+    pass
+
+
+async def cancel_the_worker(bot: Running) -> None:
+    await bot.worker.cancel()
+
+
+async def cancel_the_task(bot: Running) -> None:
+    bot.task.cancel()
+
+
+def branches() -> FrameProcessor:
+    return ParallelPipeline([Passes()], [Passes(), Passes()])
+
+
+ENDINGS = {
+    "an_end_frame": ([Passes], queue(EndFrame), "ended"),
+    "a_stop_frame": ([Passes], queue(StopFrame), "stopped"),
+    "a_cancel_frame": ([Passes], queue(CancelFrame), "cancelled"),
+    "the_worker_is_cancelled": ([Passes], cancel_the_worker, "cancelled"),
+    "the_task_is_cancelled": ([Passes], cancel_the_task, "cancelled"),
+    "a_processor_asks_for_the_end": ([Passes, partial(Asks, "End")], nothing, "ended"),
+    "a_processor_asks_to_cancel": ([Passes, partial(Asks, "Cancel")], nothing, "cancelled"),
+    "through_parallel_branches": ([branches, Passes], queue(EndFrame), "ended"),
+    "a_processor_ends_with_a_frame_of_its_own": ([Renews, Passes], queue(EndFrame), "ended"),
+    "after_an_error_that_it_survives": ([partial(Breaks, mild), Passes], queue(EndFrame), "ended"),
+}
+"""Ends that nothing keeps: what makes the processors, what ends them, what the session says."""
+
+
+@pytest.mark.parametrize(("makers", "end", "reason"), ENDINGS.values(), ids=ENDINGS)
+async def test_a_session_says_how_it_was_ended(
+    agent: TestAgent,
+    makers: list[Callable[[], FrameProcessor]],
+    end: Callable[[Running], Awaitable[None]],
+    reason: str,
 ) -> None:
-    async with running(Passes()) as bot:
-        await bot.worker.queue_frame(kind())
+    async with running(*(make() for make in makers)) as bot:
+        await end(bot)
     session = ended(agent, bot)
     assert session["session.end_reason"] == reason
     assert session.get("session.end_lost_in") is None
     assert not session.error
-    assert not frame_spans(agent, bot, kind.__name__)
+    for kind in (EndFrame, StopFrame):
+        assert not frame_spans(agent, bot, kind.__name__), "it is no frame that stands out"
 
 
 @pytest.mark.parametrize("kind", [EndFrame, StopFrame])
@@ -159,12 +274,8 @@ async def test_an_end_that_a_processor_keeps_is_lost_in_it(
     agent: TestAgent, keeps: type[Passes], kind: type[Frame]
 ) -> None:
     keeper = keeps(kind)
-    async with running(Passes(), keeper, Passes()) as bot:
-        await bot.worker.queue_frame(kind())
-        await keeper.saw.wait()
+    async with losing(keeper, Passes(), keeper, Passes(), kind=kind) as bot:
         await bot.worker.cancel()
-        await bot.killed()
-        await bot.released(keeper)
     session = ended(agent, bot)
     assert session["session.end_reason"] == "lost_end"
     assert session["session.end_lost_in"] == keeps.__name__
@@ -176,22 +287,15 @@ async def test_an_end_that_a_processor_keeps_is_lost_in_it(
 
 async def test_an_end_that_was_lost_is_told_of_with_no_cancellation_too(agent: TestAgent) -> None:
     keeper = Swallows(EndFrame)
-    async with running(keeper, Passes()) as bot:
-        await bot.worker.queue_frame(EndFrame())
-        await keeper.saw.wait()
+    async with losing(keeper, keeper, Passes()) as bot:
         await asyncio.sleep(0)
-        await bot.killed()
-        await bot.released(keeper)
     assert ended(agent, bot)["session.end_reason"] == "lost_end"
 
 
 async def test_an_end_on_its_way_as_the_process_goes_is_not_lost(agent: TestAgent) -> None:
     slow = Hangs(EndFrame)
-    async with running(slow) as bot:
-        await bot.worker.queue_frame(EndFrame())
-        await slow.saw.wait()
-        await bot.killed()
-        await bot.released(slow)
+    async with losing(slow, slow) as bot:
+        pass
     session = ended(agent, bot)
     assert session["session.end_reason"] == "exited"
     assert session.get("session.end_lost_in") is None
@@ -202,14 +306,9 @@ async def test_where_the_end_was_lost_is_told_as_frame_spans_say(
     agent: TestAgent, mode: Any
 ) -> None:
     keeper = Swallows(EndFrame)
-    bot = Running(DatadogObserver(frame_spans=mode), keeper, Passes())
-    bot.task = asyncio.create_task(bot.run())
-    await bot.started()
-    await bot.worker.queue_frame(EndFrame())
-    await keeper.saw.wait()
-    await bot.worker.cancel()
-    await bot.killed()
-    await bot.released(keeper)
+    observer = DatadogObserver(frame_spans=mode)
+    async with losing(keeper, keeper, Passes(), observer=observer) as bot:
+        await bot.worker.cancel()
     session = ended(agent, bot)
     assert session["session.end_lost_in"] == "Swallows"
     told = [s.resource for s in frame_spans(agent, bot, "EndFrame")]
@@ -224,66 +323,12 @@ async def test_of_parallel_branches_the_one_that_keeps_the_end_is_named(agent: T
             await super().process_frame(frame, direction)
 
     keeper, slow = Swallows(EndFrame), Slow(EndFrame)
-    async with running(ParallelPipeline([keeper], [slow]), Passes()) as bot:
-        await bot.worker.queue_frame(EndFrame())
-        await keeper.saw.wait()
+    async with losing(keeper, ParallelPipeline([keeper], [slow]), Passes()) as bot:
         await slow.saw.wait()
         await bot.worker.cancel()
-        await bot.killed()
-        await bot.released(keeper)
     session = ended(agent, bot)
     assert session["session.end_reason"] == "lost_end"
     assert session["session.end_lost_in"] == "Swallows"
-
-
-async def test_parallel_branches_end_in_order(agent: TestAgent) -> None:
-    async with running(ParallelPipeline([Passes()], [Passes(), Passes()]), Passes()) as bot:
-        await bot.worker.queue_frame(EndFrame())
-    assert ended(agent, bot)["session.end_reason"] == "ended"
-
-
-async def test_a_processor_that_ends_with_a_frame_of_its_own_ends_in_order(
-    agent: TestAgent,
-) -> None:
-    class Renews(Passes):
-        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-            await FrameProcessor.process_frame(self, frame, direction)
-            await self.push_frame(EndFrame() if isinstance(frame, EndFrame) else frame, direction)
-
-    async with running(Renews(), Passes()) as bot:
-        await bot.worker.queue_frame(EndFrame())
-    session = ended(agent, bot)
-    assert session["session.end_reason"] == "ended"
-
-
-@pytest.mark.parametrize(("asked", "reason"), [("End", "ended"), ("Cancel", "cancelled")])
-async def test_a_processor_may_ask_for_the_end(agent: TestAgent, asked: str, reason: str) -> None:
-    name = f"{asked}WorkerFrame" if hasattr(frames, "EndWorkerFrame") else f"{asked}TaskFrame"
-    kind = getattr(frames, name)
-
-    class Asks(Passes):
-        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-            await super().process_frame(frame, direction)
-            if isinstance(frame, TextFrame):
-                await self.push_frame(kind(), FrameDirection.UPSTREAM)
-
-    async with running(Passes(), Asks()) as bot:
-        pass
-    assert ended(agent, bot)["session.end_reason"] == reason
-
-
-@pytest.mark.parametrize("way", ["cancel", "frame", "task"])
-async def test_a_cancellation_is_told_as_one(agent: TestAgent, way: str) -> None:
-    async with running(Passes()) as bot:
-        if way == "cancel":
-            await bot.worker.cancel()
-        elif way == "frame":
-            await bot.worker.queue_frame(CancelFrame())
-        else:
-            bot.task.cancel()
-    session = ended(agent, bot)
-    assert session["session.end_reason"] == "cancelled"
-    assert not session.error
 
 
 @needs_pipecat("1.3", "the runner has no tasks of its own")
@@ -386,47 +431,9 @@ async def test_only_what_pipecat_cancels_since_nobody_spoke_is_an_idle_timeout(
 
 async def test_an_end_that_is_lost_is_no_idle_timeout(agent: TestAgent) -> None:
     keeper = Swallows(EndFrame)
-    async with running(keeper, Passes(), idle_timeout_secs=0.3) as bot:
-        await bot.worker.queue_frame(EndFrame())
-        await keeper.saw.wait()
+    async with losing(keeper, keeper, Passes(), idle_timeout_secs=0.3) as bot:
         await asyncio.sleep(0.6)
-        await bot.killed()
-        await bot.released(keeper)
     assert ended(agent, bot)["session.end_reason"] == "lost_end"
-
-
-class Breaks(Passes):
-    """Reports what brings the pipeline down, as it is told to."""
-
-    def __init__(self, report: Callable[["Breaks"], Any]) -> None:
-        super().__init__()
-        self._report = report
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, TextFrame):
-            await self._report(self)
-
-
-def raised(error: Exception) -> Exception:
-    """Return an exception with a traceback, which Pipecat 1.0 cannot do without."""
-    try:
-        raise error
-    except Exception as found:
-        return found
-
-
-def fatal(processor: FrameProcessor) -> Any:
-    error = raised(OSError("no route"))
-    return processor.push_error("it is broken", exception=error, fatal=True)
-
-
-def mild(processor: FrameProcessor) -> Any:
-    return processor.push_error("it is broken", exception=raised(OSError("no route")))
-
-
-def permanent(processor: FrameProcessor) -> Any:
-    return processor.push_error("it is broken", force_treat_as_permanent=True)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -456,14 +463,6 @@ async def test_what_a_processor_brings_down_that_can_no_longer_work_has_failed(
     assert session["session.end_reason"] == ("failed" if failed else "ended")
     assert session.error == bool(failed)
     assert session["session.error_count"] == 1
-
-
-async def test_an_error_that_a_bot_survives_does_not_fail_its_session(agent: TestAgent) -> None:
-    async with running(Breaks(mild), Passes()) as bot:
-        await bot.worker.queue_frame(EndFrame())
-    session = ended(agent, bot)
-    assert session["session.end_reason"] == "ended"
-    assert not session.error
 
 
 async def test_a_handler_of_the_users_that_cancels_for_an_error_cancels(agent: TestAgent) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pipecat.frames.frames import ErrorFrame, Frame, StartFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from tests.stages.test_errors import only_error, told
+from tests.conversation.stages.test_errors import only_error, told
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.shapes import watching

@@ -14,14 +14,23 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 
-from pipecat_dd.cli.demo.provider import Say
 from pipecat_dd.conversation.latency import PARTS
-from tests.stages.test_shapes import told
 from tests.support.agent import TestAgent
-from tests.support.bot import Bot
+from tests.support.bot import Step
+from tests.support.dialogue import (
+    END,
+    answered,
+    hold,
+    model,
+    of_pipecat,
+    pause,
+    push,
+    requested,
+    until,
+)
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Span, Trace
-from tests.support.trees import stages, tree
+from tests.support.trees import tree
 from tests.support.turn_servers import (
     SERVERS,
     CartesiaTurns,
@@ -42,14 +51,11 @@ ANSWER = """
     bot_speech [bot]"""
 
 
-def of_pipecat(span: Span) -> bool:
-    return stages(span) and span.name.startswith("pipecat.")
-
-
 class Owned(Shaped):
     """A bot whose STT service owns the turn, with the strategies that the service recommends."""
 
     def __init__(self, server: TurnServer, *observers: Any, **options: Any) -> None:
+        self.owner = server
         self.service = server.service(**options.pop("service", {}))
         user = {"user_turn_strategies": None, **options.pop("user", {})}
         super().__init__(self._processors, *observers, user=user, **options)
@@ -104,27 +110,45 @@ def check_wait(turn: Span) -> None:
     assert at_once(ruling.start_ns, speech.end_ns)
 
 
-async def detects(bot: Bot, heard: bool, stop_secs: float = 0.05) -> None:
-    """Have a voice activity detector hear the user begin, or fall silent."""
-    if heard:
-        await bot.push(VADUserStartedSpeakingFrame(start_secs=0.1))
-    else:
-        await bot.push(VADUserStoppedSpeakingFrame(stop_secs=stop_secs))
+# Steps
+
+
+def stt(act: str, *text: str) -> Step:
+    """Return a step: what the service that owns the turn does, by the name of ``TurnServer``'s."""
+    return lambda bot: getattr(bot.owner, act)(*text)  # type: ignore[attr-defined]
+
+
+def detector_hears_speech(times: int = 1) -> tuple[Step, ...]:
+    """Return the steps of a voice activity detector that hears the user begin."""
+    return push(VADUserStartedSpeakingFrame, start_secs=0.1), until(
+        VADUserStartedSpeakingFrame, times
+    )
+
+
+def detector_hears_silence(stop_secs: float = 0.05) -> Step:
+    """Return a step: a voice activity detector has heard nothing for so long."""
+    return push(VADUserStoppedSpeakingFrame, stop_secs=stop_secs)
+
+
+async def held(agent: TestAgent, server: type[TurnServer], *steps: Step, **service: Any) -> Trace:
+    """Hold a conversation with a bot whose STT service owns the turn, and return its trace."""
+    observer = watching()
+    async with server() as provider:
+        bot = Owned(provider, observer, service=service)
+        return await hold(agent, bot, observer, (*steps, END))
 
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_turn_that_an_stt_service_owns_is_a_turn_like_any(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        await provider.says("How are you today?")
-        await bot.answered(1)
-        await provider.says("And your mother?")
-        await bot.answered(2)
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        *(stt("says", "How are you today?"), answered(1)),
+        *(stt("says", "And your mother?"), answered(2)),
+    )
 
-    trace = told(agent, observer)
     assert shape(trace) == "session [bot]" + a_turn(server, server.class_name) * 2
     for turn in trace.named("pipecat.turn"):
         (speech,) = children(turn, "user_speech")
@@ -137,46 +161,37 @@ async def test_a_turn_that_an_stt_service_owns_is_a_turn_like_any(
 async def test_a_detector_beside_it_tells_when_the_user_speaks(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        for times in (1, 2):
-            await detects(bot, True)
-            await bot.until(VADUserStartedSpeakingFrame, times)
-            await provider.begins()
-            await bot.until(UserStartedSpeakingFrame, times)
-            await asyncio.sleep(0.1)
-            await detects(bot, False)
-            await bot.until(VADUserStoppedSpeakingFrame, times)
-            await provider.ends("How are you?")
-            await bot.answered(times)
-        await bot.end()
+    def turn(times: int) -> tuple[Step, ...]:
+        return (
+            *detector_hears_speech(times),
+            *(stt("begins"), until(UserStartedSpeakingFrame, times), pause(0.1)),
+            *(detector_hears_silence(), until(VADUserStoppedSpeakingFrame, times)),
+            *(stt("ends", "How are you?"), answered(times)),
+        )
 
-    trace = told(agent, observer)
+    trace = await held(agent, server, *turn(1), *turn(2))
+
     assert shape(trace) == "session [bot]" + a_turn(server, "vad") * 2
-    for turn in trace.named("pipecat.turn"):
-        assert turn.start_ns == children(turn, "user_speech")[0].start_ns
-        assert children(turn, "end_of_turn")[0].secs >= 0.05, "from the silence that was heard"
-        check_wait(turn)
+    for turn_ in trace.named("pipecat.turn"):
+        assert turn_.start_ns == children(turn_, "user_speech")[0].start_ns
+        assert children(turn_, "end_of_turn")[0].secs >= 0.05, "from the silence that was heard"
+        check_wait(turn_)
 
 
 @pytest.mark.parametrize("server", [Flux, Gradium, Sarvam])
 async def test_a_detector_that_is_slower_than_the_service_hears_the_same_speech(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        await provider.begins()
-        await bot.until(UserStartedSpeakingFrame)
-        await detects(bot, True)
-        await bot.until(VADUserStartedSpeakingFrame)
-        await asyncio.sleep(0.1)
-        await provider.ends("How are you?")
-        await bot.until(UserStoppedSpeakingFrame)
-        await detects(bot, False, stop_secs=0.4)  # silent before the service was sure
-        await bot.answered()
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        *(stt("begins"), until(UserStartedSpeakingFrame)),
+        *(*detector_hears_speech(), pause(0.1)),
+        *(stt("ends", "How are you?"), until(UserStoppedSpeakingFrame)),
+        detector_hears_silence(0.4),  # silent before the service was sure
+        answered(),
+    )
 
-    trace = told(agent, observer)
     assert shape(trace) == "session [bot]" + a_turn(server, "vad")
     (turn,) = trace.named("pipecat.turn")
     assert turn.start_ns == children(turn, "user_speech")[0].start_ns
@@ -187,18 +202,15 @@ async def test_a_detector_that_is_slower_than_the_service_hears_the_same_speech(
 async def test_a_barge_in_that_the_service_hears_cuts_the_bot_off(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        bot.answer = Say("It is a long story, and it takes its time to tell. " * 6)
-        await provider.says("Tell me a story")
-        await bot.until(BotStartedSpeakingFrame)
-        await asyncio.sleep(0.15)
-        bot.answer = Say("Fine.")
-        await provider.says("Stop it now")
-        await bot.answered(2)
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        model("It is a long story, and it takes its time to tell. " * 6),
+        *(stt("says", "Tell me a story"), until(BotStartedSpeakingFrame), pause(0.15)),
+        model("Fine."),
+        *(stt("says", "Stop it now"), answered(2)),
+    )
 
-    trace = told(agent, observer)
     first, second = trace.named("pipecat.turn")
     assert [first["turn.outcome"], second["turn.outcome"]] == ["interrupted", "answered"]
     assert first.end_ns <= second.start_ns + 1_000
@@ -210,25 +222,26 @@ async def test_a_barge_in_that_the_service_hears_cuts_the_bot_off(
 async def test_a_turn_of_which_nothing_was_understood_keeps_no_transcription_from_the_next(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        await provider.says("How are you?")
-        await bot.answered(1)
-        await provider.begins()
-        await bot.until(UserStartedSpeakingFrame, 2)
-        await asyncio.sleep(0.1)
-        await provider.ends("")
-        await asyncio.sleep(1.2)
-        await provider.says("And your mother?")
-        await bot.answered(2)
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        *(stt("says", "How are you?"), answered(1)),
+        *(stt("begins"), until(UserStartedSpeakingFrame, 2), pause(0.1)),
+        *(stt("ends", ""), pause(1.2)),
+        *(stt("says", "And your mother?"), answered(2)),
+    )
 
-    trace = told(agent, observer)
     last = trace.named("pipecat.turn")[-1]
     assert last["turn.outcome"] == "answered"
-    stt = children(last, "stt")[-1]
-    assert stt.start_ns == children(last, "user_speech")[-1].start_ns
-    assert stt.secs < 1
+    words = children(last, "stt")[-1]
+    assert words.start_ns == children(last, "user_speech")[-1].start_ns
+    assert words.secs < 1
+
+
+PREDICTED_TOO_SOON = (
+    *(stt("predicts_end", "How are"), requested("chat", 1)),
+    *(stt("resumes"), pause(0.1)),
+)
 
 
 @pytest.mark.parametrize("server", [Flux, CartesiaTurns])
@@ -236,26 +249,17 @@ async def test_a_turn_of_which_nothing_was_understood_keeps_no_transcription_fro
 async def test_a_predicted_end_is_when_the_user_fell_silent_unless_it_is_withdrawn(
     agent: TestAgent, server: type[TurnServer], holds: bool
 ) -> None:
-    observer = watching()
-    options = {"enable_eager_end_of_turn": True}
-    async with server() as provider, Owned(provider, observer, service=options) as bot:
-        await provider.begins()
-        await asyncio.sleep(0.1)
-        await provider.understands("How are")
-        await bot.until(InterimTranscriptionFrame)
-        if not holds:
-            await provider.predicts_end("How are")
-            await bot.provider.requested("chat")
-            await provider.resumes()
-            await asyncio.sleep(0.1)
-        await provider.predicts_end("How are you?")
-        await bot.provider.requested("chat", 1 if holds else 2)
-        await asyncio.sleep(0.3)
-        await provider.ends("How are you?")
-        await bot.answered()
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        *(stt("begins"), pause(0.1)),
+        *(stt("understands", "How are"), until(InterimTranscriptionFrame)),
+        *(() if holds else PREDICTED_TOO_SOON),
+        *(stt("predicts_end", "How are you?"), requested("chat", 1 if holds else 2), pause(0.3)),
+        *(stt("ends", "How are you?"), answered()),
+        enable_eager_end_of_turn=True,
+    )
 
-    trace = told(agent, observer)
     (turn,) = trace.named("pipecat.turn")
     assert turn["turn.outcome"] == "answered"
     answers = ["completed"] if holds else ["discarded", "completed"]
@@ -273,19 +277,15 @@ async def test_a_predicted_end_is_when_the_user_fell_silent_unless_it_is_withdra
 async def test_a_connection_that_is_lost_in_the_middle_of_a_turn_ends_its_speech(
     agent: TestAgent, server: type[TurnServer]
 ) -> None:
-    observer = watching()
-    async with server() as provider, Owned(provider, observer) as bot:
-        await provider.begins()
-        await asyncio.sleep(0.1)
-        await provider.understands("How are you")
-        await bot.until(InterimTranscriptionFrame)
-        await provider.hangs_up()
-        await bot.answered()
-        await provider.says("And now?")
-        await bot.answered(2)
-        await bot.end()
+    trace = await held(
+        agent,
+        server,
+        *(stt("begins"), pause(0.1)),
+        *(stt("understands", "How are you"), until(InterimTranscriptionFrame)),
+        *(stt("hangs_up"), answered(1)),
+        *(stt("says", "And now?"), answered(2)),
+    )
 
-    trace = told(agent, observer)
     for turn in trace.named("pipecat.turn"):
         assert turn["turn.outcome"] == "answered"
         check_wait(turn)

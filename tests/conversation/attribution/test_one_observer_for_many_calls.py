@@ -12,9 +12,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.versions import PipelineWorker
+from tests.conversation.attribution.calls import run
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines, written_lines
-from tests.whose.calls import run
 
 OBSERVER = DatadogObserver(name="shared")
 

@@ -14,7 +14,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from pipecat_dd.cli.demo.provider import Delays
-from tests.stages.test_shapes import told
+from tests.conversation.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import watching

@@ -13,8 +13,8 @@ from pipecat.processors.frame_processor import FrameDirection
 
 from pipecat_dd import DatadogObserver, current_session
 from pipecat_dd.cli.demo.versions import PipelineWorker
+from tests.conversation.attribution.calls import NOBODY, count, name, run, worker_with, write, wrong
 from tests.support.lines import Lines, written_lines
-from tests.whose.calls import NOBODY, count, name, run, worker_with, write, wrong
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.settings import Settings
-from tests.participants.daily import BOB, DailyRoom
-from tests.participants.running import Listener, bot_on
+from tests.conversation.participants.daily import BOB, DailyRoom
+from tests.conversation.participants.running import Listener, bot_on
 from tests.support.agent import TestAgent
 
 

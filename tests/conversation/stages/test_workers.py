@@ -15,18 +15,19 @@ from pipecat.frames.frames import (
     FunctionCallResultProperties,
     TextFrame,
 )
+from pipecat.observers.base_observer import BaseObserver
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, session_instrumentation
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
-from pipecat_dd.conversation.model import Phase
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines
 from tests.support.shapes import Shaped, watching
+from tests.support.spans import trace_of
 from tests.support.trees import stages, tree
 from tests.test_delivery import agent_rate, arriving, decisions
 
@@ -206,7 +207,7 @@ async def test_it_is_said_once_whom_nobody_observes(
 async def test_whom_nobody_observes_is_said_while_the_conversation_goes_on(
     agent: TestAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipecat_dd.session_instrumentation.UNOBSERVED_SECS", 0.05)
+    monkeypatch.setattr(session_instrumentation, "UNOBSERVED_SECS", 0.05)
     observer = watching()
     with written_lines() as lines:
         async with conversing(observer, "expert") as bot:
@@ -352,7 +353,20 @@ async def test_a_worker_that_is_observed_as_it_runs_does_not_end_the_session(
                 self.saw.set()
             await self.push_frame(frame, direction)
 
-    observer, passes = DatadogObserver(), [Passes(), Passes()]
+    class CleanedUpAfterIt(BaseObserver):
+        def __init__(self) -> None:
+            super().__init__()
+            self.is_cleaned_up = asyncio.Event()
+
+        async def cleanup(self) -> None:
+            self.is_cleaned_up.set()
+
+    def has_ended() -> bool:
+        tracer.flush()
+        trace = trace_of(agent.spans(), observer.session_id)
+        return trace is not None and bool(trace.named("pipecat.session"))
+
+    observer, last, passes = DatadogObserver(), CleanedUpAfterIt(), [Passes(), Passes()]
     lasting = PipelineWorker(Pipeline([passes[0]]), observers=[observer])
     passing = PipelineWorker(Pipeline([passes[1]]))
     ended = asyncio.Event()
@@ -367,14 +381,14 @@ async def test_a_worker_that_is_observed_as_it_runs_does_not_end_the_session(
             await one.saw.wait()
             one.saw.clear()
         passing.add_observer(observer)
+        passing.add_observer(last)
         await passing.queue_frame(TextFrame("and again"))
         await passes[1].saw.wait()
         await passing.queue_frame(EndFrame())
         await ended.wait()
-        while observer._latest.cleaned_up_count < 1:  # noqa: ASYNC110 - Pipecat announces no clean-up
-            await asyncio.sleep(0.01)
-        assert observer._latest.runtime is not None
-        assert observer._latest.runtime.session.phase is Phase.RUNNING
+        await last.is_cleaned_up.wait()
+        had_ended = has_ended()
         await lasting.queue_frame(EndFrame())
         await running
+    assert not had_ended
     assert agent.session(observer.session_id).one("pipecat.session")["session.end_reason"]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipecat_dd import DatadogObserver, _guard, current_session
+from tests.conversation.attribution.calls import NOBODY, count, name, run, worker_with, write, wrong
 from tests.support.lines import Lines, written_lines
-from tests.whose.calls import NOBODY, count, name, run, worker_with, write, wrong
 
 
 @pytest.fixture

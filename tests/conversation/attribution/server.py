@@ -36,7 +36,7 @@ from pipecat.transports.websocket.fastapi import (
 
 from pipecat_dd import DatadogObserver, configure_logging
 from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
-from tests.whose.calls import NOBODY, write
+from tests.conversation.attribution.calls import NOBODY, write
 
 CALLS = int(os.environ.get("CALLS", "20"))
 IS_SHARED = os.environ.get("SHARED") == "1"

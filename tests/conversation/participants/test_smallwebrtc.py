@@ -17,7 +17,7 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.conversation.telephone import PhoneNumbers
-from tests.participants.running import PATIENCE_SECS, Heard, bot_on
+from tests.conversation.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.spans import Span

@@ -22,7 +22,7 @@ from pipecat.turns.user_mute import MuteUntilFirstBotCompleteUserMuteStrategy
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Say
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.lines import written_lines

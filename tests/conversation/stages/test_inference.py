@@ -16,7 +16,7 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat_dd import DatadogObserver
 from pipecat_dd._pipecat import tokens_of
 from pipecat_dd.cli.demo.provider import Provider, Say
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, Bot
 from tests.support.lines import written_lines

@@ -10,7 +10,7 @@ from pipecat.turns import user_turn_strategies
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 
 from pipecat_dd.cli.demo.provider import Answer, Say
-from tests.stages.test_shapes import told
+from tests.conversation.stages.test_shapes import told
 from tests.support.agent import TestAgent
 from tests.support.shapes import Shaped, watching
 from tests.support.versions import needs_pipecat

@@ -47,8 +47,8 @@ async def weather_service() -> AsyncIterator[str]:
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
-            port = int(await process.stdout.readline())
-        yield f"http://127.0.0.1:{port}"
+            url = (await process.stdout.readline()).decode().strip()
+        yield url
     finally:
         process.stdin.close()
         async with asyncio.timeout(30):

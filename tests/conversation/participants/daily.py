@@ -6,7 +6,7 @@ from typing import Any
 
 from pipecat.transports.daily.transport import DailyParams, DailyTransport
 
-from tests.participants.running import PATIENCE_SECS, from_thread
+from tests.conversation.participants.running import PATIENCE_SECS, from_thread
 
 BOT_ID = "0a1b2c3d-0000-4000-8000-00000000b07a"
 

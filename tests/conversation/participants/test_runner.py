@@ -16,9 +16,9 @@ from websockets.asyncio.client import connect
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.conversation.telephone import PhoneNumbers
-from tests.participants.daily import MARIA, DailyRoom
-from tests.participants.running import PATIENCE_SECS, Heard, bot_on
-from tests.participants.test_websocket import STARTS, serving
+from tests.conversation.participants.daily import MARIA, DailyRoom
+from tests.conversation.participants.running import PATIENCE_SECS, Heard, bot_on
+from tests.conversation.participants.test_websocket import STARTS, serving
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.versions import needs_pipecat

@@ -34,7 +34,7 @@ from pipecat_dd.cli.demo.versions import (
 )
 from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.instrumentation.transports import TransportInstrumentation
-from tests.participants.running import PATIENCE_SECS, Heard, Listener, bot_on
+from tests.conversation.participants.running import PATIENCE_SECS, Heard, Listener, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines
 from tests.support.ports import free_port

@@ -20,6 +20,7 @@ from pipecat_dd.export.lacking import say_what_is_lacking
 from pipecat_dd.export.logs import refresh_logging
 from pipecat_dd.export.replaced import say_what_is_replaced
 from pipecat_dd.instrumentation.workers import claim
+from pipecat_dd.names import fields
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
 from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
 
@@ -400,7 +401,7 @@ _instances.answer_on_class(
 
 
 def _contextual_session_id() -> str | None:
-    return _as_session_id(_loguru.contextualized().get("session_id"))
+    return _as_session_id(_loguru.contextualized().get(fields.SESSION_ID))
 
 
 _runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()

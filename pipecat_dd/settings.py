@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from pipecat_dd import _ddtrace, _llmobs
 from pipecat_dd.conversation.frames import FrameSpans
 from pipecat_dd.export.spans.tree import TraceScope
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.tags import COMPONENT, PARTICIPANT_ID, SESSION_ID, SPAN_KIND
 from pipecat_dd.variables import ENV_PREFIX, number, pairs, setting, switch
 
 DEFAULT_NAME = "pipecat-bot"
@@ -18,9 +20,7 @@ DEFAULT_SLOW_FRAME_MS = 10.0
 MAX_SESSION_ID_CHARS = 200
 MIN_KEY_BYTES = 16
 
-RESERVED_TAGS = frozenset(
-    {"session_id", "participant_id", "component", "span.kind", "service", "env", "version"}
-)
+RESERVED_TAGS = frozenset({SESSION_ID, PARTICIPANT_ID, COMPONENT, SPAN_KIND, *UNIFIED})
 """Tags with a meaning of their own, which the user's may not take."""
 
 _T = TypeVar("_T")

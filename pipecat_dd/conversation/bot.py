@@ -10,8 +10,7 @@ from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
 from pipecat_dd.conversation.tools import Tools
 from pipecat_dd.conversation.turns import Turn, Turns
-
-LATENCY = "turn.user_bot_latency_seconds"
+from pipecat_dd.names import tags
 
 
 class BotSide:
@@ -71,7 +70,7 @@ class BotSide:
         """
         turn = self._turns.begin_bot_work(at_ns)
         stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
-        stage.attributes["gen_ai.operation.name"] = "chat"
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
         if not turn.bot_spoke:
             turn.latency.asked_ns = turn.latency.asked_ns or at_ns
             turn.latency.responded_ns = at_ns
@@ -83,7 +82,7 @@ class BotSide:
     def withdraw_speculation(self) -> None:
         """What was inferred before the user had finished is thrown away: they had not."""
         for stage in self._speculative:
-            stage.attributes["llm.outcome"] = "discarded"
+            stage.attributes[tags.LLM_OUTCOME] = "discarded"
         self._speculative.clear()
 
     def note_output(
@@ -118,7 +117,7 @@ class BotSide:
         if read and turn is not None and stage in turn.busy:
             turn.answered = True
         if speech:
-            stage.attributes["gen_ai.output.type"] = "speech"
+            stage.attributes[tags.GEN_AI_OUTPUT_TYPE] = "speech"
         if spoken and turn is not None and not turn.bot_spoke and not turn.latency.token_ns:
             turn.latency.token_ns = at_ns
         if spoken and turn is not None and stage in turn.busy:
@@ -147,17 +146,17 @@ class BotSide:
         if not stage.is_open:
             return
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         stage.settle_first_byte()
         turn = self._turns.current
         waits = False
-        if "llm.outcome" not in stage.attributes:
+        if tags.LLM_OUTCOME not in stage.attributes:
             outcome = "failed" if stage.failure is not None else None
             outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
             waits = outcome is None and turn is not None
             # Until it is heard.
-            stage.attributes["llm.outcome"] = outcome or "discarded"
-        if stage.attributes.get("llm.speculative") and turn is not None and turn.user_active:
+            stage.attributes[tags.LLM_OUTCOME] = outcome or "discarded"
+        if stage.attributes.get(tags.LLM_SPECULATIVE) and turn is not None and turn.user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
@@ -228,7 +227,11 @@ class BotSide:
         turn = self._turns.start_bot_speech(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
-        if turn.by_user and turn.latency.silent_ns and LATENCY not in turn.stage.attributes:
+        if (
+            turn.by_user
+            and turn.latency.silent_ns
+            and tags.TURN_USER_BOT_LATENCY_SECONDS not in turn.stage.attributes
+        ):
             turn.latency.settle(
                 answer.stage.start_ns if answer is not None else 0,
                 answer.token_ns if answer is not None else 0,
@@ -236,9 +239,9 @@ class BotSide:
                 synthesis.stage.output_ns or 0 if synthesis is not None else 0,
             )
             waited_ns = max(0, at_ns - turn.latency.silent_ns)
-            turn.stage.attributes[LATENCY] = waited_ns / 1e9
-            for name, secs in turn.latency.parts(at_ns).items():
-                turn.stage.attributes[f"turn.wait.{name}_seconds"] = secs
+            turn.stage.attributes[tags.TURN_USER_BOT_LATENCY_SECONDS] = waited_ns / 1e9
+            for part, secs in turn.latency.parts(at_ns).items():
+                turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
     def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
@@ -274,13 +277,13 @@ class BotSide:
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
-            self._speech.attributes["interrupted"] = True
+            self._speech.attributes[tags.INTERRUPTED] = True
             # What was written last is what was heard last; the cut is now all the same.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
         for stage in self.syntheses.open:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)
 
@@ -309,10 +312,8 @@ class BotSide:
         else:
             self._stages.turn_into(stage, kind, resource, parent)
         if service is not None:
-            stage.set(
-                gen_ai__provider__name=service.provider or None,
-                gen_ai__request__model=service.model,
-            )
+            stage.set(tags.GEN_AI_PROVIDER_NAME, service.provider or None)
+            stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
             stage.attributes.update(service.facts)
             stage.peer = service.peer
         return stage

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pipecat_dd.conversation.processor import Processor
 from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.names import tags
 
-PURPOSE = "llm.purpose"
 INFERENCE = "inference"
 
 
@@ -51,10 +51,11 @@ class Inferences:
             processor=processor,
             aside=True,
         )
-        stage.attributes[PURPOSE] = INFERENCE
-        stage.attributes["gen_ai.operation.name"] = "chat"
+        stage.attributes[tags.LLM_PURPOSE] = INFERENCE
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
         if service is not None:
-            stage.set(gen_ai__provider__name=service.provider, gen_ai__request__model=service.model)
+            stage.attributes[tags.GEN_AI_PROVIDER_NAME] = service.provider
+            stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
             stage.attributes.update(service.facts)
             stage.peer = service.peer
         self._open.add(stage)
@@ -93,9 +94,9 @@ class Inferences:
         if failure is not None:
             stage.fail(failure)
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         outcome = "failed" if failure is not None else "interrupted" if interrupted else "completed"
-        stage.attributes["llm.outcome"] = outcome
+        stage.attributes[tags.LLM_OUTCOME] = outcome
         self._stages.close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:

@@ -2,8 +2,10 @@
 
 import traceback
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from pipecat_dd.names import tags
+from pipecat_dd.names.spans import Kind as Kind
 
 if TYPE_CHECKING:
     from pipecat_dd.conversation.processor import Processor
@@ -19,24 +21,6 @@ MAX_CONTENT_CHARS = 4_000
 
 MAX_FAILURE_CHARS = 20_000
 """How much is kept of what an error says, and of its traceback: again more than is sent."""
-
-
-class Kind(StrEnum):
-    """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
-
-    SESSION = "session"
-    STARTUP = "startup"
-    PARTICIPANT = "participant"
-    PARTICIPANT_EVENT = "participant.event"
-    TURN = "turn"
-    USER_SPEECH = "user_speech"
-    STT = "stt"
-    END_OF_TURN = "end_of_turn"
-    LLM = "llm"
-    TOOL = "tool"
-    TTS = "tts"
-    BOT_SPEECH = "bot_speech"
-    FRAME = "frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +142,15 @@ class Stage:
         before = self.attributes.get(name, 0)
         self.attributes[name] = (before if isinstance(before, (int, float)) else 0) + amount
 
-    def set(self, **facts: AttributeValue | None) -> None:
-        """Note what is known, leaving out what is None.
+    def set(self, name: str, value: AttributeValue | None) -> None:
+        """Note what is known; None is left out.
 
         Args:
-            **facts: Names with a double underscore where the name has a dot
-                (``gen_ai__request__model``).
+            name: The attribute's name, of ``pipecat_dd.names.tags``.
+            value: Its value.
         """
-        for name, value in facts.items():
-            if value is not None:
-                self.attributes[name.replace("__", ".")] = value
+        if value is not None:
+            self.attributes[name] = value
 
     def assign_participant(self, participant_id: str | None) -> None:
         """Somebody was named as the one it is of; where others were too, it is of no one.
@@ -205,7 +188,7 @@ class Stage:
         turned off it reports nothing, and the first output tells.
         """
         if self.output_ns is None:
-            for name in ("metrics.ttfb", "metrics.ttfa", "metrics.ttfat"):
+            for name in (tags.METRICS_TTFB, tags.METRICS_TTFA, tags.METRICS_TTFAT):
                 self.attributes.pop(name, None)
         else:
-            self.attributes.setdefault("metrics.ttfb", (self.output_ns - self.start_ns) / 1e9)
+            self.attributes.setdefault(tags.METRICS_TTFB, (self.output_ns - self.start_ns) / 1e9)

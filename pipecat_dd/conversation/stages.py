@@ -7,6 +7,7 @@ from pipecat_dd import _guard
 from pipecat_dd.conversation.processor import Processor
 from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.names import tags
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that its figures, errors and lines belong to."""
@@ -149,7 +150,7 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
-        stage.set(worker__name=self.worker_of(stage))
+        stage.set(tags.WORKER_NAME, self.worker_of(stage))
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:

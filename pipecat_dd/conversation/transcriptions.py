@@ -10,6 +10,7 @@ from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegm
 from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
 """How long after a stretch of speech its transcription may come of a service that is sent each
@@ -65,8 +66,8 @@ class Transcriptions:
             Kind.STT, resource, segment.start_ns, parent=segment.parent, processor=processor
         )
         if service is not None:
-            stage.attributes["gen_ai.provider.name"] = service.provider
-            stage.set(gen_ai__request__model=service.model)
+            stage.attributes[tags.GEN_AI_PROVIDER_NAME] = service.provider
+            stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
             stage.attributes.update(service.facts)
         segment.transcriptions.append(stage)
         self.pending.setdefault(processor, deque()).append((stage, segment))
@@ -276,7 +277,7 @@ class Transcriptions:
             waited_ns = output_ns - segment.end_ns
             # Where the service itself says when speech ends, the transcription comes with that.
             if waited_ns > 0 or not segment.by_service:
-                stage.attributes["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
+                stage.attributes[tags.STT_FINALIZATION_SECONDS] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.

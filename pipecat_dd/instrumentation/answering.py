@@ -14,6 +14,7 @@ from pipecat_dd.conversation.answers import Answers
 from pipecat_dd.conversation.context import FrameProcessing, current
 from pipecat_dd.conversation.processor import Processor, Role, Service
 from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.names import tags
 
 if TYPE_CHECKING:
     from pipecat_dd.instrumentation.frame_handlers import FrameEvent
@@ -107,7 +108,7 @@ def text_comes(event: "FrameEvent") -> None:
         read=skips and not _pipecat.is_marker(text),
     )
     event.conversation.bot.answers.carry(frame.id, stage)
-    stage.add_content("gen_ai.output.messages", text)
+    stage.add_content(tags.GEN_AI_OUTPUT_MESSAGES, text)
 
 
 def begins_to_answer(event: "FrameEvent", source: Processor) -> None:

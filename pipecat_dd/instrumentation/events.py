@@ -121,6 +121,9 @@ def _about(event: str, args: tuple[Any, ...]) -> Said:
 _SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
 
 
+_STATES = {"dialin": tags.DIALIN_STATE, "dialout": tags.DIALOUT_STATE}
+"""The state of a call that comes in, or goes out."""
+
 _NUMBERS_IN = {
     "dialin": ("sipFrom", "From", "from", "callerNumber", "phoneNumber"),
     "dialout": ("phoneNumber", "to", "To", "sipTo", "sipUri"),
@@ -146,7 +149,7 @@ def _call(event: str, args: tuple[Any, ...]) -> Said:
     """Dialling in or out: ``on_dialin_connected`` and its like."""
     family, _, state = event.removeprefix("on_").partition("_")
     data = args[0] if args else None
-    said = Said(name=_id_in(data, *_SESSIONS), facts={f"{family}.state": state})
+    said = Said(name=_id_in(data, *_SESSIONS), facts={_STATES[family]: state})
     said.number = _id_in(data, *_NUMBERS_IN[family]) or None
     if state == "error":
         said.error = text_of(data)

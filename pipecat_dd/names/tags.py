@@ -78,6 +78,11 @@ WAIT_PARTS: Final = (
 )
 """The parts of what a user waits for, in order, and what was waited for in each."""
 
+FRAMES: Final = "frame."
+USAGE: Final = "gen_ai.usage."
+MEASURED: Final = "metrics."
+"""What the names begin with that say which frame, what a model used, what Pipecat measured."""
+
 # every span
 
 SESSION_ID: Final = _tag("session_id", "The session's id.")

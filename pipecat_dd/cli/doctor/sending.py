@@ -48,7 +48,7 @@ def accepted(situation: Context) -> Iterator[Finding]:
         CHECK,
         Level.OK,
         f"A session's trace was sent, and not refused: {held.id}.",
-        f"Look for it in the Trace Explorer in half a minute: @session_id:{held.id}",
+        f"Look for it in the Trace Explorer in half a minute: @{tags.SESSION_ID}:{held.id}",
         facts,
     )
 

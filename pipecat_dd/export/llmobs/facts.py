@@ -33,7 +33,10 @@ TAGGED = (
 """Facts of few values (and a call's id) that are tags there as well."""
 
 _TOLD_ELSEWHERE = (
-    *("frame.", "gen_ai.usage.", "metrics.", "processor."),
+    tags.FRAMES,
+    tags.USAGE,
+    tags.MEASURED,
+    tags.processor_frames.prefix,
     tags.TURN_USER_BOT_LATENCY_SECONDS,
 )
 

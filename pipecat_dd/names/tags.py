@@ -78,12 +78,12 @@ WAIT_PARTS: Final = (
 )
 """The parts of what a user waits for, in order, and what was waited for in each."""
 
-FRAMES: Final = "frame."
-USAGE: Final = "gen_ai.usage."
-MEASURED: Final = "metrics."
+FRAME_PREFIX: Final = "frame."
+USAGE_PREFIX: Final = "gen_ai.usage."
+METRICS_PREFIX: Final = "metrics."
 """What the names begin with that say which frame, what a model used, what Pipecat measured."""
 
-# every span
+# Every span
 
 SESSION_ID: Final = _tag("session_id", "The session's id.")
 COMPONENT: Final = _tag("component", "Always `pipecat`.")
@@ -123,7 +123,9 @@ WORKER_NAME: Final = _tag(
     "transport.",
     on=_WORK,
 )
-# session
+
+# The session span
+
 PIPECAT_VERSION: Final = _tag("pipecat.version", "Pipecat's version.", on=(Kind.SESSION,))
 TRANSPORT: Final = _tag("transport", "The transport's class.", on=(Kind.SESSION,))
 CONVERSATION_ID: Final = _tag(
@@ -176,7 +178,9 @@ SESSION_PARTICIPANT_COUNT: Final = _tag(
     unit="participants",
     on=(Kind.SESSION,),
 )
-# participant
+
+# The participant span
+
 PARTICIPANT_NAME: Final = _tag(
     "participant.name", "The name that is shown.", on=(Kind.PARTICIPANT,)
 )
@@ -202,7 +206,9 @@ TELEPHONY_PROVIDER: Final = _tag(
     "Whose call it is: `twilio`, `telnyx`, `plivo` or `exotel`.",
     on=(Kind.PARTICIPANT,),
 )
-# participant.event
+
+# The participant.event span
+
 EVENT_COUNT: Final = _tag(
     "event.count",
     "Events it stands for: more than one where they came in floods and nobody handled them.",
@@ -241,7 +247,9 @@ NETWORK_EVENT: Final = _tag("network.event", "What happened to it.", on=(Kind.PA
 NETWORK_CONNECTION: Final = _tag(
     "network.connection", "Which connection.", on=(Kind.PARTICIPANT_EVENT,)
 )
-# turn
+
+# The turn span
+
 TURN_NUMBER: Final = _tag(
     "turn.number", "The turn's number, from 1.", unit="turns", on=(Kind.TURN,)
 )
@@ -299,7 +307,9 @@ processor_longest_ms: Final = _family(
     unit="milliseconds",
     on=(Kind.TURN, Kind.SESSION),
 )
-# services
+
+# The services' spans: stt, llm, tts
+
 GEN_AI_PROVIDER_NAME: Final = _tag(
     "gen_ai.provider.name", "The provider, by OpenTelemetry's names.", on=_SERVICES
 )
@@ -389,7 +399,9 @@ TTS_AUDIO_SECONDS: Final = _tag(
 METRICS_CHARACTER_COUNT: Final = _tag(
     "metrics.character_count", "Characters synthesized.", unit="characters", on=(Kind.TTS,)
 )
-# tool
+
+# The tool span
+
 TOOL_NAME: Final = _tag("tool.name", "The function's name.", on=(Kind.TOOL,))
 TOOL_CALL_ID: Final = _tag("tool.call_id", "The model's id of the call.", on=(Kind.TOOL,))
 TOOL_OUTCOME: Final = _tag(
@@ -401,7 +413,9 @@ TOOL_OUTCOME: Final = _tag(
 TOOL_WAIT_SECONDS: Final = _tag(
     "tool.wait_seconds", "From being asked for until running.", unit="seconds", on=(Kind.TOOL,)
 )
-# frame
+
+# The frame span
+
 FRAME_CLASS: Final = _tag(
     "frame.class", "The frame's class, or the event that failed.", on=(Kind.FRAME,)
 )
@@ -412,7 +426,9 @@ FRAME_DIRECTION: Final = _tag(
 FRAME_COUNT: Final = _tag(
     "frame.count", "Frames taken together; 0 for an error.", unit="frames", on=(Kind.FRAME,)
 )
-# content
+
+# Content, which is sent with capture_content alone
+
 STT_TRANSCRIPT: Final = _tag(
     "stt.transcript", "What was transcribed. Only with `capture_content`.", on=(Kind.STT,)
 )

@@ -33,9 +33,9 @@ TAGGED = (
 """Facts of few values (and a call's id) that are tags there as well."""
 
 _TOLD_ELSEWHERE = (
-    tags.FRAMES,
-    tags.USAGE,
-    tags.MEASURED,
+    tags.FRAME_PREFIX,
+    tags.USAGE_PREFIX,
+    tags.METRICS_PREFIX,
     tags.processor_frames.prefix,
     tags.TURN_USER_BOT_LATENCY_SECONDS,
 )

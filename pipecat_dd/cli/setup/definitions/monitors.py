@@ -57,8 +57,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             "{{value}} % of the turns in 30 minutes came to nothing because something failed.",
             f"Look first at `{tags.ERROR_TYPE}` of the turns, which is that of the stage that "
             "failed: one type, or many? One that began at one minute is a provider or a deploy. "
-            "Then open a "
-            "turn, and its red span.",
+            "Then open a turn, and its red span.",
             "Turns get their answers again.",
         ),
         Evidence(1, spans(Stage.TURN, "status:error"), TRACED_ERRORS),
@@ -80,8 +79,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             "user who only paused, or who hung up at once, is none of them.)",
             f"Look first at a turn's spans: no `{span_name(Stage.LLM)}` means that the turn was "
             "never ruled over or the model never asked; an `llm` that was discarded says why "
-            "itself; an `llm` "
-            f"without `{span_name(Stage.TTS)}` means that nothing was spoken.",
+            f"itself; an `llm` without `{span_name(Stage.TTS)}` means that nothing was spoken.",
             "Users get their answers again.",
         ),
         Evidence(1, spans(Stage.TURN, f"@{tags.TURN_LEFT_WAITING}:true"), _BAD_LINES),
@@ -107,9 +105,8 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             f"{{{{value}}}} % of the answers in 30 minutes took longer than "
             f"{options.slow_answer_secs} seconds.",
             f"Look first at what the wait is made of: `{tags.turn_wait_seconds.prefix}*` of a "
-            "slow turn, or the dashboard's *What the wait is made of*. Its widest part names "
-            "the stage; the span of "
-            "that stage says which service and model.",
+            "slow turn, or the dashboard's *What the wait is made of*. Its widest part names the "
+            "stage; the span of that stage says which service and model.",
             "Answers come in time again.",
         ),
         Evidence(
@@ -139,8 +136,8 @@ def _of_services(options: Options) -> Iterator[Alert]:
             "session.",
             f"Look first at `{tags.GEN_AI_PROVIDER_NAME}`, `{tags.ERROR_TYPE}` and "
             f"`{tags.ERROR_CATEGORY}` of the span: a key that expired, a limit that was reached, "
-            "a provider that is down. Then at the "
-            "dashboard's *Failovers*: did another service take over?",
+            "a provider that is down. Then at the dashboard's *Failovers*: did another service "
+            "take over?",
             "Services do their job again. Calls that had lost one keep what they have.",
         ),
         Evidence(1, f"@{tags.COMPONENT}:pipecat @{tags.PROCESSOR_USABLE}:false", TRACED_ERRORS),
@@ -166,9 +163,8 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
             "{{value}} % of the sessions in an hour failed, lost their end, or ended because their "
             "process did.",
             f"Look first at `{tags.SESSION_END_REASON}`: `terminated` at one minute is a deploy "
-            "or a machine that is going away, `exited` a process that stopped by itself, "
-            "`failed` a "
-            "pipeline that broke: read its last lines, `lost_end` one whose processor "
+            "or a machine that is going away, `exited` a process that stopped by itself, `failed` "
+            "a pipeline that broke: read its last lines, `lost_end` one whose processor "
             f"`{tags.SESSION_END_LOST_IN}` kept the EndFrame.",
             "Sessions end as they are meant to again.",
         ),

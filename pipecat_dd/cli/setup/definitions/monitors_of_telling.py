@@ -42,8 +42,7 @@ def of_lines(options: Options) -> Iterator[Alert]:
             "conversations.",
             f"Look first at `{fields.ERROR_KIND}` of the lines: one kind, or many? One kind that "
             "began at one minute is a provider or a deploy. Then open a line's *Trace* tab for "
-            "what led to "
-            "it.",
+            "what led to it.",
             "There are few error lines again.",
         ),
         Evidence(1, f"@{tags.COMPONENT}:pipecat status:error", TRACED_ERRORS),
@@ -110,8 +109,7 @@ def of_the_process(options: Options) -> Iterator[Alert]:
             "audio waits for as long.",
             f"Look first at `{span_name(Stage.FRAME)}` spans that are long: blocking code in a "
             "processor of your own. If there are none, the process has more calls than it can "
-            "carry: look at "
-            "the dashboard's sessions running, and at the CPU.",
+            "carry: look at the dashboard's sessions running, and at the CPU.",
             "The event loop is in time again.",
         ),
         Evidence(1, spans(Stage.FRAME), _bad_lines()),

@@ -19,6 +19,7 @@ from pipecat_dd.conversation.threads import carry_into_threads
 from pipecat_dd.export.logs import refresh_logging
 from pipecat_dd.export.notices import write_notices
 from pipecat_dd.instrumentation.workers import claim
+from pipecat_dd.names import fields
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
 from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings, environment
 
@@ -398,7 +399,7 @@ _instances.answer_on_class(
 
 
 def _contextual_session_id() -> str | None:
-    return _as_session_id(_loguru.contextualized().get("session_id"))
+    return _as_session_id(_loguru.contextualized().get(fields.SESSION_ID))
 
 
 _runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()

@@ -10,8 +10,7 @@ from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
 from pipecat_dd.conversation.tools import Tools
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
-
-LATENCY = "turn.user_bot_latency_seconds"
+from pipecat_dd.names import tags
 
 
 class BotSide:
@@ -69,7 +68,7 @@ class BotSide:
         """
         turn = self._turns.begin_bot_work(at_ns)
         stage = self._stages.open_service(Kind.LLM, processor, at_ns, turn.stage, stage=stage)
-        stage.attributes["gen_ai.operation.name"] = "chat"
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
         turn.set_response(at_ns)
         self.answers.begin(stage)
         self._turns.begin_work(turn, stage)
@@ -78,7 +77,7 @@ class BotSide:
     def withdraw_speculation(self) -> None:
         """What was inferred before the user had finished is thrown away: they had not."""
         for stage in self._speculative:
-            stage.attributes["llm.outcome"] = "discarded"
+            stage.attributes[tags.LLM_OUTCOME] = "discarded"
         self._speculative.clear()
 
     def note_output(
@@ -113,7 +112,7 @@ class BotSide:
         if read and turn is not None and turn.is_at_work_on(stage):
             turn.answer()
         if speech:
-            stage.attributes["gen_ai.output.type"] = "speech"
+            stage.attributes[tags.GEN_AI_OUTPUT_TYPE] = "speech"
         if spoken and turn is not None:
             turn.set_first_token(at_ns)
             if turn.is_at_work_on(stage):
@@ -141,17 +140,17 @@ class BotSide:
         if not stage.is_open:
             return
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         stage.settle_first_byte()
         turn = self._turns.current
         waits = False
-        if "llm.outcome" not in stage.attributes:
+        if tags.LLM_OUTCOME not in stage.attributes:
             outcome = "failed" if stage.failure is not None else None
             outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
             waits = outcome is None and turn is not None
             # Until it is heard.
-            stage.attributes["llm.outcome"] = outcome or "discarded"
-        if stage.attributes.get("llm.speculative") and turn is not None and turn.is_user_active:
+            stage.attributes[tags.LLM_OUTCOME] = outcome or "discarded"
+        if stage.attributes.get(tags.LLM_SPECULATIVE) and turn is not None and turn.is_user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
@@ -222,7 +221,11 @@ class BotSide:
         turn = self._turns.start_bot_speech(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
-        if turn.by_user and turn.latency.silent_ns and LATENCY not in turn.stage.attributes:
+        if (
+            turn.by_user
+            and turn.latency.silent_ns
+            and tags.TURN_USER_BOT_LATENCY_SECONDS not in turn.stage.attributes
+        ):
             turn.latency.settle(
                 answer.stage.start_ns if answer is not None else 0,
                 answer.token_ns if answer is not None else 0,
@@ -230,9 +233,9 @@ class BotSide:
                 synthesis.stage.output_ns or 0 if synthesis is not None else 0,
             )
             waited_ns = max(0, at_ns - turn.latency.silent_ns)
-            turn.stage.attributes[LATENCY] = waited_ns / 1e9
-            for name, secs in turn.latency.parts(at_ns).items():
-                turn.stage.attributes[f"turn.wait.{name}_seconds"] = secs
+            turn.stage.attributes[tags.TURN_USER_BOT_LATENCY_SECONDS] = waited_ns / 1e9
+            for part, secs in turn.latency.parts(at_ns).items():
+                turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
     def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
@@ -268,13 +271,13 @@ class BotSide:
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
-            self._speech.attributes["interrupted"] = True
+            self._speech.attributes[tags.INTERRUPTED] = True
             # What was written last is what was heard last; the cut is now all the same.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
         for stage in self.syntheses.open:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)
 

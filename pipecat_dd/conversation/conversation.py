@@ -28,6 +28,7 @@ from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.conversation.turn import StartTimer
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
 STARTUP_NS = 1_000_000
@@ -155,8 +156,8 @@ class Conversation:
         stage = self._stages.open(
             Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
         )
-        stage.attributes["processor.name"] = processor.name
-        stage.set(worker__name=self.pipelines.worker_behind(processor))
+        stage.attributes[tags.PROCESSOR_NAME] = processor.name
+        stage.set(tags.WORKER_NAME, self.pipelines.worker_behind(processor))
         if failure is not None:
             stage.fail(failure)
         self._stages.close(stage, max(end_ns, failed_ns))
@@ -229,15 +230,15 @@ class Conversation:
         if not began:
             return
         root = self.session.root
-        root.attributes["session.end_reason"] = reason
+        root.attributes[tags.SESSION_END_REASON] = reason
         if reason == LOST and lost and lost[-1] is not None:
-            root.attributes["session.end_lost_in"] = lost[-1].processor.key
+            root.attributes[tags.SESSION_END_LOST_IN] = lost[-1].processor.key
         elif reason == FAILED:
             root.fail(self._failure().in_short)
-        root.attributes["session.turn_count"] = self.turns.count
-        root.attributes["session.interruption_count"] = self.turns.interruption_count
-        root.attributes["session.bot_speech_count"] = self.bot.speech_count
-        root.attributes.setdefault("session.error_count", 0)
+        root.attributes[tags.SESSION_TURN_COUNT] = self.turns.count
+        root.attributes[tags.SESSION_INTERRUPTION_COUNT] = self.turns.interruption_count
+        root.attributes[tags.SESSION_BOT_SPEECH_COUNT] = self.bot.speech_count
+        root.attributes.setdefault(tags.SESSION_ERROR_COUNT, 0)
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:
@@ -307,14 +308,14 @@ class Conversation:
             self.bot.end_response(stage, at_ns, interrupted=cancelled)
             return
         if cancelled:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         self._stages.close(stage, at_ns)
 
     # Figures and errors
 
     def count_dropped(self) -> None:
         """An event was let go, since there were too many to take."""
-        self.session.root.add("session.shed_count", 1)
+        self.session.root.add(tags.SESSION_SHED_COUNT, 1)
 
     def record_figures(
         self,
@@ -412,10 +413,10 @@ class Conversation:
     def _count_error(self, failure: Failure) -> None:
         """Count an error on the turn it is in, and on the session."""
         self._last_failure = failure
-        self.session.root.add("session.error_count", 1)
+        self.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         turn = self.turns.current
         if turn is not None:
-            turn.stage.add("turn.error_count", 1)
+            turn.stage.add(tags.TURN_ERROR_COUNT, 1)
             turn.fail(failure)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:

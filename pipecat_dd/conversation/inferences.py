@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import AttributeValue, Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.names import tags
 
-PURPOSE = "llm.purpose"
 INFERENCE = "inference"
 
 
@@ -40,8 +40,8 @@ class Inferences:
         if within is not None and within.is_open and within.kind in (Kind.TOOL, Kind.LLM):
             parent = within
         stage = self._stages.open_service(Kind.LLM, processor, at_ns, parent, aside=True)
-        stage.attributes[PURPOSE] = INFERENCE
-        stage.attributes["gen_ai.operation.name"] = "chat"
+        stage.attributes[tags.LLM_PURPOSE] = INFERENCE
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
         self._open.add(stage)
         return stage
 
@@ -78,9 +78,9 @@ class Inferences:
         if failure is not None:
             stage.fail(failure)
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         outcome = "failed" if failure is not None else "interrupted" if interrupted else "completed"
-        stage.attributes["llm.outcome"] = outcome
+        stage.attributes[tags.LLM_OUTCOME] = outcome
         self._stages.close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.names import tags
+from pipecat_dd.names.spans import Kind as Kind
 
 AttributeValue = str | int | float | bool
 """A value of a stage: text and truth values are tags, numbers are metrics."""
@@ -19,24 +21,6 @@ AttributeValue = str | int | float | bool
 
 MAX_CONTENT_CHARS = 4_000
 """How much content is kept: some more than is sent, since redaction may shorten it."""
-
-
-class Kind(StrEnum):
-    """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
-
-    SESSION = "session"
-    STARTUP = "startup"
-    PARTICIPANT = "participant"
-    PARTICIPANT_EVENT = "participant.event"
-    TURN = "turn"
-    USER_SPEECH = "user_speech"
-    STT = "stt"
-    END_OF_TURN = "end_of_turn"
-    LLM = "llm"
-    TOOL = "tool"
-    TTS = "tts"
-    BOT_SPEECH = "bot_speech"
-    FRAME = "frame"
 
 
 @dataclass(slots=True, eq=False)
@@ -90,16 +74,15 @@ class Stage:
         before = self.attributes.get(name, 0)
         self.attributes[name] = (before if isinstance(before, (int, float)) else 0) + amount
 
-    def set(self, **facts: AttributeValue | None) -> None:
-        """Note what is known, leaving out what is None.
+    def set(self, name: str, value: AttributeValue | None) -> None:
+        """Note what is known; None is left out.
 
         Args:
-            **facts: Names with a double underscore where the name has a dot
-                (``gen_ai__request__model``).
+            name: The attribute's name, of ``pipecat_dd.names.tags``.
+            value: Its value.
         """
-        for name, value in facts.items():
-            if value is not None:
-                self.attributes[name.replace("__", ".")] = value
+        if value is not None:
+            self.attributes[name] = value
 
     def assign_participant(self, participant_id: str | None) -> None:
         """Somebody was named as the one it is of; where others were too, it is of no one.
@@ -137,10 +120,10 @@ class Stage:
         turned off it reports nothing, and the first output tells.
         """
         if self.output_ns is None:
-            for name in ("metrics.ttfb", "metrics.ttfa", "metrics.ttfat"):
+            for name in (tags.METRICS_TTFB, tags.METRICS_TTFA, tags.METRICS_TTFAT):
                 self.attributes.pop(name, None)
         else:
-            self.attributes.setdefault("metrics.ttfb", (self.output_ns - self.start_ns) / 1e9)
+            self.attributes.setdefault(tags.METRICS_TTFB, (self.output_ns - self.start_ns) / 1e9)
 
 
 class WorkerPipeline(Protocol):

@@ -18,6 +18,7 @@ from pipecat_dd.conversation.model import AttributeValue, Kind, Participant, Sta
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.telephone import DtmfPrivacy, PhoneNumbers
 from pipecat_dd.conversation.turn import StartTimer, Timer
+from pipecat_dd.names import tags
 
 REMEMBERED = 1_000
 """How many of those who have left are remembered: a late event or frame may still name one."""
@@ -181,7 +182,7 @@ class Participants:
             Kind.PARTICIPANT, kind, at_ns, parent=self._stages.session.root
         )
         participant.stage.assign_participant(participant.id)
-        participant.stage.set(participant__phone_hash=self._hashes.pop(place, None))
+        participant.stage.set(tags.PARTICIPANT_PHONE_HASH, self._hashes.pop(place, None))
         self._describe(participant, who)
         self._there[place] = self._by_key[who.key] = participant
         self._left.pop(who.key, None)
@@ -215,7 +216,7 @@ class Participants:
         place = (transport.name, key)
         participant = self._there.get(place)
         if participant is not None and participant.stage is not None:
-            participant.stage.set(participant__phone_hash=hashed)
+            participant.stage.set(tags.PARTICIPANT_PHONE_HASH, hashed)
             return
         self._hashes[place] = hashed
         if len(self._hashes) > REMEMBERED:
@@ -279,7 +280,7 @@ class Participants:
         for place in list(self._there):
             self._leaves(place, at_ns, "session_end")
         root = self._stages.session.root
-        root.attributes["session.participant_count"] = self.count
+        root.attributes[tags.SESSION_PARTICIPANT_COUNT] = self.count
         if self.count == 1:
             root.assign_participant(next(iter(self._ids)))
 
@@ -292,11 +293,9 @@ class Participants:
         participant.role = who.role or participant.role
         stage = participant.stage
         if stage is not None and stage.is_open:
-            stage.set(
-                participant__name=participant.name,
-                participant__role=participant.role,
-                participant__phone_hash=hashed,
-            )
+            stage.set(tags.PARTICIPANT_NAME, participant.name)
+            stage.set(tags.PARTICIPANT_ROLE, participant.role)
+            stage.set(tags.PARTICIPANT_PHONE_HASH, hashed)
             stage.attributes.update(who.facts)
 
     def _leaves(self, place: tuple[str, str], at_ns: int, reason: str) -> None:
@@ -317,7 +316,7 @@ class Participants:
         self._count_heads()
         stage = participant.stage
         if stage is not None:
-            stage.attributes["participant.leave_reason"] = self.numbers.masked(reason)
+            stage.attributes[tags.PARTICIPANT_LEAVE_REASON] = self.numbers.masked(reason)
             self._stages.close(stage, at_ns)
 
     def _count_heads(self) -> None:
@@ -345,7 +344,7 @@ class Participants:
         """
         stage = self._open_event(name, at_ns, participant)
         stage.attributes.update(facts)
-        stage.attributes["event.count"] = 1
+        stage.attributes[tags.EVENT_COUNT] = 1
         if failure is not None:
             stage.fail(failure)
         return Event(stage, participant)
@@ -369,7 +368,7 @@ class Participants:
             at_ns: When.
         """
         if not self.keypad.is_repeated(tone, at_ns):
-            facts: dict[str, AttributeValue] = {"dtmf.tone": self.permitted_key(tone, at_ns)}
+            facts: dict[str, AttributeValue] = {tags.DTMF_TONE: self.permitted_key(tone, at_ns)}
             event = self.begin_event(KEY_EVENT, at_ns, self.only, facts)
             self.settle_event(event, at_ns)
 
@@ -380,7 +379,7 @@ class Participants:
             event: The event.
             failure: What went wrong.
         """
-        self._stages.session.root.add("session.error_count", 1)
+        self._stages.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         event.stage.fail(failure)
 
     def settle_event(self, event: Event, at_ns: int) -> None:
@@ -426,7 +425,7 @@ class Participants:
         for burst in floods.values():
             stage = self._open_event(burst.name, burst.start_ns, burst.participant)
             stage.attributes.update(burst.facts)
-            stage.attributes["event.count"] = burst.count
+            stage.attributes[tags.EVENT_COUNT] = burst.count
             self._stages.close(stage, burst.last_ns)
 
     def _open_event(self, name: str, at_ns: int, participant: Participant | None) -> Stage:

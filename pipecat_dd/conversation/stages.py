@@ -5,6 +5,7 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
+from pipecat_dd.names import tags
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that its figures, errors and lines belong to."""
@@ -123,10 +124,8 @@ class Stages:
         else:
             self.turn_into(stage, kind, resource, parent or self.session.root)
         if service is not None:
-            stage.set(
-                gen_ai__provider__name=service.provider or None,
-                gen_ai__request__model=service.model,
-            )
+            stage.set(tags.GEN_AI_PROVIDER_NAME, service.provider or None)
+            stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
             stage.attributes.update(service.facts)
             if kind is not Kind.STT:
                 stage.peer = service.peer
@@ -187,7 +186,7 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
-        stage.set(worker__name=self.worker_of(stage))
+        stage.set(tags.WORKER_NAME, self.worker_of(stage))
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:

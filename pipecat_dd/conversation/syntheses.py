@@ -13,6 +13,7 @@ from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 MAX_KNOWN = 256
 """How many syntheses are known by their context's id after they have ended. Their audio may still
@@ -169,7 +170,7 @@ class Syntheses:
             self._answers.voice(answers)
             if not self._has_output():
                 self._answers.hear(answers, at_ns)
-        stage.add("tts.audio_seconds", seconds)
+        stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def end(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
         """A synthesis is complete.
@@ -213,7 +214,7 @@ class Syntheses:
             self._last = synthesis
         self._arrived_secs += seconds
         if synthesis is not None and synthesis.stage in self._late:
-            synthesis.stage.add("tts.audio_seconds", seconds)
+            synthesis.stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def start_playing(self, at_ns: int) -> tuple[Synthesis | None, Answer | None]:
         """The bot begins to be heard: return what it says, and the answer that is."""
@@ -272,7 +273,7 @@ class Syntheses:
         turn = self._turns.current
         start_ns = begun_ns if turn is None else max(begun_ns, turn.stage.start_ns)
         stage = self.begin(processor, start_ns, context_id, [])
-        stage.add_content("tts.text", text)
+        stage.add_content(tags.TTS_TEXT, text)
         stage.output_ns = at_ns
         self._late.append(stage)
         return self._known[context_id]

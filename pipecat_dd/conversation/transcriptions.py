@@ -9,6 +9,7 @@ from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegment
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
 """How long after a stretch of speech its transcription may come of a service that is sent each
@@ -265,7 +266,7 @@ class Transcriptions:
             waited_ns = output_ns - segment.end_ns
             # Where the service itself says when speech ends, the transcription comes with that.
             if waited_ns > 0 or not segment.by_service:
-                stage.attributes["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
+                stage.attributes[tags.STT_FINALIZATION_SECONDS] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.

@@ -6,6 +6,7 @@ from typing import Protocol
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.latency import LatencyBreakdown
 from pipecat_dd.conversation.model import Kind, Stage
+from pipecat_dd.names import tags
 
 SPEECH_PENDING_SECS = 10.0
 """How long to wait for the bot to speak what its model has already answered, or for the answer
@@ -34,7 +35,7 @@ def _may_be_heard(stage: Stage) -> bool:
     """
     if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
         return True
-    if stage.attributes.get("gen_ai.output.type") == "speech":
+    if stage.attributes.get(tags.GEN_AI_OUTPUT_TYPE) == "speech":
         return True
     return stage.processor.has_voice_behind is not False
 

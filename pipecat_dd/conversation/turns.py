@@ -16,6 +16,7 @@ from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turn import SPEECH_PENDING_SECS, StartTimer, Timer, Turn
 from pipecat_dd.conversation.unheard_turn import UnheardTurn
+from pipecat_dd.names import tags
 
 INTERRUPTION_WINDOW_NS = 500_000_000
 """How far apart an interruption and the user's turn that caused it may be heard.
@@ -29,9 +30,6 @@ LEFT_WAITING_SECS = 3.0
 
 One who goes on sooner only paused; one who hangs up sooner wanted none.
 """
-
-LEFT_WAITING = "turn.left_waiting"
-"""The fact that says so."""
 
 BY_USER = "user"
 """The resource of a turn that the user began."""
@@ -297,7 +295,7 @@ class Turns:
     def _enter(self, turn: Turn) -> None:
         self._gather(None)
         self.count += 1
-        turn.stage.attributes["turn.number"] = self.count
+        turn.stage.attributes[tags.TURN_NUMBER] = self.count
         self.current = turn
         self._stages.session.turn = turn.stage
 
@@ -342,7 +340,7 @@ class Turns:
 
     def _close_interrupted(self, turn: Turn, at_ns: int) -> None:
         self.interruption_count += 1
-        turn.stage.attributes["turn.was_interrupted"] = True
+        turn.stage.attributes[tags.TURN_WAS_INTERRUPTED] = True
         self._close(turn, at_ns, "interrupted")
 
     def _close(
@@ -357,23 +355,23 @@ class Turns:
             waited_until_ns: Until when the user waited at least; its end where not given.
         """
         facts = turn.stage.attributes
-        interrupted = facts.setdefault("turn.was_interrupted", False)
-        facts["turn.end_reason"] = reason
+        interrupted = facts.setdefault(tags.TURN_WAS_INTERRUPTED, False)
+        facts[tags.TURN_END_REASON] = reason
         if interrupted:
             outcome = "interrupted"
         elif turn.is_answered:
             outcome = "answered"
-        elif turn.stage.attributes.get("turn.error_count"):
+        elif turn.stage.attributes.get(tags.TURN_ERROR_COUNT):
             outcome = "failed"
             if turn.failure is not None:
                 turn.stage.fail(turn.failure.in_short)
         else:
             outcome = "unanswered"
-        facts["turn.outcome"] = outcome
+        facts[tags.TURN_OUTCOME] = outcome
         if outcome == "unanswered" and turn.by_user and not turn.is_user_active:
             # Without a voice activity detector, the turn began with the message.
             waited_ns = (waited_until_ns or at_ns) - (turn.latency.silent_ns or turn.stage.start_ns)
-            facts[LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
+            facts[tags.TURN_LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
         if turn is self.current:
             self._gather(turn.stage)
             self.current = None

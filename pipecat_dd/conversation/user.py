@@ -24,6 +24,7 @@ from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.
@@ -365,7 +366,8 @@ class UserSide:
             segment = self._segment(at_ns)
             stage = self.transcriptions.begin(processor, segment)
         self.transcriptions.arrive(stage, at_ns)
-        stage.set(language=language, user_id=user_id)
+        stage.set(tags.LANGUAGE, language)
+        stage.set(tags.USER_ID, user_id)
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             turn.set_transcription(at_ns)

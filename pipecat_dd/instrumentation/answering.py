@@ -14,6 +14,7 @@ from pipecat_dd.conversation.answers import Answers
 from pipecat_dd.conversation.context import FrameProcessing, current
 from pipecat_dd.conversation.model import Kind, Processor, Role, Service, Stage
 from pipecat_dd.instrumentation.frame_event import FrameEvent
+from pipecat_dd.names import tags
 
 
 def processing_of(source: Processor | None) -> FrameProcessing | None:
@@ -104,7 +105,7 @@ def text_comes(event: FrameEvent) -> None:
         read=skips and not _pipecat.is_marker(text),
     )
     event.conversation.bot.answers.carry(frame.id, stage)
-    stage.add_content("gen_ai.output.messages", text)
+    stage.add_content(tags.GEN_AI_OUTPUT_MESSAGES, text)
 
 
 def begins_to_answer(event: FrameEvent, source: Processor) -> None:

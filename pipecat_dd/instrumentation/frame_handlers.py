@@ -23,6 +23,7 @@ from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
 from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
+from pipecat_dd.names import tags
 
 
 def _vad_started(event: FrameEvent) -> None:
@@ -125,7 +126,7 @@ def _transcription(event: FrameEvent) -> None:
     )
     if (speaker := people.named(user_id)) is not None:
         stage.assign_participant(speaker.id or None)
-    stage.add_content("stt.transcript", str(getattr(event.frame, "text", "")))
+    stage.add_content(tags.STT_TRANSCRIPT, str(getattr(event.frame, "text", "")))
 
 
 def _announced(event: FrameEvent) -> None:
@@ -198,7 +199,7 @@ def _tool_began(event: FrameEvent) -> None:
     handler = watch_task(event.conversation.turns)
     stage = bot.tool_begins(event.source, event.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
-        stage.add_content("gen_ai.tool.call.arguments", _as_text(frame.arguments))
+        stage.add_content(tags.GEN_AI_TOOL_CALL_ARGUMENTS, _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
     current.set(WorkContext(event.conversation.session, event.source, stage))
@@ -216,7 +217,7 @@ def _tool_result(event: FrameEvent) -> None:
         # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
-        call.add_content("gen_ai.tool.call.result", _as_text(frame.result))
+        call.add_content(tags.GEN_AI_TOOL_CALL_RESULT, _as_text(frame.result))
     failure = Failure("ToolError", str(error)) if error else None
     if call is not None and not failed:
         text = reported_failure(frame.result, str(frame.function_name))

@@ -22,6 +22,7 @@ from pipecat_dd.conversation.model import MAX_CONTENT_CHARS, Kind, Processor, Ro
 from pipecat_dd.instrumentation.answering import asked_with
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_traits import FrameTraits, FrameTraitsTable
+from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
 Method = Callable[..., Awaitable[Any]]
@@ -219,12 +220,13 @@ class FrameTracker:
             stage = bot.begin_response(processor, processing.start_ns)
             asked_with(bot.answers, frame, processor)
             messages, tools = _pipecat.context_counts(frame)
-            stage.set(llm__message_count=messages, llm__tool_count=tools)
+            stage.set(tags.LLM_MESSAGE_COUNT, messages)
+            stage.set(tags.LLM_TOOL_COUNT, tools)
             if session.capture_content:
                 text = _pipecat.context_text(frame, MAX_CONTENT_CHARS)
-                stage.add_content("gen_ai.input.messages", text)
+                stage.add_content(tags.GEN_AI_INPUT_MESSAGES, text)
             if getattr(frame, "speculation", False):
-                stage.attributes["llm.speculative"] = True
+                stage.attributes[tags.LLM_SPECULATIVE] = True
             processing.stage = stage
 
     def _cut(self, at_ns: int, *, cancelled: bool) -> None:

@@ -31,6 +31,7 @@ from pipecat_dd.conversation.model import (
     Stage,
 )
 from pipecat_dd.instrumentation.patches import Patches
+from pipecat_dd.names import tags
 
 _lock = threading.Lock()
 _wrapped: "weakref.WeakSet[type]" = weakref.WeakSet()
@@ -117,14 +118,13 @@ def _begin(
     stage = session.inferences.begin(processor, time.time_ns(), within)
     context = args[0] if args else kwargs.get("context")
     messages, tools = _pipecat.context_counts(context)
-    stage.set(
-        llm__message_count=messages,
-        llm__tool_count=tools,
-        gen_ai__request__max_tokens=args[1] if len(args) > 1 else kwargs.get("max_tokens"),
-    )
+    max_tokens = args[1] if len(args) > 1 else kwargs.get("max_tokens")
+    stage.set(tags.LLM_MESSAGE_COUNT, messages)
+    stage.set(tags.LLM_TOOL_COUNT, tools)
+    stage.set(tags.gen_ai_request("max_tokens"), max_tokens)
     if session.capture_content:
         text = _pipecat.context_text(context, MAX_CONTENT_CHARS)
-        stage.add_content("gen_ai.input.messages", text)
+        stage.add_content(tags.GEN_AI_INPUT_MESSAGES, text)
     return InferenceContext(session, processor, stage, instance), session.inferences
 
 
@@ -137,7 +137,7 @@ def _end(
 ) -> None:
     assert stage is not None
     if isinstance(answer, str):
-        stage.add_content("gen_ai.output.messages", answer)
+        stage.add_content(tags.GEN_AI_OUTPUT_MESSAGES, answer)
     inferences.end(
         stage,
         time.time_ns(),

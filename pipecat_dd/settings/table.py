@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from pipecat_dd.names import tags
+from pipecat_dd.names.metric_tags import UNIFIED
 from pipecat_dd.settings.checks import (
     AnyText,
     Choice,
@@ -53,7 +55,7 @@ LEAST_LINE_BYTES: Final = 2_048
 """The least that it can be held to: a line's ids fit into it."""
 
 RESERVED_TAGS: Final = frozenset(
-    {"session_id", "participant_id", "component", "span.kind", "service", "env", "version"}
+    {tags.SESSION_ID, tags.PARTICIPANT_ID, tags.COMPONENT, tags.SPAN_KIND, *UNIFIED}
 )
 """Tags with a meaning of their own, which the user's may not take."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipecat_dd.conversation.model import Kind
-from pipecat_dd.export.spans.contract import tags_of
+from pipecat_dd.names.tags import tags_of
 
 
 @dataclass

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pipecat_dd import _guard
 from pipecat_dd.export import shipping
 from pipecat_dd.export.metrics.sample import Sample
+from pipecat_dd.names import metric_tags, metrics
 
 Read = Callable[[], Mapping[str, int]]
 """Returns the counts so far, by the value of the metric's tag; by ``""`` where it has none."""
@@ -27,7 +28,7 @@ def _shipped() -> Mapping[str, int]:
     return {"": shipping.counts().shipped}
 
 
-_WITHOUT_LINES = "pipecat.logs.shipped"
+_WITHOUT_LINES = metrics.LOGS_SHIPPED
 """Sent as 0, too, where lines were dropped: a share cannot be taken of what was never sent."""
 
 
@@ -36,10 +37,10 @@ def _dropped() -> Mapping[str, int]:
 
 
 SOURCES: list[tuple[str, str | None, Read]] = [
-    ("pipecat.observer.failures", "part", _failures),
-    ("pipecat.observer.shed", None, _shed),
-    ("pipecat.logs.shipped", None, _shipped),
-    ("pipecat.logs.dropped", "reason", _dropped),
+    (metrics.OBSERVER_FAILURES, metric_tags.PART, _failures),
+    (metrics.OBSERVER_SHED, None, _shed),
+    (metrics.LOGS_SHIPPED, None, _shipped),
+    (metrics.LOGS_DROPPED, metric_tags.REASON, _dropped),
 ]
 """What is counted: a metric of the contract, its tag, and who knows the counts."""
 
@@ -62,7 +63,7 @@ class OwnMetrics:
                 if added > 0 or (metric == _WITHOUT_LINES and any(_dropped().values())):
                     yield Sample(metric, added, {tag: value} if tag else {})
         off = sum(part.off for part in _guard.parts().values())
-        yield Sample("pipecat.observer.parts_off", off)
+        yield Sample(metrics.OBSERVER_PARTS_OFF, off)
 
     def after_fork(self) -> None:
         """Leave out what was counted by the parent, which says it itself."""

@@ -20,6 +20,7 @@ from pipecat_dd.export.metrics import sender
 from pipecat_dd.export.metrics.own import OwnMetrics
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.sender import Sender
+from pipecat_dd.names import metrics
 
 LAG_EVERY_SECS = 0.5
 """How often a loop's lag is taken, and how long a stage's metrics wait for those of others."""
@@ -136,8 +137,8 @@ class Process:
         Args:
             lags: What was taken of an event loop's lag, in seconds.
         """
-        samples = [Sample("pipecat.event_loop.lag_seconds", lag) for lag in lags]
-        samples.append(Sample("pipecat.sessions.active", running_count()))
+        samples = [Sample(metrics.EVENT_LOOP_LAG_SECONDS, lag) for lag in lags]
+        samples.append(Sample(metrics.SESSIONS_ACTIVE, running_count()))
         samples += self._own.poll()
         self._sender.send(samples)
 

@@ -14,7 +14,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameProcessor
 
-from pipecat_dd.conversation.latency import PARTS
+from pipecat_dd.names.tags import WAIT_PARTS
 from tests.support.agent import TestAgent
 from tests.support.bot import Step
 from tests.support.dialogue import (
@@ -102,7 +102,7 @@ def check_wait(turn: Span) -> None:
     waited = turn["turn.user_bot_latency_seconds"]
     speech, heard = children(turn, "user_speech")[-1], children(turn, "bot_speech")[0]
     assert waited == pytest.approx((heard.start_ns - speech.end_ns) / 1e9, abs=0.001)
-    parts = [turn[f"turn.wait.{name}_seconds"] for name, _ in PARTS]
+    parts = [turn[f"turn.wait.{name}_seconds"] for name, _ in WAIT_PARTS]
     assert min(parts) >= 0
     assert sum(parts) == pytest.approx(waited, abs=1e-6)
     assert turn["turn.wait.llm_seconds"] > 0.01
@@ -268,7 +268,7 @@ async def test_a_predicted_end_is_when_the_user_fell_silent_unless_it_is_withdra
     assert at_once(ruling.start_ns, speech.end_ns)
     assert 0.3 <= ruling.secs < 1, "from the last prediction, which held"
     assert turn["turn.wait.end_of_turn_seconds"] >= 0.3
-    assert sum(turn[f"turn.wait.{name}_seconds"] for name, _ in PARTS) == pytest.approx(
+    assert sum(turn[f"turn.wait.{name}_seconds"] for name, _ in WAIT_PARTS) == pytest.approx(
         turn["turn.user_bot_latency_seconds"], abs=1e-6
     )
 

@@ -12,7 +12,8 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.conversation.latency import PARTS, LatencyBreakdown
+from pipecat_dd.conversation.latency import LatencyBreakdown
+from pipecat_dd.names.tags import WAIT_PARTS
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 
@@ -54,7 +55,7 @@ async def test_the_parts_of_the_wait_add_up_to_it_and_it_is_what_pipecat_measure
 
     plain, with_tool = agent.session(observer.session_id).named("pipecat.turn")
     for turn, pipecats_secs in zip((plain, with_tool), measured, strict=True):
-        parts = [turn[f"turn.wait.{name}_seconds"] for name, _ in PARTS]
+        parts = [turn[f"turn.wait.{name}_seconds"] for name, _ in WAIT_PARTS]
         assert min(parts) >= 0
         assert sum(parts) == pytest.approx(turn["turn.user_bot_latency_seconds"], abs=1e-6)
         # Pipecat's observer reads the clock when its queue gets to the frame.
@@ -75,6 +76,6 @@ def test_whatever_came_in_whatever_order_no_part_is_negative_and_all_add_up(
     silent_ns: int, reached: list[int], waited_ns: int
 ) -> None:
     parts = LatencyBreakdown(silent_ns, *reached).parts(silent_ns + waited_ns)
-    assert [name for name, _ in PARTS] == list(parts)
+    assert [name for name, _ in WAIT_PARTS] == list(parts)
     assert min(parts.values()) >= 0
     assert sum(parts.values()) == pytest.approx(waited_ns / 1e9, abs=1e-6)

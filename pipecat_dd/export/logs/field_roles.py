@@ -9,16 +9,18 @@ Datadog reads by itself are those of its preprocessing for JSON logs
 from enum import Enum
 from typing import Final
 
+from pipecat_dd.names import fields
+
 
 class FieldRole(Enum):
     """Where in a line a bound value goes."""
 
     TOP = "top"
-    EXTRA = "extra"
-    SESSION_ID = "session_id"
-    PARTICIPANT_ID = "participant_id"
-    PARTICIPANT = "participant"
-    ERROR = "error"
+    EXTRA = fields.EXTRA
+    SESSION_ID = fields.SESSION_ID
+    PARTICIPANT_ID = fields.PARTICIPANT_ID
+    PARTICIPANT = fields.PARTICIPANT
+    ERROR = fields.ERROR
     ERROR_TYPE = "error_type"
     ERROR_DETAILS = "error_details"
     CORRELATION = "correlation"
@@ -27,17 +29,17 @@ class FieldRole(Enum):
 
 _OURS: Final = frozenset(
     {
-        "timestamp",
-        "status",
-        "levelname",
-        "name",
-        "function",
-        "line",
-        "message",
-        "service",
-        "truncated",
-        "sample_rate",
-        "logging_error",
+        fields.TIMESTAMP,
+        fields.STATUS,
+        fields.LEVELNAME,
+        fields.NAME,
+        fields.FUNCTION,
+        fields.LINE,
+        fields.MESSAGE,
+        fields.SERVICE,
+        fields.TRUNCATED,
+        fields.SAMPLE_RATE,
+        fields.LOGGING_ERROR,
     }
 )
 
@@ -67,50 +69,52 @@ _DATADOGS: Final = frozenset(
 )
 
 _OWN_PLACES: Final = {
-    "session_id": FieldRole.SESSION_ID,
-    "participant_id": FieldRole.PARTICIPANT_ID,
-    "participant": FieldRole.PARTICIPANT,
-    "error": FieldRole.ERROR,
+    fields.SESSION_ID: FieldRole.SESSION_ID,
+    fields.PARTICIPANT_ID: FieldRole.PARTICIPANT_ID,
+    fields.PARTICIPANT: FieldRole.PARTICIPANT,
+    fields.ERROR: FieldRole.ERROR,
     "error_type": FieldRole.ERROR_TYPE,
     "error_details": FieldRole.ERROR_DETAILS,
-    "extra": FieldRole.BAG,
+    fields.EXTRA: FieldRole.BAG,
     # What ddtrace's patches of Loguru and logging add.
-    "dd.trace_id": FieldRole.CORRELATION,
-    "dd.span_id": FieldRole.CORRELATION,
-    "dd.service": FieldRole.CORRELATION,
-    "dd.env": FieldRole.CORRELATION,
-    "dd.version": FieldRole.CORRELATION,
+    fields.DD_TRACE_ID: FieldRole.CORRELATION,
+    fields.DD_SPAN_ID: FieldRole.CORRELATION,
+    fields.DD_SERVICE: FieldRole.CORRELATION,
+    fields.DD_ENV: FieldRole.CORRELATION,
+    fields.DD_VERSION: FieldRole.CORRELATION,
 }
 
-# "participant.name" is a path to Datadog: it lands in the object "participant" of ours.
+# `participant.name` is a path to Datadog: it lands in the object "participant" of ours.
 UNCUT: Final = frozenset(
     {
-        "timestamp",
-        "status",
-        "levelname",
-        "name",
-        "function",
-        "line",
-        "session_id",
-        "participant_id",
-        "participant",
-        "dd.trace_id",
-        "dd.span_id",
-        "pipecat.trace_id",
-        "pipecat.span_id",
-        "pipecat.version",
-        "service",
-        "dd.service",
-        "dd.env",
-        "dd.version",
-        "sample_rate",
-        "truncated",
-        "logging_error",
+        fields.TIMESTAMP,
+        fields.STATUS,
+        fields.LEVELNAME,
+        fields.NAME,
+        fields.FUNCTION,
+        fields.LINE,
+        fields.SESSION_ID,
+        fields.PARTICIPANT_ID,
+        fields.PARTICIPANT,
+        fields.DD_TRACE_ID,
+        fields.DD_SPAN_ID,
+        fields.PIPECAT_TRACE_ID,
+        fields.PIPECAT_SPAN_ID,
+        fields.PIPECAT_VERSION,
+        fields.SERVICE,
+        fields.DD_SERVICE,
+        fields.DD_ENV,
+        fields.DD_VERSION,
+        fields.SAMPLE_RATE,
+        fields.TRUNCATED,
+        fields.LOGGING_ERROR,
     }
 )
 """The fields that stay whole however long a line is."""
 
-_ROOTS: Final = _OURS | _DATADOGS | {"participant", "error", "extra", "dd", "pipecat"}
+_ROOTS: Final = (
+    _OURS | _DATADOGS | {fields.PARTICIPANT, fields.ERROR, fields.EXTRA, "dd", "pipecat"}
+)
 
 
 def role_of(name: str) -> FieldRole:

@@ -6,6 +6,7 @@ An import within a function counts, and so does one under ``TYPE_CHECKING``: a r
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +160,20 @@ def test_no_files_import_one_another_in_a_circle() -> None:
             for name in free:
                 del left[name]
     assert not circles
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|[a-z_]+\.py)`", text))
+    # In a list of files of one directory the first names it.
+    beside = {path.name for path in PACKAGE.rglob("*.py")}
+    missing = {
+        name
+        for name in named
+        if not (PACKAGE / name).exists()
+        and not (PACKAGE.parent / name).exists()
+        and name not in beside
+        and not any((room / name).is_dir() for room in (PACKAGE / "export", PACKAGE / "cli"))
+    }
+    assert len(named) > 30
+    assert not missing

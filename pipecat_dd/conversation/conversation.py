@@ -311,6 +311,54 @@ class Conversation:
             stage.attributes[tags.INTERRUPTED] = True
         self._stages.close(stage, at_ns)
 
+    def finish(self, processing: FrameProcessing, end_ns: int, *, is_streamed: bool) -> None:
+        """Close the stages of a frame's processing, and decide whether it gets one of its own.
+
+        Called where something came of it: it has a stage, it failed, it was slow, or each
+        processing by that processor gets a stage.
+
+        Args:
+            processing: The processing, which has ended.
+            end_ns: When it ended.
+            is_streamed: Whether frames of the class come many a second: they get one stage a run.
+        """
+        with _guard.conversation.guarded():
+            frames, processor = self.frames, processing.processor
+            assert processor is not None
+            stage, error = processing.stage, processing.failure
+            failed = isinstance(error, Exception)
+            responded = stage is not None and stage.kind is not Kind.FRAME
+            # What a service raises is its stage's, once Pipecat has said what it means.
+            for_stage = failed and stage is None and processor.stage is not None
+            if isinstance(error, Exception):
+                self.note_raised(processor, error, told=not for_stage)
+            cancelled = error is not None and not failed
+            if stage is not None:
+                if isinstance(error, Exception):
+                    _fail(stage, error)
+                self.end_processing(stage, end_ns, cancelled=cancelled)
+            if responded and frames.mode is not FrameSpans.ALL:
+                return  # the stage of the response says all there is to say of it
+            if stage is not None and not responded:
+                return
+            slow = end_ns - processing.start_ns >= frames.slow_ns
+            if is_streamed and not (slow or failed or responded):
+                frames.passed(
+                    processor,
+                    processing.frame_class,
+                    processing.direction,
+                    processing.start_ns,
+                    end_ns,
+                )
+                return
+            if for_stage and not (slow or frames.takes_all_of(processor)):
+                return
+            own = self.stage_of(processing)
+            if own is not None:
+                if isinstance(error, Exception) and not for_stage:
+                    _fail(own, error)
+                self.end_processing(own, end_ns, cancelled=cancelled)
+
     # Figures and errors
 
     def count_dropped(self) -> None:
@@ -459,3 +507,9 @@ class Conversation:
 
     def _has_voice(self) -> bool:
         return any(p.role is Role.TTS for p in self.session.processors.values())
+
+
+def _fail(stage: Stage, error: Exception) -> None:
+    """Record what was raised in a stage, which has ended whether or not that can be described."""
+    with _guard.conversation.guarded():
+        stage.fail(Failure.of(error))

@@ -18,7 +18,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat_dd import DatadogObserver, _guard
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Delays, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.instrumentation import frame_tracker
+from pipecat_dd.conversation import conversation
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
 from tests.support.shapes import Shaped, watching
@@ -277,7 +277,7 @@ async def test_work_is_over_where_what_it_raised_cannot_be_described(
         def of(error: BaseException) -> Any:
             raise RuntimeError("of ours")
 
-    monkeypatch.setattr(frame_tracker, "Failure", Indescribable)
+    monkeypatch.setattr(conversation, "Failure", Indescribable)
     monkeypatch.setattr(_guard, "conversation", _guard.Part("a test's"))
     observer = watching()
     async with Bot(observer, extra=[Picky("thank")]) as bot:

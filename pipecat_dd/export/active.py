@@ -29,7 +29,7 @@ class SessionRuntime:
         self.session = session
         self.conversation = conversation
         self.tree = tree
-        # What the last line carried, and by what that was found: kept by telling.correlation.
+        # What the last line carried, and by what that was found: kept by export.correlation.
         self.correlation: tuple[Any, Any] | None = None
         # Kept by all that share a trace, for as long as one of them is there.
         self.shared: _Shared | None = None

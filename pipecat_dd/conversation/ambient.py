@@ -5,8 +5,8 @@ binding to the session. But a context outlives a function: in a server that take
 one task, the next call begins in the context of the previous one. So the binding holds only for the
 call of the function that made the observer:
 
-* in the same task, while that function is on the stack and has not reached the same place again,
-  as the body of a loop does;
+* in the same task, while that function is on the stack and no loop has taken it back to the point
+  where it made the observer;
 * in the tasks, callbacks and threads that were started meanwhile.
 
 When the function returns, the binding is removed from its task's context, so that what the task
@@ -108,8 +108,8 @@ class ObserverBinding:
         self.is_for_many = False
         self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
-        # The functions that called it, each with where it did; later the innermost one that has
-        # not returned.
+        # The functions that called it, each with the point of the call; later only the innermost
+        # of them that has not returned.
         self._callers: list[tuple[FrameType, CodePoint]] = []
         self._caller: tuple[weakref.ref[Any], CodePoint] | None = None
         # A script may run its one call in module code; such code in a server's loop serves many.
@@ -125,7 +125,7 @@ class ObserverBinding:
             self._callers = list(callers_of(frame))
             task.get_loop().call_soon(self._settle, context=contextvars.Context())
             return
-        # A trace function that somebody has set is kept.
+        # An existing trace function is kept.
         mark: Any = frame.f_trace or _Mark()
         if isinstance(mark, _Mark):
             frame.f_trace = mark
@@ -146,11 +146,7 @@ class ObserverBinding:
         return self._task() is task
 
     def is_left_by(self, task: "asyncio.Task[Any] | None") -> bool:
-        """Whether a task made the observer, or the binding no longer binds anything.
-
-        Args:
-            task: The task, or None.
-        """
+        """Whether a task made the observer, or the binding no longer binds anything."""
         if self.is_over or self.is_for_many:
             return True
         return self._in_task and self.is_made_in(task)
@@ -171,9 +167,10 @@ class ObserverBinding:
         return frame is not None and point is not None and point.precedes(frame)
 
     def release(self) -> None:
-        """Record that the session has ended, though a function that runs no loop may go on.
+        """Record that the session has ended: a binding made outside a task ends with it.
 
-        Call it in the thread of the session's event loop: that function is further up its stack.
+        But it lasts while the function that made the observer has not returned. Call this in the
+        thread of the session's event loop, which that function has started.
         """
         if not self._in_task and not self.is_over:
             self.is_over = self._frame_on_stack() is None
@@ -343,7 +340,7 @@ class AmbientContext(WorkContext):
         return None if self.around is None else self.around.resolve()
 
     def _is_left(self) -> bool:
-        """Whether the calling code runs in the task that made all the observers, and left them."""
+        """Whether the calling code runs in the task that made all observers, and has left them."""
         task = running_task()
         return all(binding.is_left_by(task) for binding in self.bindings)
 

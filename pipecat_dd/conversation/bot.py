@@ -135,8 +135,8 @@ class BotSide:
             stage: The response's stage.
             at_ns: When it ended.
             interrupted: Whether it was cut off.
-            was_announced: Whether the service announced it, rather than produce it as it
-                processed a frame.
+            was_announced: Whether the service announced it by itself; otherwise it came of the
+                processing of a frame.
         """
         if not stage.is_open:
             return

@@ -21,11 +21,11 @@ from typing import Any, Final
 _SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _MAX_AWAITED: Final = 256
-"""How long a chain of coroutines that await one another may be to be followed to its end."""
+"""How many coroutines of a chain that await one another are followed."""
 
 
 class CodePoint:
-    """A point in a function at one moment, to tell whether a loop has come round again since.
+    """Where in its code a function was, to tell later whether a loop has come round since.
 
     Attributes:
         code: The function's code.
@@ -74,7 +74,7 @@ class CodePoint:
         return known
 
     def _can_follow(self, offset: int, loops: "list[_Position]") -> bool:
-        # During a call, a frame may already point behind the instruction that makes the call.
+        # During a call, a frame may already point past the instruction that makes the call.
         if self._offsets[bisect_right(self._offsets, offset) - 1] not in self._reachable:
             return False
         # The condition of a loop is compiled twice, the second time after its body.

@@ -1,4 +1,4 @@
-"""Which session's work is this code doing? A context variable says so in every task of the bot.
+"""Which session does the running code work for? A context variable says so in each task of a bot.
 
 Observers run in tasks of their own, behind a queue, so a variable that they set is visible only to
 them. Therefore the work context is set where the work is done, in the very task that does it:
@@ -63,8 +63,8 @@ class WorkContext:
 class FrameProcessing(WorkContext):
     """The work of one processor on one frame.
 
-    A task that is started during the processing inherits it and may outlive it. Once it is done
-    it still says which processor the task came from, but no longer which frame.
+    A task that is started during the processing inherits this context and may outlive it. Once
+    the processing is done, the context only says which processor the task came from.
 
     Attributes:
         frame: The frame.
@@ -178,14 +178,7 @@ def carried() -> list[Any] | None:
 
 
 def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
-    """Call a function in the work context that was taken along.
-
-    Args:
-        values: What :func:`carried` returned.
-        fn: The function.
-        *args: Positional arguments for it.
-        **kwargs: Keyword arguments for it.
-    """
+    """Call a function in the work context that was taken along: what :func:`carried` returned."""
     tokens = [variable.set(value) for variable, value in zip(CARRIED, values, strict=True)]
     try:
         return fn(*args, **kwargs)
@@ -211,12 +204,7 @@ def leave_all() -> None:
 
 @contextmanager
 def bound_to(session: Session, participant_id: str) -> Iterator[None]:
-    """Bind a participant whom the user's code names to the work in a block.
-
-    Args:
-        session: The session.
-        participant_id: The id, or the transport's name for the participant.
-    """
+    """Bind a participant to the work in a block, by id or by the transport's name for them."""
     people = session.people
     participant = people.known(participant_id) if people is not None else None
     token = _bound.set((session, participant or Participant(participant_id), current.get()))

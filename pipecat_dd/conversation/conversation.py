@@ -1,4 +1,4 @@
-"""A conversation: turns what the instrumentation reports into stages."""
+"""The conversation: makes stages of what the instrumentation reports."""
 
 from collections import deque
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class CutProcessing(Protocol):
     """Ends the frame processing that is in progress at the session's end."""
 
     def __call__(self, at_ns: int, *, cancelled: bool) -> None:
-        """End it.
+        """End the processing.
 
         Args:
             at_ns: The session's end.
@@ -302,7 +302,7 @@ class Conversation:
             stage.attributes[tags.INTERRUPTED] = True
         self._stages.close(stage, at_ns)
 
-    # Metrics and errors
+    # Figures and errors
 
     def count_dropped(self) -> None:
         """Record that an event was dropped because there were too many."""
@@ -411,7 +411,7 @@ class Conversation:
             turn.fail(failure)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
-        """Count the error of a tool whose result says that it failed, unless it was counted.
+        """Count the error of a tool whose result says that it failed, if nothing else has.
 
         Args:
             call: The tool call's stage.

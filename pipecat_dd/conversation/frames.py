@@ -68,12 +68,7 @@ class FrameWork:
         )
 
     def stage_of(self, processing: FrameProcessing, parent: Stage) -> Stage | None:
-        """Open a stage for the processing of a frame; return None where frames get none.
-
-        Args:
-            processing: The processing.
-            parent: The stage it is part of.
-        """
+        """Open a stage for the processing of a frame; return None where frames get none."""
         processor = processing.processor
         over = self.session.phase is not Phase.RUNNING
         if over or processor is None or self.mode is FrameSpans.OFF:
@@ -111,7 +106,7 @@ class FrameWork:
         self._runs[key] = FrameRun(processor, frame_class, direction, at_ns, end_ns)
 
     def fail(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
-        """Record that a processor failed while no stage of its own was open.
+        """Record that a processor failed while it had no stage open.
 
         Args:
             processor: The processor.

@@ -16,7 +16,7 @@ class LatencyBreakdown:
 
     Attributes:
         silent_ns: The user stopped speaking.
-        ruled_ns: The user's turn was decided to have ended.
+        ruled_ns: It was decided that the user's turn had ended.
         transcribed_ns: The final transcription came.
         asked_ns: The model began the first response.
         tools_ns: The model began the first response that called tools.

@@ -39,7 +39,7 @@ class Stage:
         output_ns: When its output came: the first output of a model or a synthesis, or the last
             transcription of a segment of speech.
         attributes: What is known about it; these become the tags and metrics of its span.
-        content: The text that was spoken, written or asked. Sent only if the user enabled that.
+        content: The text that was spoken, written or asked. Sent only with ``capture_content``.
         peer: The provider it calls, if it is one call over the network.
         participant_id: The participant it belongs to, if exactly one is possible.
         is_named: Whether a frame or an event named that participant; otherwise the participant
@@ -237,7 +237,7 @@ class Processor:
         is_usable: Whether it can still do its job, as far as it has reported.
         pipeline: The worker's pipeline it is part of, if known.
         open: Its open stages, the latest last.
-        frames: How many frames it has processed since this was last recorded on a turn.
+        frames: How many frames it has processed since this was last recorded.
         busy_ns: How long that took, in nanoseconds. Frames of media are not timed.
         longest_ns: How long the slowest of them took, in nanoseconds.
     """

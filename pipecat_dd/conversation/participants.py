@@ -24,7 +24,7 @@ REMEMBERED = 1_000
 """How many participants who left are remembered: a late event or frame may still name one."""
 
 KEY_EVENT = "on_dtmf_event"
-"""The event of a pressed key, by the name that all transports that report keys use."""
+"""The event of a pressed key. All transports that have such an event call it this."""
 
 LEFT_OUT = "[left out]"
 """Stands for a key that may not be reported."""
@@ -86,7 +86,7 @@ class Event:
 
 @dataclass(slots=True)
 class EventBurst:
-    """Events of one kind about one participant that come in numbers and have no handler."""
+    """Frequent events of one kind about one participant, which have no handler."""
 
     name: str
     participant: Participant | None
@@ -338,7 +338,7 @@ class Participants:
             name: The event's name.
             at_ns: When it was dispatched.
             participant: The participant it is about: :data:`UNKNOWN` for one we do not know; None
-                if it is about nobody in particular.
+                if it is about no particular participant.
             facts: Attributes of the event.
             failure: What went wrong, if the event reports a failure.
         """
@@ -350,23 +350,13 @@ class Participants:
         return Event(stage, participant)
 
     def permitted_key(self, tone: str, at_ns: int) -> str:
-        """Return what may be reported of a pressed key.
-
-        Args:
-            tone: The key.
-            at_ns: When it was pressed.
-        """
+        """Return what may be reported of a pressed key: the key, or :data:`LEFT_OUT`."""
         if self._stages.session.capture_content:
             return tone
         return self.keypad.permitted(tone, at_ns) or LEFT_OUT
 
     def press_key(self, tone: str, at_ns: int) -> None:
-        """Record a frame for a pressed key; ignored if an event has reported it already.
-
-        Args:
-            tone: The key.
-            at_ns: When it was pressed.
-        """
+        """Record a frame for a pressed key; ignored if an event has reported it already."""
         if not self.keypad.is_repeated(tone, at_ns):
             facts: dict[str, AttributeValue] = {tags.DTMF_TONE: self.permitted_key(tone, at_ns)}
             event = self.begin_event(KEY_EVENT, at_ns, self.only, facts)
@@ -390,7 +380,7 @@ class Participants:
         participant: Participant | None,
         facts: Mapping[str, AttributeValue],
     ) -> None:
-        """Add an event to a burst; for events that come in numbers and have no handler.
+        """Count an event in a burst: one of a frequent kind, which has no handler.
 
         Args:
             name: The event's name.

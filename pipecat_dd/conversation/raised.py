@@ -75,9 +75,7 @@ def note_maker(
 def note_run(session: Session, key: int) -> None:
     """Record that a session begins; its maker's entry keeps its id from now on.
 
-    Args:
-        session: The session.
-        key: What `note_maker` returned.
+    The key is what `note_maker` returned.
     """
     if key in _makers:
         _makers[key] = [

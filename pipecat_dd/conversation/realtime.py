@@ -65,7 +65,7 @@ class RealtimeResponses:
             self._open[processor] = self._begins(processor, asked_ns or at_ns)
 
     def note_user_speech(self, processor: Processor, at_ns: int) -> None:
-        """Record that a model detected the user's speech, on which it falls silent by itself."""
+        """Record that a model detected the user's speech; it falls silent by itself."""
         self._heard_ns[processor] = at_ns
 
     def end(self, processor: Processor, at_ns: int, *, interrupted: bool = False) -> None:

@@ -3,8 +3,8 @@
 Speech comes before it is decided that it opens a turn, and much of it never does: an "mm-hm" while
 the bot talks, an echo of the bot while the user is muted, a cough. The frame that led to the
 decision shows which speech it was about: a strategy that opens a turn on a transcription opens it
-for the speech that was transcribed, any other for the speech in progress. Only where neither is
-known is it decided by time.
+for the speech that was transcribed, any other for the speech in progress. Time decides only where
+neither is known.
 """
 
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pipecat_dd.conversation.model import Stage
 
 RULING_WINDOW_NS = 5_000_000_000
-"""How long after a segment of speech a turn may begin that the segment belongs to.
+"""How long after a segment of speech a turn may begin and still claim it.
 
 A turn that begins with the transcription rather than with the speech begins as late as the
 transcription comes, which takes some services several seconds.
 """
 
 DECISION_NS = 2_000_000_000
-"""How long after a transcription a turn may begin for it if nothing shows what it began for.
+"""How long after a transcription a turn of unknown cause may begin and still claim its segment.
 
 A strategy that decides in a task of its own, by calling a model say, decides a moment later.
 """
@@ -128,7 +128,7 @@ class PendingSegments:
             cause: What led to the decision, if known.
 
         Returns:
-            The segments of the turn, and those that belong to no turn of their own.
+            The segments of the turn, and the others, which open no turn.
         """
         known, self.stretches = self.stretches, []
         spoken = self._said.get(cause.frame_id) if cause is not None else None

@@ -12,8 +12,8 @@ _ASIDE = (Kind.FRAME, Kind.TOOL)
 
 
 MAX_OPEN = 1_000
-"""How many stages a session may have open at a time. Dozens are usual. Beyond this limit
-something keeps beginning stages that never end, and the oldest is closed."""
+"""How many stages a session may have open at a time. Dozens are usual. Beyond this,
+something must be opening stages that never end, and the oldest is closed."""
 
 MAX_RESOURCE_CHARS = 1_000
 """A resource's length. The Agent accepts 5,000; ours name classes, models and tools."""
@@ -43,12 +43,7 @@ class Stages:
     """
 
     def __init__(self, session: Session, listener: StageListener) -> None:
-        """Keep track of a session's stages.
-
-        Args:
-            session: The session.
-            listener: Receives the stages.
-        """
+        """Keep track of a session's stages, and pass them to a listener."""
         self.session = session
         self._listener = listener
         self._open: set[Stage] = set()
@@ -161,9 +156,7 @@ class Stages:
     def end(self, stage: Stage, at_ns: int) -> None:
         """End a stage that is exported later, when more may be known about it.
 
-        Args:
-            stage: The stage.
-            at_ns: When it ended; moved to its start if that is later.
+        A time before the stage's start counts as its start.
         """
         stage.end_ns = max(at_ns, stage.start_ns)
         processor = stage.processor
@@ -173,9 +166,7 @@ class Stages:
     def close(self, stage: Stage, at_ns: int) -> None:
         """End a stage and export it. A second call does nothing.
 
-        Args:
-            stage: The stage.
-            at_ns: When it ended; moved to its start if that is later.
+        A time before the stage's start counts as its start.
         """
         root = self.session.root
         if stage is not root:

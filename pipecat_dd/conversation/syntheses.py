@@ -1,7 +1,7 @@
-"""Syntheses of speech, and which of their audio is played.
+"""Syntheses of speech, and what of their audio is played.
 
 Audio passes from the synthesis through the processors behind it to the output, which plays one
-answer after another. Its arrival there, and its playing, show which answer the user hears.
+answer after another. What arrives there, and what is played, shows which answer the user hears.
 """
 
 from collections import deque
@@ -16,8 +16,8 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 MAX_KNOWN = 256
-"""How many syntheses are remembered by their context's id after they have ended, when their audio
-may still be on its way to the output."""
+"""How many syntheses are remembered by their context's id. The audio of one that has ended may
+still be on its way to the output."""
 
 
 @dataclass(slots=True, eq=False)
@@ -109,7 +109,7 @@ class Syntheses:
         return stage
 
     def begin_backchannel(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
-        """Begin the synthesis of a backchannel: spoken while the user goes on, no answer.
+        """Begin the synthesis of a backchannel, which is spoken while the user goes on.
 
         Args:
             processor: The service.

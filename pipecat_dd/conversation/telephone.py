@@ -65,10 +65,10 @@ def _hash(key: bytes, digits: str) -> str:
 
 
 class DtmfPrivacy:
-    """Decides which keys may be reported: a choice from a menu may, a number that is entered not.
+    """Decides which keys may be reported: choices from a menu, but not numbers that are entered.
 
-    A single key shows which way a caller took. Several in a row are the number of a card or a PIN:
-    from the second one on they are left out.
+    A single key shows which option of a menu the caller chose. Several in a row may be a card's
+    number or a PIN: from the second one on they are left out.
 
     Some transports report a key twice, as an event and as a frame; it is counted once.
     """

@@ -12,11 +12,10 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
-"""How long after a segment its transcription may come from a service that is sent each segment by
-itself. For a cough none ever comes."""
+"""How long after a segment its transcription may come. For a cough none ever comes."""
 
 STREAMED_WINDOW_NS = 5_000_000_000
-"""The same for a service that listens all the time, once later speech is being transcribed, too."""
+"""The same for a service that gets all audio, once it is to transcribe a later segment, too."""
 
 MAX_AWAITED = 16
 """How many transcriptions of one service may be awaited at a time."""
@@ -75,7 +74,7 @@ class Transcriptions:
             self._answers[stage.processor] = self.answer_count(stage.processor) + 1
 
     def awaited(self, processor: Processor, at_ns: int, *, interim: bool = False) -> Entry | None:
-        """Return the awaited transcription that one that has just come belongs to, if any.
+        """Return the pending entry that a transcription just received belongs to, if any.
 
         Args:
             processor: The service.
@@ -204,9 +203,9 @@ class Transcriptions:
         ]
 
     def fail(self, stage: Stage, at_ns: int) -> None:
-        """Record that a transcription failed; the next one belongs to another segment.
+        """Record that a transcription failed.
 
-        That is so only once the user has finished: before, the next one may belong to the same.
+        If the user has finished, the next transcription belongs to another segment.
         """
         self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
@@ -220,7 +219,8 @@ class Transcriptions:
     def end_segment(self, processor: Processor, answers_before: int, at_ns: int) -> None:
         """Record that a service that transcribes segment by segment is done with one.
 
-        If none has come, as for a cough, none will: the next transcription is of another segment.
+        If no transcription of it has come, as for a cough, none will: the next one belongs to
+        another segment.
 
         Args:
             processor: The service.

@@ -1,4 +1,4 @@
-"""One turn: what goes on in it, and when its answer passed each point."""
+"""One turn: the work in progress in it, and the times at which its answer passed each point."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -24,14 +24,13 @@ class Timer(Protocol):
 
 
 StartTimer = Callable[[float, Callable[[], None]], Timer]
-"""Runs a callback after so many seconds, unless cancelled before."""
+"""Runs a callback after a number of seconds, unless cancelled before then."""
 
 
 def _may_be_heard(stage: Stage) -> bool:
-    """Whether work in progress may lead to speech. A model with no voice behind it never does.
+    """Whether a response, synthesis or tool call may lead to speech.
 
-    Args:
-        stage: A response, a synthesis or a tool call.
+    The work of a model does not if no service behind the model speaks its answers.
     """
     if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
         return True
@@ -46,7 +45,7 @@ class Turn:
     Attributes:
         stage: The turn's stage.
         by_user: Whether the user began it; otherwise the bot did.
-        is_user_active: Whether the user has not finished yet.
+        is_user_active: Whether the user's part of it is still in progress.
         has_bot_spoken: Whether the user has heard the bot in this turn.
         is_answered: Whether the user got an answer: speech, or text if the bot has no voice.
         quiet_ns: When the bot last fell silent or finished its work.
@@ -95,7 +94,7 @@ class Turn:
         # Stages that have ended but are exported with the turn: more may be reported on them.
         self._held: list[Stage] = []
 
-    # What goes on in it
+    # State
 
     @property
     def is_bot_active(self) -> bool:

@@ -76,8 +76,8 @@ class Turns:
             stages: Opens and closes stages.
             start_timer: Starts a timer.
             turn_end_timeout_secs: How long the bot must be quiet before its turn ends.
-            gather: Called with the stage of the turn that stops being the current one, or None
-                if there was none: it records there what the processors have done until then.
+            gather: Called when the current turn changes; records what the processors have done
+                on the stage of the turn that was current (None for no turn).
         """
         self._gather = gather
         self._stages = stages
@@ -114,11 +114,9 @@ class Turns:
         return self._begin(BY_USER, start_ns)
 
     def extend_back(self, turn: Turn, start_ns: int) -> None:
-        """Move the start of a user's turn back to where its speech began.
+        """Move the start of a user's turn back to the start of its speech.
 
-        Args:
-            turn: The turn.
-            start_ns: When the speech began. The turn never starts before the previous one ended.
+        The turn never starts before the end of the previous one.
         """
         if turn.by_user and start_ns < turn.stage.start_ns:
             turn.stage.start_ns = max(
@@ -135,11 +133,10 @@ class Turns:
         return turn
 
     def begin_unheard(self, at_ns: int) -> Turn:
-        """Record that a synthesis begins while no turn may be open.
+        """Begin a synthesis in the open turn, else in one that counts only once it is played.
 
         With no turn open it is most likely a greeting, which begins a turn of the bot's. But it
-        may also warm up a voice, or record one, and never be played: so it counts as a turn only
-        once it is played.
+        may also warm up a voice, or record one, and never be played.
         """
         if self.current is not None:
             return self.begin_bot_work(at_ns)
@@ -264,7 +261,7 @@ class Turns:
             self._timer = self._start_timer(secs, self._timed_out)
 
     def stop_waiting(self) -> None:
-        """Record that the session ends: stop waiting for the end of turns, for good."""
+        """Stop waiting for the end of turns, for good: the session ends."""
         self._over = True
         self._disarm()
         self.unheard.give_up()
@@ -300,7 +297,7 @@ class Turns:
         self._stages.session.turn = turn.stage
 
     def _leave(self, turn: Turn, at_ns: int, next_ns: int) -> None:
-        """Close a turn that the user's next one ends, or wait whether an interruption follows.
+        """Close a turn that the user's next one ends, or wait to see whether it was interrupted.
 
         Args:
             turn: The turn.
@@ -352,7 +349,7 @@ class Turns:
             turn: The turn.
             at_ns: When it ended.
             reason: What ended it.
-            waited_until_ns: Until when the user waited at least; None for the turn's end.
+            waited_until_ns: The user waited at least until then; None for the turn's end.
         """
         facts = turn.stage.attributes
         interrupted = facts.setdefault(tags.TURN_WAS_INTERRUPTED, False)

@@ -65,7 +65,7 @@ class UnheardTurn:
             self._wait()
 
     def take(self, stage: Stage | None) -> Turn | None:
-        """Return the turn if it is its speech that is played; it is kept no longer.
+        """Return the turn if the speech that is played is its own; it is kept no longer.
 
         Args:
             stage: The synthesis that is played; None if it may be any. Earlier ones never will be,

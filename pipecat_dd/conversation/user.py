@@ -1,4 +1,4 @@
-"""The user's side: their speech, and its transcription.
+"""The user's side: their speech and its transcription.
 
 Speech comes before it is decided that it opens a turn, and a transcription may come after the next
 segment of speech has begun. So a segment waits here until its parent is known: the turn that it
@@ -27,10 +27,10 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
-"""How soon after speech began another start is taken for the same one, announced again.
+"""How soon after the start of speech another start counts as the same one, announced again.
 
-Pipecat's user aggregator announces it upstream and downstream by two frames with nothing in common
-to match them by, and the transport may have a detector, too.
+Pipecat's user aggregator announces it upstream and downstream by two frames that nothing connects,
+and the transport may have a detector, too.
 """
 
 SAME_SPEECH_NS = 1_000_000_000
@@ -46,7 +46,7 @@ class LateRuling:
         segment: The speech whose end the detector has not reported yet.
         silent_ns: When the service that owns the turn took it to have ended; 0 if none does.
         ruled_ns: When the decision was made.
-        strategy: The class of what decided.
+        strategy: The class of the strategy that decided.
     """
 
     turn: Turn
@@ -198,7 +198,7 @@ class UserSide:
                 self.transcriptions.begin(processor, segment)
 
     def _has_just_heard(self, at_ns: int) -> bool:
-        """Whether a detector has just reported all the speech that a service reports only now."""
+        """Whether a detector has just reported, start to end, the speech that a service reports."""
         last = self._unruled.stretches[-1] if self._unruled.stretches else None
         return (
             last is not None
@@ -265,7 +265,7 @@ class UserSide:
 
         Args:
             at_ns: When it was made.
-            strategy: The class of what decided.
+            strategy: The class of the strategy that decided.
         """
         self.transcriptions.settle_all()
         turn, speaking = self._turns.current, self._speaking

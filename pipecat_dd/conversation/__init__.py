@@ -1,5 +1,6 @@
-"""What is known of the conversation: session, turns, stages, and who is at work where.
+"""The conversation: its session, turns, stages and participants, and which code works for whom.
 
-Nothing in here knows Pipecat's frames or Datadog's spans. :mod:`pipecat_dd.instrumentation` reports
-what happened, this package works out what it means, and :mod:`pipecat_dd.export` sends it.
+This package depends neither on Pipecat's frames nor on Datadog's spans.
+:mod:`pipecat_dd.instrumentation` reports what happened, this package derives what it means, and
+:mod:`pipecat_dd.export` sends it.
 """

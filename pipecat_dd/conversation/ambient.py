@@ -1,23 +1,27 @@
-"""The code that made an observer, and the task that runs it: how far their binding reaches.
+"""The ambient context: the session of the code that made an observer, and how far it reaches.
 
-An observer is made in the function that runs one call, and what that function starts inherits
-the binding. But a context outlives a function: in a server that takes call after call in one
-task, the next call begins in the context of the last one. So the binding holds for the very call
-that made the observer:
+An observer is made in the function that runs one call, and what that function starts inherits the
+binding to the session. But a context outlives a function: in a server that takes call after call in
+one task, the next call begins in the context of the previous one. So the binding holds only for the
+call of the function that made the observer:
 
-* in the same task while that function is on the stack and has not come round again, as the body
-  of a loop does: it is then where its code cannot have come to since the making without that;
+* in the same task, while that function is on the stack and no loop has taken it back to the point
+  where it made the observer;
 * in the tasks, callbacks and threads that were started meanwhile.
 
-When the function returns, the binding is taken out of its task's context, so that what the task
-starts afterwards does not inherit it. Where a helper makes the observer (a factory, the constructor
-of a class) and returns, nothing is bound until the session begins; then the function that awaits
-its run is, or else the one that called the helper, unless it did so in a loop. An observer that is
-made where no event loop runs binds that function alone, or that module's code. One that is made by
-a module's or a class's code while one runs is made for no call.
+When the function returns, the binding is removed from its task's context, so that what the task
+starts afterwards does not inherit it.
 
-One that many calls share may be made in a function, too: a server's `main`. Until a second call
-uses it, that cannot be told from a function that runs its one call; from then on nothing is bound.
+A helper may make the observer (a factory, the constructor of a class) and return. Then nothing is
+bound until the session begins. From then on the function that awaits the session's run is bound, or
+else the one that called the helper, unless it did so in a loop.
+
+An observer that is made while no event loop runs binds only the function that made it, or the
+module's code. One that a module's or a class's code makes while a loop runs binds nothing.
+
+Several calls may also share an observer that a function made, such as a server's `main`. Until a
+second call uses it, this looks like a function that runs a single call; from then on nothing is
+bound.
 """
 
 import asyncio
@@ -47,13 +51,13 @@ from pipecat_dd.conversation.model import Phase, Session
 
 
 class ObserverBinding:
-    """One observer's making: by which code, in which task.
+    """Binds the code that made an observer to the session that it began.
 
     Attributes:
-        session: The session that it began.
-        is_over: Whether it binds nothing any more.
-        is_for_many: Whether more calls than one have used it: nothing is bound, and what was is
-            no session's.
+        session: The session.
+        is_over: Whether it no longer binds anything.
+        is_for_many: Whether more than one call has used the observer. Then it binds nothing, and
+            what was bound belongs to no session.
     """
 
     __slots__ = (
@@ -80,10 +84,10 @@ class ObserverBinding:
         session: Session,
         frame: FrameType | None,
     ) -> None:
-        """Note where an observer is made.
+        """Record where an observer is made.
 
         Args:
-            session: The session that it begins.
+            session: The session that begins with it.
             frame: The frame of the function that makes it.
         """
         self.session = session
@@ -95,91 +99,89 @@ class ObserverBinding:
         self._thread_id = get_ident()
         self._frame: FrameType | None = None
         self._frame_id = 0
-        # How far up the stack it was found last. Never 0: a frame that holds itself would hold
-        # what it has found, too.
+        # How far up the stack the frame was found last. Never 0: that would be the frame of the
+        # search itself, which would then keep itself alive.
         self._depth = 1
         self._noted: int | None = None
-        # Gone with the call of a function that no task runs.
+        # Dies when the function returns; used where no task runs the function.
         self._mark: weakref.ref[_Mark] | None = None
         self.is_for_many = False
         self._point: CodePoint | None = None
         self._suspended: weakref.ref[Any] | None = None
-        # Those that called it, each where it did, and then the innermost that has not returned.
+        # The functions that called it, each with the point of the call; later only the innermost
+        # of them that has not returned.
         self._callers: list[tuple[FrameType, CodePoint]] = []
         self._caller: tuple[weakref.ref[Any], CodePoint] | None = None
-        # A script may hold its one call by itself; what runs in a server's loop holds many.
+        # A script may run its one call in module code; such code in a server's loop serves many.
         self.is_over = not is_function(frame) and running_loop() is not None
         if frame is None or self.is_over:
             return
         self._point, self._frame_id = CodePoint(frame), id(frame)
         self._noted = raised.note_maker(session, frame)
         if task is not None:
-            # Held until the task is suspended for the first time: then its coroutine is known,
-            # which can be held weakly.
+            # Kept until the task is suspended for the first time: from then on its coroutine is
+            # known, which a weak reference can hold.
             self._frame = frame
             self._callers = list(callers_of(frame))
             task.get_loop().call_soon(self._settle, context=contextvars.Context())
             return
-        # Where somebody traces the function, nothing is put in their place.
+        # An existing trace function is kept.
         mark: Any = frame.f_trace or _Mark()
         if isinstance(mark, _Mark):
             frame.f_trace = mark
             self._mark = weakref.ref(mark, _returning(weakref.ref(self)))
 
     def is_in_thread(self) -> bool:
-        """Whether the code that asks runs in the thread that it was made in."""
+        """Whether the calling code runs in the thread in which the observer was made."""
         return get_ident() == self._thread_id
 
     def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
-        """Whether it was made in a task.
+        """Whether the observer was made in a task.
 
         Args:
-            task: The task; None for no task.
+            task: The task; None asks whether it was made in none.
         """
         if task is None or self._task is None:
             return task is None and not self._in_task
         return self._task() is task
 
     def is_left_by(self, task: "asyncio.Task[Any] | None") -> bool:
-        """Whether a task made it, or nothing can be bound by it any more.
-
-        Args:
-            task: The task; None for no task.
-        """
+        """Whether a task made the observer, or the binding no longer binds anything."""
         if self.is_over or self.is_for_many:
             return True
         return self._in_task and self.is_made_in(task)
 
     def is_binding(self) -> bool:
-        """Whether the code that asks belongs to the call that made it."""
+        """Whether the calling code belongs to the call that made the observer."""
         if self.is_over or self.is_for_many or self.session.is_void:
             return False
         if self._in_task:
             task = running_task()
             if task is None or self._task is None or task is not self._task():
                 return True
-        # Without an event loop there is that function alone. What runs in the loop that it
-        # starts may be anything: a whole server.
+        # Made outside an event loop, it binds that function alone. What runs in a loop that the
+        # function starts may be anything: a whole server.
         elif running_loop() is not None or get_ident() != self._thread_id:
             return False
         frame, point = self._frame_on_stack(), self._point
         return frame is not None and point is not None and point.precedes(frame)
 
     def release(self) -> None:
-        """Note that the session has ended, while a function that runs no loop may go on.
+        """Record that the session has ended: a binding made outside a task ends with it.
 
-        Called in the thread of the session's event loop, below which that function is.
+        But it lasts while the function that made the observer has not returned. Call this in the
+        thread of the session's event loop, which that function has started.
         """
         if not self._in_task and not self.is_over:
             self.is_over = self._frame_on_stack() is None
 
     def rebind(self, runs: Callable[[Any], bool]) -> None:
-        """Bind the function that runs the session, where the one that made it has returned.
+        """Bind the function that runs the session, if the one that made the observer has returned.
 
-        A helper may build the bot, and its caller run it. Called when the session begins.
+        A helper may build the bot and its caller run it. Called when the session begins.
 
         Args:
-            runs: Whether an object is what runs the session: its runner or a worker.
+            runs: Whether an object runs the session: its runner or a worker.
         """
         if self._noted is not None:
             raised.note_run(self.session, self._noted)
@@ -214,9 +216,9 @@ class ObserverBinding:
             if held is None:
                 return None
         if self._mark is not None and self._mark() is None:
-            return None  # it has returned, and its frame's id may be another's
+            return None  # the function has returned, and another frame may have its id
         wanted = self._frame_id if held is None else id(held)
-        # To look at a frame costs: lines are written from the same depth, mostly.
+        # Looking at a frame takes time, and most log lines are written from the same depth.
         try:
             frame = sys._getframe(self._depth)
             if id(frame) == wanted and frame.f_code is code:
@@ -232,9 +234,10 @@ class ObserverBinding:
         return None
 
     def _settle(self) -> None:
-        """Hold the function's coroutine, weakly, instead of its frame; or find that it has ended.
+        """Keep a weak reference to the function's coroutine instead of its frame.
 
-        Called by the event loop, when the task that made the observer is suspended or done.
+        If the function has ended, remove the binding. Called by the event loop, once the task that
+        made the observer is suspended or done.
         """
         with _guard.instrumentation.guarded():
             frame, self._frame = self._frame, None
@@ -253,20 +256,20 @@ class ObserverBinding:
                     if not point.is_in_loop:
                         self._caller = weakref.ref(suspended), point
                     break
-            # It has returned, and what was started by it has been.
+            # The function has returned, and whatever it started has the binding.
             context = context_of(task)
             if context is not None:
                 context.run(self.leave)
 
     def _return(self) -> None:
-        """Put the binding into the context that this is called in."""
+        """Put the binding into the current context."""
         work = current.get()
         if work is None or isinstance(work, AmbientContext):
             others = [] if work is None else [one for one in work.bindings if one.is_binding()]
             current.set(AmbientContext(*others, self, around=None if work is None else work.around))
 
     def leave(self) -> None:
-        """Take the binding out of the context that this is called in."""
+        """Remove the binding from the current context."""
         work = current.get()
         if isinstance(work, AmbientContext) and self in work.bindings:
             others = [binding for binding in work.bindings if binding is not self]
@@ -275,7 +278,7 @@ class ObserverBinding:
 
 def _leaving(binding: "weakref.ref[ObserverBinding]") -> Callable[[Any], None]:
     def left(_: Any) -> None:
-        # Called where the coroutine is let go of: as it returns, by its own task.
+        # Called when the coroutine is freed: as it returns, in its own task.
         with _guard.instrumentation.guarded():
             found = binding()
             if found is not None and found.is_made_in(running_task()):
@@ -285,7 +288,7 @@ def _leaving(binding: "weakref.ref[ObserverBinding]") -> Callable[[Any], None]:
 
 
 class _Mark:
-    """Stands in a frame for as long as that is there; does nothing where somebody traces it."""
+    """Placed in a frame as its trace function, which does nothing, to show when the frame dies."""
 
     __slots__ = ("__weakref__",)
 
@@ -304,11 +307,12 @@ def _returning(binding: "weakref.ref[ObserverBinding]") -> Callable[[Any], None]
 
 
 class AmbientContext(WorkContext):
-    """The place of the code that made an observer, or several, and of what it started.
+    """The work context of code that made one or more observers, and of what that code started.
 
     Attributes:
-        among: The makings. If more than one is binding, none of their sessions is meant.
-        around: Where that code is besides: at work for a session that starts another.
+        bindings: The bindings. If more than one holds, no session is assumed.
+        around: The work context around it, if that code is itself the work of a session that
+            starts another.
     """
 
     __slots__ = ("_alone", "around", "bindings")
@@ -320,11 +324,11 @@ class AmbientContext(WorkContext):
         self._alone = StartedContext(among[0]) if len(among) == 1 else None
 
     def resolve(self) -> WorkContext | None:
-        """Return the place of the session that was made here; None where there is none, or two."""
+        """Return the work context of the session made here; None if there is none, or several."""
         if self._alone is not None and self.bindings[0].is_binding():
-            return self._alone  # as nearly always
+            return self._alone  # nearly always
         binding = [binding for binding in self.bindings if binding.is_binding()]
-        # An older call's, that this task has been taking since, is not ambiguous.
+        # An earlier call of the same task, whose session has ended, makes nothing ambiguous.
         live = [binding for binding in binding if binding.session.phase is not Phase.ENDED]
         binding = live or binding
         if len({id(binding.session) for binding in binding}) == 1:
@@ -336,13 +340,13 @@ class AmbientContext(WorkContext):
         return None if self.around is None else self.around.resolve()
 
     def _is_left(self) -> bool:
-        """Whether the code that asks is the task's that made all of them, and so has left them."""
+        """Whether the calling code runs in the task that made all observers, and has left them."""
         task = running_task()
         return all(binding.is_left_by(task) for binding in self.bindings)
 
 
 class StartedContext(WorkContext):
-    """The place of what code that made an observer has started: a thread, say."""
+    """The work context of what was started by code that made an observer: a thread, say."""
 
     __slots__ = ("_making",)
 
@@ -351,12 +355,12 @@ class StartedContext(WorkContext):
         self._making = binding
 
     def resolve(self) -> WorkContext | None:
-        """Return this place, unless the observer turns out to be made for many calls."""
+        """Return this work context, unless the observer turns out to serve several calls."""
         return None if self._making.is_for_many else super().resolve()
 
 
 class RunContext(WorkContext):
-    """The place of a worker's own task, from which its processors' tasks descend."""
+    """The work context of a worker's own task, from which its processors' tasks descend."""
 
     __slots__ = ("_task",)
 
@@ -366,9 +370,9 @@ class RunContext(WorkContext):
         self._task = None if task is None else weakref.ref(task)
 
     def resolve(self) -> WorkContext | None:
-        """Return this place; after the session's end, in that very task, only for the worker.
+        """Return this work context; in that task after the session's end, only for the worker.
 
-        Whoever awaits a worker's run in a task of their own may take the next call in it.
+        A function that awaits a worker's run in its own task may take the next call in that task.
         """
         session = self.session
         if session is None or session.is_void:
@@ -382,10 +386,10 @@ class RunContext(WorkContext):
 
 
 def bind(session: Session, frame: FrameType | None) -> ObserverBinding:
-    """Bind a session that is made here to the call that makes it, and to all that this starts.
+    """Bind a session to the call that makes its observer, and to everything the call starts.
 
-    A second live session made by the same function makes that binding ambiguous: what has only
-    this to go by then belongs to no session, since a wrong one is worse than none.
+    If the same function makes a second live session, the binding becomes ambiguous: work that can
+    be attributed only by the binding then belongs to no session, since a wrong one is worse.
 
     Args:
         session: The session just made.
@@ -399,7 +403,7 @@ def bind(session: Session, frame: FrameType | None) -> ObserverBinding:
     around = None
     if isinstance(before, AmbientContext):
         around = before.around
-        # What another task has made is that task's: here the latest is meant.
+        # Bindings made by other tasks belong to those; in this task the latest one counts.
         among = tuple(
             other
             for other in before.bindings
@@ -408,9 +412,10 @@ def bind(session: Session, frame: FrameType | None) -> ObserverBinding:
             and (other.is_binding() or _made_by(other, frame))
         )
     elif before is not None and before.resolve() is not None:
-        # Made by a session's own work: a bot that starts another.
+        # Made by a session's own work: one bot starts another.
         if frame is not None and stack_lookup.is_owned(frame):
-            # What its processors do stays that session's; the new one is known by its own.
+            # The work of its processors stays with that session; the new session's own processors
+            # show what is the new one's.
             return binding
         around = before
     current.set(AmbientContext(*among, binding, around=around))
@@ -418,5 +423,5 @@ def bind(session: Session, frame: FrameType | None) -> ObserverBinding:
 
 
 def _made_by(binding: ObserverBinding, frame: FrameType | None) -> bool:
-    """Whether an observer was made by the same call of a function, in a former round of a loop."""
+    """Whether the same call of a function made the observer, in an earlier round of a loop."""
     return frame is not None and binding._frame_on_stack() is frame

@@ -1,8 +1,8 @@
-"""Answers of models, and which of them the user heard.
+"""The answers of models, and which of them the user heard.
 
-A model's answer can come to nothing on its way: the slower of two models is dropped, a gate holds
-speech back and throws it away, a generation only said that the user had not finished. So an
-answer that is to be spoken counts as completed once some of its audio came out, and not before.
+A model's answer may never reach the user: the slower of two models is dropped, a gate holds speech
+back and discards it, or a generation only stated that the user had not finished. So an answer that
+is to be spoken counts as completed only once some of its audio has been played.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,8 @@ from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.names import tags
 
 MAX_FRAMES = 4_096
-"""How many frames are remembered by the answer they hold text of: far more than are on their way
-at a time."""
+"""How many frames are remembered with the answer whose text they hold: far more than are in the
+pipeline at a time."""
 
 MAX_ANSWERS = 64
 """How many answers are followed at a time. One or two are usual."""
@@ -26,16 +26,16 @@ class Answer:
     """One answer of a model.
 
     Attributes:
-        stage: Its stage.
-        token_ns: When its first output came that is to be spoken or read; 0 before.
-        is_spoken: Whether text came that is to be spoken.
-        is_read: Whether text came that is only to be read.
+        stage: The response's stage.
+        token_ns: When the first output came that is to be spoken or read; 0 before.
+        is_spoken: Whether text has come that is to be spoken.
+        is_read: Whether text has come that is only to be read.
         is_speech: Whether the model itself speaks.
         is_voiced: Whether audio of its text was synthesized.
-        is_used: Whether something else came of it than speech: it asked for tools, or another
-            model was asked with its text. Or the voice failed, and that is what went wrong.
-        heard_ns: When the first of it was heard; 0 before.
-        turn: The turn it is held in until it is known whether it was heard.
+        is_used: Whether it does not need to be spoken to count as completed: it called tools, its
+            text was passed to another model, or the voice failed.
+        heard_ns: When the first of its audio was played; 0 before.
+        turn: The turn that holds it until it is known whether it was played.
     """
 
     stage: Stage
@@ -50,16 +50,12 @@ class Answer:
 
 
 def is_over(stage: Stage) -> bool:
-    """Whether nothing of a stage is on its way any more: its turn has ended.
-
-    Args:
-        stage: The stage of a response or a synthesis.
-    """
+    """Whether a response or synthesis cannot be played any more: it and its turn have ended."""
     return not stage.is_open and stage.parent is not None and not stage.parent.is_open
 
 
 class Answers:
-    """Follows the answers of one session's models until it is known what became of them."""
+    """Follows the answers of one session's models until it is known what came of them."""
 
     def __init__(
         self, stages: Stages, can_speak: Callable[[], bool], has_output: Callable[[], bool]
@@ -67,9 +63,9 @@ class Answers:
         """Follow answers.
 
         Args:
-            stages: Closes what was held.
-            can_speak: Whether the pipeline has a voice that works.
-            has_output: Whether it has an output that audio is known to arrive at.
+            stages: Closes the stages that were held.
+            can_speak: Whether the pipeline has a usable service that synthesizes speech.
+            has_output: Whether it has an output whose audio is observed.
         """
         self._stages = stages
         self._can_speak = can_speak
@@ -78,11 +74,7 @@ class Answers:
         self._frames: dict[int, Stage] = {}
 
     def begin(self, stage: Stage) -> None:
-        """Follow a response that has begun.
-
-        Args:
-            stage: Its stage.
-        """
+        """Begin to follow the answer of a response."""
         for answer in list(self._of.values()):
             if answer.turn is not None and not answer.turn.stage.is_open:
                 del self._of[answer.stage]  # it was sent with its turn
@@ -94,41 +86,29 @@ class Answers:
         self._of[stage] = Answer(stage)
 
     def of(self, stage: Stage | None) -> Answer | None:
-        """Return what is known of a response's answer.
-
-        Args:
-            stage: The response's stage.
-        """
+        """Return the answer of a response; None if it is not followed."""
         return None if stage is None else self._of.get(stage)
 
     def carry(self, frame_id: int, stage: Stage) -> None:
-        """Note that a frame holds text of a response.
-
-        Args:
-            frame_id: The frame's id.
-            stage: The response's stage.
-        """
+        """Record that a frame holds text of a response."""
         self._frames[frame_id] = stage
         if len(self._frames) > MAX_FRAMES:
             del self._frames[next(iter(self._frames))]
 
     def carried_by(self, frame_id: int) -> Stage | None:
-        """Return the response that a frame holds text of, if that is known.
-
-        Args:
-            frame_id: The frame's id.
-        """
+        """Return the response whose text a frame holds, if known."""
         return self._frames.get(frame_id)
 
     def outcome(self, stage: Stage, *, interrupted: bool) -> str | None:
-        """Return what became of a response that has ended without failing.
+        """Return the outcome of a response that has ended without failing.
 
         Args:
-            stage: Its stage.
+            stage: The response's stage.
             interrupted: Whether it was cut off.
 
         Returns:
-            None where that depends on whether it will be heard.
+            ``completed``, ``interrupted`` or ``discarded``; None if that depends on whether the
+            answer will be played.
         """
         answer = self._of.get(stage) or Answer(stage)
         must_be_heard = self._must_be_heard(answer)
@@ -143,43 +123,34 @@ class Answers:
         return None
 
     def hold(self, stage: Stage, turn: Turn) -> None:
-        """Note in which turn a response that has ended waits to be heard.
-
-        Args:
-            stage: Its stage.
-            turn: The turn.
-        """
+        """Record which turn holds a response until it is known whether it was played."""
         answer = self._of.get(stage)
         if answer is not None:
             answer.turn = turn
 
     def let_go(self, stage: Stage) -> None:
-        """Forget a response of which everything is known.
-
-        Args:
-            stage: Its stage.
-        """
+        """Stop following a response whose outcome is known."""
         self._of.pop(stage, None)
 
     def voice(self, stages: Iterable[Stage] | None) -> None:
-        """Audio was synthesized.
+        """Record that audio was synthesized.
 
         Args:
-            stages: The responses whose text it speaks; None where it may be any's.
+            stages: The responses whose text it speaks; None if it may be any.
         """
         for stage in list(self._of) if stages is None else stages:
             if (answer := self._of.get(stage)) is not None:
                 answer.is_voiced = True
 
     def hear(self, stages: Iterable[Stage] | None, at_ns: int) -> Answer | None:
-        """The first audio of something came out.
+        """Record that the first audio of something was played.
 
         Args:
-            stages: The responses it speaks; None where that is not known, and it may be any.
-            at_ns: When.
+            stages: The responses that it speaks; None if it may be any.
+            at_ns: When it was played.
 
         Returns:
-            The answer that is heard, where it is one.
+            The answer that the user begins to hear; None if it is no model's.
         """
         heard = None
         for stage in list(self._of) if stages is None else stages:
@@ -195,10 +166,10 @@ class Answers:
         return heard
 
     def use(self, stage: Stage | None = None) -> None:
-        """Something else than speech comes of a response, or its speech failed.
+        """Record that a response had an effect other than speech, or that its speech failed.
 
         Args:
-            stage: Its stage; None for all that are not heard.
+            stage: The response's stage; None for all whose audio has not been played.
         """
         for answer in list(self._of.values()) if stage is None else filter(None, [self.of(stage)]):
             if not answer.heard_ns:
@@ -212,7 +183,7 @@ class Answers:
             return
         stage.attributes[tags.LLM_OUTCOME] = "completed"
         if stage.attributes.get(tags.LLM_SPECULATIVE) or answer.is_speech:
-            return  # more may be known of it by the turn's end
+            return  # more may be reported on it by the turn's end
         turn.release(stage)
         self.let_go(stage)
         self._stages.close(stage, stage.end_ns if stage.end_ns is not None else stage.start_ns)

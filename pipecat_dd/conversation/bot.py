@@ -1,4 +1,4 @@
-"""The bot's side: responses of the model, and what is heard of them."""
+"""The bot's side: the model's responses, and the speech that comes of them."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from pipecat_dd.names import tags
 
 
 class BotSide:
-    """Follows what the bot does for its answers."""
+    """Follows the bot's work on its answers."""
 
     def __init__(
         self,
@@ -24,14 +24,14 @@ class BotSide:
         can_speak: Callable[[], bool],
         has_output: Callable[[], bool],
     ) -> None:
-        """Follow what the bot does.
+        """Follow the bot's work.
 
         Args:
             stages: Opens and closes stages.
             turns: The turns its answers are part of.
             has_voice: Whether the pipeline synthesizes speech.
-            can_speak: Whether what synthesizes it works.
-            has_output: Whether it has an output that audio is known to arrive at.
+            can_speak: Whether a service that synthesizes speech is usable.
+            has_output: Whether the pipeline has an output whose audio is observed.
         """
         self._stages = stages
         self._turns = turns
@@ -59,12 +59,12 @@ class BotSide:
     # Responses of the model
 
     def begin_response(self, processor: Processor, at_ns: int, stage: Stage | None = None) -> Stage:
-        """A model begins to respond.
+        """Begin a model's response.
 
         Args:
             processor: The service.
             at_ns: When it began to work on the context.
-            stage: The stage that it has been at work in so far, where it has one.
+            stage: The stage of its work so far; None to open one.
         """
         turn = self._turns.begin_bot_work(at_ns)
         stage = self._stages.open_service(Kind.LLM, processor, at_ns, turn.stage, stage=stage)
@@ -75,7 +75,7 @@ class BotSide:
         return stage
 
     def withdraw_speculation(self) -> None:
-        """What was inferred before the user had finished is thrown away: they had not."""
+        """Record that what was inferred early is discarded: the user had not finished."""
         for stage in self._speculative:
             stage.attributes[tags.LLM_OUTCOME] = "discarded"
         self._speculative.clear()
@@ -89,14 +89,14 @@ class BotSide:
         speech: bool = False,
         read: bool = False,
     ) -> None:
-        """Output of the model came: text, or the request to call tools.
+        """Record output of a model: text, or a request to call tools.
 
         Args:
             processor: The service.
-            at_ns: When it came.
-            spoken: Whether it is to be spoken, or read where the bot has no voice.
+            at_ns: When the output came.
+            spoken: Whether it will be spoken, or read if the bot has no voice.
             speech: Whether it is speech already.
-            read: Whether it is text that is only to be read.
+            read: Whether it is text that will only be read.
         """
         stage = processor.stage
         if stage is None or stage.kind is not Kind.LLM:
@@ -129,13 +129,14 @@ class BotSide:
         interrupted: bool = False,
         was_announced: bool = False,
     ) -> None:
-        """A response ended, failed or was interrupted.
+        """End a response, which completed, failed or was interrupted.
 
         Args:
             stage: The response's stage.
-            at_ns: When.
+            at_ns: When it ended.
             interrupted: Whether it was cut off.
-            was_announced: Whether it was announced, rather than worked on in a visit.
+            was_announced: Whether the service announced it by itself; otherwise it came of the
+                processing of a frame.
         """
         if not stage.is_open:
             return
@@ -148,15 +149,15 @@ class BotSide:
             outcome = "failed" if stage.failure is not None else None
             outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
             waits = outcome is None and turn is not None
-            # Until it is heard.
+            # Until it is played.
             stage.attributes[tags.LLM_OUTCOME] = outcome or "discarded"
         if stage.attributes.get(tags.LLM_SPECULATIVE) and turn is not None and turn.is_user_active:
-            # It may still be thrown away, as long as its turn holds it.
+            # It may still be discarded, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
             self._hold(stage, at_ns, turn)
         elif waits or (was_announced and turn is not None and stage.parent is turn.stage):
-            # Whether it is heard, that it failed, and what it used, may be known after its end.
+            # Whether it is played, what it used, and that it failed may be reported later.
             assert turn is not None
             self._hold(stage, at_ns, turn)
         else:
@@ -169,43 +170,35 @@ class BotSide:
     # Speech
 
     def fail_synthesis(self, stage: Stage, at_ns: int) -> None:
-        """A synthesis failed: no more of it will come.
-
-        Args:
-            stage: The synthesis's stage.
-            at_ns: When.
-        """
+        """Record that a synthesis failed: no more of it will come."""
         self.syntheses.stop(stage, at_ns)
 
     def fail_voice(self, processor: Processor, *, usable: bool | None) -> None:
-        """What speaks failed, so that an answer is not heard that nobody threw away.
+        """Record that a service that speaks failed, so its answers do not count as discarded.
 
         Args:
             processor: The service.
-            usable: Whether it can still do its job, where that is known.
+            usable: Whether it can still do its job; None if not known.
         """
         processor.is_usable = usable is not False
         self._turns.confirm()
         self.answers.use()
 
     def ask_speech(self, at_ns: int) -> None:
-        """The bot is to say something that is no model's.
-
-        Args:
-            at_ns: When.
-        """
+        """Record that the bot is to say something that does not come from a model."""
         if self._has_voice() and self._has_output():
             self._turns.begin_unheard(at_ns)
         else:
             self._turns.begin_bot_work(at_ns)
 
     def start_speaking(self, at_ns: int) -> None:
-        """The bot is heard."""
+        """Record that the bot begins to speak."""
         if self._speech is not None:
             return
         turn = self._turns.current
         if turn is not None and turn.is_user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
-            # What was on its way out when it was cut off. What is written later tells.
+            # What was already on its way out at the interruption. Audio written later shows
+            # whether the bot really goes on.
             self._cut_may_go_on = True
             return
         self._cut_may_go_on = False
@@ -238,11 +231,16 @@ class BotSide:
                 turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
     def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
-        """Audio of the bot's was written to the transport."""
+        """Record that audio of the bot was written to the transport.
+
+        Args:
+            at_ns: When it was written.
+            seconds: The length of the audio; 0 if not known.
+        """
         for synthesis, answer in self.syntheses.write(seconds, at_ns):
             is_answer = synthesis is not None and not synthesis.is_backchannel
             if is_answer and self._speaks_aside and self._speech is not None:
-                # The answer begins before the backchannel has died away.
+                # The answer begins before the backchannel has ended.
                 self._stages.close(self._speech, at_ns)
                 self._begin_speech(at_ns, synthesis, answer)
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
@@ -250,10 +248,10 @@ class BotSide:
         self._last_audio_ns = at_ns
 
     def stop_speaking(self, at_ns: int) -> None:
-        """The bot fell silent.
+        """Record that the bot fell silent.
 
-        That is when the last audio was written, where that is known: Pipecat announces it
-        only after a pause of 0.35 s, with some outputs 3 s.
+        The speech ends when the last audio was written, if known: Pipecat announces the silence
+        only after a pause of 0.35 s, or 3 s with some outputs.
         """
         self.syntheses.stop_playing(at_ns)
         speech, self._speech = self._speech, None
@@ -267,12 +265,12 @@ class BotSide:
         self._turns.stop_bot_speech(end_ns)
 
     def interrupt(self, at_ns: int) -> None:
-        """What the bot was saying is cut off: its speech and the syntheses for it."""
+        """Record that the bot is cut off: its speech and the syntheses for it end."""
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
             self._speech.attributes[tags.INTERRUPTED] = True
-            # What was written last is what was heard last; the cut is now all the same.
+            # The speech ends now, at the interruption, and not when audio was last written.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
@@ -282,7 +280,7 @@ class BotSide:
         self.realtime.end_all(at_ns, interrupted=True)
 
     def end(self, at_ns: int) -> None:
-        """The session ends: close what is open."""
+        """Record that the session ends: close what is open."""
         self.stop_speaking(at_ns)
         for stage in self.syntheses.open:
             self.syntheses.stop(stage, at_ns)

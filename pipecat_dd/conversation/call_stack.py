@@ -1,4 +1,4 @@
-"""What the code that runs here is part of: the stack, the running task, and what a task awaits."""
+"""What the running code is part of: its stack, its task, and what a suspended task awaits."""
 
 import asyncio
 import contextvars
@@ -21,11 +21,11 @@ from typing import Any, Final
 _SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _MAX_AWAITED: Final = 256
-"""How many coroutines that await one another are followed."""
+"""How many coroutines of a chain that await one another are followed."""
 
 
 class CodePoint:
-    """Where a function was at one moment, to tell whether it has come round again since.
+    """Where in its code a function was, to tell later whether a loop has come round since.
 
     Attributes:
         code: The function's code.
@@ -34,11 +34,7 @@ class CodePoint:
     __slots__ = ("_known", "_loops", "_offset", "_offsets", "_reachable", "code")
 
     def __init__(self, frame: FrameType) -> None:
-        """Note where a function is.
-
-        Args:
-            frame: Its frame.
-        """
+        """Record the point at which a frame's function is."""
         self.code = frame.f_code
         self._offset = frame.f_lasti
         self._loops: list[_Position] | None = None
@@ -48,21 +44,21 @@ class CodePoint:
 
     @property
     def is_in_loop(self) -> bool:
-        """Whether it is part of a loop, and so may come round again in the same call."""
+        """Whether the point is in a loop, so that one call of the function may reach it twice."""
         return bool(self._find_loops())
 
     def precedes(self, frame: FrameType) -> bool:
-        """Whether the function has been here, in this round of the loop if it is in one.
+        """Whether the function has passed this point, in the current round of a loop.
 
         Args:
-            frame: Its frame, of the very call.
+            frame: The frame of the same call of the function.
         """
         loops = self._loops if self._loops is not None else self._find_loops()
         if not loops:
             return True
         if not self._is_before(frame.f_lasti, loops):
             return False
-        # In a handler of an exception, what counts is where that was raised.
+        # While an exception is handled, what counts is where it was raised.
         error = sys.exc_info()[1]
         traceback = None if error is None else error.__traceback__
         while traceback is not None:
@@ -78,7 +74,7 @@ class CodePoint:
         return known
 
     def _can_follow(self, offset: int, loops: "list[_Position]") -> bool:
-        # While a function is called, a frame may be at what follows the instruction that calls it.
+        # During a call, a frame may already point past the instruction that makes the call.
         if self._offsets[bisect_right(self._offsets, offset) - 1] not in self._reachable:
             return False
         # The condition of a loop is compiled twice, the second time after its body.
@@ -86,7 +82,7 @@ class CodePoint:
         return all(start >= body for body in loops)
 
     def _find_loops(self) -> "list[_Position]":
-        """Return where the bodies of the loops begin that this is part of."""
+        """Return the positions at which the bodies of the loops around the point begin."""
         if self._loops is None:
             code, positions = self.code, _positions(self.code)
             instructions = list(dis.get_instructions(code))
@@ -103,9 +99,9 @@ class CodePoint:
 
 
 def has_passed(code: CodeType, point: int, raised_at: int) -> bool:
-    """Whether a function that raised something has been at a point, in this round of a loop.
+    """Whether a function that raised an exception had passed a point, in this round of a loop.
 
-    That is so in each call of the function, or in none.
+    The answer is the same for every call of the function.
 
     Args:
         code: The function's code.
@@ -127,7 +123,7 @@ _ALWAYS_JUMP: Final = frozenset({"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD
 
 
 def _positions(code: CodeType) -> list[_Position]:
-    """Return where in its source each instruction begins: line and column."""
+    """Return the source position at which each instruction begins: line and column."""
     return [(line or 0, column or 0) for line, _, column, _ in code.co_positions()]
 
 
@@ -144,14 +140,14 @@ def _reachable(
     without: int | None = None,
     comes_round: bool = False,
 ) -> frozenset[int]:
-    """Return the instructions that may follow one: without a loop coming round, as a rule.
+    """Return the offsets of the instructions that may follow one.
 
     Args:
         code: The code.
-        instructions: Its instructions.
-        offset: The one that is begun with.
-        without: One that is not to be passed.
-        comes_round: Whether loops may come round.
+        instructions: All instructions of the code.
+        offset: The offset of the instruction to begin with.
+        without: The offset of an instruction that must not be passed; None for no such limit.
+        comes_round: Whether to follow loops into their next round.
     """
     following = {one.offset: after.offset for one, after in pairwise(instructions)}
     by_offset = {one.offset: one for one in instructions}
@@ -176,10 +172,9 @@ def _reachable(
 
 
 def maker(observer: Any) -> FrameType | None:
-    """Return the frame of the function that makes an observer, from within its constructor.
+    """Return the frame of the function that makes an observer.
 
-    Args:
-        observer: The observer.
+    Call it in the observer's constructor.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -192,36 +187,28 @@ def maker(observer: Any) -> FrameType | None:
 
 
 def is_function(frame: FrameType | None) -> bool:
-    """Whether code is a function's, which may run a call; not a module's or a class's.
-
-    Args:
-        frame: Its frame.
-    """
+    """Whether a frame is that of a function, which may run a call, not of a module or a class."""
     return frame is not None and bool(frame.f_code.co_flags & inspect.CO_OPTIMIZED)
 
 
-# Asked at each line: where no loop runs, `asyncio.get_running_loop` raises an exception, which
-# costs more than all the rest.
+# Called for each log line: without a running loop `asyncio.get_running_loop` raises an exception,
+# which costs more than everything else.
 running_loop: Final = asyncio._get_running_loop
 """Return the event loop that runs in this thread, or None."""
 
 
 def running_task() -> asyncio.Task[Any] | None:
-    """Return the task that the code which asks runs in, if it runs in one."""
+    """Return the task that the calling code runs in, if any."""
     loop = running_loop()
     return None if loop is None else asyncio.current_task(loop)
 
 
 def context_of(task: Any) -> contextvars.Context | None:
-    """Return the context that a task, or a handle, of asyncio runs in.
-
-    Args:
-        task: The task or handle.
-    """
-    if hasattr(task, "get_context"):  # Python 3.12 on
+    """Return the context that a task or a handle of asyncio runs in."""
+    if hasattr(task, "get_context"):  # from Python 3.12 on
         found = task.get_context()
         return found if isinstance(found, contextvars.Context) else None
-    # Before, a task has its context and shows it to none but the garbage collector.
+    # In older versions only the garbage collector can see a task's context.
     for held in gc.get_referents(task):
         if isinstance(held, contextvars.Context):
             return held
@@ -232,21 +219,17 @@ _RUN_TASKS: Final[dict[CodeType, str]] = {
     asyncio.Runner.run.__code__: "task",
     asyncio.BaseEventLoop.run_until_complete.__code__: "future",
 }
-"""What has an event loop run a task until it is done, and what it calls the task."""
+"""Functions that run a task in an event loop until it is done, and their variable for the task."""
 
 
 def task_run_by(frame: FrameType) -> object:
-    """Return the task that a frame has an event loop run until it is done; None for others.
-
-    Args:
-        frame: The frame.
-    """
+    """Return the task that a frame runs in an event loop until it is done; None for others."""
     name = _RUN_TASKS.get(frame.f_code)
     return None if name is None else frame.f_locals.get(name)
 
 
 def callers_of(frame: FrameType) -> "Iterator[tuple[FrameType, CodePoint]]":
-    """Yield the frames of the coroutines that a function runs in, and where each is."""
+    """Yield the coroutines' frames further up a function's stack, and the point each is at."""
     caller = frame.f_back
     while caller is not None:
         if caller.f_code.co_flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
@@ -255,7 +238,12 @@ def callers_of(frame: FrameType) -> "Iterator[tuple[FrameType, CodePoint]]":
 
 
 def awaiter(task: asyncio.Task[Any], runs: Callable[[Any], bool]) -> tuple[Any, FrameType] | None:
-    """Return the innermost function of a suspended task that awaits what runs a session."""
+    """Return the innermost function in a suspended task that awaits the run of a session.
+
+    Args:
+        task: The task.
+        runs: Whether an object runs the session: its runner or a worker.
+    """
     found = None
     for suspended, is_own in awaited_by(task):
         frame = frame_of(suspended)
@@ -278,9 +266,9 @@ def frame_of(suspended: Any) -> FrameType | None:
 
 
 def awaited_by(task: asyncio.Task[Any]) -> Iterator[tuple[Any, bool]]:
-    """Yield a suspended task's coroutine, what that awaits, and so on inwards.
+    """Yield a suspended task's coroutine, the one that it awaits, and so on inwards.
 
-    With each, whether it runs in that very task, rather than in one that is awaited.
+    With each comes whether it runs in that same task rather than in another one that is awaited.
     """
     found: Any = task.get_coro()
     is_own = True
@@ -301,8 +289,8 @@ def awaited_by(task: asyncio.Task[Any]) -> Iterator[tuple[Any, bool]]:
             )
         else:
             # What stands between two coroutines (`coroutine.__await__()`, a step of an
-            # asynchronous generator, a future's iterator) shows what it holds to none but the
-            # garbage collector.
+            # asynchronous generator, a future's iterator) hides what it refers to from all but
+            # the garbage collector.
             held = gc.get_referents(found)
             found = next(
                 (one for one in held if isinstance(one, (*_SUSPENDED, asyncio.Task))), None

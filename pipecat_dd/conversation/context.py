@@ -1,16 +1,16 @@
-"""Whose work is this? A context variable that says so, in every task of the bot.
+"""Which session does the running code work for? A context variable says so in each task of a bot.
 
-Observers run in tasks of their own, behind a queue: what they bind is seen by them alone. So
-the place is bound where the work is done, in the very task that does it:
+Observers run in tasks of their own, behind a queue, so a variable that they set is visible only to
+them. Therefore the work context is set where the work is done, in the very task that does it:
 
-* :class:`~pipecat_dd.conversation.ambient.AmbientContext`, where the observer is made: all that
-  the bot's own function starts inherits it. It is the weakest, since it outlives that function in
-  a task that takes call after call, and two sessions may be made in one task.
-* :class:`~pipecat_dd.conversation.ambient.RunContext` of a session, where the observer is set up,
-  in the context from which the processors' tasks descend.
-* :class:`WorkContext` of a processor, in the tasks that are its own.
+* :class:`~pipecat_dd.conversation.ambient.AmbientContext`, where the observer is made. All that
+  the bot's own function starts inherits it. It is the weakest: it outlives that function in a task
+  that takes call after call, and two sessions may be made in one task.
+* :class:`~pipecat_dd.conversation.ambient.RunContext`, where the observer is set up: the tasks of
+  the processors descend from there.
+* :class:`WorkContext` of a processor, in the processor's own tasks.
 * :class:`FrameProcessing`, while a processor works on a frame.
-* :class:`WorkContext` of a stage, in a task that exists for it (a tool's handler).
+* :class:`WorkContext` of a stage, in a task that exists for that stage (a tool's handler).
 """
 
 from collections.abc import Callable, Iterator
@@ -27,13 +27,14 @@ _T = TypeVar("_T")
 
 
 class WorkContext:
-    """Where a task is at work.
+    """The session, processor and participant that a task works for.
 
     Attributes:
-        session: The session whose work it is; None where several could be meant.
-        processor: The processor whose task it is, where it is one's.
-        bound: The stage that the task exists for, where it exists for one.
-        participant: Whose work it is, where somebody is named; None leaves it to who is there.
+        session: The session; None if several are possible.
+        processor: The processor whose task it is, if it is a processor's.
+        bound: The stage that the task exists for, if it exists for one.
+        participant: The participant who was named; None if none was, and the only participant
+            present is assumed.
     """
 
     __slots__ = ("bound", "participant", "processor", "session")
@@ -51,29 +52,29 @@ class WorkContext:
         self.participant = participant
 
     def resolve(self) -> "WorkContext | None":
-        """Return the place that the code which asks is at; None where it is no session's work.
+        """Return the work context that holds for the calling code; None if it has no session.
 
-        Called in the context of that code.
+        Call it in the context of the code in question.
         """
         session = self.session
         return None if session is None or session.is_void else self
 
 
 class FrameProcessing(WorkContext):
-    """A processor at work on one frame.
+    """The work of one processor on one frame.
 
-    A task made during a visit inherits it and may outlive it: a visit that is over still says
-    which processor the task came from, but is at work on nothing any more.
+    A task that is started during the processing inherits this context and may outlive it. Once
+    the processing is done, the context only says which processor the task came from.
 
     Attributes:
         frame: The frame.
-        direction: Which way it goes, with the name of that in ``name``.
+        direction: The direction the frame travels in; ``name`` holds the direction's name.
         start_ns: When ``process_frame`` began.
-        done: Whether it has returned, raised or been cancelled.
-        stage: The stage that this visit is, once there is one: a service's (``pipecat.llm``)
+        done: Whether ``process_frame`` has returned, raised or been cancelled.
+        stage: The stage of this processing, once there is one: a service's (``pipecat.llm``)
             or the frame's own.
-        failure: What it raised or reported, if anything.
-        put_back: Makes active again what was set aside for it, if anything was.
+        failure: What the processor raised or reported, if anything.
+        put_back: Makes active again what was set aside for the processing, if anything was.
     """
 
     __slots__ = (
@@ -94,7 +95,7 @@ class FrameProcessing(WorkContext):
         direction: Any,
         start_ns: int,
     ) -> None:
-        # Made for every frame in every processor: what the base class would set is set here.
+        # Created for every frame in every processor, so this sets the base class's fields itself.
         self.session = session
         self.processor = processor
         self.bound = None
@@ -117,19 +118,19 @@ current: ContextVar[WorkContext | None] = ContextVar("pipecat_dd_place", default
 
 
 by_thread: ContextVar[bool] = ContextVar("pipecat_dd_by_thread", default=False)
-"""Whether the place is that of whoever started the thread that this code runs in, or comes from.
+"""Whether the work context was inherited from the code that started the current thread.
 
-A thread may work for more than whoever started it (an SDK's, which calls every bot back), so what
-is on its stack knows better.
+A thread may also work for others than the one that started it (a thread of an SDK that calls back
+every bot), so what is on its stack is more reliable.
 """
 
 
 def current_context() -> WorkContext | None:
-    """Return the place of the code that asks, or None where it is no session's work.
+    """Return the work context of the calling code, or None if it works for no session.
 
-    Code that descends from no session's work (a callback of an SDK), or from that of several,
-    belongs to the session whose processor it is a method of, and else to none. That it could be
-    no other session's proves nothing: in a server it is another request's as likely as not.
+    Code that has inherited no session's context (a callback of an SDK), or that of several, belongs
+    to the session whose processor it is a method of, and otherwise to none. Even in a process with
+    one session it is not assumed to be that session's: in a server it may serve another request.
     """
     work = current.get()
     if work is not None and not by_thread.get():
@@ -161,14 +162,14 @@ _bound: ContextVar[tuple[Session, Participant, WorkContext | None] | None] = Con
 
 
 sink_at_work: ContextVar[Any] = ContextVar("pipecat_dd_sink", default=None)
-"""The log sink whose work this is (it posts a line somewhere), where it is one's."""
+"""The log sink that the code works for, as it sends a log line; None for other code."""
 
 CARRIED: tuple[ContextVar[Any], ...] = (current, _bound, by_thread, sink_at_work)
-"""What says whose work something is, for code that takes it along to another thread."""
+"""The variables that code takes along to another thread to stay with its session."""
 
 
 def carried() -> list[Any] | None:
-    """Return what another thread takes along from here; None where this is nobody's work."""
+    """Return the values to take along to another thread; None if the code has no session."""
     is_sinks = sink_at_work.get() is not None
     work = current_context() if current.get() is not None or stack_lookup.has_any() else None
     if work is None and not is_sinks:
@@ -177,14 +178,7 @@ def carried() -> list[Any] | None:
 
 
 def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
-    """Call a function at the place that was taken along.
-
-    Args:
-        values: What :func:`carried` returned.
-        fn: The function.
-        *args: Its arguments.
-        **kwargs: Its arguments.
-    """
+    """Call a function in the work context that was taken along: what :func:`carried` returned."""
     tokens = [variable.set(value) for variable, value in zip(CARRIED, values, strict=True)]
     try:
         return fn(*args, **kwargs)
@@ -194,11 +188,7 @@ def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: An
 
 
 def carried_by(frame: FrameType) -> list[Any] | None:
-    """Return what was taken along to where a frame runs a function.
-
-    Args:
-        frame: Any frame; those of `run_at` hold it.
-    """
+    """Return the values that were taken along, if a frame is one of :func:`run_at`, else None."""
     if frame.f_code is not run_at.__code__:
         return None
     values: list[Any] = frame.f_locals["values"]
@@ -206,7 +196,7 @@ def carried_by(frame: FrameType) -> list[Any] | None:
 
 
 def leave_all() -> None:
-    """Have the code that calls this, and what it starts from now on, be no session's work."""
+    """Detach the calling code, and whatever it starts from now on, from every session."""
     current.set(None)
     _bound.set(None)
     by_thread.set(False)
@@ -214,12 +204,7 @@ def leave_all() -> None:
 
 @contextmanager
 def bound_to(session: Session, participant_id: str) -> Iterator[None]:
-    """Bind a participant that the user names to what is done in a block.
-
-    Args:
-        session: The session.
-        participant_id: The participant.
-    """
+    """Bind a participant to the work in a block, by id or by the transport's name for them."""
     people = session.people
     participant = people.known(participant_id) if people is not None else None
     token = _bound.set((session, participant or Participant(participant_id), current.get()))
@@ -230,31 +215,27 @@ def bound_to(session: Session, participant_id: str) -> Iterator[None]:
 
 
 def participant_in(work: WorkContext) -> Participant | None:
-    """Return whose work is done at a place: the one who was named, else the only one there.
-
-    Args:
-        work: The place.
-    """
+    """Return the participant that work is for: the one who was named, else the only one present."""
     session = work.session
     if session is None:
         return None
     found = work.participant
     bound = _bound.get()
-    # What is named further in wins: a frame or an event that came after the user's binding.
+    # The innermost name wins: that of a frame or an event which came after the binding.
     if bound is not None and bound[0] is session and (found is None or bound[2] is current.get()):
         found = bound[1]
     if found is None and session.people is not None:
         found = session.people.only
-    # Somebody who is named but not known has no id.
+    # A participant who was named but whom we do not know has no id.
     return found if found is not None and found.id else None
 
 
 def _processor_of_task(session: Session) -> Processor | None:
-    """Return the processor that Pipecat named the running task after.
+    """Return the processor that the current task is named after.
 
-    Tasks made in a processor's ``setup()`` start before any frame visits it. Pipecat names a
-    task ``<processor>::<what it does>`` and the task that sets one up ``…::setup::<processor>``
-    (``BaseObject.create_task``, ``BasePipeline._create_setup_task``).
+    A task made in a processor's ``setup()`` starts before any frame reaches the processor. Pipecat
+    names a task ``<processor>::<what it does>``, and the task that sets up a processor
+    ``…::setup::<processor>`` (``BaseObject.create_task``, ``BasePipeline._create_setup_task``).
     """
     task = running_task()
     if task is None:
@@ -268,11 +249,10 @@ def _processor_of_task(session: Session) -> Processor | None:
 
 
 def current_session() -> Session | None:
-    """Return the session of the code that asks, or None where it cannot be known.
+    """Return the session that the calling code works for, or None if that is not known.
 
-    It is known in the bot's own function from the making of its observer on, and in everything
-    that this function and its pipeline start. Elsewhere it is None, also in a process with one
-    session.
+    It is known in the bot's own function once its observer has been made, and in everything that
+    this function and its pipeline start. Elsewhere it is None, even in a process with one session.
     """
     work = current_context()
     return None if work is None else work.session

@@ -1,4 +1,4 @@
-"""A conversation: what hearing reports goes in, stages come out."""
+"""The conversation: makes stages of what the instrumentation reports."""
 
 from collections import deque
 from collections.abc import Callable
@@ -32,18 +32,23 @@ from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
 STARTUP_NS = 1_000_000
-"""How long a processor takes to be set up for that to be told of."""
+"""How long a processor's set-up must take to get a stage of its own; a failed one always does."""
 
 
 class CutProcessing(Protocol):
-    """Ends what processors are still at work on at the session's end."""
+    """Ends the frame processing that is in progress at the session's end."""
 
     def __call__(self, at_ns: int, *, cancelled: bool) -> None:
-        """Say when that is, and whether the bot ends in the middle of things."""
+        """End the processing.
+
+        Args:
+            at_ns: The session's end.
+            cancelled: Whether the processing is cut off, rather than allowed to finish.
+        """
 
 
 def _has_none(at_ns: int, *, cancelled: bool) -> None:
-    """Stand for a conversation that nobody hears the processors of."""
+    """Do nothing: the default of a conversation whose processors are not observed."""
 
 
 class Conversation:
@@ -55,13 +60,13 @@ class Conversation:
         user: The user's side of it.
         bot: The bot's side of it.
         frames: What its processors did.
-        inferences: What models are asked beside it.
-        failovers: How often a switcher turned to another service for an error.
-        participants: Who is there.
+        inferences: The calls to models that are not part of the conversation.
+        failovers: Counts the switches to another service after an error.
+        participants: The participants, present and past.
         pipelines: The pipelines of its workers, and how each ended.
-        cut_visits: Called at the session's end to end what processors are still at work on.
-        analyzer: The class of the voice activity detector that hears the user.
-        strategy: The class of what rules that the user's turn has ended.
+        cut_processing: Called at the session's end to end the frame processing in progress.
+        analyzer: The class of the voice activity detector that detects the user's speech.
+        strategy: The class of the strategy that decides that the user's turn has ended.
     """
 
     def __init__(
@@ -80,13 +85,14 @@ class Conversation:
 
         Args:
             session: The session.
-            listener: Where stages go.
-            start_timer: Runs a callback after so many seconds.
-            turn_end_timeout_secs: How long the bot must be quiet for a turn to be over.
-            frame_spans: Which visits of frames to processors get a stage of their own.
-            slow_frame_ms: How long a visit takes for that to be notable.
-            participant_names: Whether participants' names may be told.
-            phone_hash_key: The key for hashes of telephone numbers, which are not told.
+            listener: Receives the stages.
+            start_timer: Runs a callback after a number of seconds.
+            turn_end_timeout_secs: How long the bot must be quiet before its turn ends.
+            frame_spans: Which frame processing gets a stage of its own.
+            slow_frame_ms: How long the processing of a frame takes before it counts as slow.
+            participant_names: Whether participants' names may be sent.
+            phone_hash_key: The key for hashes of telephone numbers, which are never sent
+                themselves; None for no hashes.
         """
         self.session = session
         self._listener = listener
@@ -94,7 +100,8 @@ class Conversation:
         self._others_go_on = False
         self._started = False
         self._setup_failures: dict[str, tuple[Failure, int]] = {}
-        # Reported in the same breath; a few, so that what never is holds nothing for long.
+        # They are reported right after; only a few are kept, so that one that is never reported
+        # does not stay in memory for long.
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
         self._last_failure: Failure | None = None
@@ -122,27 +129,23 @@ class Conversation:
     # The session
 
     def begin(self, at_ns: int) -> None:
-        """The pipeline is set up.
-
-        Args:
-            at_ns: When.
-        """
+        """Begin the session: the pipeline has been set up."""
         if self.session.phase is not Phase.MADE:
             return
         root = self.session.root
-        # Something may have been written in its name before.
+        # A log line may have referred to the session before.
         root.start_ns = min(root.start_ns, at_ns) if root.start_ns else at_ns
         self.session.phase = Phase.RUNNING
         register(self.session)
         self._listener.on_open(root)
 
     def record_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
-        """A processor was set up.
+        """Record that a processor was set up.
 
         Args:
-            processor_name: Its name.
-            start_ns: When that began.
-            end_ns: When it was done, or had failed.
+            processor_name: The processor's name.
+            start_ns: When its set-up began.
+            end_ns: When its set-up was complete, or had failed.
         """
         failed = processor_name in self._setup_failures
         if end_ns - start_ns >= STARTUP_NS or failed:
@@ -163,16 +166,12 @@ class Conversation:
         self._stages.close(stage, max(end_ns, failed_ns))
 
     def _open_failed_startups(self) -> None:
-        """Tell of what failed before the start and was not told by its set-up's end."""
+        """Report what failed before the start and has not been reported with its set-up."""
         for name, (_, failed_ns) in list(self._setup_failures.items()):
             self._open_startup(name, failed_ns, failed_ns)
 
     def start(self, at_ns: int) -> None:
-        """The whole pipeline has started.
-
-        Args:
-            at_ns: When.
-        """
+        """Record that the whole pipeline has started."""
         if self._started:
             return
         self._started = True
@@ -182,17 +181,17 @@ class Conversation:
         self._stages.close(stage, at_ns)
 
     def set_end_reason(self, reason: str) -> None:
-        """What the session's end will be put down to; the first reason stands.
+        """Set the reason for the session's end; the first reason stands.
 
         Args:
-            reason: ``exited`` or ``terminated``, of its process; ``removed``, of the observer.
+            reason: ``exited`` or ``terminated`` (the process), or ``removed`` (the observer).
         """
-        # A runner cancels what is left of its workers when the conversation has ended.
+        # A runner cancels its remaining workers when the conversation has ended.
         if self._end_reason is None or (self._others_go_on and self._end_reason != "ended"):
             self._end_reason = reason
 
     def see_end_frame(self, reason: str) -> None:
-        """A frame was heard that ends a pipeline; of no account where it is followed to its end.
+        """Record a frame that ends a pipeline; ignored where the pipeline's end is observed.
 
         Args:
             reason: ``ended``, ``stopped`` or ``cancelled``.
@@ -201,27 +200,23 @@ class Conversation:
             self.set_end_reason(reason)
 
     def abandon(self) -> None:
-        """Let the session go without a word: it is another process's."""
+        """End the session without reporting anything: it belongs to another process."""
         self.session.phase = Phase.ENDED
         self.session.is_void = True
-        # The event loop that was forked with it may run on, and with it the wait for a turn's end.
+        # The event loop that was forked with it may run on, and with it the timer of a turn.
         self._stages.forget_all()
 
     def continue_without(self) -> None:
-        """One of several pipelines is cleaned up: its end need not be the session's."""
+        """Record that one of several pipelines was cleaned up, which need not end the session."""
         self._others_go_on = True
 
     def end(self, at_ns: int) -> None:
-        """The pipeline is cleaned up; bears being told twice.
-
-        Args:
-            at_ns: When.
-        """
+        """End the session: the pipeline has been cleaned up. A second call does nothing."""
         if self.session.phase is Phase.ENDED:
             return
         began = self.session.phase is Phase.RUNNING
         reason = self._reason()
-        # Before what is still worked on is cut off: that had it, whatever it would have done.
+        # Found before the processing in progress is cut off, which would hide who had the frame.
         lost = [p.lost for p in self.pipelines.all if p.outcome == LOST]
         if began:
             self._end_all(at_ns, reason, [hold for hold in lost if hold is not None])
@@ -242,12 +237,12 @@ class Conversation:
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:
-        """Return what the session's end is put down to."""
+        """Return the reason for the session's end."""
         found = self.pipelines.outcome(self._end_reason, was_partly_over=self._others_go_on)
         return found or FAILED
 
     def _failure(self) -> Failure:
-        """Return what brought the session down."""
+        """Return what made the session fail."""
         pipelines = self.pipelines.all
         found = next((p.failure for p in pipelines if p.failure is not None), self._last_failure)
         if found is not None:
@@ -277,30 +272,26 @@ class Conversation:
             lambda: self.frames.gather(None),
         )
         for step in steps:
-            # Each by itself: a session that has not quite ended would be kept for ever.
+            # Each is guarded by itself: a session that did not end completely would never be freed.
             with _guard.conversation.guarded():
                 step()
 
     # Frames
 
     def stage_of(self, processing: FrameProcessing) -> Stage | None:
-        """Give a visit a stage of its own; None where frames have none.
-
-        Args:
-            processing: The visit.
-        """
+        """Give frame processing a stage of its own; return None where frames get none."""
         stage = self.frames.stage_of(processing, self.session.stage)
         if processing.stage is None:
             processing.stage = stage
         return stage
 
     def end_processing(self, stage: Stage, at_ns: int, *, cancelled: bool) -> None:
-        """The visit that has a stage of its own is over.
+        """End frame processing that has a stage of its own.
 
         Args:
-            stage: The visit's stage: the frame's, or the response that the visit was.
-            at_ns: When.
-            cancelled: Whether it was cancelled, as an interruption does.
+            stage: The frame's stage, or the response that came of the processing.
+            at_ns: When it ended.
+            cancelled: Whether it was cancelled, as by an interruption.
         """
         if not stage.is_open:
             return
@@ -362,7 +353,7 @@ class Conversation:
     # Figures and errors
 
     def count_dropped(self) -> None:
-        """An event was let go, since there were too many to take."""
+        """Record that an event was dropped because there were too many."""
         self.session.root.add(tags.SESSION_SHED_COUNT, 1)
 
     def record_figures(
@@ -371,19 +362,19 @@ class Conversation:
         facts: dict[str, AttributeValue],
         counts: dict[str, AttributeValue],
     ) -> None:
-        """A service reported figures of what it is at work on.
+        """Record metrics that a service reported about its work.
 
         Args:
             processor_name: The service's name.
-            facts: Figures to note.
-            counts: Figures to add up.
+            facts: Attributes to set; a value that is already set stands.
+            counts: Attributes to add to.
         """
         processor = self.session.processors.get(processor_name)
         stage = self._measured_stage(processor) if processor is not None else None
         if stage is None:
             return
         if not stage.is_open and stage.output_ns is None:
-            facts = {}  # what it is said to have waited for never came
+            facts = {}  # the output that it claims to have waited for never came
         for name, value in facts.items():
             stage.attributes.setdefault(name, value)
         for name, value in counts.items():
@@ -400,12 +391,12 @@ class Conversation:
         return None
 
     def note_raised(self, processor: Processor, error: Exception, *, told: bool) -> None:
-        """A processor raised something, which is about to be reported.
+        """Record that a processor raised an exception, which is about to be reported.
 
         Args:
             processor: The processor.
-            error: What it raised.
-            told: Whether a stage of it says so already.
+            error: The exception.
+            told: Whether one of the processor's stages shows the failure already.
         """
         self._raised.append((processor, error, told))
 
@@ -418,16 +409,16 @@ class Conversation:
         where: str = "ErrorFrame",
         exception: object = None,
     ) -> None:
-        """A processor failed, or reported that it did.
+        """Record that a processor failed, or reported a failure.
 
         Args:
-            processor: The processor that failed, where it is known.
-            work: Where it was reported.
+            processor: The processor that failed, if known.
+            work: The work context in which the failure was reported.
             failure: What went wrong.
-            at_ns: When.
-            where: What it was reported by, or failed in.
-            exception: The exception that is reported, if one is. What a processor raised, its
-                own task or the one that pushed to it reports.
+            at_ns: When it was reported.
+            where: The frame's class, or what the processor was doing.
+            exception: The exception that is reported, if any. A processor's exception is reported
+                by its own task, or by the processor that pushed the frame to it.
         """
         raised = next((entry for entry in self._raised if entry[1] is exception), None)
         if raised is not None:
@@ -459,7 +450,7 @@ class Conversation:
             self.frames.fail(processor, where, failure, at_ns)
 
     def _count_error(self, failure: Failure) -> None:
-        """Count an error on the turn it is in, and on the session."""
+        """Count an error on the current turn and on the session."""
         self._last_failure = failure
         self.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         turn = self.turns.current
@@ -468,7 +459,7 @@ class Conversation:
             turn.fail(failure)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
-        """A tool's result says that it failed, and nothing else has.
+        """Count the error of a tool whose result says that it failed, if nothing else has.
 
         Args:
             call: The tool call's stage.
@@ -480,7 +471,7 @@ class Conversation:
     def _is_repeated(
         self, processor: Processor | None, failure: Failure, exception: object
     ) -> bool:
-        """Whether what holds a processor passes on what that has reported itself."""
+        """Whether the processor only passes on an error that another one has already reported."""
         if processor is None or processor.name in self.session.processors:
             return False
         message, before = self._last_error

@@ -4,7 +4,7 @@ import traceback
 from dataclasses import dataclass
 
 MAX_FAILURE_CHARS = 20_000
-"""How much is kept of what an error says, and of its traceback: again more than is sent."""
+"""How much of an error's message and traceback is kept: more than is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +12,11 @@ class Failure:
     """What went wrong in a stage.
 
     Attributes:
-        type: The exception's class, or the kind of error where there was no exception.
-        message: What it says.
-        stack: Its traceback, empty where there was none.
+        type: The exception's class, or the kind of error if there was no exception.
+        message: The error's message, shortened if it is too long.
+        stack: The traceback, shortened if it is too long; empty if there was none.
         category: Why it happened, in Pipecat's words (``ErrorFrame.category``).
-        usable: Whether the processor can still do its job, where Pipecat knows.
+        usable: Whether the processor can still do its job; None if not known.
     """
 
     type: str
@@ -42,9 +42,9 @@ class Failure:
 
         Args:
             error: The exception.
-            message: What to say instead of the exception's own text.
-            category: Why it happened, where that is known.
-            usable: Whether the processor can still do its job, where that is known.
+            message: The message; None for the exception's own text.
+            category: Why it happened, if known.
+            usable: Whether the processor can still do its job; None if not known.
         """
         kind = type(error)
         name = kind.__qualname__
@@ -54,7 +54,7 @@ class Failure:
 
     @property
     def in_short(self) -> "Failure":
-        """What went wrong, for what failed because of it: its type and message alone."""
+        """The type and message alone, for a stage that failed because another one did."""
         return Failure(self.type, self.message)
 
 

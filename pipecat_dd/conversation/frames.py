@@ -1,10 +1,9 @@
-"""Processors at work on frames: what is counted, and what is worth a stage of its own.
+"""Frame processing: what is counted, and what gets a stage of its own.
 
-Every visit of a frame to a processor is counted. A stage of its own costs more than the visit,
-so by default a visit gets one only when something happened in it: it was slow, it failed, a line
-was written or a span opened in it, or the processor is the user's own and the frame carries
-data. Frames that come many a second (audio, video, the tokens of a response) are taken
-together: one stage for a run of them.
+All frame processing is counted. A stage costs more than most processing does, so by default
+processing gets one only if it is notable: it was slow, it failed, a log line was written or a span
+opened in it, or the processor is the user's own and the frame carries data. Frames that come many
+times a second (audio, video, the tokens of a response) are combined: one stage for a run of them.
 """
 
 from dataclasses import dataclass
@@ -19,14 +18,14 @@ from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
 RUN_GAP_NS = 1_000_000_000
-"""How long without a frame of its class ends a run."""
+"""How long a run may go without a frame of its class before it ends."""
 RUN_LENGTH_NS = 10_000_000_000
-"""How long a run may be: a part of it is sent while it goes on."""
+"""How long a run may be. A longer one is reported in parts."""
 
 
 @dataclass(slots=True)
 class FrameRun:
-    """Frames of one class that one processor worked on, one after another."""
+    """A run: frames of one class that one processor processed one after another."""
 
     processor: Processor
     frame_class: str
@@ -37,20 +36,20 @@ class FrameRun:
 
 
 class FrameWork:
-    """Counts the visits of a session, and gives stages to those that need one.
+    """Counts the frame processing of a session, and opens stages for what needs one.
 
     Attributes:
-        mode: Which visits get a stage of their own.
-        slow_ns: How long a visit takes for that to be notable.
+        mode: Which processing gets a stage of its own.
+        slow_ns: How long processing takes before it counts as slow.
     """
 
     def __init__(self, stages: Stages, mode: FrameSpans, slow_ns: int) -> None:
-        """Count visits.
+        """Count frame processing.
 
         Args:
             stages: Opens and closes stages.
-            mode: Which visits get a stage of their own.
-            slow_ns: How long a visit takes for that to be notable, in nanoseconds.
+            mode: Which processing gets a stage of its own.
+            slow_ns: How long processing takes before it counts as slow, in nanoseconds.
         """
         self._stages = stages
         self._runs: dict[tuple[Processor, str], FrameRun] = {}
@@ -59,26 +58,17 @@ class FrameWork:
 
     @property
     def session(self) -> Session:
-        """The session whose visits they are."""
+        """The session whose processing is counted."""
         return self._stages.session
 
     def takes_all_of(self, processor: Processor) -> bool:
-        """Whether each visit to a processor gets a stage, alone or in a run.
-
-        Args:
-            processor: The processor.
-        """
+        """Whether every frame that a processor processes gets a stage, alone or in a run."""
         return self.mode is FrameSpans.ALL or (
             self.mode is FrameSpans.NOTABLE and processor.is_users
         )
 
     def stage_of(self, processing: FrameProcessing, parent: Stage) -> Stage | None:
-        """Give a visit a stage of its own; None where frames have none.
-
-        Args:
-            processing: The visit.
-            parent: What it is part of.
-        """
+        """Open a stage for the processing of a frame; return None where frames get none."""
         processor = processing.processor
         over = self.session.phase is not Phase.RUNNING
         if over or processor is None or self.mode is FrameSpans.OFF:
@@ -94,14 +84,14 @@ class FrameWork:
     def passed(
         self, processor: Processor, frame_class: str, direction: Any, at_ns: int, end_ns: int
     ) -> None:
-        """One of many frames of a class passed through a processor.
+        """Record that a processor processed a frame of a class that comes in runs.
 
         Args:
             processor: The processor.
-            frame_class: The frames' class.
-            direction: Which way it went.
-            at_ns: When the processor began to work on it.
-            end_ns: When it had.
+            frame_class: The frame's class.
+            direction: The direction the frame travels in.
+            at_ns: When the processor began to process it.
+            end_ns: When the processor was done.
         """
         key = (processor, frame_class)
         run = self._runs.get(key)
@@ -116,13 +106,13 @@ class FrameWork:
         self._runs[key] = FrameRun(processor, frame_class, direction, at_ns, end_ns)
 
     def fail(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
-        """A processor failed while it was at work on nothing that has a stage.
+        """Record that a processor failed while it had no stage open.
 
         Args:
             processor: The processor.
-            where: What it failed in, or reported it by.
+            where: The frame's class, or what the processor was doing.
             failure: What went wrong.
-            at_ns: When.
+            at_ns: When it failed.
         """
         if self.mode is not FrameSpans.OFF:
             stage = self._open(processor, where, at_ns, self.session.stage)
@@ -131,11 +121,11 @@ class FrameWork:
             self._stages.close(stage, at_ns)
 
     def report_lost_end(self, hold: Hold, at_ns: int) -> None:
-        """A processor had a frame last that should have come out at the pipeline's end.
+        """Report the processor that last held a frame which never reached the pipeline's end.
 
         Args:
-            hold: Its work on the frame, which gets a stage if it has none.
-            at_ns: When the session ends, and with it work that goes on.
+            hold: Its work on the frame; this gets a stage if it has none.
+            at_ns: The session's end, which also ends work in progress.
         """
         if self.mode is FrameSpans.OFF or hold.stage is not None:
             return
@@ -147,10 +137,10 @@ class FrameWork:
         self._stages.close(stage, at_ns if hold.end_ns is None else hold.end_ns)
 
     def gather(self, turn: Stage | None) -> None:
-        """Note what the processors did since last time, and end the runs that go on.
+        """Record what the processors did since the last call, and end the runs in progress.
 
         Args:
-            turn: The turn they did it in, if in one.
+            turn: The turn they did it in; None if no turn was open.
         """
         for run in list(self._runs.values()):
             self._end(run, turn)
@@ -179,9 +169,7 @@ class FrameWork:
 
     def _open(self, processor: Processor, frame_class: str, start_ns: int, parent: Stage) -> Stage:
         if start_ns < parent.start_ns:
-            parent = (
-                self.session.root
-            )  # the turn that has begun meanwhile is not what it is part of
+            parent = self.session.root  # a turn that began later is not its parent
         stage = self._stages.open(
             Kind.FRAME,
             f"{processor.class_name} {frame_class}",

@@ -1,7 +1,7 @@
-"""What a model is asked beside the conversation: summaries, classifications.
+"""Calls to models that are not part of the conversation: summaries, classifications.
 
-It is work of a model like any other, with its tokens and its errors. But it answers nobody: it
-opens no turn and keeps none open, and no wait is put down to it.
+They are a model's work like any other, with tokens and errors. But they answer no user: they open
+no turn, keep none open, and do not count towards what the user waited for.
 """
 
 from collections.abc import Mapping
@@ -15,25 +15,21 @@ INFERENCE = "inference"
 
 
 class Inferences:
-    """Follows what one session asks models beside the conversation."""
+    """Follows one session's calls to models that are not part of the conversation."""
 
     def __init__(self, stages: Stages) -> None:
-        """Follow it.
-
-        Args:
-            stages: Opens and closes stages.
-        """
+        """Follow the calls, with the stages of the session."""
         self._stages = stages
         self._open: set[Stage] = set()
 
     def begin(self, processor: Processor, at_ns: int, within: Stage | None = None) -> Stage:
-        """A model is asked.
+        """Begin a call to a model.
 
         Args:
             processor: The service, which need not be in a pipeline.
-            at_ns: When.
-            within: The stage that the asking task exists for, if it exists for one. A tool's
-                question is the tool's; any other is the turn's, else the session's.
+            at_ns: When the call began.
+            within: The stage that the calling task exists for, if any. A tool's call is part of the
+                tool; any other is part of the turn, else of the session.
         """
         session = self._stages.session
         parent = session.turn or session.root
@@ -46,11 +42,11 @@ class Inferences:
         return stage
 
     def use(self, stage: Stage, tokens: Mapping[str, AttributeValue]) -> None:
-        """It is known what an inference used.
+        """Record the tokens that a call used.
 
         Args:
-            stage: Its stage.
-            tokens: Tokens, by their names on spans.
+            stage: The call's stage.
+            tokens: Counts of tokens, by the names of their attributes.
         """
         for name, count in tokens.items():
             if isinstance(count, (int, float)):
@@ -64,13 +60,13 @@ class Inferences:
         failure: Failure | None = None,
         interrupted: bool = False,
     ) -> None:
-        """The model answered, or did not.
+        """End a call, with or without an answer.
 
         Args:
-            stage: The inference's stage.
-            at_ns: When.
+            stage: The call's stage.
+            at_ns: When it ended.
             failure: What went wrong, if anything.
-            interrupted: Whether it was cancelled, as what took too long is.
+            interrupted: Whether it was cancelled, as after a timeout.
         """
         if stage not in self._open:
             return
@@ -84,10 +80,6 @@ class Inferences:
         self._stages.close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:
-        """The session ends.
-
-        Args:
-            at_ns: When.
-        """
+        """End all calls as interrupted: the session ends."""
         for stage in list(self._open):
             self.end(stage, at_ns, interrupted=True)

@@ -1,8 +1,8 @@
 """What a user waited for, from the end of their speech to the bot's voice.
 
-The wait is cut at the moments that the answer passed through, in the order it must pass them:
-whatever came early takes no time, whatever came late takes the rest. So the parts always add
-up to the whole.
+The wait is divided at the points that the answer passes, in the order in which it must pass them. A
+point that was reached early takes no time; one that was reached late takes the time up to then. So
+the parts always add up to the whole.
 """
 
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from pipecat_dd.names.tags import WAIT_PARTS
 
 @dataclass(slots=True)
 class LatencyBreakdown:
-    """When the answer to a user's turn passed which point; 0 where that is not known.
+    """When the answer to a user's turn passed each point; 0 for a time that is not known.
 
     Attributes:
         silent_ns: The user stopped speaking.
-        ruled_ns: It was ruled that their turn had ended.
+        ruled_ns: It was decided that the user's turn had ended.
         transcribed_ns: The final transcription came.
-        asked_ns: The model began on the first response.
-        tools_ns: It began on the first that called tools.
-        responded_ns: The model began on the response that is spoken.
-        token_ns: Its first token came.
-        text_ns: The first text was handed to synthesis.
+        asked_ns: The model began the first response.
+        tools_ns: The model began the first response that called tools.
+        responded_ns: The model began the response that is spoken.
+        token_ns: The first token of that response came.
+        text_ns: The first text was passed to synthesis.
         audio_ns: The first audio came.
     """
 
@@ -37,13 +37,13 @@ class LatencyBreakdown:
     audio_ns: int = 0
 
     def settle(self, begun_ns: int, token_ns: int, text_ns: int, audio_ns: int) -> None:
-        """It is known what the user hears: what else was asked or synthesized made nobody wait.
+        """Keep only the times of the answer that the user hears; nothing else made them wait.
 
         Args:
-            begun_ns: The model began on that response; 0 where it is no model's.
-            token_ns: Its first token came.
-            text_ns: Its first text was handed to synthesis; 0 where that is not known.
-            audio_ns: Its first audio came.
+            begun_ns: When the model began that response; 0 if no model wrote it.
+            token_ns: When its first token came.
+            text_ns: When its first text was passed to synthesis; 0 if not known.
+            audio_ns: When its first audio came.
         """
         if begun_ns:
             self.asked_ns = min(self.tools_ns or begun_ns, begun_ns)
@@ -57,7 +57,7 @@ class LatencyBreakdown:
         """Return the seconds of each part of the wait.
 
         Args:
-            heard_ns: The bot was heard.
+            heard_ns: When the bot began to speak.
         """
         reached = (
             self.ruled_ns,

@@ -1,7 +1,7 @@
-"""The model: a session, its processors, its participants, and its stages.
+"""The model of a conversation: a session, its processors, its participants and its stages.
 
-They know one another, and so stand in one file. What happens to them is the business of the
-other files of this package.
+These classes refer to one another and so share one file. The other modules of this package
+decide when they change.
 """
 
 import time
@@ -16,36 +16,37 @@ from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind as Kind
 
 AttributeValue = str | int | float | bool
-"""A value of a stage: text and truth values are tags, numbers are metrics."""
+"""The value of an attribute: strings and booleans become tags, numbers become metrics."""
 
 
 MAX_CONTENT_CHARS = 4_000
-"""How much content is kept: some more than is sent, since redaction may shorten it."""
+"""How much content a stage keeps: more than is sent, since redaction may shorten it."""
 
 
 @dataclass(slots=True, eq=False)
 class Stage:
-    """One stage of a conversation.
+    """One stage of a conversation, exported as one span.
 
     Attributes:
-        kind: What it is.
+        kind: What kind of work it is.
         session: The session it belongs to.
-        parent: The stage it is part of; None for the session itself and for a stage whose
-            place is not known yet.
-        resource: What it was about, in few distinct values (a class and a model, never an id).
+        parent: The stage it is part of; None for the session's own stage, and while the parent
+            is not known yet.
+        resource: What it works on, in few distinct values (a class and a model, never an id).
         start_ns: When it began, in nanoseconds since the epoch.
-        end_ns: When it ended; None while it is open.
-        processor: The processor that does the work, where there is one.
-        output_ns: When its output came: the first of a model or a synthesis, the last
-            transcription of a stretch of speech.
-        facts: What is known of it; becomes the tags and metrics of its span.
-        content: What was said, written or asked in it. Sent only where the user asked for it.
-        peer: The provider that it calls over the network, where it is one call.
-        participant_id: Whom it is of, where there is exactly one participant it can mean.
-        is_named: Whether that is because somebody was named, rather than alone.
-        failure: What went wrong in it, if anything did. The first failure stands: later ones
-            usually follow from it.
-        handle: Belongs to whoever tells spans.
+        end_ns: When it ended, in nanoseconds since the epoch; None while it is open.
+        processor: The processor that does the work; None if no processor does.
+        output_ns: When its output came: the first output of a model or a synthesis, or the last
+            transcription of a segment of speech.
+        attributes: What is known about it; these become the tags and metrics of its span.
+        content: The text that was spoken, written or asked. Sent only with ``capture_content``.
+        peer: The provider it calls, if it is one call over the network.
+        participant_id: The participant it belongs to, if exactly one is possible.
+        is_named: Whether a frame or an event named that participant; otherwise the participant
+            was the only one present.
+        failure: What went wrong, if anything. The first failure stands: later ones usually
+            follow from it.
+        handle: Reserved for the exporter.
     """
 
     kind: Kind
@@ -70,25 +71,25 @@ class Stage:
         return self.end_ns is None
 
     def add(self, name: str, amount: float) -> None:
-        """Add to a number, counting from zero."""
+        """Add to a numeric attribute, which starts at zero."""
         before = self.attributes.get(name, 0)
         self.attributes[name] = (before if isinstance(before, (int, float)) else 0) + amount
 
     def set(self, name: str, value: AttributeValue | None) -> None:
-        """Note what is known; None is left out.
+        """Set an attribute; None is ignored.
 
         Args:
-            name: The attribute's name, of ``pipecat_dd.names.tags``.
-            value: Its value.
+            name: One of ``pipecat_dd.names.tags``.
+            value: The value, or None if it is not known.
         """
         if value is not None:
             self.attributes[name] = value
 
     def assign_participant(self, participant_id: str | None) -> None:
-        """Somebody was named as the one it is of; where others were too, it is of no one.
+        """Assign the participant that was named; if another one was named before, assign none.
 
         Args:
-            participant_id: Who; None for somebody we do not know.
+            participant_id: The id; None if a participant was named whom we do not know.
         """
         if not self.is_named:
             self.is_named = True
@@ -97,11 +98,11 @@ class Stage:
             self.participant_id = None
 
     def add_content(self, name: str, text: str) -> None:
-        """Note content, if the session may send it; what is added is appended.
+        """Append content, if the session may send it.
 
         Args:
             name: The tag's name.
-            text: The content. Cut: a tag holds no more.
+            text: The content. It is cut to what a tag can hold.
         """
         if self.session.capture_content:
             before = self.content.get(name, "")
@@ -109,15 +110,15 @@ class Stage:
                 self.content[name] = before + text[:MAX_CONTENT_CHARS]
 
     def fail(self, failure: Failure) -> None:
-        """Note what went wrong; the first failure stands."""
+        """Record what went wrong; the first failure stands."""
         if self.failure is None:
             self.failure = failure
 
     def settle_first_byte(self) -> None:
-        """Report a time to the first byte if there was one, and else none.
+        """Keep a time to first byte only if a first byte came; compute it if none was reported.
 
-        Where no byte came Pipecat reports the time until the interruption. Where metrics are
-        turned off it reports nothing, and the first output tells.
+        If no byte came, Pipecat reports the time until the interruption. With metrics turned
+        off Pipecat reports nothing, and the time of the first output is used instead.
         """
         if self.output_ns is None:
             for name in (tags.METRICS_TTFB, tags.METRICS_TTFA, tags.METRICS_TTFAT):
@@ -127,45 +128,45 @@ class Stage:
 
 
 class WorkerPipeline(Protocol):
-    """The pipeline of one worker: :class:`~pipecat_dd.conversation.pipelines.Pipeline`."""
+    """One worker's pipeline, see :class:`~pipecat_dd.conversation.pipelines.Pipeline`."""
 
     worker: str
 
     def enter(
         self, processor: "Processor", purpose: str, frame: Any, direction: Any, at_ns: int
     ) -> None:
-        """A frame that starts or ends the pipeline has reached a processor."""
+        """Record that a frame that starts or ends the pipeline has reached a processor."""
 
     def pass_on(self, processor: "Processor", purpose: str) -> None:
-        """A processor has pushed such a frame on."""
+        """Record that a processor has pushed such a frame on."""
 
     def leave(self, processor: "Processor", purpose: str, stage: Stage | None, at_ns: int) -> None:
-        """A processor has done its work on such a frame."""
+        """Record that a processor has finished its work on such a frame."""
 
 
 class People(Protocol):
-    """The participants: :class:`~pipecat_dd.conversation.participants.Participants`."""
+    """The participants, see :class:`~pipecat_dd.conversation.participants.Participants`."""
 
     @property
     def present(self) -> "tuple[Participant, ...]":
-        """Those who are there now, in the order they came."""
+        """The participants who are present, in the order in which they joined."""
 
     @property
     def only(self) -> "Participant | None":
-        """The one who is there, if there is exactly one."""
+        """The participant who is present, if there is exactly one."""
 
     def known(self, participant_id: str) -> "Participant | None":
-        """Return a participant by id, or by what the transport calls them."""
+        """Return a participant by id, or by the transport's name for them."""
 
 
 class ModelCalls(Protocol):
-    """Calls of ``run_inference``: :class:`~pipecat_dd.conversation.inferences.Inferences`."""
+    """Calls of ``run_inference``, see :class:`~pipecat_dd.conversation.inferences.Inferences`."""
 
     def begin(self, processor: "Processor", at_ns: int, within: Stage | None = None) -> Stage:
-        """A model is asked."""
+        """Begin a call to a model."""
 
     def use(self, stage: Stage, tokens: Mapping[str, AttributeValue]) -> None:
-        """The tokens of an answer are known."""
+        """Record the tokens that a call used."""
 
     def end(
         self,
@@ -175,7 +176,7 @@ class ModelCalls(Protocol):
         failure: Failure | None = None,
         interrupted: bool = False,
     ) -> None:
-        """An answer came, or none."""
+        """End a call, with or without an answer."""
 
 
 class Role(StrEnum):
@@ -191,13 +192,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The provider behind a processor, as it is set up at one moment.
+    """The provider behind a processor, as configured at one moment.
 
     Attributes:
         provider: The provider's name by OpenTelemetry's GenAI conventions (``openai``).
-        model: The model in use, where the service names one.
-        is_remote: Whether it is reached over the network, as far as that is known.
-        facts: Further settings that belong on a span (``tts.voice``, ``gen_ai.request.*``).
+        model: The model in use, if the service names one.
+        is_remote: Whether it is known to be reached over the network.
+        facts: Further settings for the span (``tts.voice``, ``gen_ai.request.*``).
     """
 
     provider: str
@@ -207,7 +208,7 @@ class Service:
 
     @property
     def peer(self) -> str | None:
-        """The provider, where it is called over the network."""
+        """The provider, if it is called over the network."""
         return self.provider if self.is_remote and self.provider else None
 
 
@@ -216,27 +217,29 @@ class Processor:
     """A processor of the pipeline, for as long as the session lasts.
 
     Attributes:
-        name: Pipecat's name for the instance (``OpenAILLMService#3``), which counts up for
-            ever: a value, never a key.
+        name: Pipecat's name for the instance (``OpenAILLMService#3``). Its number grows for as
+            long as the process runs, so use it as a value and never as a key.
         class_name: Its class.
-        key: Its class and, where the pipeline has several of it, its place among them
+        key: Its class and, if the pipeline has several of that class, its index among them
             (``OpenAILLMService.0``): the same in every session.
         role: What it does for the conversation.
         is_users: Whether its class is the user's own rather than Pipecat's.
-        service: Reads the provider and model it uses at this moment; None where it is no
+        service: Returns the provider and model it uses at this moment; None if it is not a
             service.
-        kinds: What its work on frames of a class is, where it says so itself (``retrieval``).
-        has_answered: Whether it has answered as a model does, though it is no service of
-            Pipecat's: LangChain's, say, or the user's own.
-        asked_ns: When it last began on a context that it has not answered; 0 where there is none.
-        has_voice_behind: Whether what it answers passes a service that speaks it; None where that
-            is not known.
+        kinds: The kind of its work by class of frame, as the processor itself declares it
+            (``retrieval``).
+        has_answered: Whether it has answered as a model does without being one of Pipecat's
+            services: LangChain's processor, say, or the user's own.
+        asked_ns: When it began on the latest context that it has not answered yet; 0 if there
+            is none.
+        has_voice_behind: Whether its answers pass a service that speaks them; None if that is
+            not known.
         is_usable: Whether it can still do its job, as far as it has reported.
-        pipeline: The worker's pipeline that it is part of, where that is known.
+        pipeline: The worker's pipeline it is part of, if known.
         open: Its open stages, the latest last.
-        frames: Frames it has worked on since that was last noted on a turn.
-        busy_ns: How long that took it, media aside, whose time is not taken.
-        longest_ns: How long the longest took.
+        frames: How many frames it has processed since this was last recorded.
+        busy_ns: How long that took, in nanoseconds. Frames of media are not timed.
+        longest_ns: How long the slowest of them took, in nanoseconds.
     """
 
     name: str
@@ -258,26 +261,26 @@ class Processor:
 
     @property
     def is_answerer(self) -> bool:
-        """Whether it answers the user, as a model does."""
+        """Whether it answers the user as a model does."""
         return self.has_answered or self.role is Role.LLM
 
     @property
     def stage(self) -> Stage | None:
-        """The stage it is at work on, if any: the one begun last."""
+        """The stage it is working on, if any: the one that began last."""
         return self.open[-1] if self.open else None
 
 
 @dataclass(slots=True, eq=False)
 class Participant:
-    """Somebody in the conversation who is not the bot.
+    """A participant of the conversation other than the bot.
 
     Attributes:
-        id: The participant's id, as on spans and lines.
-        name: The name that is shown; None where there is none, where it is a telephone number,
-            and with ``participant_names=False``.
-        role: What the transport says of the participant's part in it (``owner``, ``guest``).
+        id: The participant's id, as on spans and log lines.
+        name: The display name; None if there is none, if it is a telephone number, or with
+            ``participant_names=False``.
+        role: The participant's role as the transport reports it (``owner``, ``guest``).
         transport: The class of the transport.
-        is_there: Whether the participant is there at this moment.
+        is_there: Whether the participant is present at this moment.
     """
 
     id: str
@@ -285,16 +288,16 @@ class Participant:
     role: str | None = None
     transport: str = ""
     is_there: bool = False
-    # Kept for the code of this package:
+    # Internal to this package:
     stage: Stage | None = field(default=None, repr=False)
 
 
 SILENCE_NS = 50_000_000
-"""How long after the bot fell silent the work that goes on is no longer part of its turn."""
+"""How long after the bot fell silent further work still counts as part of its turn."""
 
 
 class Phase(StrEnum):
-    """How far a session has come."""
+    """The phase of a session's life."""
 
     MADE = "made"
     RUNNING = "running"
@@ -305,17 +308,17 @@ class Phase(StrEnum):
 class Session:
     """One conversation of one bot.
 
-    It is mutable, and the same object for as long as the conversation lasts, so that a task
-    that inherited it an hour ago still finds the turn of now.
+    It is mutable and stays the same object for as long as the conversation lasts, so that a
+    task that inherited it an hour ago still finds the current turn.
 
     Attributes:
-        id: The session's id, on every span and line of it.
+        id: The session's id, on each of its spans and log lines.
         name: The bot's name; the resource of the session's span.
-        tags: The user's own tags, on every span of it.
+        tags: The user's own tags, on each of its spans.
         capture_content: Whether transcripts, prompts, replies and the like may be sent.
-        phase: Whether it has been set up, and whether it is over.
-        is_void: Whether it names nothing: it never ran and never will, or belongs to the process
-            that this one was forked from.
+        phase: Whether it has been set up, and whether it has ended.
+        is_void: Whether its id must not be used: it never ran and never will, or it belongs to
+            the process that this one was forked from.
     """
 
     id: str
@@ -324,14 +327,15 @@ class Session:
     capture_content: bool = False
     phase: Phase = Phase.MADE
     is_void: bool = False
-    # Kept for the code of this package:
+    # Internal to this package:
     root: Stage = field(init=False, repr=False)
     turn: Stage | None = field(default=None, init=False, repr=False)
     quiet_ns: int | None = field(default=None, init=False, repr=False)
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
     people: "People | None" = field(default=None, init=False, repr=False)
     inferences: "ModelCalls | None" = field(default=None, init=False, repr=False)
-    # What follows and tells it. Here and in no registry, whose entry would hold what holds it.
+    # What follows and exports the session. Kept here because an entry in a registry would keep
+    # the session alive.
     runtime: Any = field(default=None, init=False, repr=False)
     exporter: "Callable[[int | None], dict[str, str] | None] | None" = field(
         default=None, init=False, repr=False
@@ -345,14 +349,14 @@ class Session:
 
     @property
     def participants(self) -> "tuple[Participant, ...]":
-        """Who is there at this moment, in the order they came; never the bot itself."""
+        """The participants who are present, in the order in which they joined; never the bot."""
         people = self.people
         return () if people is None else people.present
 
     def export_turn(self, number: int | None = None) -> dict[str, str] | None:
         """Return the ids of a turn's span, to submit an evaluation of it to LLM Observability.
 
-        It can be asked for while the turn goes on, afterwards, and after the session's end.
+        It works while the turn goes on, after the turn, and after the session's end.
 
         Example::
 
@@ -364,22 +368,22 @@ class Session:
             )
 
         Args:
-            number: The turn's number, from 1; of the latest 1,000. The turn that goes on, or
-                went on last, if not given.
+            number: The turn's number, from 1; one of the latest 1,000. The current or last turn
+                if not given.
 
         Returns:
-            ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` gives them; None where there
+            ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
             is no such turn (yet), or the session is not shown in LLM Observability.
         """
         return None if self.exporter is None else self.exporter(number)
 
     @contextmanager
     def bind_participant(self, participant_id: str) -> Iterator[None]:
-        """Have lines written in a block carry a participant's id.
+        """Put a participant's id on the log lines that are written in a block.
 
-        For code of your own that works for somebody and that nothing else says of: a queue
-        that several participants share, a callback of a library. What tasks are started in the
-        block keep it.
+        Use it in your own code that works for one participant when nothing else shows that: a
+        queue that several participants share, or a callback of a library. Tasks that are
+        started in the block keep the id.
 
         Example::
 
@@ -387,13 +391,12 @@ class Session:
                 logger.info("looking up the account")
 
         Args:
-            participant_id: The participant's id as on lines and spans, or as the transport
-                calls the participant. One that the transport has never told of is taken as it
-                is.
+            participant_id: The id as on log lines and spans, or the transport's name for the
+                participant. An id that the transport has never reported is used as it is.
 
         Raises:
-            TypeError: It is not a string.
-            ValueError: It is empty.
+            TypeError: The id is not a string.
+            ValueError: The id is empty.
         """
         if not isinstance(participant_id, str):
             raise TypeError(f"participant_id={participant_id!r}: must be a string")
@@ -407,13 +410,13 @@ class Session:
 
     @property
     def stage(self) -> Stage:
-        """What work that belongs to no stage of its own is part of: the turn, else the session."""
+        """The stage that other work is part of: the current turn, or else the session."""
         turn = self.turn
         if turn is None:
             return self.root
         quiet_ns = self.quiet_ns
         if quiet_ns is not None and time.time_ns() > quiet_ns + SILENCE_NS:
-            # The turn is waited for, but most likely over since the bot fell silent: that is
-            # where it will end.
+            # The turn stays open for a while, but will most likely end at the moment the bot
+            # fell silent. This work came later.
             return self.root
         return turn

@@ -1,12 +1,12 @@
-"""Who is there: who came and left, and what happened to whom.
+"""The participants: who joined and left, and the events about them.
 
-A participant is there from joining to leaving; one who comes back is there anew, with a stage of
-its own. What the transport tells of somebody (a message, a key, an error) is an event: a stage
-too, part of the participant's, which lasts until the last of the user's handlers has returned.
+A participant's stage lasts from joining to leaving; a participant who comes back gets a new one.
+What the transport reports about a participant (a message, a key, an error) is an event. It has a
+stage, too, inside the participant's; that lasts until the last of the user's handlers returns.
 
-Whose work is it? The one an event is about, in its handlers; the one a frame names, while the
-frame is worked on; else the only one there; else nobody's. Nothing here guesses among several:
-no id is better than somebody else's.
+Work is attributed to a participant by these rules, in this order: in the handlers of an event, the
+one the event is about; while a frame is processed, the one the frame names; otherwise the only one
+present. With several present nothing is guessed: no id is better than a wrong one.
 """
 
 from collections import OrderedDict
@@ -21,28 +21,28 @@ from pipecat_dd.conversation.turn import StartTimer, Timer
 from pipecat_dd.names import tags
 
 REMEMBERED = 1_000
-"""How many of those who have left are remembered: a late event or frame may still name one."""
+"""How many participants who left are remembered: a late event or frame may still name one."""
 
 KEY_EVENT = "on_dtmf_event"
-"""The event of a pressed key, as transports call it that have one."""
+"""The event of a pressed key. All transports that have such an event call it this."""
 
 LEFT_OUT = "[left out]"
-"""What stands for a key that may not be told."""
+"""Stands for a key that may not be reported."""
 
 BURST_SECS = 1.0
-"""How long events that come in floods are gathered before they are told of, in one."""
+"""How long a burst of events is collected before one stage reports all of them."""
 
 
 UNKNOWN = Participant("")
-"""Somebody who was named, but is nobody we know: not the only one there by any means."""
+"""A participant who was named but whom we do not know, so certainly not the only one present."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """A transport by which participants come.
+    """A transport that participants join by.
 
     Attributes:
-        name: Its name, unlike any other's.
+        name: A name that no other transport has.
         class_name: Its class.
     """
 
@@ -52,14 +52,14 @@ class Transport:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """A participant as a transport tells of one.
+    """A participant as a transport reports them.
 
     Attributes:
-        key: What the transport calls the participant.
-        name: The name that is shown.
-        role: The participant's part in it.
-        number: A telephone number, where the transport gives one by itself.
-        facts: What else belongs on the participant's span.
+        key: The transport's name for the participant.
+        name: The display name.
+        role: The participant's role (``owner``, ``guest``).
+        number: A telephone number, if the transport reports it separately.
+        facts: Further attributes for the participant's span.
     """
 
     key: str
@@ -75,8 +75,8 @@ class Event:
 
     Attributes:
         stage: Its stage.
-        participant: Whom it is about, where it is about one.
-        pending: How many of those who handle it have not returned; the dispatch counts.
+        participant: The participant it is about, if any.
+        pending: How many of its handlers have not returned; the dispatch counts as one.
     """
 
     stage: Stage
@@ -86,7 +86,7 @@ class Event:
 
 @dataclass(slots=True)
 class EventBurst:
-    """Events of one kind about one participant, which nobody handles."""
+    """Frequent events of one kind about one participant, which have no handler."""
 
     name: str
     participant: Participant | None
@@ -96,7 +96,7 @@ class EventBurst:
     count: int = 1
 
     def add(self, at_ns: int, facts: Mapping[str, AttributeValue]) -> None:
-        """Add one: numbers are summed, text is kept where it is the same of all."""
+        """Add an event: numbers are summed; text is kept if it is the same for all events."""
         self.count += 1
         self.last_ns = max(self.last_ns, at_ns)
         for name in set(self.facts) | set(facts):
@@ -108,12 +108,12 @@ class EventBurst:
 
 
 class Participants:
-    """Follows who is there.
+    """Follows who is present.
 
     Attributes:
-        only: The only one there; None where nobody is, or several are.
-        can_be_several: Whether several may be there at once. Where not, nothing that names
-            somebody says more than who is there.
+        only: The only participant present; None if there are none or several.
+        can_be_several: Whether several may be present at once. If not, what a frame or an event
+            names adds nothing to knowing who is present.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ class Participants:
         names: bool = True,
         numbers: PhoneNumbers | None = None,
     ) -> None:
-        """Follow who is there.
+        """Follow who is present.
 
         Args:
             stages: Opens and closes stages.
-            start_timer: Runs a callback after so many seconds.
-            names: Whether names may be told.
-            numbers: Keeps telephone numbers back.
+            start_timer: Runs a callback after a number of seconds.
+            names: Whether names may be sent.
+            numbers: Hides telephone numbers.
         """
         self._stages = stages
         self._start_timer = start_timer
@@ -148,28 +148,28 @@ class Participants:
         self.only: Participant | None = None
         self.can_be_several = True
 
-    # Coming and going
+    # Joining and leaving
 
     @property
     def present(self) -> tuple[Participant, ...]:
-        """Who is there at this moment, in the order they came."""
+        """The participants who are present, in the order in which they joined."""
         return tuple(self._there.values())
 
     @property
     def count(self) -> int:
-        """How many there have been, each counted once however often they came back.
+        """How many participants there have been; one who comes back is counted once.
 
-        One who comes back after a thousand others have left is another.
+        A participant who comes back after a thousand others have left is counted again.
         """
         return len(self._ids) + self._forgotten
 
     def join(self, who: Who, at_ns: int, transport: Transport) -> Participant:
-        """Somebody is there; nothing but what is newly known of them if they were already.
+        """Record that a participant is present; if already known, add only what is new.
 
         Args:
-            who: Who.
-            at_ns: Since when.
-            transport: The transport they came by.
+            who: The participant.
+            at_ns: When they joined.
+            transport: The transport they joined by.
         """
         place = (transport.name, who.key)
         participant = self._there.get(place)
@@ -192,23 +192,23 @@ class Participants:
         return participant
 
     def update(self, who: Who, transport: Transport) -> None:
-        """More is known of somebody.
+        """Record what has become known about a participant; ignored if they are not present.
 
         Args:
-            who: Who, and what is known.
-            transport: The transport they came by.
+            who: The participant and what is known.
+            transport: The transport they joined by.
         """
         participant = self._there.get((transport.name, who.key))
         if participant is not None:
             self._describe(participant, who)
 
     def set_number(self, key: str, number: str, transport: Transport) -> None:
-        """Somebody's telephone number is known, who is there or is still to come.
+        """Record a participant's telephone number, before or after they join.
 
         Args:
-            key: What the transport calls them.
-            number: The number.
-            transport: The transport they come by.
+            key: The transport's name for the participant.
+            number: The telephone number.
+            transport: The transport they join by.
         """
         hashed = self.numbers.hash_of(number)
         if hashed is None:
@@ -223,22 +223,22 @@ class Participants:
             self._hashes.popitem(last=False)
 
     def leave(self, key: str, at_ns: int, transport: Transport, reason: str) -> None:
-        """Somebody is gone; nothing if they were not there.
+        """Record that a participant has left; ignored if they were not present.
 
         Args:
-            key: What the transport calls them.
-            at_ns: Since when.
-            transport: The transport they came by.
-            reason: Why, as far as the transport tells.
+            key: The transport's name for the participant.
+            at_ns: When they left.
+            transport: The transport they joined by.
+            reason: Why they left, as the transport reports it.
         """
         self._leaves((transport.name, key), at_ns, reason)
 
     def leave_all_but(self, key: str, at_ns: int, transport: Transport) -> None:
-        """Whoever else came by a transport for one is gone, since it has another now.
+        """Record that a one-to-one transport has a new participant: all others have left.
 
         Args:
-            key: What the transport calls the one it has now.
-            at_ns: Since when.
+            key: The transport's name for the new participant.
+            at_ns: When the others left.
             transport: The transport.
         """
         for place in list(self._there):
@@ -246,10 +246,10 @@ class Participants:
                 self._leaves(place, at_ns, "replaced")
 
     def known(self, name: str | None) -> Participant | None:
-        """Return the participant of that name or id, there or gone; None if there was none.
+        """Return a participant, present or past; None if there was none by that name or id.
 
         Args:
-            name: What the transport calls them, or the id that is shown.
+            name: The transport's name for them, or their id.
         """
         if not name:
             return None
@@ -259,23 +259,23 @@ class Participants:
         return found
 
     def named(self, name: str | None) -> Participant | None:
-        """Return whom a name means: :data:`UNKNOWN` if nobody we know; None if it is empty."""
+        """Return the participant of a name: :data:`UNKNOWN` if not known; None for no name."""
         return (self.known(name) or UNKNOWN) if name else None
 
     def named_by(self, attribute: str, name: object) -> Participant | None:
-        """Return whom a frame names.
+        """Return the participant that a frame names.
 
         Args:
-            attribute: The attribute by which it does.
-            name: That attribute's value.
+            attribute: The frame's attribute that holds the name.
+            name: The value of that attribute.
         """
         if not name or not isinstance(name, str):
             return None
-        # Transports give tracks names in it (`microphone`), if they do not name participants.
+        # Transports that do not name participants in this attribute name tracks (`microphone`).
         return self.known(name) if attribute == "transport_source" else self.named(name)
 
     def end(self, at_ns: int) -> None:
-        """The session ends: whoever is there leaves with it."""
+        """Record that the session ends, and that all participants leave with it."""
         self._close_bursts()
         for place in list(self._there):
             self._leaves(place, at_ns, "session_end")
@@ -332,15 +332,15 @@ class Participants:
         facts: Mapping[str, AttributeValue],
         failure: Failure | None = None,
     ) -> Event:
-        """An event is dispatched.
+        """Begin an event: it is being dispatched.
 
         Args:
-            name: Its name.
-            at_ns: When.
-            participant: Whom it is about: :data:`UNKNOWN` for somebody we do not know; None
-                where it is about no one in particular.
-            facts: What it says about itself.
-            failure: What went wrong, where that is what it tells.
+            name: The event's name.
+            at_ns: When it was dispatched.
+            participant: The participant it is about: :data:`UNKNOWN` for one we do not know; None
+                if it is about no particular participant.
+            facts: Attributes of the event.
+            failure: What went wrong, if the event reports a failure.
         """
         stage = self._open_event(name, at_ns, participant)
         stage.attributes.update(facts)
@@ -350,45 +350,25 @@ class Participants:
         return Event(stage, participant)
 
     def permitted_key(self, tone: str, at_ns: int) -> str:
-        """Return what may be told of a key that was pressed.
-
-        Args:
-            tone: The key.
-            at_ns: When it was pressed.
-        """
+        """Return what may be reported of a pressed key: the key, or :data:`LEFT_OUT`."""
         if self._stages.session.capture_content:
             return tone
         return self.keypad.permitted(tone, at_ns) or LEFT_OUT
 
     def press_key(self, tone: str, at_ns: int) -> None:
-        """A frame says that a key was pressed; nothing if an event has said so already.
-
-        Args:
-            tone: The key.
-            at_ns: When.
-        """
+        """Record a frame for a pressed key; ignored if an event has reported it already."""
         if not self.keypad.is_repeated(tone, at_ns):
             facts: dict[str, AttributeValue] = {tags.DTMF_TONE: self.permitted_key(tone, at_ns)}
             event = self.begin_event(KEY_EVENT, at_ns, self.only, facts)
             self.settle_event(event, at_ns)
 
     def fail_event(self, event: Event, failure: Failure) -> None:
-        """One of those who handle an event failed.
-
-        Args:
-            event: The event.
-            failure: What went wrong.
-        """
+        """Record that one of an event's handlers failed."""
         self._stages.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         event.stage.fail(failure)
 
     def settle_event(self, event: Event, at_ns: int) -> None:
-        """One of those who handle an event has returned, or its dispatch has.
-
-        Args:
-            event: The event.
-            at_ns: When.
-        """
+        """Record that one of an event's handlers, or its dispatch, has returned."""
         event.pending -= 1
         if event.pending == 0:
             self._stages.close(event.stage, at_ns)
@@ -400,13 +380,13 @@ class Participants:
         participant: Participant | None,
         facts: Mapping[str, AttributeValue],
     ) -> None:
-        """An event came of which many come, and which nobody handles.
+        """Count an event in a burst: one of a frequent kind, which has no handler.
 
         Args:
-            name: Its name.
-            at_ns: When.
-            participant: Whom it is about.
-            facts: What it says about itself.
+            name: The event's name.
+            at_ns: When it came.
+            participant: The participant it is about, if any.
+            facts: Attributes of the event.
         """
         burst = self._bursts.get((name, participant))
         if burst is not None:
@@ -417,7 +397,7 @@ class Participants:
             self._timer = self._start_timer(BURST_SECS, self._close_bursts)
 
     def _close_bursts(self) -> None:
-        """Tell of the events that were gathered."""
+        """Report the bursts of events that were collected."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

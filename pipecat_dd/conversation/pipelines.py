@@ -1,9 +1,9 @@
 """The pipelines of a session's workers, and how each of them ended.
 
-A pipeline ends in order only when the frame that ends it has come out at its end. What was merely
-asked for may never happen: a processor keeps the ``EndFrame``, and somebody has to kill the bot.
-So the frame is followed from processor to processor, and what became of the pipeline is put
-together at the session's end, from what was asked for first and what came of it.
+A pipeline ends in order only when the frame that ends it has passed all its processors. An end that
+was merely requested may never come: a processor keeps the ``EndFrame``, and the bot has to be
+killed. So the frame is followed from processor to processor. At the session's end, the outcome is
+derived from what was requested first and what came of it.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ IDLE = "idle_timeout"
 LOST = "lost_end"
 
 STARTS = "starts"
-"""What the frame is for that starts a pipeline; the others are for how it ends."""
+"""The purpose of the frame that starts a pipeline; the purpose of the others is how it ends."""
 
 
 @dataclass(slots=True)
@@ -31,11 +31,11 @@ class Hold:
     Attributes:
         processor: The processor.
         frame_class: The frame's class.
-        frame_id: Pipecat's id of it.
-        direction: Which way it goes.
-        start_ns: When the processor began to work on it.
-        end_ns: When it had; None while it is at work.
-        stage: The stage of that work, where it has one.
+        frame_id: Pipecat's id for the frame.
+        direction: The direction the frame travels in.
+        start_ns: When the processor began to process it.
+        end_ns: When the processor was done; None while it is not.
+        stage: The stage of that work, if it has one.
         passed_on: Whether the processor has pushed the frame on.
     """
 
@@ -50,10 +50,10 @@ class Hold:
 
     @property
     def is_swallowed(self) -> bool:
-        """Whether a processor of the user's is done with the frame and has not passed it on.
+        """Whether the processor is the user's, is done with the frame and has not pushed it on.
 
-        One of Pipecat's own that is done with it keeps it for later (Gemini Live, until the model
-        has spoken to its end).
+        One of Pipecat's own processors that does this keeps the frame for later (Gemini Live,
+        until the model has finished speaking).
         """
         return self.end_ns is not None and not self.passed_on and self.processor.is_users
 
@@ -63,16 +63,16 @@ class Pipeline:
     """The pipeline of one worker.
 
     Attributes:
-        worker: The worker's name; empty where it is not known.
-        was_cancelled: Whether the worker was cancelled, by whatever.
-        has_transport: Whether it has the input or output of a transport.
-        end_is_heard: Whether it is heard what comes out at the pipeline's end; where not, an end
-            that was asked for is taken to have come.
-        asked: What was asked for first: an end, or what ends it for a reason of its own.
-        asked_ns: When.
-        came_out: What the frame was for that came out at the pipeline's end.
-        failure: The error that brought it down.
-        is_given_up: Whether somebody told the worker to cancel, at first or later.
+        worker: The worker's name; empty if not known.
+        was_cancelled: Whether the worker was cancelled, for whatever reason.
+        has_transport: Whether the pipeline contains the input or output of a transport.
+        is_end_observed: Whether the frames that reach the pipeline's end are observed. If not, an
+            end that was requested is taken to have come.
+        asked: The purpose that was requested first: an end, or another reason for ending.
+        asked_ns: When that was requested.
+        came_out: The purpose of the first frame that reached the pipeline's end; None before.
+        failure: The error that ended it, if one did.
+        is_given_up: Whether the worker was asked to cancel, at first or later.
     """
 
     worker: str
@@ -96,37 +96,37 @@ class Pipeline:
         direction: Any,
         at_ns: int,
     ) -> None:
-        """A frame that starts or ends the pipeline has reached a processor.
+        """Record that a frame that starts or ends the pipeline has reached a processor.
 
         Args:
             processor: The processor.
-            purpose: What the frame is for: :data:`STARTS`, ``ended``, ``stopped``, ``cancelled``.
+            purpose: The frame's purpose: :data:`STARTS`, ``ended``, ``stopped`` or ``cancelled``.
             frame: The frame.
-            direction: Which way it goes.
-            at_ns: When.
+            direction: The direction the frame travels in.
+            at_ns: When it reached the processor.
         """
         if purpose != STARTS:
             self.ask(purpose, at_ns)
         if purpose != CANCELLED:
-            self._holds.pop((purpose, processor), None)  # the one that had it last comes last
+            self._holds.pop((purpose, processor), None)  # so that the latest comes last
             self._holds[purpose, processor] = Hold(
                 processor, type(frame).__name__, str(getattr(frame, "id", "")), direction, at_ns
             )
 
     def pass_on(self, processor: Processor, purpose: str) -> None:
-        """A processor has pushed such a frame on."""
+        """Record that a processor has pushed such a frame on."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
             hold.passed_on = True
 
     def leave(self, processor: Processor, purpose: str, stage: Stage | None, at_ns: int) -> None:
-        """A processor has done its work on such a frame."""
+        """Record that a processor is done with such a frame."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
             hold.end_ns, hold.stage = at_ns, stage
 
     def come_out(self, purpose: str, at_ns: int) -> None:
-        """Such a frame has come out at the pipeline's end."""
+        """Record that such a frame has reached the pipeline's end."""
         for key in [key for key in self._holds if key[0] == purpose]:
             del self._holds[key]
         if purpose != STARTS:
@@ -137,11 +137,11 @@ class Pipeline:
     # What ends it otherwise
 
     def ask(self, purpose: str, at_ns: int) -> None:
-        """An end was asked for, or is to come; what was asked for first stands.
+        """Record that an end was requested, or is to come; the first request stands.
 
         Args:
             purpose: ``ended``, ``stopped``, ``cancelled``, ``failed`` or ``idle_timeout``.
-            at_ns: When.
+            at_ns: When it was requested.
         """
         if self.asked is None:
             if purpose == FAILED and self.is_given_up:
@@ -149,7 +149,7 @@ class Pipeline:
             self.asked, self.asked_ns = purpose, at_ns
 
     def fail(self, failure: Failure, at_ns: int) -> None:
-        """An error came for which Pipecat ends or cancels the pipeline."""
+        """Record an error for which Pipecat ends or cancels the pipeline."""
         self.ask(FAILED, at_ns)
         if self.asked == FAILED and self.failure is None:
             self.failure = failure
@@ -158,7 +158,7 @@ class Pipeline:
 
     @property
     def outcome(self) -> str | None:
-        """How it ended; None where nothing was heard of an end."""
+        """How the pipeline ended; None if no end was observed."""
         if self.asked == FAILED:
             return FAILED
         if self.came_out in (ENDED, STOPPED):
@@ -174,17 +174,18 @@ class Pipeline:
 
     @property
     def lost(self) -> Hold | None:
-        """Who had the frame last that should have ended it, where it has not come out."""
+        """The last holder of the frame that should have ended the pipeline but got lost."""
         return self._last(ENDED, STOPPED) if self.came_out in (None, CANCELLED) else None
 
     @property
     def stuck(self) -> Hold | None:
-        """Who had the frame last that should have started it, where it has not come out."""
+        """The last holder of the frame that should have started the pipeline but got lost."""
         return self._last(STARTS)
 
     def _last(self, *purposes: str) -> Hold | None:
         holds = [hold for key, hold in self._holds.items() if key[0] in purposes]
-        # In parallel branches another's may have been the last to have it, and passed it on.
+        # With parallel branches, the latest holder may have pushed the frame on while another one
+        # keeps it.
         for kept in (
             [hold for hold in holds if hold.end_ns is not None and not hold.passed_on],
             [hold for hold in holds if hold.end_ns is None],
@@ -198,7 +199,7 @@ class Pipelines:
     """The pipelines of a session.
 
     Attributes:
-        all: Each of them, in the order they were found.
+        all: The pipelines, in the order in which they were found.
         are_several: Whether the conversation has several workers, observed or not.
     """
 
@@ -212,15 +213,15 @@ class Pipelines:
         self.are_several = self.are_several or len(self.all) > 1
 
     def outcome(self, otherwise: str | None, *, was_partly_over: bool) -> str | None:
-        """Return how they ended: together, since the session is one.
+        """Return how the pipelines ended, as one outcome for the session.
 
         Args:
-            otherwise: What ended the session, where the pipelines did not: its process.
-            was_partly_over: Whether one of them was over before the others.
+            otherwise: What ended the session if no pipeline did: its process or its observer.
+            was_partly_over: Whether one of the pipelines was over before the others.
         """
         outcomes = [(pipeline, pipeline.outcome) for pipeline in self.all]
         found = [outcome for _, outcome in outcomes]
-        # A runner cancels what is left of its workers once the conversation has ended.
+        # A runner cancels its remaining workers once the conversation has ended.
         for outcome in (LOST, ENDED, STOPPED):
             if outcome in found:
                 return outcome
@@ -231,22 +232,23 @@ class Pipelines:
         last = max(of_transport or known, key=lambda entry: entry[0].asked_ns, default=None)
         if last is not None:
             return last[1]
-        # One that has not started pushes no frame for it. As a process goes, all is cancelled.
+        # A pipeline that has not started pushes no frame when it is cancelled. At the end of a
+        # process everything is cancelled, which says nothing.
         cancelled = any(pipeline.was_cancelled() for pipeline in self.all)
         return CANCELLED if cancelled and otherwise is None else otherwise
 
     def worker_behind(self, processor: Processor) -> str | None:
-        """Return the worker of a processor, where there are several workers."""
+        """Return the name of a processor's worker, if there are several workers."""
         pipeline = processor.pipeline
         return pipeline.worker or None if pipeline is not None and self.are_several else None
 
     def worker_of(self, stage: Stage, processors: Iterable[Processor]) -> str | None:
-        """Return the worker whose stage it is, where there are several workers.
+        """Return the name of a stage's worker, if there are several workers.
 
         Args:
             stage: The stage.
-            processors: The session's processors: what is heard, and said, is the stage of none
-                of them, but the work of the worker that has the transport.
+            processors: The session's processors. Speech is no processor's stage; it belongs to
+                the worker that has the transport.
         """
         if not self.are_several:
             return None

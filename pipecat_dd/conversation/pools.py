@@ -1,12 +1,12 @@
-"""The place goes along into thread pools.
+"""Carries the work context into thread pools.
 
-``loop.run_in_executor``, ``ThreadPoolExecutor.submit`` and the thread pools of `multiprocessing`
-carry no context variables, as ``asyncio.to_thread`` does: a model that is run in a pool would
-write its lines, and make its HTTP calls, outside of the session that asked for it. So the
-submitting of work is wrapped, once in a process, and only work that is submitted from inside a
-session runs any differently: with the place of who submitted it, for as long as it runs. A thread
-of a pool has no place of its own, whoever made it start. ddtrace's ``futures`` patch, which
-carries its active span in the same way, may be applied before or after.
+Unlike ``asyncio.to_thread``, neither ``loop.run_in_executor`` nor ``ThreadPoolExecutor.submit`` nor
+the thread pools of `multiprocessing` carry context variables. A model that runs in a pool would
+write its log lines, and make its HTTP calls, outside the session that called it. So the methods
+that submit work are patched, once per process. Only work that a session submits runs differently:
+in the work context in which it was submitted. A pool's thread has no work context of its own,
+whichever code caused it to start. ddtrace's ``futures`` patch carries its active span in the same
+way and may be applied before or after.
 """
 
 import sys
@@ -43,7 +43,7 @@ def _renew_lock() -> None:
 
 
 def carry_into_pools() -> None:
-    """Have work run in the place that it was submitted from. Does nothing the second time."""
+    """Run work in the work context in which it was submitted. A second call does nothing."""
     global _is_on
     carry_into_thread_pools()
     if _is_on:
@@ -62,7 +62,7 @@ def carry_into_pools() -> None:
                 return inner(self, fn, *args, **kwargs)
             return inner(self, run_at, values, fn, *args, **kwargs)
 
-        # Not its attributes: ddtrace keeps there what it needs to undo a patch of its own.
+        # Its attributes are not copied: ddtrace keeps there what it needs to undo its own patch.
         update_wrapper(submit, inner, updated=())
         ThreadPoolExecutor.submit = submit  # type: ignore[method-assign,assignment]
 

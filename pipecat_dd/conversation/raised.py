@@ -1,11 +1,12 @@
-"""Whose work raised an exception that nobody caught.
+"""Finds the session whose work raised an exception that was not caught.
 
-When the interpreter reports one, the code that raised it is no longer on the stack, and what it
-was at work for is over. Its traceback still has the frames. The innermost of these decides:
+When the interpreter reports such an exception, the code that raised it is no longer on the stack,
+and its work context is gone. But the traceback still has the frames. The innermost of these that is
+found decides:
 
-* a method of something that a session owns;
-* a function that has made an observer, or has run the session that a helper made, from there on;
-* a thread that was started by a session's work.
+* a method of an object that a session owns;
+* a function that has made an observer, or run a session that a helper made, from that point on;
+* a thread that a session's work started.
 """
 
 import asyncio
@@ -23,22 +24,22 @@ from pipecat_dd.conversation.context import WorkContext, carried_by, current, le
 from pipecat_dd.conversation.model import Phase, Session
 
 _MAX_MAKERS = 1024
-"""How many calls of functions are remembered that have made an observer, the latest ones."""
+"""How many calls of functions that made an observer are remembered; the latest are kept."""
 
 _Maker = tuple[
     CodeType, int, "weakref.ref[Session]", str | None, "weakref.ref[asyncio.Task[Any]] | None"
 ]
-"""A function's code and where in it that was; the session, and its id once it has run; the task,
-where the function awaits the run. Little, since it outlives the session: the function may raise
-something after it."""
+"""A function's code and the offset of the point in it; the session, and its id once it has run; the
+task, if the function awaits the run. Kept small, as it outlives the session: the function may raise
+an exception after it."""
 
-# By the id of the function's frame. A frame that is gone may have had the id of one that is looked
-# at: but what is looked at has passed the same point, has made an observer there, and so is here
-# itself.
+# By the id of the function's frame. Another frame may get the id of one that is gone. But only
+# frames that have passed the same point are considered, and each of these made an observer there
+# and so has an entry of its own.
 _makers: "OrderedDict[int, list[_Maker]]" = OrderedDict()
 
 _Where = WorkContext | str | list[Any]
-"""A place; or the id of a session that is gone; or what a thread was given along."""
+"""A work context, the id of a session that is gone, or the values that a thread was given."""
 
 
 @in_forked_processes
@@ -49,16 +50,17 @@ def _forget() -> None:
 def note_maker(
     session: Session, frame: FrameType, awaits_in: "asyncio.Task[Any] | None" = None
 ) -> int:
-    """Note that a function makes a session's observer, or that it awaits the session's run.
+    """Record that a function makes a session's observer, or that it awaits the session's run.
 
     Args:
         session: The session.
-        frame: The function's frame, where it does so.
-        awaits_in: The task in which it awaits the run. Another call of the function may do so, too,
-            and have made no observer: it is known by its task as well.
+        frame: The function's frame, at the point where it does so.
+        awaits_in: The task in which the function awaits the run; None if it makes the observer.
+            Another call of the function may await a run without having made an observer, so the
+            task is needed to tell them apart.
 
     Returns:
-        The id by which `note_run` finds it.
+        The id by which `note_run` finds the entry.
     """
     key, code = id(frame), frame.f_code
     others = [one for one in _makers.pop(key, ()) if one[0] is code and _is_live(one[2]())]
@@ -71,11 +73,9 @@ def note_maker(
 
 
 def note_run(session: Session, key: int) -> None:
-    """Note that a session begins: from now on its id is its maker's, when it is gone, too.
+    """Record that a session begins; its maker's entry keeps its id from now on.
 
-    Args:
-        session: The session.
-        key: What `note_maker` returned.
+    The key is what `note_maker` returned.
     """
     if key in _makers:
         _makers[key] = [
@@ -88,14 +88,15 @@ def run_where_raised(
     traceback: TracebackType | None,
     write: Callable[[str | None], None],
 ) -> None:
-    """Call a function in the place where an exception was raised, as far as it is known.
+    """Call a function in the work context in which an exception was raised, as far as known.
 
-    Called in the thread in which it was raised.
+    Call it in the thread in which the exception was raised.
 
     Args:
         error: The exception.
-        traceback: Its traceback.
-        write: The function; given the session's id where that is all that there is of it.
+        traceback: The exception's traceback.
+        write: The function. It gets the session's id if nothing else is left of the session, else
+            None.
     """
     context, innermost = None, traceback
     while innermost is not None:
@@ -106,12 +107,12 @@ def run_where_raised(
     context = (context or copy_context()).copy()
     try:
         found = _where(error, traceback)
-    except Exception:  # of code that cannot be read, say: it is written all the same
+    except Exception:  # code that cannot be read, say: the exception is logged all the same
         found = None
     if isinstance(found, list):
         context.run(run_at, found, write, None)
         return
-    # What the context itself says held while its task ran.
+    # What the context itself holds was valid only while its task ran.
     context.run(leave_all)
     if isinstance(found, WorkContext):
         context.run(current.set, found)
@@ -126,7 +127,7 @@ def _where(error: BaseException | None, traceback: TracebackType | None) -> _Whe
         traceback = traceback.tb_next
     if found is not None or not isinstance(error, BaseExceptionGroup):
         return found
-    # Raised by who waited for several: it is one session's where all that it holds is.
+    # Raised by code that waited for several tasks: one session's if all of them are.
     several = [_where(one, one.__traceback__) for one in error.exceptions]
     return several[0] if len({_session_id(one) for one in several}) == 1 else None
 
@@ -140,7 +141,7 @@ def _where_in(traceback: TracebackType, task: object) -> _Where | None:
 
 
 def _made_by(frame: FrameType, raised_at: int, task: object) -> _Where | None:
-    """Return the session whose observer a function has made that raised something."""
+    """Return the session whose observer was made by the function that raised the exception."""
     found = [
         (session, session_id)
         for code, offset, held, session_id, in_task in _makers.get(id(frame), ())

@@ -1,9 +1,9 @@
-"""Responses that a service announces, rather than being asked for them.
+"""Responses that a service announces by itself, such as those of a speech-to-speech model.
 
-A speech-to-speech model answers what it hears, in its own time: that a response has begun and
-ended is known from the frames it pushes. Those differ: a response may be announced twice and
-end once, end and then be said to have failed, or go on for a while after it was cut off. One
-response is one stage all the same.
+Such a model answers what the user says, in its own time: only the frames it pushes show that a
+response has begun or ended. Services differ: a response may be announced twice and end once, be
+reported as failed after it has ended, or go on for a while after it was cut off. Each response gets
+exactly one stage all the same.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 SAME_BREATH_NS = 100_000_000
-"""How far apart two frames may come that are about the same thing."""
+"""How far apart two frames about the same event may come."""
 
 
 class EndResponse(Protocol):
     """Ends a response."""
 
     def __call__(self, stage: Stage, at_ns: int, *, interrupted: bool, was_announced: bool) -> None:
-        """A response ended, failed or was interrupted."""
+        """End a response, which completed, failed or was interrupted."""
 
 
 class RealtimeResponses:
@@ -36,7 +36,7 @@ class RealtimeResponses:
         Args:
             turns: The turns they are part of.
             begins: Begins a response.
-            ends: Ends one.
+            ends: Ends a response.
         """
         self._turns = turns
         self._begins = begins
@@ -48,14 +48,14 @@ class RealtimeResponses:
     def begin(
         self, processor: Processor, at_ns: int, *, anew: bool, asked_ns: int | None = None
     ) -> None:
-        """A service announced a response; the first announcement of one begins it.
+        """Record that a service announced a response; the first announcement begins it.
 
         Args:
             processor: The service.
-            at_ns: When.
-            anew: Whether that is what announces a response. What may as well be the rest of
-                one that was cut off, audio still on its way, begins none.
-            asked_ns: When it began to work on that, where it was asked.
+            at_ns: When it was announced.
+            anew: Whether this certainly is a new response. If not, it may be the rest of one that
+                was cut off (audio still on its way), and then begins none.
+            asked_ns: When the service began to work on it; None if it was not asked.
         """
         stage = processor.stage
         if stage is not None and stage.kind is Kind.LLM:
@@ -65,22 +65,17 @@ class RealtimeResponses:
             self._open[processor] = self._begins(processor, asked_ns or at_ns)
 
     def note_user_speech(self, processor: Processor, at_ns: int) -> None:
-        """A model heard the user begin to speak; it falls silent by itself.
-
-        Args:
-            processor: The model's service.
-            at_ns: When.
-        """
+        """Record that a model detected the user's speech; it falls silent by itself."""
         self._heard_ns[processor] = at_ns
 
     def end(self, processor: Processor, at_ns: int, *, interrupted: bool = False) -> None:
-        """A response ended.
+        """End a response.
 
         Args:
             processor: The service.
-            at_ns: When.
-            interrupted: Whether it was cut off. So it was also if it ends just as its model
-                hears the user begin to speak.
+            at_ns: When it ended.
+            interrupted: Whether it was cut off. It counts as cut off, too, if it ends just as the
+                model detects the user's speech.
         """
         stage = self._open.pop(processor, None)
         if stage is None:
@@ -91,21 +86,21 @@ class RealtimeResponses:
         self._ends(stage, at_ns, interrupted=interrupted, was_announced=True)
 
     def end_all(self, at_ns: int, *, interrupted: bool = False) -> None:
-        """All responses end that go on.
+        """End all responses in progress.
 
         Args:
-            at_ns: When.
+            at_ns: When they ended.
             interrupted: Whether they were cut off.
         """
         for processor in list(self._open):
             self.end(processor, at_ns, interrupted=interrupted)
 
     def fail(self, processor: Processor, at_ns: int, failure: Failure) -> bool:
-        """A service failed: the response it is at work on, or was a moment ago.
+        """Record that a service failed in a response that is in progress or has just ended.
 
         Args:
             processor: The service.
-            at_ns: When.
+            at_ns: When it failed.
             failure: What went wrong.
 
         Returns:
@@ -116,7 +111,7 @@ class RealtimeResponses:
             stage.fail(failure)
             self.end(processor, at_ns)
             return True
-        # Some announce the end first and then say that the response failed.
+        # Some services announce the end first and report the failure afterwards.
         turn = self._turns.current
         for stage in reversed(turn.held if turn is not None else ()):
             if stage.kind is Kind.LLM and stage.processor is processor and stage.end_ns is not None:

@@ -1,10 +1,10 @@
-"""Stretches of the user's speech, and which of them a turn that begins is made of.
+"""Segments of the user's speech, and which of them a new turn consists of.
 
-Speech comes before the ruling that it is a turn, and much of it never is one: an "mm-hm" while the
-bot talks, its own echo while the user is muted, a cough. What a turn is made of is decided by what
-its ruling followed from: a strategy that opens a turn on a transcription opens it for the speech
-that was transcribed, and any other for the speech that goes on. Time decides only where neither is
-known.
+Speech comes before it is decided that it opens a turn, and much of it never does: an "mm-hm" while
+the bot talks, an echo of the bot while the user is muted, a cough. The frame that led to the
+decision shows which speech it was about: a strategy that opens a turn on a transcription opens it
+for the speech that was transcribed, any other for the speech in progress. Time decides only where
+neither is known.
 """
 
 from dataclasses import dataclass, field
@@ -12,41 +12,40 @@ from dataclasses import dataclass, field
 from pipecat_dd.conversation.model import Stage
 
 RULING_WINDOW_NS = 5_000_000_000
-"""How long after a stretch of speech a turn may begin that belongs to it.
+"""How long after a segment of speech a turn may begin and still claim it.
 
 A turn that begins with the transcription rather than with the speech begins as late as the
-transcription comes; services take up to some seconds.
+transcription comes, which takes some services several seconds.
 """
 
 DECISION_NS = 2_000_000_000
-"""How long after a transcription a turn may begin for it that does not say what it began for.
+"""How long after a transcription a turn of unknown cause may begin and still claim its segment.
 
-A strategy that decides in a task of its own, by asking a model say, rules a moment later.
+A strategy that decides in a task of its own, by calling a model say, decides a moment later.
 """
 
 MAX_SAID = 64
-"""How many transcriptions are remembered by the frame that brought them. A ruling follows from
-one within moments."""
+"""How many transcriptions are remembered by the id of their frame. Decisions that follow from one
+come within moments."""
 
 
 @dataclass(slots=True, eq=False)
 class SpeechSegment:
-    """One stretch of the user's speech.
+    """One segment of the user's speech.
 
     Attributes:
         start_ns: When it began.
-        order: Its number among the stretches of which something was to be ruled.
-        end_ns: When it ended, None while it goes on.
-        speech: What was heard by a voice activity detector, or by a service that says when the
-            user speaks; None with neither, where the first transcription is the first that is
-            known of it.
-        by_service: Whether only a service has heard it so far, and no detector.
-        transcriptions: One for each service that transcribes.
-        parent: What it belongs to, once that is ruled.
-        during: The turn that it began in, if any: what it belongs to if it opens none.
-        words_ns: When words of it came last, 0 before any did.
+        order: Its number among the segments that were pending, from 1.
+        end_ns: When it ended; None while it is in progress.
+        speech: The stage of the speech that a voice activity detector detected, or a service
+            reported; None with neither, when the first transcription is the first sign of it.
+        by_service: Whether so far only a service has reported it, and no detector.
+        transcriptions: The stages of its transcriptions, one for each service that transcribes.
+        parent: The stage it belongs to, once that is decided.
+        during: The turn in which it began, if any: its parent if it opens no turn itself.
+        words_ns: When words of it last came; 0 before any have.
         muted: Whether the user was muted when it began.
-        audible_ns: When the user was no longer muted, for one that began before.
+        audible_ns: When the user was unmuted, if it began before; else 0.
     """
 
     start_ns: int
@@ -63,7 +62,7 @@ class SpeechSegment:
 
     @property
     def is_transcribed(self) -> bool:
-        """Whether a transcription of it has come, or failed."""
+        """Whether a transcription of it has come or failed."""
         return any(stage.output_ns is not None for stage in self.transcriptions)
 
     @property
@@ -74,11 +73,11 @@ class SpeechSegment:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a ruling followed from: the frame that was worked on when it was made.
+    """What led to a decision: the frame that was being processed when it was made.
 
     Attributes:
-        frame_id: The frame.
-        is_words: Whether it is a transcription.
+        frame_id: The frame's id.
+        is_words: Whether the frame is a transcription.
     """
 
     frame_id: int
@@ -86,10 +85,10 @@ class Cause:
 
 
 class PendingSegments:
-    """The stretches of which it is not known yet whether they are part of a turn.
+    """The segments for which it is not decided yet whether they are part of a turn.
 
     Attributes:
-        stretches: They, in the order in which they began.
+        stretches: The segments, in the order in which they began.
         is_muted: Whether the user is muted.
     """
 
@@ -100,29 +99,20 @@ class PendingSegments:
         self._count = 0
 
     def add(self, segment: SpeechSegment) -> None:
-        """A stretch begins of which nothing is ruled yet."""
+        """Add a segment that has begun."""
         self._count += 1
         segment.order = self._count
         segment.muted = self.is_muted
         self.stretches.append(segment)
 
     def says(self, frame_id: int, segment: SpeechSegment) -> None:
-        """A frame brought words of a stretch.
-
-        Args:
-            frame_id: The frame.
-            segment: The stretch.
-        """
+        """Record that a frame brought words of a segment."""
         self._said[frame_id] = segment.order
         if len(self._said) > MAX_SAID:
             del self._said[next(iter(self._said))]
 
     def unmute(self, at_ns: int) -> None:
-        """The user is no longer muted: of what goes on, the rest is heard.
-
-        Args:
-            at_ns: When.
-        """
+        """Record that the user is no longer muted; the rest of the speech in progress counts."""
         self.is_muted = False
         for segment in self.stretches:
             if segment.muted and not segment.audible_ns:
@@ -131,14 +121,14 @@ class PendingSegments:
     def claim(
         self, at_ns: int, cause: Cause | None
     ) -> tuple[list[SpeechSegment], list[SpeechSegment]]:
-        """Divide the stretches into those that the turn is made of which begins, and the others.
+        """Divide the segments into those that a new turn consists of, and the others.
 
         Args:
-            at_ns: When it was ruled that it begins.
-            cause: What the ruling followed from, where that is known.
+            at_ns: When it was decided that the turn begins.
+            cause: What led to the decision, if known.
 
         Returns:
-            What the turn is made of, and what is no turn's.
+            The segments of the turn, and the others, which open no turn.
         """
         known, self.stretches = self.stretches, []
         spoken = self._said.get(cause.frame_id) if cause is not None else None
@@ -153,10 +143,10 @@ class PendingSegments:
 
     @staticmethod
     def _may_be_meant(last: SpeechSegment, at_ns: int, cause: Cause | None) -> bool:
-        """Whether a turn is made of speech that has ended, as far as time tells."""
+        """Whether a turn may be about speech that has ended, judging by time."""
         if last.end_ns is None or at_ns - last.end_ns > RULING_WINDOW_NS or last.muted:
             return False
         if not last.is_transcribed or (cause is not None and cause.is_words):
             return True
-        # A strategy has had its words and let them pass, unless it is still deciding.
+        # A strategy has seen its words and opened no turn, unless it is still deciding.
         return cause is None and at_ns - last.words_ns <= DECISION_NS

@@ -1,4 +1,4 @@
-"""The stages of one session: opened, ended, told."""
+"""The stages of one session: opened, ended, and handed to whoever exports them."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,47 +8,42 @@ from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.names import tags
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
-"""What a processor does beside the stage that its figures, errors and lines belong to."""
+"""What a processor does beside the stage that gets its metrics, errors and log lines."""
 
 
 MAX_OPEN = 1_000
-"""How many stages of a session are open at a time. Dozens are usual; beyond this something is
-begun again and again that never ends, and the oldest is told of as it is."""
+"""How many stages a session may have open at a time. Dozens are usual. Beyond this,
+something must be opening stages that never end, and the oldest is closed."""
 
 MAX_RESOURCE_CHARS = 1_000
-"""A resource's length. The Agent takes 5,000; ours are names of classes, models and tools."""
+"""A resource's length. The Agent accepts 5,000; ours name classes, models and tools."""
 
 
 class StageListener(Protocol):
-    """Whoever sends stages somewhere. Called in the pipeline's event loop."""
+    """Receives stages in order to export them. Called in the pipeline's event loop."""
 
     def on_open(self, stage: Stage) -> None:
-        """A stage has begun; its place in the tree may not be known yet."""
+        """Handle a stage that has begun; its parent may not be known yet."""
 
     def on_close(self, stage: Stage) -> None:
-        """A stage has ended, and all that will be known of it is known."""
+        """Handle a stage that has ended; nothing more will become known about it."""
 
     def on_discard(self, stage: Stage) -> None:
-        """A stage has come to nothing, and is not told of: nothing names it."""
+        """Handle a stage that came to nothing: it is not exported, and nothing refers to it."""
 
     def is_referred_to(self, stage: Stage) -> bool:
-        """Whether something was sent that names the stage, so that it must be sent too."""
+        """Whether something that was sent refers to the stage, so that it must be sent too."""
 
 
 class Stages:
-    """Keeps the open stages of a session, so that none is forgotten at its end.
+    """Keeps track of a session's open stages, so that each is closed by its end.
 
     Attributes:
-        worker_of: Returns the worker whose stage one is, where the session has several.
+        worker_of: Returns the name of a stage's worker if the session has several, else None.
     """
 
     def __init__(self, session: Session, listener: StageListener) -> None:
-        """Keep the stages of a session.
-
-        Args:
-            session: The session.
-            listener: Where stages go.
-        """
+        """Keep track of a session's stages, and pass them to a listener."""
         self.session = session
         self._listener = listener
         self._open: set[Stage] = set()
@@ -67,21 +62,21 @@ class Stages:
         """Open a stage.
 
         Args:
-            kind: What it is.
-            resource: What it is about.
-            start_ns: When it began; not before its session.
-            parent: What it is part of; None where that is not known yet.
-            processor: The processor that does the work, where there is one.
-            aside: Whether it does it beside the stage that its figures and errors belong to.
+            kind: What kind of work it is.
+            resource: What it works on.
+            start_ns: When it began; moved to its parent's start if that is later.
+            parent: The stage it is part of; None if that is not known yet.
+            processor: The processor that does the work; None if no processor does.
+            aside: Whether the processor's metrics and errors belong to another stage.
         """
-        # Nothing begins before what it is part of.
+        # No stage begins before its parent.
         start_ns = max(start_ns, (parent or self.session.root).start_ns)
         resource = resource[:MAX_RESOURCE_CHARS]
         if len(self._open) >= MAX_OPEN:
             self._close_oldest(start_ns)
         stage = Stage(kind, self.session, parent, resource, start_ns, processor=processor)
         if self.session.phase is Phase.ENDED:
-            # A bot may go on after that, as one does that a server ends; of that nothing is told.
+            # A bot may go on after its session has ended; that is not reported.
             stage.end_ns = start_ns
             return stage
         if processor is not None and kind not in _ASIDE and not aside:
@@ -103,15 +98,15 @@ class Stages:
         stage: Stage | None = None,
         aside: bool = False,
     ) -> Stage:
-        """Open the stage of a service at work, with its provider, model and settings.
+        """Open a stage for a service's work, with its provider, model and settings.
 
         Args:
-            kind: What it does.
+            kind: What kind of work it is.
             processor: The service.
-            start_ns: When it began.
-            parent: What its work is part of; None where that is not known yet.
-            stage: The open stage that turns out to be this; None to open one.
-            aside: Whether it does it beside the stage that its figures and errors belong to.
+            start_ns: When the work began.
+            parent: The stage it is part of; None if that is not known yet.
+            stage: An open stage that turns out to be this work; None to open one.
+            aside: Whether the service's metrics and errors belong to another stage.
         """
         service = processor.service() if processor.service is not None else None
         resource = processor.class_name
@@ -132,13 +127,13 @@ class Stages:
         return stage
 
     def turn_into(self, stage: Stage, kind: Kind, resource: str, parent: Stage) -> None:
-        """Have an open stage be what it turns out to be. What names it, or nests in it, stays.
+        """Change what an open stage is; references to it and stages inside it stay valid.
 
         Args:
-            stage: The stage.
-            kind: What it is.
-            resource: What it is about.
-            parent: What it is part of.
+            stage: The stage. Its attributes are cleared.
+            kind: What kind of work it turned out to be.
+            resource: What it works on.
+            parent: The stage it is part of.
         """
         stage.kind, stage.resource, stage.parent = kind, resource[:MAX_RESOURCE_CHARS], parent
         stage.start_ns = max(stage.start_ns, parent.start_ns)
@@ -147,21 +142,21 @@ class Stages:
             stage.processor.open.append(stage)
 
     def unassign_others(self, participant_id: str) -> None:
-        """Somebody has come: what was the work of the only one there may now be either's.
+        """Unassign the open stages that were assigned to the only participant present.
+
+        A second participant has joined, and the work may now be for either.
 
         Args:
-            participant_id: Who came.
+            participant_id: The participant who joined; their own stages keep the id.
         """
         for stage in self._open:
             if stage.is_open and not stage.is_named and stage.participant_id != participant_id:
                 stage.participant_id = None
 
     def end(self, stage: Stage, at_ns: int) -> None:
-        """End a stage that is told later, when more may be known of it.
+        """End a stage that is exported later, when more may be known about it.
 
-        Args:
-            stage: The stage.
-            at_ns: When it ended; not before it began.
+        A time before the stage's start counts as its start.
         """
         stage.end_ns = max(at_ns, stage.start_ns)
         processor = stage.processor
@@ -169,11 +164,9 @@ class Stages:
             processor.open.remove(stage)
 
     def close(self, stage: Stage, at_ns: int) -> None:
-        """End a stage and tell of it; once, however often it is asked for.
+        """End a stage and export it. A second call does nothing.
 
-        Args:
-            stage: The stage.
-            at_ns: When it ended; not before it began.
+        A time before the stage's start counts as its start.
         """
         root = self.session.root
         if stage is not root:
@@ -190,12 +183,7 @@ class Stages:
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:
-        """End a stage that nothing came of, and tell of it only if something names it already.
-
-        Args:
-            stage: The stage.
-            at_ns: When it ended.
-        """
+        """End a stage that came to nothing; export it only if something sent refers to it."""
         if self._listener.is_referred_to(stage):
             self.close(stage, at_ns)
         else:
@@ -211,11 +199,11 @@ class Stages:
             self.close(oldest, at_ns if oldest.end_ns is None else oldest.end_ns)
 
     def forget_all(self) -> None:
-        """Forget what is open: nothing of it is told."""
+        """Forget the open stages without exporting them."""
         self._open.clear()
 
     def close_all(self, at_ns: int) -> None:
-        """Close what is still open, the innermost first, but the turn.
+        """Close all stages that are still open, except the turn, the innermost first.
 
         Args:
             at_ns: The session's end.

@@ -1,7 +1,7 @@
-"""Syntheses of speech, and what of them comes out.
+"""Syntheses of speech, and what of their audio is played.
 
-Audio goes from the synthesis through whatever stands behind it to the output, which plays one
-answer after another. That it arrives there, and is played, says which answer the user hears.
+Audio passes from the synthesis through the processors behind it to the output, which plays one
+answer after another. What arrives there, and what is played, shows which answer the user hears.
 """
 
 from collections import deque
@@ -16,8 +16,8 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 MAX_KNOWN = 256
-"""How many syntheses are known by their context's id after they have ended. Their audio may still
-be on its way to the output then."""
+"""How many syntheses are remembered by their context's id. The audio of one that has ended may
+still be on its way to the output."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,9 +25,9 @@ class Synthesis:
     """One synthesis.
 
     Attributes:
-        stage: Its stage.
-        answers: The responses whose text it speaks; None where that is not known.
-        is_backchannel: Whether it is said while the user goes on, and answers nothing.
+        stage: The synthesis's stage.
+        answers: The responses whose text it speaks; None if not known.
+        is_backchannel: Whether it is spoken while the user goes on, and answers nothing.
     """
 
     stage: Stage
@@ -52,8 +52,8 @@ class Syntheses:
             stages: Opens and closes stages.
             turns: The turns they are part of.
             answers: The answers they speak.
-            close: Closes the stage of one.
-            has_output: Whether audio is known to arrive at an output.
+            close: Closes the stage of a synthesis.
+            has_output: Whether the pipeline has an output whose audio is observed.
         """
         self._stages = stages
         self._voiced: Synthesis | None = None
@@ -63,18 +63,19 @@ class Syntheses:
         self._has_output = has_output
         self._open: dict[tuple[Processor, str], Stage] = {}
         self._known: dict[str, Synthesis] = {}
-        # Had synthesized by something else than the service: part of the conversation only once
-        # their audio comes out.
+        # Syntheses that were requested directly from the service: part of the conversation only
+        # once their audio is played.
         self._aside: dict[str, tuple[Processor, int, str]] = {}
         self._late: list[Stage] = []
-        # What has arrived at the output and is not heard yet: from which second of what has.
+        # What has arrived at the output and is not played yet, each with the second at which it
+        # begins, counted over all audio that has arrived.
         self._queued: deque[tuple[float, Synthesis | None]] = deque()
         self._last: Synthesis | None = None
         self._arrived_secs = self._written_secs = 0.0
 
     @property
     def open(self) -> list[Stage]:
-        """The syntheses that go on."""
+        """The syntheses in progress."""
         return list(self._open.values())
 
     def begin(
@@ -84,14 +85,14 @@ class Syntheses:
         context_id: str,
         answers: list[Stage] | None = None,
     ) -> Stage:
-        """Text is handed to synthesis; the first of a context begins its stage.
+        """Record that text was passed to synthesis; the first text of a context begins its stage.
 
         Args:
             processor: The service.
-            at_ns: When.
-            context_id: Pipecat's id of what is spoken as one.
-            answers: The responses whose text it is: none where it is no model's; None where
-                that is not known.
+            at_ns: When the text was passed on.
+            context_id: Pipecat's id for what is spoken as one utterance.
+            answers: The responses whose text it is: an empty list if no model wrote it; None if
+                not known.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
@@ -108,12 +109,12 @@ class Syntheses:
         return stage
 
     def begin_backchannel(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
-        """A backchannel is handed to synthesis: said while the user goes on, it answers nothing.
+        """Begin the synthesis of a backchannel, which is spoken while the user goes on.
 
         Args:
             processor: The service.
-            at_ns: When.
-            context_id: Pipecat's id of what is spoken as one.
+            at_ns: When the text was passed on.
+            context_id: Pipecat's id for what is spoken as one utterance.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
@@ -124,22 +125,22 @@ class Syntheses:
         return stage
 
     def is_backchannel(self, synthesis: Synthesis | None) -> bool:
-        """Whether what is heard is a backchannel.
+        """Whether what is being played is a backchannel.
 
         Args:
-            synthesis: What is heard; None where that is not known, and what came last is.
+            synthesis: What is being played; None if not known, and the latest audio is assumed.
         """
         found = self._voiced if synthesis is None else synthesis
         return found is not None and found.is_backchannel
 
     def begin_aside(self, processor: Processor, at_ns: int, context_id: str, text: str) -> None:
-        """Something else than the service has it synthesize, to warm it up or for a cache.
+        """Record a synthesis requested directly from the service, to warm it up or for a cache.
 
         Args:
             processor: The service.
-            at_ns: When.
-            context_id: The id that what is spoken was given.
-            text: What is to be spoken.
+            at_ns: When it was requested.
+            context_id: The id that was given to the utterance.
+            text: The text to be spoken.
         """
         self._aside[context_id] = processor, at_ns, text
         if len(self._aside) > MAX_KNOWN:
@@ -148,13 +149,13 @@ class Syntheses:
     def output(
         self, processor: Processor, at_ns: int, context_id: str | None, seconds: float
     ) -> None:
-        """Synthesized audio came.
+        """Record synthesized audio.
 
         Args:
             processor: The service.
-            at_ns: When.
-            context_id: What it belongs to, where the service says so.
-            seconds: How much audio.
+            at_ns: When the audio came.
+            context_id: The utterance it belongs to; None if the service does not say.
+            seconds: The length of the audio.
         """
         stage = self._stage(processor, context_id)
         if stage is None:
@@ -173,38 +174,33 @@ class Syntheses:
         stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def end(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
-        """A synthesis is complete.
+        """End a synthesis: it is complete.
 
         Args:
             processor: The service.
-            at_ns: When.
-            context_id: What it belongs to, where the service says so.
+            at_ns: When it was complete.
+            context_id: The utterance; None if the service does not say.
         """
         stage = self._stage(processor, context_id)
         if stage is not None:
             self.stop(stage, at_ns)
 
     def stop(self, stage: Stage, at_ns: int) -> None:
-        """A synthesis ended, failed or was cut off.
-
-        Args:
-            stage: Its stage.
-            at_ns: When.
-        """
+        """End a synthesis that is complete, failed or was cut off."""
         for key, open_stage in list(self._open.items()):
             if open_stage is stage:
                 del self._open[key]
         self._close(stage, at_ns)
 
-    # What comes out
+    # What is played
 
     def arrive(self, context_id: str | None, seconds: float, at_ns: int) -> None:
-        """Audio has arrived at the output, to be played after what is there already.
+        """Record that audio has arrived at the output, which plays it after earlier audio.
 
         Args:
-            context_id: What it belongs to, where that is known.
-            seconds: How much audio.
-            at_ns: When.
+            context_id: The utterance it belongs to; None if not known.
+            seconds: The length of the audio.
+            at_ns: When it arrived.
         """
         synthesis = self._known.get(context_id or "") or self._begin_late(context_id, at_ns)
         if synthesis is not None:
@@ -217,16 +213,16 @@ class Syntheses:
             synthesis.stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def start_playing(self, at_ns: int) -> tuple[Synthesis | None, Answer | None]:
-        """The bot begins to be heard: return what it says, and the answer that is."""
+        """Record that the bot begins to speak; return the synthesis and answer that is played."""
         synthesis = self._queued.popleft()[1] if self._queued else None
         return synthesis, self._hear(synthesis, at_ns)
 
     def write(self, seconds: float, at_ns: int) -> list[tuple[Synthesis | None, Answer | None]]:
-        """Audio was written to the transport; return what began to be heard with it.
+        """Record that audio was written to the transport; return what began to be played by it.
 
         Args:
-            seconds: How much of it.
-            at_ns: When.
+            seconds: The length of the audio.
+            at_ns: When it was written.
         """
         self._written_secs += seconds
         begun = []
@@ -236,11 +232,11 @@ class Syntheses:
         return begun
 
     def stop_playing(self, at_ns: int, *, cut_off: bool = False) -> None:
-        """The bot fell silent.
+        """Record that the bot fell silent.
 
         Args:
-            at_ns: When.
-            cut_off: Whether what was still to be played is thrown away.
+            at_ns: When it fell silent.
+            cut_off: Whether the audio that was still to be played is discarded.
         """
         late, self._late = self._late, []
         for stage in late:
@@ -248,7 +244,7 @@ class Syntheses:
         if cut_off:
             self._queued.clear()
         if self._queued:
-            # Resampling and padding make what is written a little more or less than what came.
+            # Resampling and padding make the written audio slightly longer or shorter.
             self._written_secs = self._queued[0][0]
         else:
             self._arrived_secs = self._written_secs = 0.0
@@ -265,7 +261,7 @@ class Syntheses:
         return self._answers.hear(None if synthesis is None else synthesis.answers, at_ns)
 
     def _begin_late(self, context_id: str | None, at_ns: int) -> Synthesis | None:
-        """Begin what was synthesized aside, and is to be heard after all."""
+        """Begin a synthesis that was requested directly and is played after all."""
         aside = self._aside.pop(context_id or "", None)
         if aside is None or context_id is None:
             return None
@@ -298,6 +294,6 @@ class Syntheses:
     def _stage(self, processor: Processor, context_id: str | None) -> Stage | None:
         if context_id is not None:
             return self._open.get((processor, context_id))
-        # A service that does not name the context speaks one at a time.
+        # A service that does not name the context speaks one utterance at a time.
         stage = processor.stage
         return stage if stage is not None and stage.kind is Kind.TTS else None

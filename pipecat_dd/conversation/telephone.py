@@ -1,9 +1,9 @@
-"""Telephone numbers and what is keyed in on a telephone: what may be told of them.
+"""Telephone numbers and pressed keys: what may be reported of them.
 
-A caller's number turns up where a name or an id is expected: Daily gives it as the name of
-somebody who dialled in, LiveKit puts it into the identity. Numbers never leave the process; with
-a key of the user's they leave as keyed hashes, by which the same caller is found again in
-another session, and nobody without the key can tell who it is.
+A caller's number turns up where a name or an id is expected: Daily uses it as the name of a
+participant who dialled in, LiveKit puts it into the identity. Numbers never leave the process. If
+the user sets a key, keyed hashes of them do: these identify the same caller in another session, but
+without the key they reveal nothing about who it is.
 """
 
 import hashlib
@@ -14,49 +14,49 @@ from collections import deque
 from pipecat_dd._phone_patterns import digits_of, without_long_numbers
 
 HASH_CHARS = 32
-"""How much of a hash is shown: 128 bits, as hexadecimal digits."""
+"""How much of a hash is reported: 128 bits, as hexadecimal digits."""
 
 RUN_NS = 5_000_000_000
-"""How soon after another a key is part of what is being keyed in."""
+"""How soon after another a key counts as part of the same input."""
 
 SAME_PRESS_NS = 1_000_000_000
-"""How soon after the event a key's frame comes: Pipecat pushes it once handlers are called."""
+"""How soon after the event a key's frame comes: Pipecat pushes it after calling the handlers."""
 
 
 class PhoneNumbers:
-    """Says of a text whether it is a telephone number, and what may be told instead."""
+    """Detects telephone numbers in texts, and replaces them by what may be reported."""
 
     def __init__(self, key: bytes | None = None) -> None:
-        """Keep numbers back.
+        """Hide numbers.
 
         Args:
-            key: The user's key for hashes of numbers; without one there are none.
+            key: The user's key for hashes of numbers; None for no hashes.
         """
         self._key = key
-        # An id must stand for somebody even where no hash may: one that is good for this
-        # session alone, and leads nobody back to the number.
+        # An id must identify its participant even where no hash may be reported. This one is
+        # valid only in this session and does not lead back to the number.
         self._id_key = key or secrets.token_bytes(32)
 
     def found_in(self, text: str | None) -> str | None:
-        """Return the digits of the telephone number that a name or id is, or None.
+        """Return the digits of the telephone number that a name or id consists of, or None.
 
         Args:
-            text: The name or id, whole: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
+            text: The whole name or id: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
         """
         return digits_of(text)
 
     def hash_of(self, text: str | None) -> str | None:
-        """Return the keyed hash of the number that a text is; None without key or number."""
+        """Return the keyed hash of the number that a text is; None if there is no key or number."""
         digits = self.found_in(text)
         return None if digits is None or self._key is None else _hash(self._key, digits)
 
     def id_of(self, raw: str) -> str:
-        """Return an id as it may be shown: itself, or a stand-in where it is a number."""
+        """Return an id as it may be reported: unchanged, or a stand-in if it is a number."""
         digits = self.found_in(raw)
         return raw if digits is None else f"caller-{_hash(self._id_key, digits)}"
 
     def masked(self, text: str) -> str:
-        """Return a text with the numbers in it left out."""
+        """Return a text without the numbers in it."""
         return without_long_numbers(text)
 
 
@@ -65,12 +65,12 @@ def _hash(key: bytes, digits: str) -> str:
 
 
 class DtmfPrivacy:
-    """What is keyed in: a choice from a menu may be told, a number that is entered may not.
+    """Decides which keys may be reported: choices from a menu, but not numbers that are entered.
 
-    One key by itself says where a caller went. Several in a row are a card's number or a PIN:
-    from the second on they are left out.
+    A single key shows which option of a menu the caller chose. Several in a row may be a card's
+    number or a PIN: from the second one on they are left out.
 
-    Some transports report a key twice, as an event and as a frame: it is pressed once.
+    Some transports report a key twice, as an event and as a frame; it is counted once.
     """
 
     def __init__(self) -> None:
@@ -78,21 +78,11 @@ class DtmfPrivacy:
         self._announced: deque[tuple[str, int]] = deque(maxlen=32)
 
     def announce(self, tone: str, at_ns: int) -> None:
-        """An event reports a key, and a frame may follow that reports it again.
-
-        Args:
-            tone: The key.
-            at_ns: When it was pressed.
-        """
+        """Record that an event reports a key; a frame that reports it again may follow."""
         self._announced.append((tone, at_ns))
 
     def is_repeated(self, tone: str, at_ns: int) -> bool:
-        """Whether a frame reports what an event has reported; each event stands for one frame.
-
-        Args:
-            tone: The key.
-            at_ns: When the frame came.
-        """
+        """Whether a frame repeats what an event has reported; each event matches one frame."""
         for known in self._announced:
             if known[0] == tone and at_ns - known[1] < SAME_PRESS_NS:
                 self._announced.remove(known)
@@ -100,12 +90,7 @@ class DtmfPrivacy:
         return False
 
     def permitted(self, tone: str, at_ns: int) -> str | None:
-        """Return the tone if it may be told.
-
-        Args:
-            tone: The key.
-            at_ns: When it was pressed.
-        """
+        """Return the tone if it may be reported, else None."""
         before, self._last_ns = self._last_ns, at_ns
         in_a_row = before is not None and at_ns - before < RUN_NS
         return None if in_a_row and tone.isdigit() else tone

@@ -1,14 +1,14 @@
-"""The place goes along into threads.
+"""Carries the work context into threads.
 
-A thread begins in an empty context: what a raw thread writes would belong to no session. So
-``Thread.start`` notes the place of whoever starts the thread, and what the thread runs is run
-there, as OpenTelemetry's instrumentation of threads does it. It is wrapped once in a process, and
-only a thread that is started from inside a session runs any differently. ``run`` is replaced on
-the thread itself, and only until it is called: a subclass (``Timer`` is one) has its own.
+A thread begins in an empty context, so what a plain thread logs would belong to no session.
+Therefore ``Thread.start`` is patched, once per process: it records the work context of the code
+that starts the thread, and the thread runs in it, as with OpenTelemetry's instrumentation of
+threads. Only a thread that is started from within a session runs differently. ``run`` is replaced
+on the thread itself, and only until it is called, since a subclass (such as ``Timer``) has its own.
 
-Some threads work for everyone, whoever happens to need them first. Those of thread pools run each
-job in the place that it was submitted from (:mod:`~pipecat_dd.conversation.pools`); those of
-loggers and exporters are no session's at all.
+Some threads work for every session, whichever needs them first. The threads of thread pools run
+each job in the work context in which it was submitted (:mod:`~pipecat_dd.conversation.pools`);
+those of loggers and exporters belong to no session at all.
 """
 
 import threading
@@ -23,7 +23,7 @@ from pipecat_dd.conversation.pools import carry_into_thread_pools
 PRIVATE: dict[str, str] = {
     "Thread._target": "whose a thread is: of a pool, a logger or an exporter, or of the bot",
 }
-"""What is used here without being public, and what it is used for."""
+"""The private attributes of other code that this module uses, and why."""
 
 _SHARED: Final = (
     "anyio.",
@@ -38,7 +38,7 @@ _SHARED: Final = (
     "pipecat_dd.",
     "sentry_sdk.",
 )
-"""Where the threads come from that work for all sessions, whichever had them started."""
+"""The packages whose threads work for all sessions, whichever session caused them to start."""
 
 _lock = threading.Lock()
 _is_on = False
@@ -51,7 +51,7 @@ def _renew_lock() -> None:
 
 
 def carry_into_threads() -> None:
-    """Have threads run in the place that they are started from. Does nothing the second time."""
+    """Run threads in the work context in which they are started. A second call does nothing."""
     global _is_on
     if _is_on:
         return
@@ -77,14 +77,14 @@ def carry_into_threads() -> None:
 
 
 def _carry(thread: threading.Thread) -> bool:
-    """Have a thread run in the place of the code that calls this.
+    """Have a thread run in the current work context.
 
     Returns:
         Whether it will.
     """
     try:
         is_new = thread.ident is None
-    except AssertionError:  # not initialised, as starting it will say
+    except AssertionError:  # not initialised; starting it will raise the error
         return False
     if not is_new or "run" in thread.__dict__ or _is_shared(thread):
         return False
@@ -96,7 +96,7 @@ def _carry(thread: threading.Thread) -> bool:
 
     def run_there() -> None:
         thread.__dict__.pop("run", None)
-        # For good, in the thread's own context: what nobody catches is reported after its run.
+        # Set for good in the thread's own context: an uncaught exception is reported after its run.
         for variable, value in zip(CARRIED, values, strict=True):
             variable.set(value)
         run_at(values, run)
@@ -108,7 +108,7 @@ def _carry(thread: threading.Thread) -> bool:
 def _is_shared(thread: threading.Thread) -> bool:
     kind = type(thread)
     if kind.__module__ == "multiprocessing.dummy":
-        # A thread pool of multiprocessing's, which has been imported by now.
+        # A thread of a thread pool of multiprocessing, which has been imported by now.
         carry_into_thread_pools()
         return True
     target = peek(thread, "_target")  # gone once it has run

@@ -1,4 +1,4 @@
-"""Tool calls: asked for by the model, run, and settled."""
+"""Tool calls: requested by the model, run, and settled."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,15 +11,15 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 MAX_ASKED = 256
-"""How many calls that were asked for are remembered until they run. Some never do: of a function
-that nobody registered, or in a response that was cut off."""
+"""How many requested calls are remembered until they run. Some never run: the function was not
+registered, or the response was cut off."""
 
 
 class Output(Protocol):
-    """Notes output of a model."""
+    """Records output of a model."""
 
     def __call__(self, processor: Processor, at_ns: int, *, spoken: bool) -> None:
-        """Output of the model came."""
+        """Record output of a model."""
 
 
 class Tools:
@@ -38,8 +38,8 @@ class Tools:
         Args:
             stages: Opens stages.
             turns: The turns they are part of.
-            answers: The answers that ask for them.
-            output: Notes that asking for them is output of the model's.
+            answers: The answers that request them.
+            output: Records a request for tools as output of the model.
             close: Closes a stage of the bot's.
         """
         self._stages = stages
@@ -52,11 +52,11 @@ class Tools:
         self._asked: dict[str, tuple[int, Stage | None]] = {}
 
     def ask(self, processor: Processor, at_ns: int, call_ids: list[str]) -> None:
-        """The model asked for tools to be called.
+        """Record that the model requested tool calls.
 
         Args:
-            processor: The service whose response asks.
-            at_ns: When.
+            processor: The service whose response requested them.
+            at_ns: When they were requested.
             call_ids: The ids of the calls.
         """
         self._output(processor, at_ns, spoken=False)
@@ -73,14 +73,15 @@ class Tools:
     def begin(
         self, processor: Processor, at_ns: int, name: str, call_id: str, handler: object = None
     ) -> Stage:
-        """A tool call is in progress.
+        """Begin a tool call.
 
         Args:
             processor: The service that runs it.
             at_ns: When it began to run.
             name: The function's name.
             call_id: The call's id.
-            handler: Stands for what runs it, which may go on after the call has settled.
+            handler: An object that identifies the handler, which may go on after the call has
+                settled; None if not known.
         """
         turn = self._turns.begin_bot_work(at_ns)
         if handler is not None:
@@ -96,11 +97,7 @@ class Tools:
         return stage
 
     def call(self, call_id: str) -> Stage | None:
-        """Return the tool call of that id that is in progress.
-
-        Args:
-            call_id: The call's id.
-        """
+        """Return the tool call in progress with that id, if any."""
         return self._calls.get(call_id)
 
     def end(
@@ -112,15 +109,15 @@ class Tools:
         *,
         asks: bool | None = None,
     ) -> None:
-        """A tool call settled.
+        """End a tool call: it has settled.
 
         Args:
             call_id: The call's id.
             at_ns: When it settled.
             outcome: ``completed``, ``failed``, ``timed_out`` or ``cancelled``.
             failure: What went wrong, if anything.
-            asks: Whether the model is asked to respond to it. Where it is not, what runs the
-                call may go on, and ask for an answer later. None where that is not known.
+            asks: Whether the model is asked to respond to the result. If not, the call's handler
+                may go on and ask for an answer later. None if not known.
         """
         self._asked.pop(call_id, None)
         stage = self._calls.pop(call_id, None)
@@ -137,10 +134,6 @@ class Tools:
         self._close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:
-        """The session ends.
-
-        Args:
-            at_ns: When.
-        """
+        """End all tool calls as cancelled: the session ends."""
         for call_id in list(self._calls):
             self.end(call_id, at_ns, "cancelled")

@@ -1,6 +1,6 @@
-"""What services make of the user's speech, and which of it a transcription that comes is of.
+"""Transcriptions of the user's speech, and the segment that each of them belongs to.
 
-It may come after the next stretch of speech has begun, in several parts, or never.
+A transcription may come after the next segment of speech has begun, in several parts, or never.
 """
 
 from collections import deque
@@ -12,29 +12,28 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
-"""How long after a stretch of speech its transcription may come of a service that is sent each
-stretch. Of a cough none ever does."""
+"""How long after a segment its transcription may come. For a cough none ever comes."""
 
 STREAMED_WINDOW_NS = 5_000_000_000
-"""The same of a service that listens all the time, and of which later speech is awaited too."""
+"""The same for a service that gets all audio, once it is to transcribe a later segment, too."""
 
 MAX_AWAITED = 16
 """How many transcriptions of one service may be awaited at a time."""
 
 LATE_WORDS_NS = 1_000_000_000
-"""How long after a transcription that was complete another one may add to it."""
+"""How long after a complete transcription another one may still add to it."""
 
 Entry = tuple[Stage, SpeechSegment]
-"""A transcription and what it is of."""
+"""A transcription's stage, and the segment it belongs to."""
 
 
 class Transcriptions:
-    """Follows the transcriptions that are awaited, and have come.
+    """Follows the transcriptions that are awaited or have come.
 
     Attributes:
-        pending: What is awaited of each service, or has come and may be added to.
-        by_segment: The services that are sent each stretch of speech by itself, and say when they
-            are through with it.
+        pending: For each service, the transcriptions that are awaited or may be added to.
+        by_segment: The services that are sent each segment of speech by itself, and report when
+            they are done with it.
     """
 
     def __init__(self, stages: Stages, turns: Turns) -> None:
@@ -51,19 +50,14 @@ class Transcriptions:
         self.by_segment: set[Processor] = set()
 
     def begin(self, processor: Processor, segment: SpeechSegment) -> Stage:
-        """A service is awaited to transcribe a stretch.
-
-        Args:
-            processor: The service.
-            segment: The stretch.
-        """
+        """Begin to await a service's transcription of a segment."""
         stage = self._stages.open_service(Kind.STT, processor, segment.start_ns, segment.parent)
         segment.transcriptions.append(stage)
         self.pending.setdefault(processor, deque()).append((stage, segment))
         return stage
 
     def begun_by_words(self) -> SpeechSegment | None:
-        """Return the stretch that an interim transcription began before the speech was heard."""
+        """Return the segment that an interim transcription began before speech was detected."""
         turn = self._turns.current
         parents = (None, turn.stage if turn is not None else None)
         for pending in self.pending.values():
@@ -74,23 +68,18 @@ class Transcriptions:
         return None
 
     def arrive(self, stage: Stage, at_ns: int) -> None:
-        """A transcription came, or failed.
-
-        Args:
-            stage: The transcription's stage.
-            at_ns: When.
-        """
+        """Record that a transcription came or failed."""
         stage.output_ns = at_ns
         if stage.processor is not None:
             self._answers[stage.processor] = self.answer_count(stage.processor) + 1
 
     def awaited(self, processor: Processor, at_ns: int, *, interim: bool = False) -> Entry | None:
-        """Return the transcription that one that just came is of, if it is of one that is awaited.
+        """Return the pending entry that a transcription just received belongs to, if any.
 
         Args:
             processor: The service.
-            at_ns: When it came.
-            interim: Whether it is not final.
+            at_ns: When the transcription came.
+            interim: Whether it is an interim one.
         """
         spoken = [e for e in self.pending.get(processor, ()) if self._may_go_on(e, at_ns)]
         unanswered = [entry for entry in spoken if entry[0].output_ns is None]
@@ -103,14 +92,14 @@ class Transcriptions:
             return unanswered[0]
 
         def awaits_words(entry: Entry) -> bool:
-            """Whether its words have begun to come, or may still."""
+            """Whether its words have begun to come, or may still come."""
             _, segment = entry
             return bool(segment.words_ns) or at_ns - (segment.end_ns or at_ns) <= LATE_WORDS_NS
 
         return next(filter(awaits_words, unanswered), unanswered[0])
 
     def _may_go_on(self, entry: Entry, at_ns: int) -> bool:
-        """Whether a transcription that just came may be of a stretch, as far as that is known."""
+        """Whether a transcription that has just come may belong to a segment."""
         stage, segment = entry
         turn = self._turns.current
         if segment.parent is None and segment.end_ns is not None and stage.output_ns is not None:
@@ -118,7 +107,7 @@ class Transcriptions:
             return segment.speech is not None and at_ns - stage.output_ns <= LATE_WORDS_NS
         if segment.speech is not None:
             return True
-        # With words alone to go by, what is long ago, or of another turn, is no longer spoken.
+        # With only words to go by, speech of long ago or of another turn is no longer in progress.
         if segment.parent is not None and (turn is None or segment.parent is not turn.stage):
             return False
         if segment.end_ns is None and at_ns - segment.words_ns > RULING_WINDOW_NS:
@@ -127,11 +116,11 @@ class Transcriptions:
         return True
 
     def added_late(self, processor: Processor, at_ns: int) -> tuple[Stage, None] | None:
-        """Return the last transcription of the turn, which one after the ruling still adds to.
+        """Return the turn's last transcription, if one after the decision may still add to it.
 
         Args:
             processor: The service.
-            at_ns: When the one after it came.
+            at_ns: When the later transcription came.
         """
         turn = self._turns.current
         for stage in reversed(turn.held if turn is not None else ()):
@@ -140,11 +129,11 @@ class Transcriptions:
         return None
 
     def settle(self, processor: Processor, drop_at_ns: int | None = None) -> None:
-        """End the transcriptions that are complete: what comes from now on is another's.
+        """End a service's complete transcriptions: later ones belong to other segments.
 
         Args:
-            processor: Whose.
-            drop_at_ns: Where given, what has not come by then never will.
+            processor: The service.
+            drop_at_ns: If given, drop what has not come by then.
         """
         pending = self.pending.get(processor, deque())
         for entry in list(pending):
@@ -158,20 +147,16 @@ class Transcriptions:
                 self._stages.discard(stage, drop_at_ns)
 
     def settle_all(self, drop_at_ns: int | None = None) -> None:
-        """End the transcriptions of every service that are complete.
+        """End the complete transcriptions of every service.
 
         Args:
-            drop_at_ns: Where given, what has not come by then never will.
+            drop_at_ns: If given, drop what has not come by then.
         """
         for processor in list(self.pending):
             self.settle(processor, drop_at_ns)
 
     def drop_unanswered(self, now_ns: int) -> None:
-        """Drop the transcriptions that have not come and will not.
-
-        Args:
-            now_ns: Now.
-        """
+        """Drop the transcriptions that have not come in time."""
         for processor, pending in self.pending.items():
             for entry in list(pending):
                 stage, segment = entry
@@ -187,12 +172,12 @@ class Transcriptions:
                     self._stages.discard(stage, end_ns)
 
     def complete(self, segment: SpeechSegment, now_ns: int, *, given_up: bool = False) -> None:
-        """End what has come of the transcription of speech that is no turn.
+        """End the transcriptions of speech that opens no turn.
 
         Args:
             segment: The speech.
-            now_ns: Now.
-            given_up: Whether what has not come is no longer awaited.
+            now_ns: The current time.
+            given_up: Whether to drop those that have not come.
         """
         for entry in self._of(segment):
             stage = entry[0]
@@ -206,11 +191,7 @@ class Transcriptions:
         self.drop_unanswered(now_ns)
 
     def are_through(self, segment: SpeechSegment) -> bool:
-        """Whether no service is at work on a stretch any more, as far as that is known.
-
-        Args:
-            segment: The stretch.
-        """
+        """Whether no service is known to be still working on a segment."""
         return all(
             stage.output_ns is not None or stage.processor not in self.by_segment
             for stage, _ in self._of(segment)
@@ -222,11 +203,9 @@ class Transcriptions:
         ]
 
     def fail(self, stage: Stage, at_ns: int) -> None:
-        """A transcription failed: what comes next is another's, unless it is all there is.
+        """Record that a transcription failed.
 
-        Args:
-            stage: The transcription's stage.
-            at_ns: When.
+        If the user has finished, the next transcription belongs to another segment.
         """
         self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
@@ -234,18 +213,19 @@ class Transcriptions:
             self.settle(stage.processor)
 
     def answer_count(self, processor: Processor) -> int:
-        """Return how many transcriptions came, or failed, of a service."""
+        """Return how many transcriptions of a service have come or failed."""
         return self._answers.get(processor, 0)
 
     def end_segment(self, processor: Processor, answers_before: int, at_ns: int) -> None:
-        """A service that transcribes one stretch after another is through with one.
+        """Record that a service that transcribes segment by segment is done with one.
 
-        If nothing came of it, as of a cough, nothing will: what comes next is another's.
+        If no transcription of it has come, as for a cough, none will: the next one belongs to
+        another segment.
 
         Args:
             processor: The service.
-            answers_before: Its `answers` when it began on the stretch.
-            at_ns: When it was through.
+            answers_before: Its :meth:`answer_count` when it began on the segment.
+            at_ns: When it was done.
         """
         if self.answer_count(processor) != answers_before:
             return
@@ -264,7 +244,7 @@ class Transcriptions:
             stage.parent.assign_participant(stage.participant_id)
         if stage.failure is None and segment.speech is not None and segment.end_ns is not None:
             waited_ns = output_ns - segment.end_ns
-            # Where the service itself says when speech ends, the transcription comes with that.
+            # If the service itself reports the end of speech, the transcription comes with it.
             if waited_ns > 0 or not segment.by_service:
                 stage.attributes[tags.STT_FINALIZATION_SECONDS] = max(0, waited_ns) / 1e9
         turn = self._turns.current

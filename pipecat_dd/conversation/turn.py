@@ -1,4 +1,4 @@
-"""One turn, and the timers that turns wait by."""
+"""One turn: the work in progress in it, and the times at which its answer passed each point."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,11 +9,11 @@ from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.names import tags
 
 SPEECH_PENDING_SECS = 10.0
-"""How long to wait for the bot to speak what its model has already answered, or for the answer
-that was asked for."""
+"""How long to wait for the bot to speak an answer that its model has already written, or for an
+answer that was requested."""
 
 EXPECTED_SECS = 60.0
-"""How long to wait for what a tool still does after it has settled: its answer may come of it."""
+"""How long to wait for the work that a tool still does after its result: it may bring an answer."""
 
 
 class Timer(Protocol):
@@ -24,14 +24,13 @@ class Timer(Protocol):
 
 
 StartTimer = Callable[[float, Callable[[], None]], Timer]
-"""Runs a callback after so many seconds, unless cancelled before."""
+"""Runs a callback after a number of seconds, unless cancelled before then."""
 
 
 def _may_be_heard(stage: Stage) -> bool:
-    """Whether speech may come of what is under way: of a model that has no voice behind it, none.
+    """Whether a response, synthesis or tool call may lead to speech.
 
-    Args:
-        stage: A response, a synthesis or a tool call.
+    The work of a model does not if no service behind the model speaks its answers.
     """
     if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
         return True
@@ -41,17 +40,17 @@ def _may_be_heard(stage: Stage) -> bool:
 
 
 class Turn:
-    """One turn, as it goes on.
+    """One turn.
 
     Attributes:
         stage: The turn's stage.
-        by_user: Whether the user began it, rather than the bot.
-        is_user_active: Whether the user's part of it still goes on.
-        has_bot_spoken: Whether the user has heard the bot in it.
-        is_answered: Whether something came of it: speech, or text where the bot has no voice.
-        quiet_ns: When the bot last fell silent, or finished what it was doing.
-        failure: What went wrong in it first.
-        latency: When the answer passed which point.
+        by_user: Whether the user began it; otherwise the bot did.
+        is_user_active: Whether the user's part of it is still in progress.
+        has_bot_spoken: Whether the user has heard the bot in this turn.
+        is_answered: Whether the user got an answer: speech, or text if the bot has no voice.
+        quiet_ns: When the bot last fell silent or finished its work.
+        failure: The first thing that went wrong, if anything did.
+        latency: When the answer passed each point on its way.
     """
 
     __slots__ = (
@@ -82,20 +81,20 @@ class Turn:
         self.failure: Failure | None = None
         self.latency = LatencyBreakdown()
         self._is_bot_speaking = False
-        # The model has answered with text that is not spoken yet.
+        # The model has answered with text that has not been spoken yet.
         self._is_speech_pending = False
-        # The model was asked for a response that has not begun.
+        # The model was asked for a response that has not begun yet.
         self._is_response_pending = False
         self._responded = False
-        # Responses, syntheses and tool calls that go on.
+        # Responses, syntheses and tool calls in progress.
         self._work: set[Stage] = set()
-        # What goes on after a tool has settled, and may yet ask for the answer: the rest of its
-        # handler, the transition of a flow.
+        # Work that goes on after a tool's result and may still ask for the answer: the rest of
+        # the tool's handler, or the transition of a flow.
         self._awaited: set[object] = set()
-        # Stages that have ended, but leave with the turn: figures of theirs may still come.
+        # Stages that have ended but are exported with the turn: more may be reported on them.
         self._held: list[Stage] = []
 
-    # What goes on in it
+    # State
 
     @property
     def is_bot_active(self) -> bool:
@@ -106,12 +105,12 @@ class Turn:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the bot has responded and nothing more is under way."""
+        """Whether the bot has responded and nothing is in progress."""
         return self._responded and not (self._is_bot_speaking or self._work or self.is_user_active)
 
     @property
     def min_wait_secs(self) -> float:
-        """How long to wait at least, once it is quiet, for what is still to come; 0 for nothing."""
+        """How many seconds a quiet turn must wait for what is still to come; 0 if nothing is."""
         if self._awaited:
             return EXPECTED_SECS
         return SPEECH_PENDING_SECS if self._is_speech_pending or self._is_response_pending else 0.0
@@ -155,32 +154,32 @@ class Turn:
             self._is_bot_speaking = False
             self.quiet_ns = max(self.quiet_ns, at_ns)
 
-    # What is under way
+    # Work in progress
 
     @property
     def has_work(self) -> bool:
-        """Whether a response, a synthesis or a tool call goes on."""
+        """Whether a response, a synthesis or a tool call is in progress."""
         return bool(self._work)
 
     def is_at_work_on(self, stage: Stage) -> bool:
-        """Whether a response, synthesis or tool call is the turn's and goes on."""
+        """Whether a response, synthesis or tool call is in progress in this turn."""
         return stage in self._work
 
     def start_work(self, stage: Stage) -> None:
-        """Record that a response, synthesis or tool call goes on."""
+        """Record that a response, synthesis or tool call has begun."""
         self._work.add(stage)
 
     def end_work(self, stage: Stage, at_ns: int) -> None:
-        """Record that it has ended."""
+        """Record that a response, synthesis or tool call has ended."""
         if stage in self._work:
             self._work.discard(stage)
             self.quiet_ns = max(self.quiet_ns, at_ns)
 
     def forget_work(self, stage: Stage) -> bool:
-        """Take a response, synthesis or tool call out of the turn.
+        """Remove a response, synthesis or tool call from the turn.
 
         Returns:
-            Whether it was the turn's.
+            Whether it belonged to the turn.
         """
         is_own = stage in self._work
         self._work.discard(stage)
@@ -188,23 +187,23 @@ class Turn:
 
     @property
     def is_expecting(self) -> bool:
-        """Whether something goes on that the answer may come of."""
+        """Whether something is in progress that may bring the answer."""
         return bool(self._awaited)
 
     def is_awaiting(self, what: object) -> bool:
-        """Whether the answer may still come of this."""
+        """Whether this may still bring the answer."""
         return what in self._awaited and not self.is_answered
 
     def expect(self, what: object) -> None:
-        """Record that something goes on that the answer may come of.
+        """Record that something has begun that may bring the answer.
 
         Args:
-            what: Stands for it.
+            what: Any hashable object that identifies it.
         """
         self._awaited.add(what)
 
     def arrive(self, what: object, at_ns: int) -> bool:
-        """Record that such a thing is over.
+        """Record that something expected has ended.
 
         Returns:
             Whether it was expected.
@@ -215,16 +214,16 @@ class Turn:
         self.quiet_ns = max(self.quiet_ns, at_ns)
         return True
 
-    # Stages that leave with the turn
+    # Stages that are exported with the turn
 
     @property
     def held(self) -> tuple[Stage, ...]:
-        """Stages that have ended and leave with the turn, in the order they ended."""
+        """Stages that have ended and are exported with the turn, in the order they ended."""
         return tuple(self._held)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """What is under way, and what is held."""
+        """The stages that are in progress, then those that are held."""
         return (*self._work, *self._held)
 
     def hold(self, stage: Stage) -> None:
@@ -232,7 +231,7 @@ class Turn:
         self._held.append(stage)
 
     def release(self, stage: Stage) -> bool:
-        """Hold a stage no longer.
+        """Stop holding a stage.
 
         Returns:
             Whether it was held.
@@ -243,19 +242,20 @@ class Turn:
         return True
 
     def take_held(self) -> tuple[Stage, ...]:
-        """Return the stages that are held, and hold them no longer."""
+        """Return the held stages, and stop holding them."""
         held, self._held = tuple(self._held), []
         return held
 
     def absorb(self, other: "Turn") -> None:
-        """Take over what is under way and held in another turn that turns out to be this one."""
+        """Take over the stages of another turn that turns out to be this one."""
         self.stage.start_ns = min(self.stage.start_ns, other.stage.start_ns)
         for stage in other.stages:
             stage.parent = self.stage
         self._work |= other._work
         self._held += other._held
 
-    # The points that the answer passes. What comes once the bot has spoken makes nobody wait.
+    # The points that the answer passes. After the bot has spoken the user no longer waits, so
+    # later times are not recorded.
 
     def set_silence(self, at_ns: int) -> None:
         """Record when the user fell silent."""
@@ -263,7 +263,7 @@ class Turn:
             self.latency.silent_ns = at_ns
 
     def set_ruling(self, at_ns: int) -> None:
-        """Record when it was ruled that the user had finished."""
+        """Record when it was decided that the user had finished."""
         self.latency.ruled_ns = at_ns
 
     def set_transcription(self, at_ns: int) -> None:
@@ -272,23 +272,23 @@ class Turn:
             self.latency.transcribed_ns = at_ns
 
     def set_response(self, at_ns: int) -> None:
-        """Record when the model began on a response; the last before speech counts."""
+        """Record when the model began a response; the last one before speech counts."""
         if not self.has_bot_spoken:
             self.latency.asked_ns = self.latency.asked_ns or at_ns
             self.latency.responded_ns = at_ns
             self.latency.token_ns = 0
 
     def set_tools(self, at_ns: int) -> None:
-        """Record when the model began on the first response that called tools."""
+        """Record when the model began the first response that called tools."""
         self.latency.tools_ns = self.latency.tools_ns or at_ns
 
     def set_first_token(self, at_ns: int) -> None:
-        """Record when the first token to be spoken came."""
+        """Record when the first token that will be spoken came."""
         if not self.has_bot_spoken:
             self.latency.token_ns = self.latency.token_ns or at_ns
 
     def set_first_text(self, at_ns: int) -> None:
-        """Record when the first text was handed to synthesis."""
+        """Record when the first text was passed to synthesis."""
         self._is_speech_pending = False
         if not self.has_bot_spoken:
             self.latency.text_ns = self.latency.text_ns or at_ns

@@ -1,11 +1,12 @@
 """Turns: where one ends and the next begins.
 
-A turn opens when the user's turn starts, or when the bot starts to respond with no turn open.
-It closes when the bot has stopped speaking and nothing is under way for it, when the user
-begins the next, or with the session. How others get this wrong is instructive: a timer that is
-armed when the bot falls silent and forgets the tool call still running ends the turn before
-its answer. So nothing here is decided by a timer alone: the timer is armed only while nothing
-is under way, and disarmed by whatever begins.
+A turn opens when the user's turn starts, or when the bot starts to respond while no turn is
+open. It closes when the bot has stopped speaking and has no work in progress, when the user
+begins the next turn, or when the session ends.
+
+A timer alone would get this wrong: one that starts when the bot falls silent, and ignores a tool
+call still running, ends the turn before its answer. So the timer runs only while no work is in
+progress, and any work that begins stops it.
 """
 
 from collections.abc import Callable
@@ -19,16 +20,16 @@ from pipecat_dd.conversation.unheard_turn import UnheardTurn
 from pipecat_dd.names import tags
 
 INTERRUPTION_WINDOW_NS = 500_000_000
-"""How far apart an interruption and the user's turn that caused it may be heard.
+"""How far apart an interruption and the user's turn that caused it may be reported.
 
-Pipecat announces the user's turn and then interrupts; a user who types interrupts and then
+Pipecat announces the user's turn and then interrupts. A user who types interrupts first and then
 sends the message.
 """
 
 LEFT_WAITING_SECS = 3.0
-"""How long a user must have waited for an answer that never came, for it to be missed.
+"""How long a user must wait before a missing answer counts as one that left them waiting.
 
-One who goes on sooner only paused; one who hangs up sooner wanted none.
+A user who speaks again sooner only paused; one who hangs up sooner expected no answer.
 """
 
 BY_USER = "user"
@@ -37,13 +38,13 @@ BY_USER = "user"
 
 @dataclass(slots=True)
 class Leaving:
-    """A turn that the user's next one ends, of which it is not known yet whether it was cut off.
+    """A turn ended by the user's next one, while it is unclear whether it was interrupted.
 
     Attributes:
         turn: The turn.
-        left_ns: When the next was ruled.
-        end_ns: When the next began, and this one ends.
-        timer: Ends the wait for an interruption.
+        left_ns: When it was decided that the next turn begins.
+        end_ns: When the next turn began, and this one ends.
+        timer: Limits the wait for an interruption.
     """
 
     turn: Turn
@@ -56,10 +57,10 @@ class Turns:
     """Opens and closes turns.
 
     Attributes:
-        current: The turn that is open, if one is.
-        unheard: The turn that what is synthesized with none open may be the beginning of.
+        current: The open turn, if any.
+        unheard: What is synthesized while no turn is open; it may become a turn.
         count: How many turns have begun.
-        interruptions: How many of them the user cut off.
+        interruption_count: How many of them the user interrupted.
     """
 
     def __init__(
@@ -69,14 +70,14 @@ class Turns:
         turn_end_timeout_secs: float,
         gather: Callable[[Stage | None], None],
     ) -> None:
-        """Keep turns.
+        """Keep track of turns.
 
         Args:
             stages: Opens and closes stages.
             start_timer: Starts a timer.
-            turn_end_timeout_secs: How long the bot must be quiet for the turn to be over.
-            gather: Told when another turn, or none, becomes the current one, and which it was
-                before: what the processors did until then was part of that.
+            turn_end_timeout_secs: How long the bot must be quiet before its turn ends.
+            gather: Called when the current turn changes; records what the processors have done
+                on the stage of the turn that was current (None for no turn).
         """
         self._gather = gather
         self._stages = stages
@@ -95,10 +96,10 @@ class Turns:
         self.interruption_count = 0
 
     def begin_user_turn(self, at_ns: int, start_ns: int) -> Turn:
-        """The user's turn begins, and with it the next turn.
+        """Begin the user's turn, unless it is in progress already.
 
         Args:
-            at_ns: When that was ruled.
+            at_ns: When it was decided that the user's turn begins.
             start_ns: When the user began to speak.
         """
         self.unheard.give_up()
@@ -107,17 +108,15 @@ class Turns:
         if before is not None:
             if before.is_user_active:
                 return before
-            # Who spoke already when it began was heard in it from there on.
+            # Speech that began before the previous turn counts from that turn's start.
             start_ns = max(start_ns, before.stage.start_ns)
             self._leave(before, at_ns, start_ns)
         return self._begin(BY_USER, start_ns)
 
     def extend_back(self, turn: Turn, start_ns: int) -> None:
-        """A turn of the user's turns out to have begun earlier: where its speech did.
+        """Move the start of a user's turn back to the start of its speech.
 
-        Args:
-            turn: The turn.
-            start_ns: When the speech began. The turn before may end only later.
+        The turn never starts before the end of the previous one.
         """
         if turn.by_user and start_ns < turn.stage.start_ns:
             turn.stage.start_ns = max(
@@ -127,20 +126,17 @@ class Turns:
             )
 
     def begin_bot_work(self, at_ns: int) -> Turn:
-        """The bot begins to respond: in the turn that is open, else in one of its own."""
+        """Record that the bot begins to respond: in the open turn, or in a new turn of its own."""
         turn = self.current or self._begin("bot", at_ns)
         turn.respond()
         self._disarm()
         return turn
 
     def begin_unheard(self, at_ns: int) -> Turn:
-        """Something is synthesized with no turn open.
+        """Begin a synthesis in the open turn, else in one that counts only once it is played.
 
-        A greeting, most likely, which begins a turn of the bot's. Or a voice is warmed up, or
-        recorded, and nobody ever hears it: so it counts as a turn only once it is heard.
-
-        Args:
-            at_ns: When.
+        With no turn open it is most likely a greeting, which begins a turn of the bot's. But it
+        may also warm up a voice, or record one, and never be played.
         """
         if self.current is not None:
             return self.begin_bot_work(at_ns)
@@ -150,10 +146,10 @@ class Turns:
         return turn
 
     def confirm(self, stage: Stage | None = None) -> None:
-        """What was synthesized with no turn open is about to be heard, or failed.
+        """Record that what was synthesized with no turn open is about to be played, or failed.
 
         Args:
-            stage: The synthesis's stage; None where it may be any.
+            stage: The synthesis's stage; None if it may be any.
         """
         if self.current is not None and self.current.by_user:
             self.unheard.give_up()
@@ -161,66 +157,66 @@ class Turns:
             if self.current is None:
                 self._enter(heard)
             else:
-                # The model has begun to answer in the meantime: all one turn.
+                # Meanwhile the model has begun to answer: it is all one turn.
                 self.unheard.join(heard, self.current)
 
     def end_user_part(self) -> None:
-        """The user's part of the turn has ended."""
+        """Record that the user has finished."""
         if self.current is not None:
             self.current.end_user_part()
             self.settle()
 
     def begin_work(self, turn: Turn, stage: Stage) -> None:
-        """Something begins for the bot's answer."""
+        """Record that work on the bot's answer begins."""
         turn.start_work(stage)
         if turn is self.current:
             self._disarm()
 
     def end_work(self, stage: Stage, at_ns: int) -> None:
-        """Something of the bot's answer has ended."""
+        """Record that work on the bot's answer has ended."""
         for turn in self._turns():
             turn.end_work(stage, at_ns)
         self.unheard.end_work(stage)
         self.settle()
 
     def ask(self) -> None:
-        """The model was asked for a response, which may take a while to begin."""
+        """Record that the model was asked for a response, which may take a while to begin."""
         if self.current is not None:
             self.current.ask_response()
             self._rearm()
 
     def expect(self, what: object) -> None:
-        """Something goes on that the answer may come of.
+        """Record that something has begun that may bring the answer.
 
         Args:
-            what: Stands for it.
+            what: Any hashable object that identifies it.
         """
         if self.current is not None:
             self.current.expect(what)
             self._rearm()
 
     def is_awaiting(self, what: object) -> bool:
-        """Whether the answer to the turn that goes on may come of something, and has not.
+        """Whether this may still bring the answer to the current turn.
 
         Args:
-            what: Stands for it.
+            what: The object that was passed to :meth:`expect`.
         """
         turn = self.current
         return turn is not None and turn.is_awaiting(what)
 
     def arrive(self, what: object, at_ns: int) -> None:
-        """Something that the answer may have come of is over.
+        """Record that something that was expected to bring the answer has ended.
 
         Args:
-            what: Stands for it, as it did when it was expected.
-            at_ns: When.
+            what: The object that was passed to :meth:`expect`.
+            at_ns: When it ended.
         """
         for turn in self._turns():
             if turn.arrive(what, at_ns):
                 self._rearm()
 
     def start_bot_speech(self, at_ns: int) -> Turn:
-        """The bot is heard."""
+        """Record that the bot begins to speak."""
         if self.current is None:
             self.confirm()
         turn = self.begin_bot_work(at_ns)
@@ -228,16 +224,17 @@ class Turns:
         return turn
 
     def stop_bot_speech(self, at_ns: int) -> None:
-        """The bot has fallen silent."""
+        """Record that the bot has fallen silent."""
         for turn in self._turns():
             turn.stop_bot_speech(at_ns)
         self.settle()
 
     def interrupt(self, at_ns: int) -> None:
-        """What the bot was saying or doing is cut off.
+        """Record that what the bot was saying or doing is cut off.
 
-        That comes at every start of the user's turn, whether the bot was speaking or not, and
-        not only then: the turn was interrupted if the user began one and the bot was active.
+        Pipecat reports this at every start of a user's turn, whether the bot was speaking or
+        not, and at other times, too. So a turn counts as interrupted only if the user began a
+        turn and the bot was active.
         """
         if self._leaving is not None:
             leaving, self._leaving = self._leaving, None
@@ -252,25 +249,25 @@ class Turns:
         self._was_cut_off = self.current is not None and self.current.is_bot_active
 
     def settle(self) -> None:
-        """Start to wait for the end of the turn if nothing is under way, or stop waiting."""
+        """Start to wait for the turn's end if no work is in progress, else stop waiting."""
         turn = self.current
         if turn is None or not turn.is_quiet or self._over:
             self._disarm()
             return
-        # What is still to come is the turn's, however long it takes to be heard.
+        # What is still to come belongs to the turn, however long it takes to be played.
         self._stages.session.quiet_ns = None if turn.min_wait_secs else turn.quiet_ns
         if self._timer is None:
             secs = max(self._timeout_secs, turn.min_wait_secs)
             self._timer = self._start_timer(secs, self._timed_out)
 
     def stop_waiting(self) -> None:
-        """The session ends: no turn is waited for any more, whatever ends from now on."""
+        """Stop waiting for the end of turns, for good: the session ends."""
         self._over = True
         self._disarm()
         self.unheard.give_up()
 
     def end(self, at_ns: int) -> None:
-        """The session ends: close what is open."""
+        """Close the open turn: the session ends."""
         self._disarm()
         self._finish_leaving()
         turn = self.current
@@ -300,12 +297,12 @@ class Turns:
         self._stages.session.turn = turn.stage
 
     def _leave(self, turn: Turn, at_ns: int, next_ns: int) -> None:
-        """Close a turn that the user's next one ends, once it is known whether it was cut off.
+        """Close a turn that the user's next one ends, or wait to see whether it was interrupted.
 
         Args:
             turn: The turn.
-            at_ns: When it was ruled that the next begins.
-            next_ns: When the next began: where this one ends at the latest.
+            at_ns: When it was decided that the next turn begins.
+            next_ns: When the next turn began; this one ends no later.
         """
         self._finish_leaving()
         self._disarm()
@@ -352,7 +349,7 @@ class Turns:
             turn: The turn.
             at_ns: When it ended.
             reason: What ended it.
-            waited_until_ns: Until when the user waited at least; its end where not given.
+            waited_until_ns: The user waited at least until then; None for the turn's end.
         """
         facts = turn.stage.attributes
         interrupted = facts.setdefault(tags.TURN_WAS_INTERRUPTED, False)
@@ -369,7 +366,7 @@ class Turns:
             outcome = "unanswered"
         facts[tags.TURN_OUTCOME] = outcome
         if outcome == "unanswered" and turn.by_user and not turn.is_user_active:
-            # Without a voice activity detector, the turn began with the message.
+            # With no voice activity detector, the turn began with the message.
             waited_ns = (waited_until_ns or at_ns) - (turn.latency.silent_ns or turn.stage.start_ns)
             facts[tags.TURN_LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
         if turn is self.current:
@@ -380,7 +377,7 @@ class Turns:
         for stage in turn.take_held():
             with (
                 _guard.conversation.guarded()
-            ):  # one that cannot be told must not keep the turn open
+            ):  # a stage that cannot be exported must not keep the turn open
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
         self._stages.close(turn.stage, at_ns)
         self._ended_ns = max(self._ended_ns, turn.stage.end_ns or 0)

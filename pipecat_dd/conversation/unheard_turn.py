@@ -1,7 +1,7 @@
-"""What is synthesized with no turn open, until it is known whether anybody hears it.
+"""What is synthesized while no turn is open, until it is known whether it is played.
 
-A greeting begins a turn of the bot's. Speech that a processor records before the call, to have a
-voice warm or a phrase at hand, is synthesized in the same way and is never heard: no turn.
+A greeting begins a turn of the bot's. But a processor may synthesize speech before the call, to
+warm up a voice or to record a phrase. That speech looks the same, but is never played: no turn.
 """
 
 from collections.abc import Callable
@@ -16,19 +16,19 @@ BOT = "bot"
 
 
 class UnheardTurn:
-    """Keeps the turn that a synthesis may be the beginning of.
+    """Keeps a turn that begins only if what is synthesized for it is played.
 
     Attributes:
-        turn: The turn, until something of it is heard.
+        turn: The turn, until the first of its speech is played.
     """
 
     def __init__(self, stages: Stages, start_timer: StartTimer, wait_secs: float) -> None:
-        """Keep it.
+        """Keep such a turn.
 
         Args:
             stages: Opens and closes stages.
             start_timer: Starts a timer.
-            wait_secs: How long what was synthesized may take to be heard.
+            wait_secs: How long synthesized speech may take to be played.
         """
         self._stages = stages
         self._start_timer = start_timer
@@ -37,11 +37,11 @@ class UnheardTurn:
         self.turn: Turn | None = None
 
     def begin(self, at_ns: int, new_turn: "Callable[[Stage], Turn]") -> Turn:
-        """Return the turn that a synthesis may be the beginning of.
+        """Return the turn that a synthesis belongs to if it is played.
 
         Args:
-            at_ns: When it would begin, where it is the first.
-            new_turn: Makes it.
+            at_ns: When the turn begins, if this is its first synthesis.
+            new_turn: Makes a turn of a stage.
         """
         if self.turn is None:
             root = self._stages.session.root
@@ -50,39 +50,26 @@ class UnheardTurn:
         return self.turn
 
     def has_stage(self, stage: Stage) -> bool:
-        """Whether a stage is part of what may yet be heard.
-
-        Args:
-            stage: The stage.
-        """
+        """Whether a stage is part of the turn that is kept."""
         return self.turn is not None and stage.parent is self.turn.stage
 
     def hold(self, stage: Stage, at_ns: int) -> None:
-        """End a synthesis, and hold it until it is known whether it is heard.
-
-        Args:
-            stage: Its stage.
-            at_ns: When it ended.
-        """
+        """End a synthesis, and hold it until it is known whether it is played."""
         self._stages.end(stage, at_ns)
         if self.turn is not None:
             self.turn.hold(stage)
 
     def end_work(self, stage: Stage) -> None:
-        """A synthesis has ended.
-
-        Args:
-            stage: Its stage.
-        """
+        """Record that a synthesis has ended."""
         if self.turn is not None and self.turn.forget_work(stage):
             self._wait()
 
     def take(self, stage: Stage | None) -> Turn | None:
-        """Return the turn if this is the first of it to be heard; it is kept no longer.
+        """Return the turn if the speech that is played is its own; it is kept no longer.
 
         Args:
-            stage: What is heard. What was synthesized before it never will be: an output plays
-                one after another. None where it may be any of it.
+            stage: The synthesis that is played; None if it may be any. Earlier ones never will be,
+                since an output plays one after another.
         """
         if self.turn is None or not (stage is None or self.has_stage(stage)):
             return None
@@ -96,17 +83,17 @@ class UnheardTurn:
         return turn
 
     def join(self, unheard: Turn, turn: Turn) -> None:
-        """Make what is heard now part of a turn that has begun in the meantime.
+        """Make what is played now part of a turn that has begun meanwhile.
 
         Args:
             unheard: The turn that was kept.
-            turn: The turn that goes on, which then began as early.
+            turn: The turn in progress; its start moves back if need be.
         """
         turn.absorb(unheard)
         self._stages.discard(unheard.stage, unheard.stage.start_ns)
 
     def give_up(self) -> None:
-        """Nothing of it was heard: what was synthesized is the session's, and no turn."""
+        """Record that none of it is played: the syntheses belong to the session, and to no turn."""
         turn, self.turn = self.turn, None
         self._stop_waiting()
         if turn is not None:

@@ -1,12 +1,12 @@
-"""The user's side: their speech, and its transcription.
+"""The user's side: their speech and its transcription.
 
-Speech comes before the ruling that it is a turn, and a transcription may come after the next
-stretch of speech has begun. So a stretch waits here until it is known where it belongs: in the
-turn that the ruling opens, else in the current one, else in the session.
+Speech comes before it is decided that it opens a turn, and a transcription may come after the next
+segment of speech has begun. So a segment waits here until its parent is known: the turn that it
+opens, else the current turn, else the session.
 
-Speech is what a voice activity detector hears. A service that owns the user's turn (an STT service
-with turn detection of its own, a speech-to-speech model) says when the user begins and stops; that
-is the speech where no detector hears it.
+A voice activity detector detects speech. A service that owns the user's turn (an STT service with
+turn detection of its own, a speech-to-speech model) reports when the user begins and stops; without
+a detector these reports decide when there is speech.
 """
 
 from collections.abc import Callable
@@ -27,26 +27,26 @@ from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
-"""How soon after speech began its beginning is the same one, announced again.
+"""How soon after the start of speech another start counts as the same one, announced again.
 
-Pipecat's user aggregator sends it up and down as two frames that nothing ties together, and
-there may be a detector in the transport besides.
+Pipecat's user aggregator announces it upstream and downstream by two frames that nothing connects,
+and the transport may have a detector, too.
 """
 
 SAME_SPEECH_NS = 1_000_000_000
-"""How long after a detector heard speech end a service may say that the same speech has begun."""
+"""How long after a detector reported the end of speech a service may report that speech's start."""
 
 
 @dataclass(slots=True)
 class LateRuling:
-    """A ruling that the user's turn has ended that came before the detector was sure.
+    """A decision that the user's turn has ended, made before the detector was sure.
 
     Attributes:
         turn: The turn.
-        segment: What the detector still hears.
-        silent_ns: When the service that owns the turn took it to have ended, 0 if none does.
-        ruled_ns: When the ruling came.
-        strategy: The class of what ruled.
+        segment: The speech whose end the detector has not reported yet.
+        silent_ns: When the service that owns the turn took it to have ended; 0 if none does.
+        ruled_ns: When the decision was made.
+        strategy: The class of the strategy that decided.
     """
 
     turn: Turn
@@ -60,7 +60,7 @@ class UserSide:
     """Follows the user's speech.
 
     Attributes:
-        transcriptions: What services make of it.
+        transcriptions: The transcriptions of that speech.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class UserSide:
 
         Args:
             stages: Opens and closes stages.
-            turns: The turns, which the rulings open and close.
-            transcribers: The processors that transcribe.
+            turns: The turns that the user's speech opens and closes.
+            transcribers: Returns the processors that transcribe.
         """
         self._stages = stages
         self._turns = turns
@@ -88,16 +88,16 @@ class UserSide:
     # Speech
 
     def start_speaking(self, start_ns: int, analyzer: str) -> None:
-        """The detector heard speech begin.
+        """Record that the detector detected the beginning of speech.
 
         Args:
-            start_ns: When it began, before the detector was sure.
+            start_ns: When the speech began, which is before the detector was sure.
             analyzer: The detector's class.
         """
         speaking = self._speaking
         if speaking is not None:
             if speaking.by_service and speaking.speech is not None:
-                # The service was faster. From here on the detector tells.
+                # The service was faster. From here on the detector's reports count.
                 speaking.by_service = False
                 speaking.speech.resource = analyzer
                 self._began_by(speaking, start_ns)
@@ -108,10 +108,10 @@ class UserSide:
         self._begin_speech(start_ns, analyzer)
 
     def stop_speaking(self, end_ns: int) -> None:
-        """The detector heard speech end.
+        """Record that the detector detected the end of speech.
 
         Args:
-            end_ns: When it ended, before the detector was sure.
+            end_ns: When the speech ended, which is before the detector was sure.
         """
         segment, self._speaking = self._speaking, None
         if segment is None or segment.speech is None:
@@ -124,10 +124,10 @@ class UserSide:
             self._reject(segment, end_ns)
 
     def start_service_speech(self, at_ns: int, service: str) -> None:
-        """A service that owns the user's turn says that the user speaks.
+        """Record that a service that owns the user's turn reports that the user speaks.
 
         Args:
-            at_ns: When it says so.
+            at_ns: When it reported that.
             service: The service's class.
         """
         self._predicted_ns = 0
@@ -136,24 +136,20 @@ class UserSide:
         self._begin_speech(at_ns, service, by_service=True)
 
     def predict_silence(self, at_ns: int) -> None:
-        """A service says that the user has probably finished; it may take that back.
-
-        Args:
-            at_ns: When it says so.
-        """
+        """Record that a service expects the user to have finished; it may take that back."""
         self._predicted_ns = at_ns
 
     def withdraw_prediction(self) -> None:
-        """The user has not finished after all."""
+        """Record that the service took its prediction back: the user has not finished."""
         self._predicted_ns = 0
 
     def stop_service_speech(self, at_ns: int) -> None:
-        """A service that owns the user's turn says that the user has stopped.
+        """Record that a service that owns the user's turn reports that the user has stopped.
 
-        They had when the service first thought so, if it did and has not taken that back.
+        If the service had predicted it, the user stopped at the time of the prediction.
 
         Args:
-            at_ns: When it says so.
+            at_ns: When it reported that.
         """
         silent_ns, self._predicted_ns = self._predicted_ns or at_ns, 0
         self._proposed_ns = silent_ns
@@ -161,25 +157,17 @@ class UserSide:
             self.stop_speaking(silent_ns)
 
     def mute(self) -> None:
-        """The user is muted: what they say is no part of the conversation."""
+        """Record that the user is muted: their speech is not part of the conversation."""
         self._unruled.is_muted = True
 
     def unmute(self, at_ns: int) -> None:
-        """The user is no longer muted.
-
-        Args:
-            at_ns: When.
-        """
+        """Record that the user is no longer muted."""
         self._unruled.unmute(at_ns)
         for segment in [s for s in self._unruled.stretches if s.was_inaudible]:
             self._reject(segment, at_ns)
 
     def note_backchannel(self, at_ns: int) -> None:
-        """What the user said last was taken for a backchannel, which opens no turn.
-
-        Args:
-            at_ns: When.
-        """
+        """Record that the user's last speech was taken for a backchannel, which opens no turn."""
         stretches = self._unruled.stretches
         segment = next((s for s in reversed(stretches) if s.is_transcribed), None)
         if segment is None and stretches:
@@ -189,7 +177,7 @@ class UserSide:
         if segment.end_ns is not None:
             self._reject(segment, at_ns)
             return
-        # The detector is about to hear it end; if they go on, what follows is for a strategy.
+        # The detector is about to report its end. If the user goes on, a strategy decides.
         for stage in segment.transcriptions:
             stage.output_ns = stage.output_ns or at_ns
 
@@ -210,7 +198,7 @@ class UserSide:
                 self.transcriptions.begin(processor, segment)
 
     def _has_just_heard(self, at_ns: int) -> bool:
-        """Whether a detector heard, and heard end, what a service only now says has begun."""
+        """Whether a detector has just reported, start to end, the speech that a service reports."""
         last = self._unruled.stretches[-1] if self._unruled.stretches else None
         return (
             last is not None
@@ -221,7 +209,7 @@ class UserSide:
         )
 
     def _began_by(self, segment: SpeechSegment, start_ns: int) -> None:
-        """Note that speech began earlier than was known, and so did the turn that it opened."""
+        """Move the start of speech back, and that of the turn that it opened."""
         if start_ns >= segment.start_ns:
             return
         turn = self._turns.current
@@ -230,7 +218,7 @@ class UserSide:
         self._start(segment, start_ns)
 
     def _fall_silent(self, segment: SpeechSegment) -> None:
-        """Note that speech that is part of a turn has ended."""
+        """Record that speech that is part of a turn has ended."""
         end_ns, late, turn = segment.end_ns or 0, self._late_ruling, self._turns.current
         if late is not None and late.segment is segment:
             if end_ns <= late.ruled_ns:
@@ -240,14 +228,14 @@ class UserSide:
             self._silent_ns = end_ns
             turn.set_silence(end_ns)
 
-    # Rulings
+    # Decisions about turns
 
     def start_turn(self, at_ns: int, cause: Cause | None = None) -> Turn:
-        """It is ruled that the user's turn has started; the speech that led to it is its own.
+        """Start the user's turn; the speech that led to it becomes part of it.
 
         Args:
-            at_ns: When that was ruled.
-            cause: What the ruling followed from, where that is known.
+            at_ns: When it was decided that the turn has started.
+            cause: The frame that led to the decision, if known.
         """
         self._resolve_late_ruling()
         self._place_stale(at_ns)
@@ -273,11 +261,11 @@ class UserSide:
         return turn
 
     def end_turn(self, at_ns: int, strategy: str) -> None:
-        """It is ruled that the user's turn has ended.
+        """Record the decision that the user's turn has ended.
 
         Args:
-            at_ns: When that was ruled.
-            strategy: The class of what ruled so.
+            at_ns: When it was made.
+            strategy: The class of the strategy that decided.
         """
         self.transcriptions.settle_all()
         turn, speaking = self._turns.current, self._speaking
@@ -287,7 +275,7 @@ class UserSide:
                 if self._silent_ns:
                     self._record_ruling(turn, strategy, self._silent_ns, at_ns)
             elif speaking.parent is turn.stage:
-                # The detector takes a moment to be sure that they have fallen silent.
+                # The detector takes a moment to be sure that the user has fallen silent.
                 proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
                 if proposed_ns:
                     turn.set_silence(proposed_ns)
@@ -300,18 +288,14 @@ class UserSide:
         self._stages.close(stage, at_ns)
 
     def _resolve_late_ruling(self) -> None:
-        """Tell of a ruling for which the detector's silence was waited."""
+        """Report a decision that waited for the detector to report silence."""
         late, self._late_ruling = self._late_ruling, None
         if late is not None and late.silent_ns:
             late.turn.set_silence(late.silent_ns)
             self._record_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
 
     def note_message(self, at_ns: int) -> None:
-        """The user sent a message rather than speaking: a turn of theirs, complete.
-
-        Args:
-            at_ns: When.
-        """
+        """Record a message that the user sent instead of speaking: a complete turn of theirs."""
         turn = self._begin_turn(at_ns, at_ns)
         turn.set_silence(at_ns)
         turn.set_ruling(at_ns)
@@ -320,12 +304,12 @@ class UserSide:
     # Transcriptions
 
     def note_interim(self, processor: Processor, at_ns: int, frame_id: int | None = None) -> None:
-        """An interim transcription came.
+        """Record an interim transcription.
 
         Args:
             processor: The service that transcribes.
-            at_ns: When.
-            frame_id: The frame that brought it.
+            at_ns: When the transcription came.
+            frame_id: The id of its frame.
         """
         self._place_stale(at_ns)
         self.transcriptions.drop_unanswered(at_ns)
@@ -343,18 +327,18 @@ class UserSide:
         user_id: str | None,
         frame_id: int | None = None,
     ) -> Stage:
-        """A final transcription came.
+        """Record a final transcription.
 
-        The oldest stretch that has none gets it, else the one going on. A service may send
-        several for one stretch: the last before the next stretch, or before the ruling, is
-        where its transcription ends.
+        It belongs to the oldest segment that has none, else to the segment in progress. A service
+        may send several for one segment: the last one before the next segment, or before the
+        decision about the turn, completes the segment's transcription.
 
         Args:
             processor: The service that transcribed.
             at_ns: When the transcription came.
-            language: The language it was found to be in.
-            user_id: Who spoke, where the transport says so.
-            frame_id: The frame that brought it.
+            language: The language that the service detected.
+            user_id: Who spoke, if the transport reports that.
+            frame_id: The id of its frame.
         """
         self._place_stale(at_ns)
         self.transcriptions.drop_unanswered(at_ns)
@@ -387,21 +371,21 @@ class UserSide:
             self._unruled.says(frame_id, segment)
 
     def answer_count(self, processor: Processor) -> int:
-        """Return how many transcriptions came, or failed, of a service."""
+        """Return how many transcriptions of a service have come or failed."""
         return self.transcriptions.answer_count(processor)
 
     def end_segment(self, processor: Processor, answers_before: int, at_ns: int) -> None:
-        """A service that transcribes one stretch after another is through with one.
+        """Record that a service that transcribes segment by segment is done with one.
 
         Args:
             processor: The service.
-            answers_before: Its `answers` when it began on the stretch.
-            at_ns: When it was through.
+            answers_before: Its :meth:`answer_count` when it began on the segment.
+            at_ns: When it was done.
         """
         self.transcriptions.end_segment(processor, answers_before, at_ns)
 
     def end(self, at_ns: int) -> None:
-        """The session ends: close what is open, drop what nothing came of."""
+        """Record that the session ends: close what is open, and drop what came to nothing."""
         self.stop_speaking(at_ns)
         self._resolve_late_ruling()
         for segment in self._unruled.stretches:
@@ -410,7 +394,7 @@ class UserSide:
         self.transcriptions.settle_all(drop_at_ns=at_ns)
 
     def _segment(self, start_ns: int) -> SpeechSegment:
-        """Begin a stretch: part of the user's turn if one goes on, else waiting for a ruling."""
+        """Begin a segment: in the user's turn if one is in progress, else pending."""
         segment = SpeechSegment(start_ns)
         turn = self._turns.current
         if turn is not None and turn.is_user_active:
@@ -419,13 +403,13 @@ class UserSide:
             segment.parent = turn.stage
             return segment
         if turn is not None and start_ns >= turn.stage.start_ns:
-            # After the bot fell silent nothing is the turn's any more, though it is waited for.
+            # After the bot fell silent nothing joins the turn, though it is still open.
             segment.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
         self._unruled.add(segment)
         return segment
 
     def _start(self, segment: SpeechSegment, start_ns: int) -> None:
-        """Have a stretch, and all that is known of it, begin at another moment."""
+        """Move the start of a segment and of its stages."""
         segment.start_ns = max(start_ns, self._stages.session.root.start_ns)
         for stage in (*segment.transcriptions, segment.speech):
             if stage is not None:
@@ -445,12 +429,12 @@ class UserSide:
                 self._stages.close(segment.speech, segment.end_ns)
 
     def _reject(self, segment: SpeechSegment, at_ns: int, *, given_up: bool = False) -> None:
-        """Place speech that is no turn: in the one that it was heard in, else in the session.
+        """Attach speech that opens no turn to the turn it began in, else to the session.
 
         Args:
             segment: The speech.
-            at_ns: Now.
-            given_up: Whether its transcription, if it has not come, is no longer awaited.
+            at_ns: The current time.
+            given_up: Whether to stop waiting for its transcription.
         """
         if segment in self._unruled.stretches:
             self._unruled.stretches.remove(segment)
@@ -458,7 +442,7 @@ class UserSide:
         self.transcriptions.complete(segment, at_ns, given_up=given_up)
 
     def _place_stale(self, now_ns: int) -> None:
-        """Place the speech that no turn will claim any more: a cough, or a backchannel."""
+        """Attach the speech that no turn will claim any more: a cough, or a backchannel."""
         for segment in list(self._unruled.stretches):
             end_ns = segment.end_ns
             if end_ns is None and segment.speech is None and segment.words_ns:

@@ -106,7 +106,8 @@ class Number:
     def allowed(self) -> str:
         """What is allowed, in words."""
         if self.above is not None:
-            return f"a number of {self.unit} above {self.above} and at most {self.most}"
+            most = "" if self.most is None else f" and at most {self.most}"
+            return f"a number of {self.unit} above {self.above}{most}"
         if self.most is None:
             return f"a number of {self.unit}, {self.least} or more"
         return f"a number of {self.unit}, {self.least} to {self.most}"

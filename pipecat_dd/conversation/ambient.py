@@ -348,15 +348,15 @@ class AmbientContext(WorkContext):
 class StartedContext(WorkContext):
     """The work context of what was started by code that made an observer: a thread, say."""
 
-    __slots__ = ("_making",)
+    __slots__ = ("_binding",)
 
     def __init__(self, binding: ObserverBinding) -> None:
         super().__init__(binding.session)
-        self._making = binding
+        self._binding = binding
 
     def resolve(self) -> WorkContext | None:
         """Return this work context, unless the observer turns out to serve several calls."""
-        return None if self._making.is_for_many else super().resolve()
+        return None if self._binding.is_for_many else super().resolve()
 
 
 class RunContext(WorkContext):

@@ -128,11 +128,11 @@ class Answers:
         if answer is not None:
             answer.turn = turn
 
-    def let_go(self, stage: Stage) -> None:
+    def release(self, stage: Stage) -> None:
         """Stop following a response whose outcome is known."""
         self._of.pop(stage, None)
 
-    def voice(self, stages: Iterable[Stage] | None) -> None:
+    def mark_voiced(self, stages: Iterable[Stage] | None) -> None:
         """Record that audio was synthesized.
 
         Args:
@@ -142,7 +142,7 @@ class Answers:
             if (answer := self._of.get(stage)) is not None:
                 answer.is_voiced = True
 
-    def hear(self, stages: Iterable[Stage] | None, at_ns: int) -> Answer | None:
+    def mark_heard(self, stages: Iterable[Stage] | None, at_ns: int) -> Answer | None:
         """Record that the first audio of something was played.
 
         Args:
@@ -165,7 +165,7 @@ class Answers:
                 self._complete(answer, answer.turn)
         return heard
 
-    def use(self, stage: Stage | None = None) -> None:
+    def mark_used(self, stage: Stage | None = None) -> None:
         """Record that a response had an effect other than speech, or that its speech failed.
 
         Args:
@@ -185,7 +185,7 @@ class Answers:
         if stage.attributes.get(tags.LLM_SPECULATIVE) or answer.is_speech:
             return  # more may be reported on it by the turn's end
         turn.release(stage)
-        self.let_go(stage)
+        self.release(stage)
         self._stages.close(stage, stage.end_ns if stage.end_ns is not None else stage.start_ns)
 
     def _must_be_heard(self, answer: Answer) -> bool:

@@ -161,7 +161,7 @@ class BotSide:
             assert turn is not None
             self._hold(stage, at_ns, turn)
         else:
-            self.answers.let_go(stage)
+            self.answers.release(stage)
             self._close(stage, at_ns)
             return
         if waits:
@@ -182,7 +182,7 @@ class BotSide:
         """
         processor.is_usable = usable is not False
         self._turns.confirm()
-        self.answers.use()
+        self.answers.mark_used()
 
     def ask_speech(self, at_ns: int) -> None:
         """Record that the bot is to say something that does not come from a model."""

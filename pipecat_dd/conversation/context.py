@@ -114,7 +114,7 @@ class FrameProcessing(WorkContext):
         return type(self.frame).__name__
 
 
-current: ContextVar[WorkContext | None] = ContextVar("pipecat_dd_place", default=None)
+current: ContextVar[WorkContext | None] = ContextVar("pipecat_dd_work", default=None)
 
 
 by_thread: ContextVar[bool] = ContextVar("pipecat_dd_by_thread", default=False)

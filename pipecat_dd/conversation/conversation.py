@@ -47,7 +47,7 @@ class CutProcessing(Protocol):
         """
 
 
-def _has_none(at_ns: int, *, cancelled: bool) -> None:
+def _cut_nothing(at_ns: int, *, cancelled: bool) -> None:
     """Do nothing: the default of a conversation whose processors are not observed."""
 
 
@@ -105,7 +105,7 @@ class Conversation:
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_error: tuple[str, object] = ("", None)
         self._last_failure: Failure | None = None
-        self.cut_processing: CutProcessing = _has_none
+        self.cut_processing: CutProcessing = _cut_nothing
         self.analyzer = "vad"
         self.strategy = "user_turn"
         self._stages = Stages(session, listener)
@@ -190,7 +190,7 @@ class Conversation:
         if self._end_reason is None or (self._others_go_on and self._end_reason != "ended"):
             self._end_reason = reason
 
-    def see_end_frame(self, reason: str) -> None:
+    def note_end_frame(self, reason: str) -> None:
         """Record a frame that ends a pipeline; ignored where the pipeline's end is observed.
 
         Args:

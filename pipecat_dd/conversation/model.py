@@ -203,7 +203,7 @@ class Service:
 
     provider: str
     model: str | None = None
-    facts: dict[str, AttributeValue] = field(default_factory=dict)
+    attributes: dict[str, AttributeValue] = field(default_factory=dict)
     is_remote: bool = False
 
     @property

@@ -66,7 +66,7 @@ class Who:
     name: str | None = None
     role: str | None = None
     number: str | None = None
-    facts: Mapping[str, AttributeValue] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -296,7 +296,7 @@ class Participants:
             stage.set(tags.PARTICIPANT_NAME, participant.name)
             stage.set(tags.PARTICIPANT_ROLE, participant.role)
             stage.set(tags.PARTICIPANT_PHONE_HASH, hashed)
-            stage.attributes.update(who.facts)
+            stage.attributes.update(who.attributes)
 
     def _leaves(self, place: tuple[str, str], at_ns: int, reason: str) -> None:
         participant = self._there.pop(place, None)

@@ -254,7 +254,7 @@ class Pipelines:
             return None
         if stage.processor is not None:
             return self.worker_behind(stage.processor)
-        roles = _HEARD_BY.get(stage.kind)
+        roles = _SOUND_OF.get(stage.kind)
         if roles is None:
             return None
         for role in roles:
@@ -268,7 +268,7 @@ class Pipelines:
         return None
 
 
-_HEARD_BY: dict[Kind, tuple[str, ...]] = {
+_SOUND_OF: dict[Kind, tuple[str, ...]] = {
     Kind.USER_SPEECH: ("input", "stt"),
     Kind.END_OF_TURN: ("input", "stt"),
     Kind.BOT_SPEECH: ("output",),

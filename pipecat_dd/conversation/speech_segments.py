@@ -93,7 +93,7 @@ class PendingSegments:
     """
 
     def __init__(self) -> None:
-        self.stretches: list[SpeechSegment] = []
+        self.segments: list[SpeechSegment] = []
         self.is_muted = False
         self._said: dict[int, int] = {}
         self._count = 0
@@ -103,9 +103,9 @@ class PendingSegments:
         self._count += 1
         segment.order = self._count
         segment.muted = self.is_muted
-        self.stretches.append(segment)
+        self.segments.append(segment)
 
-    def says(self, frame_id: int, segment: SpeechSegment) -> None:
+    def note_words(self, frame_id: int, segment: SpeechSegment) -> None:
         """Record that a frame brought words of a segment."""
         self._said[frame_id] = segment.order
         if len(self._said) > MAX_SAID:
@@ -114,7 +114,7 @@ class PendingSegments:
     def unmute(self, at_ns: int) -> None:
         """Record that the user is no longer muted; the rest of the speech in progress counts."""
         self.is_muted = False
-        for segment in self.stretches:
+        for segment in self.segments:
             if segment.muted and not segment.audible_ns:
                 segment.audible_ns = at_ns
 
@@ -130,7 +130,7 @@ class PendingSegments:
         Returns:
             The segments of the turn, and the others, which open no turn.
         """
-        known, self.stretches = self.stretches, []
+        known, self.segments = self.segments, []
         spoken = self._said.get(cause.frame_id) if cause is not None else None
         if spoken is not None:
             claimed = [s for s in known if s.order >= spoken]

@@ -121,7 +121,7 @@ class Stages:
         if service is not None:
             stage.set(tags.GEN_AI_PROVIDER_NAME, service.provider or None)
             stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
-            stage.attributes.update(service.facts)
+            stage.attributes.update(service.attributes)
             if kind is not Kind.STT:
                 stage.peer = service.peer
         return stage

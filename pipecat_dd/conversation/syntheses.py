@@ -168,9 +168,9 @@ class Syntheses:
             if turn is not None and not self.is_backchannel(synthesis):
                 turn.set_first_audio(at_ns)
             answers = None if synthesis is None else synthesis.answers
-            self._answers.voice(answers)
+            self._answers.mark_voiced(answers)
             if not self._has_output():
-                self._answers.hear(answers, at_ns)
+                self._answers.mark_heard(answers, at_ns)
         stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def end(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
@@ -215,7 +215,7 @@ class Syntheses:
     def start_playing(self, at_ns: int) -> tuple[Synthesis | None, Answer | None]:
         """Record that the bot begins to speak; return the synthesis and answer that is played."""
         synthesis = self._queued.popleft()[1] if self._queued else None
-        return synthesis, self._hear(synthesis, at_ns)
+        return synthesis, self._mark_heard(synthesis, at_ns)
 
     def write(self, seconds: float, at_ns: int) -> list[tuple[Synthesis | None, Answer | None]]:
         """Record that audio was written to the transport; return what began to be played by it.
@@ -228,7 +228,7 @@ class Syntheses:
         begun = []
         while self._queued and self._queued[0][0] < self._written_secs:
             synthesis = self._queued.popleft()[1]
-            begun.append((synthesis, self._hear(synthesis, at_ns)))
+            begun.append((synthesis, self._mark_heard(synthesis, at_ns)))
         return begun
 
     def stop_playing(self, at_ns: int, *, cut_off: bool = False) -> None:
@@ -257,8 +257,8 @@ class Syntheses:
             return self._turns.begin_unheard(at_ns)
         return self._turns.begin_bot_work(at_ns)
 
-    def _hear(self, synthesis: Synthesis | None, at_ns: int) -> Answer | None:
-        return self._answers.hear(None if synthesis is None else synthesis.answers, at_ns)
+    def _mark_heard(self, synthesis: Synthesis | None, at_ns: int) -> Answer | None:
+        return self._answers.mark_heard(None if synthesis is None else synthesis.answers, at_ns)
 
     def _begin_late(self, context_id: str | None, at_ns: int) -> Synthesis | None:
         """Begin a synthesis that was requested directly and is played after all."""

@@ -61,7 +61,7 @@ class Tools:
         """
         self._output(processor, at_ns, spoken=False)
         if processor.stage is not None:
-            self._answers.use(processor.stage)
+            self._answers.mark_used(processor.stage)
         turn = self._turns.current
         if turn is not None and processor.stage is not None:
             turn.set_tools(processor.stage.start_ns)

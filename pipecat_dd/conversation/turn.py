@@ -251,8 +251,8 @@ class Turn:
         self.stage.start_ns = min(self.stage.start_ns, other.stage.start_ns)
         for stage in other.stages:
             stage.parent = self.stage
-        self._work |= other._work
-        self._held += other._held
+        self._held += other.held
+        self._work |= set(other.stages).difference(other.held)
 
     # The points that the answer passes. After the bot has spoken the user no longer waits, so
     # later times are not recorded.

@@ -79,7 +79,7 @@ class UnheardTurn:
             before = [one for one in turn.stages if one.start_ns < stage.start_ns]
             if before:
                 turn.stage.start_ns = stage.start_ns
-            self._let_go(turn, before)
+            self._release(turn, before)
         return turn
 
     def join(self, unheard: Turn, turn: Turn) -> None:
@@ -97,10 +97,10 @@ class UnheardTurn:
         turn, self.turn = self.turn, None
         self._stop_waiting()
         if turn is not None:
-            self._let_go(turn, list(turn.stages))
+            self._release(turn, list(turn.stages))
             self._stages.discard(turn.stage, turn.stage.start_ns)
 
-    def _let_go(self, turn: Turn, stages: list[Stage]) -> None:
+    def _release(self, turn: Turn, stages: list[Stage]) -> None:
         for stage in stages:
             stage.parent = self._stages.session.root
             if turn.release(stage):

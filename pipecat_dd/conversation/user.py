@@ -77,7 +77,7 @@ class UserSide:
         self._turns = turns
         self._transcribers = transcribers
         self._speaking: SpeechSegment | None = None
-        self._unruled = PendingSegments()
+        self._pending = PendingSegments()
         self._silent_ns = 0
         self._proposed_ns = 0
         self._predicted_ns = 0
@@ -158,17 +158,17 @@ class UserSide:
 
     def mute(self) -> None:
         """Record that the user is muted: their speech is not part of the conversation."""
-        self._unruled.is_muted = True
+        self._pending.is_muted = True
 
     def unmute(self, at_ns: int) -> None:
         """Record that the user is no longer muted."""
-        self._unruled.unmute(at_ns)
-        for segment in [s for s in self._unruled.stretches if s.was_inaudible]:
+        self._pending.unmute(at_ns)
+        for segment in [s for s in self._pending.segments if s.was_inaudible]:
             self._reject(segment, at_ns)
 
     def note_backchannel(self, at_ns: int) -> None:
         """Record that the user's last speech was taken for a backchannel, which opens no turn."""
-        stretches = self._unruled.stretches
+        stretches = self._pending.segments
         segment = next((s for s in reversed(stretches) if s.is_transcribed), None)
         if segment is None and stretches:
             segment = stretches[-1]
@@ -199,7 +199,7 @@ class UserSide:
 
     def _has_just_heard(self, at_ns: int) -> bool:
         """Whether a detector has just reported, start to end, the speech that a service reports."""
-        last = self._unruled.stretches[-1] if self._unruled.stretches else None
+        last = self._pending.segments[-1] if self._pending.segments else None
         return (
             last is not None
             and last.speech is not None
@@ -239,7 +239,7 @@ class UserSide:
         """
         self._resolve_late_ruling()
         self._place_stale(at_ns)
-        claimed, others = self._unruled.claim(at_ns, cause)
+        claimed, others = self._pending.claim(at_ns, cause)
         for segment in others:
             self._reject(segment, at_ns)
         heard_ns = [max(segment.start_ns, segment.audible_ns) for segment in claimed]
@@ -317,7 +317,7 @@ class UserSide:
         segment = entry[1] if entry is not None else self._segment(at_ns)
         if entry is None:
             self.transcriptions.begin(processor, segment)
-        self._has_words(segment, at_ns, frame_id)
+        self._note_words(segment, at_ns, frame_id)
 
     def note_transcription(
         self,
@@ -358,17 +358,17 @@ class UserSide:
         if segment is None:
             stage.end_ns = at_ns
             return stage
-        self._has_words(segment, at_ns, frame_id)
+        self._note_words(segment, at_ns, frame_id)
         if segment.speech is None:
             segment.end_ns = at_ns
         if segment.parent is not None and not (turn is not None and turn.is_user_active):
             self.transcriptions.settle(processor)
         return stage
 
-    def _has_words(self, segment: SpeechSegment, at_ns: int, frame_id: int | None) -> None:
+    def _note_words(self, segment: SpeechSegment, at_ns: int, frame_id: int | None) -> None:
         segment.words_ns = at_ns
         if frame_id is not None:
-            self._unruled.says(frame_id, segment)
+            self._pending.note_words(frame_id, segment)
 
     def answer_count(self, processor: Processor) -> int:
         """Return how many transcriptions of a service have come or failed."""
@@ -388,9 +388,9 @@ class UserSide:
         """Record that the session ends: close what is open, and drop what came to nothing."""
         self.stop_speaking(at_ns)
         self._resolve_late_ruling()
-        for segment in self._unruled.stretches:
+        for segment in self._pending.segments:
             self._place(segment, segment.during or self._stages.session.root)
-        self._unruled.stretches.clear()
+        self._pending.segments.clear()
         self.transcriptions.settle_all(drop_at_ns=at_ns)
 
     def _segment(self, start_ns: int) -> SpeechSegment:
@@ -405,7 +405,7 @@ class UserSide:
         if turn is not None and start_ns >= turn.stage.start_ns:
             # After the bot fell silent nothing joins the turn, though it is still open.
             segment.during = turn.stage if not turn.is_quiet or start_ns <= turn.quiet_ns else None
-        self._unruled.add(segment)
+        self._pending.add(segment)
         return segment
 
     def _start(self, segment: SpeechSegment, start_ns: int) -> None:
@@ -436,14 +436,14 @@ class UserSide:
             at_ns: The current time.
             given_up: Whether to stop waiting for its transcription.
         """
-        if segment in self._unruled.stretches:
-            self._unruled.stretches.remove(segment)
+        if segment in self._pending.segments:
+            self._pending.segments.remove(segment)
         self._place(segment, segment.during or self._stages.session.root)
         self.transcriptions.complete(segment, at_ns, given_up=given_up)
 
     def _place_stale(self, now_ns: int) -> None:
         """Attach the speech that no turn will claim any more: a cough, or a backchannel."""
-        for segment in list(self._unruled.stretches):
+        for segment in list(self._pending.segments):
             end_ns = segment.end_ns
             if end_ns is None and segment.speech is None and segment.words_ns:
                 end_ns = segment.words_ns

@@ -179,7 +179,7 @@ def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
     """
     stage = answers.carried_by(frame.id)
     if stage is not None and stage.processor is not processor:
-        answers.use(stage)
+        answers.mark_used(stage)
 
 
 def is_asked(event: FrameEvent) -> None:

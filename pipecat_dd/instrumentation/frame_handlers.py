@@ -308,15 +308,15 @@ def _key_pressed(event: FrameEvent) -> None:
 
 
 def _ends(event: FrameEvent) -> None:
-    event.conversation.see_end_frame("ended")
+    event.conversation.note_end_frame("ended")
 
 
 def _stops(event: FrameEvent) -> None:
-    event.conversation.see_end_frame("stopped")
+    event.conversation.note_end_frame("stopped")
 
 
 def _cancels(event: FrameEvent) -> None:
-    event.conversation.see_end_frame("cancelled")
+    event.conversation.note_end_frame("cancelled")
 
 
 def _error(event: FrameEvent) -> None:

@@ -249,7 +249,7 @@ class WebsocketReader(Reader):
         if call is not None:
             provider, call_id = call
             number = _pipecat.number_behind(self.transport, self.calls)
-            return Who(call_id, number=number, facts={tags.TELEPHONY_PROVIDER: provider})
+            return Who(call_id, number=number, attributes={tags.TELEPHONY_PROVIDER: provider})
         own = getattr(client, "id", None)
         # Not to be read as a mapping, which Starlette's websocket is, too.
         return Who(str(own) if isinstance(own, uuid.UUID) else self._peer_id(client))

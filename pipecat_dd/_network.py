@@ -14,12 +14,15 @@ Which proxy leads to a URL is decided by `proxy_for`, from the environment:
   it, with a port for that port, and ``*`` alone for every host. The Agent does so with
   ``no_proxy_nonexact_match``, which Datadog recommends; its ranges of addresses are not read here.
 * A proxy without a scheme is spoken to over HTTP, on port 80 where none is named: as by ddtrace.
+* This machine itself (``localhost``, ``127.0.0.1``, ``::1``) is reached without a proxy, as by the
+  Agent (Go's ``ProxyFromEnvironment``): a tunnel's end that is given keys in the clear stays here.
 
 What macOS or Windows has set up for browsers is not asked: a forked process does not survive that.
 The Agent is nearby, and is reached without a proxy, as ddtrace reaches it.
 """
 
 import http.client
+import ipaddress
 import os
 import ssl
 import urllib.request
@@ -31,11 +34,19 @@ VARIABLES = ("DD_PROXY_HTTPS", "DD_PROXY_HTTP", "DD_PROXY_NO_PROXY")
 """Datadog's own variables for proxies."""
 
 
+class ProxyError(ValueError):
+    """A variable that names a proxy holds no URL of one."""
+
+
 def proxy_for(url: SplitResult) -> SplitResult | None:
     """Return the proxy that leads to a URL, or None where none does.
 
     Args:
         url: Where to: ``http://`` or ``https://``.
+
+    Raises:
+        ProxyError: The variable that names the proxy holds no URL of one. Its value, which may hold
+            a password, is not in the message.
     """
     proxies = urllib.request.getproxies_environment()
     for scheme in ("https", "http"):
@@ -44,9 +55,36 @@ def proxy_for(url: SplitResult) -> SplitResult | None:
     if (bypassing := os.environ.get("DD_PROXY_NO_PROXY")) is not None:
         proxies["no"] = ",".join(bypassing.replace(",", " ").split())
     named = proxies.get(url.scheme)
-    if not named or _bypasses(url, proxies):
+    if not named or _is_loopback(url.hostname or "") or _bypasses(url, proxies):
         return None
-    return urlsplit(named if "://" in named else f"http://{named}")
+    try:
+        proxy = urlsplit(named if "://" in named else f"http://{named}")
+        is_valid = bool(proxy.hostname) and (proxy.port is None or proxy.port > 0)
+    except ValueError:
+        is_valid = False
+    # "/" and "#" in a password that are not written as %2F and %23 end the URL's host too early.
+    if not is_valid or (not proxy.username and "@" in named):
+        scheme = url.scheme.upper()
+        raise ProxyError(
+            f"{_variable_of(scheme)} is not the URL of a proxy; write special characters of its "
+            "user and password as %xx"
+        )
+    return proxy
+
+
+def _variable_of(scheme: str) -> str:
+    """Return the variable that names the proxy for a scheme."""
+    names = (f"DD_PROXY_{scheme}", f"{scheme.lower()}_proxy", f"{scheme}_PROXY")
+    return next((name for name in names if os.environ.get(name)), names[-1])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _bypasses(url: SplitResult, proxies: dict[str, str]) -> bool:

@@ -6,9 +6,12 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from pipecat_dd._network import connection_to, proxy_for
+from pipecat_dd._network import ProxyError, connection_to, proxy_for
+from pipecat_dd.cli.doctor.asking import NoAnswerError, ask
 from pipecat_dd.cli.main import main
 from pipecat_dd.cli.setup import _datadog_api
+from pipecat_dd.cli.setup._datadog_api import Api
+from pipecat_dd.cli.setup.errors import Unreachable
 from tests.cli.doctor.servers import Server, answering
 
 INTAKE = "https://http-intake.logs.datadoghq.eu/api/v2/logs"
@@ -106,3 +109,39 @@ def test_setup_goes_through_the_proxy_that_shipping_goes_through(
     assert to == "api.dd.invalid:443"
     assert headers["Proxy-Authorization"] == "Basic bWU6aHVudGVyMg=="
     assert "0123456789abcdef" not in str(headers)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:9", "a.localhost"])
+def test_this_machine_is_reached_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The end of a tunnel here is given keys in the clear, which go no further."""
+    for name in ("HTTP_PROXY", "DD_PROXY_HTTP", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert proxy_for(urlsplit(f"http://{host}/x")) is None
+    assert proxy_for(urlsplit(f"https://{host}/x")) is None
+    assert proxy_for(urlsplit("https://api.datadoghq.com/x")) is not None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://bob:hunter2/x@proxy.example:3128",
+        "http://bob:hunter2#x@proxy.example:3128",
+        "http://bob:hun[ter2@proxy.example:3128",
+        "http://bob:12/hunter2@proxy.example:3128",
+        "http://",
+    ],
+)
+def test_a_proxy_that_is_none_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ProxyError, match="HTTPS_PROXY") as raised:
+        proxy_for(urlsplit("https://api.datadoghq.com/x"))
+    assert "hunter2" not in str(raised.value)
+    with pytest.raises(NoAnswerError, match="HTTPS_PROXY") as answered:
+        ask("https://api.datadoghq.com", "/x", 1.0, {})
+    assert "hunter2" not in str(answered.value)
+    with pytest.raises(Unreachable, match="HTTPS_PROXY"):
+        Api("datadoghq.com", "k" * 32, "a" * 40, print)

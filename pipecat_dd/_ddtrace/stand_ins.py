@@ -6,6 +6,7 @@ span are: of its service, and no entry to it. What is set on it is carried over 
 is sent in its place.
 """
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -16,27 +17,42 @@ from pipecat_dd._ddtrace.busy import BUSY
 from pipecat_dd._ddtrace.public import Context, Span
 from pipecat_dd._ddtrace.settings import mapped_service, unified
 from pipecat_dd._ddtrace.spans import with_those_above, writable
+from pipecat_dd._forks import in_forked_processes
 from pipecat_dd._private import peek
 
 _ERROR_TEXTS = (ERROR_MSG, ERROR_STACK)
 
-MAX_BEGUN = 64
+MAX_BEGUN = 256
 """How many spans beneath a stand-in are looked at, to know whether one is a client's."""
+
+# Spans begin beneath one stand-in in several threads.
+_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread, which is not here any more, may have held it
+
+
+in_forked_processes(_renew_lock)
 
 
 class StandIn(Span):
     """Stands for a span until that is sent.
 
     Attributes:
-        begun: Spans of others beneath it, and beneath no other stand-in, that may be clients'.
+        begun: Spans of others beneath it, and beneath no other stand-in, that go on or may be
+            clients'; None where nothing depends on it.
+        has_client: Whether one of those that have ended was a client's.
         owner: Whose it is: the same object for all stand-ins of one session.
         made_with: The resource, service and tags that it was made with.
         replayed: What was called on it that the span that is sent is to be called with.
     """
 
-    __slots__ = ("begun", "made_with", "owner", "replayed")
+    __slots__ = ("begun", "has_client", "made_with", "owner", "replayed")
 
-    begun: list[Span]
+    begun: list[Span] | None
+    has_client: bool
     owner: Any
     made_with: tuple[str, str | None, Mapping[str, str]]
     replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
@@ -66,6 +82,7 @@ def stand_in(
     *,
     parent_id: int | None = None,
     tags: Mapping[str, str] | None = None,
+    may_call: bool = False,
 ) -> StandIn:
     """Return a span that others can be children of while it has not been started.
 
@@ -79,6 +96,8 @@ def stand_in(
         parent_id: For a trace's root, the id of its remote parent, if it has one.
         tags: For a trace's root, the tags that it can be asked for, and ``version`` is added:
             ddtrace puts that on a span only if the root that it knows carries it.
+        may_call: Whether it stands for a call of a provider: then spans that begin beneath it are
+            noted, for `has_client`.
     """
     root = isinstance(above, Context)
     context = above if isinstance(above, Context) else above.context
@@ -93,7 +112,8 @@ def stand_in(
     )
     span.start_ns = start_ns
     span.owner = owner
-    span.begun = []
+    span.begun = [] if may_call else None
+    span.has_client = False
     span.replayed = None
     made_with = tags or {}
     if root:
@@ -135,7 +155,7 @@ def retire(stand_in: StandIn) -> None:
     """
     with BUSY:
         stand_in.finish()
-    stand_in.begun.clear()
+    stand_in.begun = None
 
 
 def note_begun(span: Span) -> None:
@@ -147,13 +167,19 @@ def note_begun(span: Span) -> None:
     Args:
         span: The span.
     """
-    if isinstance(span, StandIn):
+    if isinstance(span, StandIn) or not isinstance(root_of(span), StandIn):
         return
     above = next((one for one in with_those_above(span) if isinstance(one, StandIn)), None)
-    if above is None or above.finished or any(one is span for one in above.begun):
+    if above is None or above.begun is None or above.finished:
         return
-    above.begun = [one for one in above.begun if _is_client(one) or not one.finished][:MAX_BEGUN]
-    above.begun.append(span)
+    with _lock:
+        begun = above.begun
+        if begun is None or above.has_client or any(one is span for one in begun):
+            return
+        if len(begun) >= MAX_BEGUN:
+            above.has_client = any(one.finished and _is_client(one) for one in begun)
+            begun[:] = [one for one in begun if not one.finished][1 - MAX_BEGUN :]
+        begun.append(span)
 
 
 def has_client(stand_in: StandIn) -> bool:
@@ -162,7 +188,7 @@ def has_client(stand_in: StandIn) -> bool:
     Args:
         stand_in: The stand-in, which is open.
     """
-    return any(_is_client(span) for span in stand_in.begun)
+    return stand_in.has_client or any(map(_is_client, list(stand_in.begun or ())))
 
 
 def _is_client(span: Span) -> bool:

@@ -266,6 +266,10 @@ class Turn:
         """Record when it was decided that the user had finished."""
         self.latency.ruled_ns = at_ns
 
+    def set_message(self, at_ns: int) -> None:
+        """Record that the user sent a message: they wait from there on, whatever came before."""
+        self.latency.silent_ns = self.latency.ruled_ns = at_ns
+
     def set_transcription(self, at_ns: int) -> None:
         """Record when the last final transcription came."""
         if not self.has_bot_spoken:

@@ -297,8 +297,7 @@ class UserSide:
     def note_message(self, at_ns: int) -> None:
         """Record a message that the user sent instead of speaking: a complete turn of theirs."""
         turn = self._begin_turn(at_ns, at_ns)
-        turn.set_silence(at_ns)
-        turn.set_ruling(at_ns)
+        turn.set_message(at_ns)
         self._turns.end_user_part()
 
     # Transcriptions

@@ -86,7 +86,7 @@ class Redactor:
         "_names",
         "_patterns",
         "_phones",
-        "_written",
+        "_secrecies",
     )
 
     def __init__(
@@ -106,6 +106,7 @@ class Redactor:
             raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
         self._callback = callback
         self._names: dict[str, tuple[str, Secrecy]] = {}
+        self._secrecies: dict[str, Secrecy] = {}
         # Short texts found to be clean: names of models, operations, states come again and
         # again. Never one that was not: a secret is not kept here either.
         self._clean: set[str] = set()
@@ -120,13 +121,18 @@ class Redactor:
         if known is None:
             if len(self._names) >= _CACHED_NAMES:  # names made up at run time must not pile up
                 self._names.clear()
-            known = self._by_rules(name, Secrecy.NONE), self._secrecy(name)
+            known = self._by_rules(name, Secrecy.NONE), self.secrecy(name)
             self._names[name] = known
         return known
 
     def secrecy(self, name: str) -> Secrecy:
         """Return what a value's name says about the value."""
-        return self.judge(name)[1]
+        known = self._secrecies.get(name)
+        if known is None:
+            if len(self._secrecies) >= _CACHED_NAMES:
+                self._secrecies.clear()
+            known = self._secrecies[name] = self._secrecy(name)
+        return known
 
     def _secrecy(self, name: str) -> Secrecy:
         if _SECRET_NAME.search(name) or any(key.search(name) for key in self._keys):
@@ -139,16 +145,14 @@ class Redactor:
             return Secrecy.ID
         return Secrecy.NONE
 
-    def text(self, text: str, name: str | None = None, secrecy: Secrecy | None = None) -> str:
+    def text(self, text: str, name: str | None = None) -> str:
         """Return the text without what must not leave.
 
         Args:
             text: Any text.
             name: The name it stands under, if it has one.
-            secrecy: What that name says, where it is known already.
         """
-        if secrecy is None:
-            secrecy = Secrecy.NONE if name is None else self.secrecy(name)
+        secrecy = Secrecy.NONE if name is None else self.secrecy(name)
         if secrecy is Secrecy.SECRET or secrecy is Secrecy.TOKEN:
             return REDACTED
         if self._callback is not None:
@@ -204,7 +208,7 @@ class NoRedaction(Redactor):
     def _secrecy(self, name: str) -> Secrecy:
         return Secrecy.NONE
 
-    def text(self, text: str, name: str | None = None, secrecy: Secrecy | None = None) -> str:
+    def text(self, text: str, name: str | None = None) -> str:
         """Return the text as it is."""
         return text
 

@@ -4,6 +4,7 @@ import pytest
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Kind, Stage
+from pipecat_dd.names import tags
 from tests.conversation.talk import Talk
 
 
@@ -248,3 +249,26 @@ def test_a_stage_that_cannot_be_told_does_not_keep_its_turn_open(
     talk.wait(3)
     assert outcomes(talk) == ["answered"]
     assert _guard.conversation.failures == 1
+
+
+def test_who_writes_once_the_bot_was_heard_waits_from_then_on() -> None:
+    talk = Talk()
+    talk.talk.user.start_speaking(talk.ns, "vad")
+    talk.wait(0.2)
+    talk.talk.user.start_turn(talk.ns)
+    talk.wait(0.3)
+    talk.speaks()  # an announcement, over the user
+    talk.wait(0.5)
+    talk.falls_silent()
+    talk.wait(0.5)
+    talk.talk.user.note_message(talk.ns)
+    turn = talk.talk.turns.current
+    talk.wait(0.1)
+    talk.responds()
+    talk.wait(0.4)
+    talk.synthesizes()
+    talk.response_ends()
+    talk.wait(0.2)
+    talk.speaks()
+    assert turn is not None
+    assert turn.stage.attributes[tags.TURN_USER_BOT_LATENCY_SECONDS] == pytest.approx(0.7)

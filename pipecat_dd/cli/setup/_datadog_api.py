@@ -26,7 +26,7 @@ from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
 from datadog_api_client.v2.api.metrics_api import MetricsApi
 from datadog_api_client.v2.api.spans_metrics_api import SpansMetricsApi
 
-from pipecat_dd._network import proxy_for, proxy_headers
+from pipecat_dd._network import ProxyError, proxy_for, proxy_headers
 from pipecat_dd.cli.setup.errors import Forbidden, KeysRefused, NotThere, Rejected, Unreachable
 
 PRIVATE: tuple[str, ...] = ()
@@ -85,7 +85,10 @@ class Api:
             retry_policy=urllib3.Retry(0, redirect=0),
         )
         # The client asks the environment for no proxy.
-        proxy = proxy_for(urlsplit(base_url))
+        try:
+            proxy = proxy_for(urlsplit(base_url))
+        except ProxyError as error:
+            raise Unreachable(f"Datadog cannot be reached: {error}") from None
         if proxy is not None:
             # User and password stay out of the URL, which the client's errors show.
             configuration.proxy = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"

@@ -63,13 +63,7 @@ class Sanitizer:
         self._path: set[int] = set()
         self.cut = False
 
-    def text(
-        self,
-        text: str,
-        name: str | None = None,
-        limit: int = MAX_TEXT_CHARS,
-        secrecy: Secrecy | None = None,
-    ) -> str:
+    def text(self, text: str, name: str | None = None, limit: int = MAX_TEXT_CHARS) -> str:
         """Return redacted text of at most about ``limit`` characters.
 
         The text is redacted before it is cut. One too long to be looked at whole is first cut
@@ -78,15 +72,13 @@ class Sanitizer:
         if len(text) > MAX_TEXT_CHARS:
             self.cut = True
             text = _cut_at_space(text, MAX_TEXT_CHARS)
-        text = self._redactor.text(text, name, secrecy)
+        text = self._redactor.text(text, name)
         if len(text) > limit:
             self.cut = True
             text = text[:limit] + "…"
         return text
 
-    def _bound_text(
-        self, text: str, name: str | None = None, secrecy: Secrecy | None = None
-    ) -> str:
+    def _bound_text(self, text: str, name: str | None = None) -> str:
         """Return redacted text of a bound value, cut where all of them together are too long.
 
         Redacting takes time by the character, and holds up the bot.
@@ -99,7 +91,7 @@ class Sanitizer:
             text = _cut_at_space(text, room, room)
             chars = len(text)
         self._chars_left -= min(chars, MAX_TEXT_CHARS)
-        text = self.text(text, name, secrecy=secrecy)
+        text = self.text(text, name)
         return text + "…" if is_cut else text
 
     def id(self, text: str) -> str:
@@ -146,7 +138,7 @@ class Sanitizer:
                     kind = type(value)
                     if kind is str:
                         self._attributes_left -= 1
-                        fields.setdefault(written, self._bound_text(value, key, secrecy))
+                        fields.setdefault(written, self._bound_text(value, key))
                         continue
                     if kind is float and math.isfinite(value):
                         self._attributes_left -= 1
@@ -166,7 +158,7 @@ class Sanitizer:
         if secrecy is Secrecy.SECRET and value is not None:
             return REDACTED
         if kind is str:
-            return self._bound_text(value, name, secrecy)
+            return self._bound_text(value, name)
         if value is None or kind is bool:
             return value
         if kind is int:

@@ -37,6 +37,9 @@ MEASURED = frozenset(
 ENTRIES = frozenset({Kind.SESSION, Kind.TURN})
 """What is an entry to the service: Datadog counts the service's hits and errors by these."""
 
+_CALLS = frozenset({Kind.LLM, Kind.TTS, Kind.FRAME})
+"""What may call a provider, a frame's processing since it may turn out to be a response."""
+
 KEPT = frozenset({tags.SESSION_ID, tags.COMPONENT, "llmobs_trace_id", "llmobs_parent_id"})
 """Tags that stay as they are on a span, whatever was set on what stood in for it: its identity,
 and what ddtrace notes for LLM Observability on the root that it knows."""
@@ -328,7 +331,13 @@ class SpanTree:
             else:
                 above = self._parent_of(stage)
                 handle.node = _ddtrace.stand_in(
-                    name, above, stage.resource, stage.start_ns, span_id, self.owner
+                    name,
+                    above,
+                    stage.resource,
+                    stage.start_ns,
+                    span_id,
+                    self.owner,
+                    may_call=stage.kind in _CALLS,
                 )
         return handle.node
 

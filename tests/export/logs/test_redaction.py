@@ -7,6 +7,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import Redactor
+from pipecat_dd.export.redaction import Secrecy
 from tests.export.logs.conftest import Lines
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
@@ -248,3 +249,18 @@ def test_the_time_grows_with_the_length_of_hostile_text_and_no_faster(piece: str
     # Four times the text; quadratic work would take sixteen times the time.
     assert large < 9 * small + 0.005, f"{small:.4f}s, then {large:.4f}s"
     assert large < 2
+
+
+def test_a_redactor_of_ones_own_is_asked_for_each_text_and_name(configured: Any) -> None:
+    class Mine(Redactor):
+        def text(self, text: str, name: str | None = None) -> str:
+            return super().text(text, name).replace("Bob", "[name]")
+
+        def secrecy(self, name: str) -> Secrecy:
+            return Secrecy.SECRET if name.startswith("pii_") else super().secrecy(name)
+
+    lines = configured(redact=Mine())
+    logger.bind(who="Bob", pii_street="Elm", nested={"pii_city": "Rome"}).info("hello Bob")
+    line = lines.one
+    assert (line["message"], line["who"]) == ("hello [name]", "[name]")
+    assert line["pii_street"] == line["nested"]["pii_city"] == "[redacted]"

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pipecat
 import pytest
+from ddtrace.trace import Context, tracer
 from openai import _base_client
 
+from pipecat_dd._ddtrace.stand_ins import MAX_BEGUN, has_client, note_begun, stand_in
 from pipecat_dd._pipecat.services import IN_PROCESS
 from tests.support.agent import TestAgent
 from tests.support.processes import bot_process
@@ -107,3 +109,24 @@ def check(stage: Span, provider: str, *, is_seen: bool) -> None:
     else:
         assert stage["span.kind"] == "client"
         assert stage["peer.service"] == stage["gen_ai.provider.name"] == provider
+
+
+def test_a_client_is_seen_however_many_spans_have_come_and_gone_beside_it() -> None:
+    stage = stand_in("pipecat.llm", Context(trace_id=99, span_id=1), "x", 1, 5, None, may_call=True)
+    client = tracer.start_span("http.request", child_of=stage)
+    note_begun(client)
+    client.set_tag("span.kind", "client")
+    client.finish()
+    for _ in range(2 * MAX_BEGUN):
+        own = tracer.start_span("own", child_of=stage)
+        note_begun(own)
+        own.finish()
+    assert has_client(stage)
+    assert stage.begun is not None
+    assert len(stage.begun) <= MAX_BEGUN
+
+
+def test_spans_beneath_what_calls_no_provider_are_not_kept() -> None:
+    turn = stand_in("pipecat.turn", Context(trace_id=98, span_id=1), "x", 1, 6, None)
+    note_begun(tracer.start_span("http.request", child_of=turn))
+    assert turn.begun is None

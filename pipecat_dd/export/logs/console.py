@@ -1,4 +1,4 @@
-"""Lines for people: coloured, one after the other as things happen."""
+"""Coloured lines for people, for development."""
 
 import json
 from collections.abc import Mapping
@@ -35,8 +35,8 @@ class ConsoleMaker:
     """Makes the parts of a console line.
 
     Args:
-        redactor: Takes out what must not leave.
-        lines: Makes the message, as it does for JSON lines.
+        redactor: Redacts bound values and errors.
+        lines: Makes the message as in JSON lines.
     """
 
     def __init__(self, redactor: Redactor, lines: LineMaker) -> None:

@@ -1,4 +1,4 @@
-"""What the user bound to a line, sorted by where it goes."""
+"""Sorts the values that were bound to a line by where they go in the line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ class Extra:
     """The bound values of one line.
 
     Attributes:
-        top: Those that stand at the top level, under their own names.
-        own: Those that fill a field of ours, by field; each has that field's meaning.
+        top: Values that go to the top level, under their own names.
+        own: Values with the meaning of one of our fields, by the field's role.
         ddtrace: The ids and names that ddtrace's own patches add.
-        moved: Those that would overwrite a field with another meaning: they go under
-            ``extra``.
+        moved: Values that go under ``extra``, since they would overwrite a field with another
+            meaning.
     """
 
     top: Mapping[Any, Any] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Extra:
 
 
 class ExtraSorter:
-    """Sorts bound values, remembering each name's place: programs bind few names, often."""
+    """Sorts bound values. It caches the role of each name: programs bind few names, often."""
 
     __slots__ = ("_places",)
 
@@ -41,7 +41,7 @@ class ExtraSorter:
     def sort(self, extra: Mapping[Any, Any]) -> Extra:
         """Return a record's ``extra``, sorted."""
         places = self._places
-        if len(places) > _CACHED_NAMES:  # names made up at run time must not pile up
+        if len(places) > _CACHED_NAMES:  # a program may generate names without end
             places.clear()
         plain = True
         for key in extra:
@@ -68,12 +68,12 @@ class ExtraSorter:
 
 
 def id_of(value: object) -> str | None:
-    """Return a value as an id, or None where it is none."""
+    """Return a value as an id, or None if it cannot be one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         return None
     try:
         text = str(value)
-    except Exception:  # an integer of more digits than Python writes, a str of one's own
+    except Exception:  # an integer with too many digits for Python, or a subclass of str
         return None
     return text if 0 < len(text) <= MAX_ID_CHARS else None
 
@@ -89,7 +89,7 @@ def _place(bound: Extra, top: dict[Any, Any], key: Any, place: FieldRole, value:
         if (as_id := id_of(value)) is None:
             bound.moved[key] = value
             return
-        # A session takes its id from what is bound here, without the space around it.
+        # A session with a bound id strips it, too.
         value = as_id.strip() if place is FieldRole.SESSION_ID else as_id
     elif (place is FieldRole.PARTICIPANT and not isinstance(value, Mapping)) or (
         place is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException))
@@ -100,8 +100,8 @@ def _place(bound: Extra, top: dict[Any, Any], key: Any, place: FieldRole, value:
 
 
 def _unpack_bag(bound: Extra) -> None:
-    # logger.info("…", extra={…}) is a habit of the standard library's logging: take its
-    # contents, unless a value that moved here needs one of the names.
+    # logger.info("…", extra={…}) is a habit from the standard library's logging: its members
+    # are used, unless one of them has the name of a moved value.
     bag = bound.own.pop(FieldRole.BAG, None)
     if bag is None:
         return

@@ -1,14 +1,14 @@
-"""A sink is not fed with the lines of its own work.
+"""Keeps the lines that a sink itself causes away from sinks.
 
-A sink may post its lines by a library that itself logs: httpx and botocore write a line for each
-request, urllib3 and aiohttp at DEBUG. Such a line, brought into Loguru, would have the sink post
-once more, and so on without end. So what a sink does is known as its work: in the call itself, in
-the tasks and threads that it starts, in pools that it hands work to, and in the thread or task
-that takes from its queue (see ``sink_workers.py``). What libraries log there is left aside; what
-they log on the bot's behalf is not.
+A sink may post its lines with a library that logs: httpx and botocore log each request, urllib3
+and aiohttp do at DEBUG. If such a line reached the sink through Loguru, the sink would post again,
+and so on without end. So it is tracked when a sink is at work: in the call itself, in the tasks
+and threads that it starts, in pools that it submits work to, and in the thread or task that reads
+its queue (see ``sink_workers.py``). What libraries log there is ignored; what they log for the bot
+is not.
 
-Without us the lines of such a library would not reach Loguru's sinks: those that the user has
-added beside ours are kept from feeding themselves in the same way.
+Without `configure_logging` such lines would not reach Loguru at all, so that the user's own sinks
+are protected in the same way as ours.
 """
 
 import threading
@@ -35,32 +35,32 @@ def _renew_lock() -> None:
     _lock = threading.Lock()
 
 
-def know_sinks_at_work() -> None:
-    """Have it known from now on when a sink is at work. Does nothing the second time."""
+def track_sinks() -> None:
+    """Track from now on when a sink is at work. Does nothing on later calls."""
     global _is_on
     with _lock:
         if _is_on:
             return
         _is_on = True
-        _loguru.name_sinks_at_work(sink_at_work)
+        _loguru.set_while_writing(sink_at_work)
     carry_into_threads()
     carry_into_pools()
 
 
-def is_sinks_work() -> bool:
-    """Tell whether what logs here is a sink at work, was started by one, or is its worker."""
+def is_sink_work() -> bool:
+    """Whether the calling code is a sink, was started by one, or is a sink's worker."""
     try:
         return sink_at_work.get() is not None or sink_workers.is_at_work()
-    except Exception:  # asked where a library logs
+    except Exception:  # an error must not reach the library that logs
         return False
 
 
-def unless_of(sink: Any, filter_: Callable[["Record"], bool]) -> Callable[["Record"], bool]:
-    """Return a filter that also leaves aside what a sink itself logs by Loguru.
+def excluding_own(sink: Any, filter_: Callable[["Record"], bool]) -> Callable[["Record"], bool]:
+    """Return a filter that also rejects what the sink itself logs with Loguru.
 
     Args:
-        sink: The sink that is not to get its own lines.
-        filter_: The filter.
+        sink: The sink that must not get its own lines.
+        filter_: The filter to extend.
     """
     own = sink_at_work.get
 

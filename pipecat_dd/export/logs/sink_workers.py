@@ -1,9 +1,9 @@
-"""Which code posts a sink's lines later: the worker that a sink has had from the start.
+"""Recognises the worker of a sink: the thread or task that posts the sink's lines later.
 
-Many a sink only puts a line into a queue, for a thread or a task that was started when the sink was
-made, and so is no descendant of its work. The stack tells such a worker: a method of the sink's
-own object is on it, or a function that has taken from the very queue that the sink puts into.
-Nothing else is taken for one: a function that merely knows the queue is not.
+Many sinks only put a line into a queue. A thread or task that was started when the sink was
+created, and not while it writes, reads the queue. Such a worker is recognised by its stack: it has
+a method of the sink's object on it, or a function that has taken something from the sink's queue.
+A function that only refers to the queue does not count.
 """
 
 import asyncio
@@ -29,12 +29,12 @@ _LISTENERS: Final = QueueListener.handle.__code__.co_filename
 
 
 class _Known:
-    """What is known of the sinks that there are.
+    """The objects, queues and code of the current sinks.
 
     Attributes:
-        objects: The objects that sinks are, or are methods of, by id.
-        queues: What their code puts lines into, by id.
-        codes: The code of the objects' methods, and of functions within those.
+        objects: The sinks that are objects with methods of their own, by ``id()``.
+        queues: The queues that the sinks may put lines into, by ``id()``.
+        codes: The code of the objects' methods, and of functions inside of these.
     """
 
     def __init__(self, sinks: Iterable[Any]) -> None:
@@ -53,7 +53,7 @@ class _Known:
                 self._add_queue(given)
             sink = sink.func
         if inspect.isroutine(sink):
-            # Not the object whose method it is: that may be the whole bot.
+            # The object of a bound method does not count: it may be the whole bot.
             self._add_function(inspect.unwrap(sink))
             return
         kind = type(sink)
@@ -83,7 +83,7 @@ _known = _Known(())
 
 
 def is_at_work() -> bool:
-    """Tell whether a worker of a sink's is on this thread's stack."""
+    """Whether the calling code runs in the worker of a sink."""
     global _handlers, _known
     handlers = _loguru.handlers()
     if handlers is not _handlers:
@@ -122,7 +122,7 @@ def _has_taken(known: _Known, frame: FrameType) -> bool:
 
 
 def _listens(known: _Known, frame: FrameType) -> bool:
-    """Tell whether it is a `QueueListener` that has its handlers handle what it has taken."""
+    """Whether a frame is that of a `QueueListener` which passes a record on to its handlers."""
     if frame.f_code.co_filename != _LISTENERS:
         return False
     listener = frame.f_locals.get("self")
@@ -131,8 +131,12 @@ def _listens(known: _Known, frame: FrameType) -> bool:
 
 @lru_cache(maxsize=4096)
 def _takes(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
-    """Return from what code takes: a variable, or one's attribute, and from where in it on."""
-    # Before Python 3.13 to look at a frame's variables is to write into what locals() returned.
+    """Return where code takes something from a queue.
+
+    Each item is the variable that holds the queue, or holds an object with the queue in an
+    attribute; that attribute, or None; and the offset of the instruction.
+    """
+    # Before Python 3.13, reading a frame's variables changes the dict that locals() returned.
     if _TAKES.isdisjoint(code.co_names) or not _LOCALS.isdisjoint(code.co_names):
         return ()
     found: list[tuple[str, str | None, int]] = []
@@ -150,7 +154,7 @@ def _takes(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
 
 
 def _variable(step: Any) -> str:
-    """Return the variable that a step loads; nothing where it loads none."""
+    """Return the variable that an instruction loads; an empty text if it loads none."""
     if not step.opname.startswith("LOAD_"):
         return ""
     value = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
@@ -158,7 +162,7 @@ def _variable(step: Any) -> str:
 
 
 def _codes_of(kind: type) -> Iterator[CodeType]:
-    """Yield the code of a class's methods, but for those of the standard library's classes."""
+    """Yield the code of a class's methods, without those of the standard library's classes."""
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in sys.stdlib_module_names:
             continue
@@ -176,7 +180,7 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
 
 
 def _reached_by(function: FunctionType) -> Iterator[Any]:
-    """Yield what a function's code knows by name."""
+    """Yield the objects that a function's code refers to by name."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

@@ -1,21 +1,19 @@
-"""Which of the user's own sinks get a line that nobody logged with Loguru.
+"""Decides which of the user's own sinks get lines that were not logged with Loguru.
 
-A record of ``logging`` that is handed to Loguru reaches all of Loguru's sinks. Some of them are
-part of ``logging`` themselves, or lead back to it: Sentry has an integration for each and both are
-on, a handler that sends to a collector is given to both worlds, a sink propagates to ``logging``
-what Loguru writes. All those have the record already, or get it once more. So such a line is kept
-from
+A record of ``logging`` that is passed to Loguru reaches all of Loguru's sinks. Some of these have
+the record already, or get it twice: Sentry has integrations for both ``logging`` and Loguru, a
+handler that sends to a collector may be added to both, and a sink may propagate Loguru's lines to
+``logging``. So such a line does not reach
 
-* a ``logging.Handler`` that was given to Loguru, but for one that writes to a file or stream of
-  its own,
+* a ``logging.Handler`` that was added to Loguru, unless it writes to a file or stream,
 * Sentry's own sinks,
-* a sink that writes to where a handler of ``logging`` has written the record,
+* a sink that writes to where a handler of ``logging`` has written the record.
 
-and what a sink gives to ``logging`` of it, ends there. Where the user has brought ``logging`` into
-Loguru already, by the ``InterceptHandler`` of Loguru's documents, all sinks get all lines: so it
-was without us.
+If a sink passes the line to ``logging`` again, it is ignored there. If the user already routes
+``logging`` to Loguru, with the ``InterceptHandler`` of Loguru's documentation, all sinks get all
+lines, as they did without us.
 
-What nobody caught (`Uncaught`) is a line of ours alone: Sentry has hooks for it too.
+Lines about uncaught exceptions (`Uncaught`) do not reach Sentry, which has its own hooks.
 """
 
 import logging
@@ -31,13 +29,13 @@ _SENTRY: Final = "sentry_sdk"
 
 
 class FromLogging(str):
-    """The name that a record of ``logging`` comes from: by it a sink's line is known as one."""
+    """The name of a record of ``logging``. Its type marks the line as not logged with Loguru."""
 
     __slots__ = ()
 
 
 class Uncaught(FromLogging):
-    """The name of the module in which something was raised that nobody caught."""
+    """The name of the module that raised an uncaught exception."""
 
     __slots__ = ()
 
@@ -45,18 +43,15 @@ class Uncaught(FromLogging):
 def log_as(name: str) -> Callable[[Any, str | int, str], None]:
     """Return a function that logs with Loguru as if a module of this name did.
 
-    ``logger.disable(name)`` goes by the name of the module whose code calls Loguru, and has to hold
-    for the library whose record it is, and not for us.
-
-    Args:
-        name: The module's name.
+    ``logger.disable(name)`` applies to the module whose code calls Loguru. That has to be the
+    library whose record it is, not this module.
 
     Returns:
         A function of the logger, the level and the message.
     """
     log = _log_as.get(name)
     if log is None:
-        if len(_log_as) >= _REMEMBERED:  # names made up at run time must not pile up
+        if len(_log_as) >= _REMEMBERED:  # a program may generate names without end
             _log_as.clear()
         log = _log_as[name] = FunctionType(_log.__code__, {"__name__": name}, "log")
     return log
@@ -70,40 +65,40 @@ def _log(logger: Any, level: str | int, message: str) -> None:
 
 
 _written: ContextVar[str | None] = ContextVar("pipecat_dd_written", default=None)
-"""The message of a record of ``logging`` that a sink of Loguru's is writing."""
+"""The message of a record of ``logging`` while a sink of Loguru's writes it."""
 
 
-class Passing:
-    """Decides which sinks get such lines, as long as it is in force.
+class Routing:
+    """Decides which sinks get such lines, until `undo`.
 
     Args:
-        own: The sink of ours.
+        own: The sink of `configure_logging`, which gets all lines.
 
     Attributes:
-        gets_all: Whether the user's own ``InterceptHandler`` has brought all lines to all sinks.
+        gets_all: Whether all sinks get all lines, as with the user's own ``InterceptHandler``.
     """
 
     def __init__(self, own: object) -> None:
         self._own = own
         self.gets_all = False
-        if not _in_force:
-            _end_what_comes_back()
-        _in_force.append(self)
-        _loguru.stand_before_sinks(FromLogging, _write)
+        if not _active:
+            _ignore_returning_records()
+        _active.append(self)
+        _loguru.intercept_writes(FromLogging, _write)
 
     def undo(self) -> None:
-        """Let all sinks have what they get."""
-        _in_force.remove(self)
-        if not _in_force and logging.Logger.handle is _handles:
-            logging.Logger.handle = _handled_before  # type: ignore[method-assign]
+        """Let all sinks get all lines again."""
+        _active.remove(self)
+        if not _active and logging.Logger.handle is _patched_handle:
+            logging.Logger.handle = _original_handle  # type: ignore[method-assign]
 
     def lets_through(self, sink: Any, name: FromLogging, level: int) -> bool:
-        """Tell whether a sink gets a line.
+        """Whether a sink gets a line.
 
         Args:
-            sink: What was given to ``logger.add``.
-            name: The name that the line comes from.
-            level: Its severity.
+            sink: What was passed to ``logger.add``.
+            name: The record's name.
+            level: The record's severity.
         """
         if sink is self._own:
             return True
@@ -120,13 +115,13 @@ class Passing:
         return is_uncaught or not _is_written_to_by_logging(_places(sink), name, level)
 
 
-_in_force: list[Passing] = []
+_active: list[Routing] = []
 
 
 def _write(sink: Any, message: Any, write: Callable[[], None]) -> None:
     record = message.record
     name, level = record["name"], record["level"].no
-    if _in_force and not any(one.lets_through(sink, name, level) for one in _in_force):
+    if _active and not any(one.lets_through(sink, name, level) for one in _active):
         return
     token = _written.set(record["message"])
     try:
@@ -135,24 +130,24 @@ def _write(sink: Any, message: Any, write: Callable[[], None]) -> None:
         _written.reset(token)
 
 
-_handled_before = logging.Logger.handle
-_handles: Callable[[logging.Logger, logging.LogRecord], None] | None = None
+_original_handle = logging.Logger.handle
+_patched_handle: Callable[[logging.Logger, logging.LogRecord], None] | None = None
 
 
-def _end_what_comes_back() -> None:
-    """Have ``logging`` leave out what sinks give it of records that it has handled itself."""
-    global _handled_before, _handles
-    before = _handled_before = logging.Logger.handle
+def _ignore_returning_records() -> None:
+    """Have ``logging`` ignore its own records when a sink of Loguru's passes them back."""
+    global _original_handle, _patched_handle
+    original = _original_handle = logging.Logger.handle
 
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
-        if _written.get() is None or not _is_written_already(record):
-            before(self, record)
+        if _written.get() is None or not _is_returning(record):
+            original(self, record)
 
-    _handles = logging.Logger.handle = handle  # type: ignore[method-assign]
+    _patched_handle = logging.Logger.handle = handle  # type: ignore[method-assign]
 
 
-def _is_written_already(record: logging.LogRecord) -> bool:
-    """Tell whether a record says once more what a sink is writing, and what logging has had."""
+def _is_returning(record: logging.LogRecord) -> bool:
+    """Whether a record repeats the record of ``logging`` that a sink is writing."""
     written = _written.get()
     try:
         return written is not None and written != "" and written in record.getMessage()
@@ -174,7 +169,7 @@ def _is_written_to_by_logging(places: list[Any], name: str, level: int) -> bool:
 
 
 def _places(sink: Any) -> list[Any]:
-    """Return what a sink, or a handler, is and where it writes to."""
+    """Return a sink or handler, and the stream that it writes to, if any."""
     stream = getattr(sink, "stream", None) if isinstance(sink, logging.StreamHandler) else None
     return [sink] if stream is None else [sink, stream]
 

@@ -58,35 +58,37 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
     included. No task is left then to pass on the frame that Pipecat waits for when it cleans up,
     and Pipecat may wait forever. So the conversation is closed at the moment of the cancellation.
 
-    A loop that is closed without that drops its scheduled calls. So an object that only a
-    scheduled call refers to is deleted together with the loop, and its finalizer closes the
-    conversation.
+    A loop may also be closed without cancelling its tasks. It drops its scheduled calls then. So
+    an object that only a scheduled call refers to is deleted together with the loop, and its
+    finalizer closes the conversation.
 
     Returns:
-        A function that cancels this.
+        A function that calls this off.
     """
     loop = asyncio.get_running_loop()
-    # In empty contexts: this is not the work of the bot. No context or name is passed to
-    # create_task, since a user's task factory may not accept them.
-    outlives = _outlive(conversation)
+    # Task and call have empty contexts, since they are not the bot's work. create_task gets no
+    # context and no name: a user's task factory may not accept them.
+    coroutine = _close_when_cancelled(conversation)
     try:
-        sentinel = contextvars.Context().run(loop.create_task, outlives)
+        sentinel = contextvars.Context().run(loop.create_task, coroutine)
     except BaseException:
-        outlives.close()
+        coroutine.close()
         raise
     with contextlib.suppress(AttributeError):
         sentinel.set_name("pipecat_dd::sentinel")
     # Else asyncio would log that the task was destroyed while it was pending.
     with contextlib.suppress(AttributeError):
         sentinel._log_destroy_pending = False  # type: ignore[attr-defined]
-    held = _HeldLoop()
-    gone = weakref.finalize(held, _close, conversation, "exited")
-    gone.atexit = False
-    # A weak reference: a strong one would keep `held` alive without the loop.
-    call = weakref.ref(loop.call_later(_NEVER_SECS, held.do_nothing, context=contextvars.Context()))
+    anchor = _Anchor()
+    finalizer = weakref.finalize(anchor, _close, conversation, "exited")
+    finalizer.atexit = False
+    # A weak reference: a strong one would keep the anchor alive when the loop is gone.
+    call = weakref.ref(
+        loop.call_later(_NEVER_SECS, anchor.do_nothing, context=contextvars.Context())
+    )
 
     def call_off() -> None:
-        gone.detach()
+        finalizer.detach()
         if not loop.is_closed():
             sentinel.cancel()
             if (pending := call()) is not None:
@@ -95,7 +97,7 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
     return call_off
 
 
-async def _outlive(conversation: Conversation) -> None:
+async def _close_when_cancelled(conversation: Conversation) -> None:
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
@@ -103,11 +105,11 @@ async def _outlive(conversation: Conversation) -> None:
         raise
 
 
-class _HeldLoop:
-    """An object that only an event loop refers to, and that is deleted with it."""
+class _Anchor:
+    """An object that only an event loop refers to, and that is deleted together with it."""
 
     def do_nothing(self) -> None:
-        """Scheduled for ten years from now, so that the loop refers to this object."""
+        """Do nothing, in ten years: until then the loop refers to the object."""
 
 
 def run_at_exit(function: Callable[[], None]) -> None:

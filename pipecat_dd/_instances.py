@@ -14,7 +14,7 @@ from loguru import logger
 
 
 def answer_on_class(kind: type, names: Iterable[str], reporters: Iterable[str]) -> None:
-    """Let methods that Pipecat calls be called on the class itself, without an error.
+    """Let methods that Pipecat calls be called on the class itself, without raising.
 
     Args:
         kind: The class of the observer.

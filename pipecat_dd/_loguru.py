@@ -57,7 +57,7 @@ def contextualized() -> dict[str, Any]:
 _LOG_CODE: Final[CodeType | None] = getattr(peek(type(logger), "_log"), "__code__", None)
 
 
-def _codes_of_loguru_at_work() -> frozenset[CodeType]:
+def _writing_codes() -> frozenset[CodeType]:
     """Return the code of the functions in which Loguru runs patchers, formats and sinks."""
     found = {getattr(peek(type(logger), "_log"), "__code__", None)}
     try:
@@ -69,7 +69,7 @@ def _codes_of_loguru_at_work() -> frozenset[CodeType]:
     return frozenset(code for code in found if code is not None)
 
 
-_AT_WORK: Final = _codes_of_loguru_at_work()
+_WRITING_CODES: Final = _writing_codes()
 
 
 def is_writing() -> bool:
@@ -83,7 +83,7 @@ def is_writing() -> bool:
     """
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code in _AT_WORK:
+        if frame.f_code in _WRITING_CODES:
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
@@ -91,7 +91,7 @@ def is_writing() -> bool:
 
 def is_writing_frame(frame: FrameType) -> bool:
     """Whether a frame is one of Loguru's in which it makes or writes a line."""
-    return frame.f_code in _AT_WORK
+    return frame.f_code in _WRITING_CODES
 
 
 def message_object() -> object:
@@ -199,7 +199,7 @@ def writes_to_stderr(handler_id: int) -> bool:
     return stream is not None and stream in (sys.stderr, sys.__stderr__)
 
 
-_NONE: Final[dict[int, Any]] = {}
+_NO_HANDLERS: Final[dict[int, Any]] = {}
 
 
 def _known_handlers() -> dict[int, Any] | None:
@@ -209,7 +209,7 @@ def _known_handlers() -> dict[int, Any] | None:
 
 def _handlers() -> dict[int, Any]:
     handlers = _known_handlers()
-    return _NONE if handlers is None else handlers
+    return _NO_HANDLERS if handlers is None else handlers
 
 
 # Sinks that fail, and sinks that are writing
@@ -292,7 +292,7 @@ def set_while_writing(variable: ContextVar[Any]) -> None:
     for kind, attribute in _sink_classes():
         original = peek(kind, "write")
         if callable(original) and not is_marked(original):
-            kind.write = mark(_setting(original, attribute, variable))
+            kind.write = mark(_set_during(original, attribute, variable))
 
 
 def handlers() -> Mapping[int, Any]:
@@ -323,7 +323,7 @@ def _sink_classes() -> list[tuple[Any, str]]:
     return [(kind, attribute) for kind, attribute in found if isinstance(kind, type)]
 
 
-def _setting(original: Callable[..., Any], attribute: str, variable: ContextVar[Any]) -> Any:
+def _set_during(original: Callable[..., Any], attribute: str, variable: ContextVar[Any]) -> Any:
     set_, reset = variable.set, variable.reset
 
     @wraps(original)

@@ -37,7 +37,7 @@ class SessionRuntime:
 
 
 class _Shared:
-    """Stands for a trace that several sessions share, so that the trace identifies none."""
+    """Marks a trace that several sessions share, and which therefore identifies none of them."""
 
 
 _by_trace: "weakref.WeakValueDictionary[int, SessionRuntime | _Shared]" = (
@@ -90,7 +90,7 @@ def runtime_of(session: Session) -> SessionRuntime | None:
 
 
 def runtime_of_trace(trace_id: int | None) -> SessionRuntime | None:
-    """Return the session that a trace belongs to; None if it is none's, or several sessions'."""
+    """Return the one session that a trace belongs to; None if there is none, or several."""
     found = None if trace_id is None else _by_trace.get(trace_id)
     return found if isinstance(found, SessionRuntime) else None
 
@@ -167,7 +167,7 @@ def _carried(found: Active, taken: Context | None) -> Active | None:
 
 
 def current_stage(found: Any) -> tuple[SessionRuntime, Stage] | None:
-    """Return the stage that is the parent of a span that begins here, with its session's runtime.
+    """Return the parent stage of a span that begins here, and the runtime of its session.
 
     Args:
         found: The span that ddtrace has found to be active here; None for none.

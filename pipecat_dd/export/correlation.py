@@ -48,7 +48,7 @@ NOTHING = Correlation()
 
 
 class _Thread(threading.local):
-    is_asking = False
+    is_busy = False
 
 
 _thread: Final = _Thread()
@@ -56,16 +56,16 @@ _thread: Final = _Thread()
 
 def correlate() -> Correlation:
     """Return the ids of the calling code. Never raises, never recurses."""
-    if _thread.is_asking or _guard.lines.off:
+    if _thread.is_busy or _guard.lines.off:
         return NOTHING
-    _thread.is_asking = True
+    _thread.is_busy = True
     try:
         return _correlate()
     except Exception as error:
         _guard.lines.failed(error)
         return NOTHING
     finally:
-        _thread.is_asking = False
+        _thread.is_busy = False
 
 
 def _correlate() -> Correlation:
@@ -99,13 +99,13 @@ def _correlate() -> Correlation:
     stage = active.stage_at(work, runtime)
     participant = participant_in(work)
     key = (stage, participant, participant and participant.name, _ddtrace.unified())
-    held = runtime.correlation
-    if held is None or held[0] != key:
-        held = runtime.correlation = (
+    cached = runtime.correlation
+    if cached is None or cached[0] != key:
+        cached = runtime.correlation = (
             key,
             _correlation_of(runtime, work, *runtime.tree.log_ids(stage)),
         )
-    return held[1]
+    return cached[1]
 
 
 def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:

@@ -22,7 +22,7 @@ from pipecat_dd.export.logs.arguments import (
     levels_by_name,
     redactor_of,
 )
-from pipecat_dd.export.logs.console import LAST, TEMPLATE, ConsoleMaker
+from pipecat_dd.export.logs.console import ConsoleMaker, console_format
 from pipecat_dd.export.logs.containers import default_line_bytes
 from pipecat_dd.export.logs.enqueuing import QueueContext
 from pipecat_dd.export.logs.failing import (
@@ -31,13 +31,13 @@ from pipecat_dd.export.logs.failing import (
     report_once,
     restore_reports_of,
 )
-from pipecat_dd.export.logs.feeding import excluding_own, track_sinks
 from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.sampling import Sampler
 from pipecat_dd.export.logs.settings import max_line_bytes as line_bytes
+from pipecat_dd.export.logs.sink_work import excluding_own, track_sinks
 from pipecat_dd.export.logs.stdlib import Interception
-from pipecat_dd.export.logs.template import format_function, json_format
+from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.logs.thresholds import Thresholds
 from pipecat_dd.export.logs.uncaught import ExceptionHooks
 from pipecat_dd.export.redaction import Redactor, put_in_force
@@ -211,7 +211,7 @@ def configure_logging(
         "filter": _filter(thresholds, sampler if sample else None, sink),
         "format": json_format(made, end)
         if format == "json"
-        else _console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
+        else console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
         "enqueue": enqueue,
         # Neither is used: both would cost milliseconds for each exception.
         "backtrace": False,
@@ -366,17 +366,6 @@ def _remove_handler(handler_id: int) -> None:
         pass
     except OSError:  # it is removed, but its file could not be closed: the disk is full
         pass
-
-
-def _console_format(
-    console: ConsoleMaker, end: str, ship: Callable[["Record"], str] | None
-) -> Callable[["Record"], str]:
-    def make(record: "Record") -> Mapping[str, str]:
-        if ship is not None:
-            ship(record)
-        return console(record)
-
-    return format_function(make, TEMPLATE + end, LAST)
 
 
 def _filter(

@@ -2,8 +2,8 @@
 
 Docker and containerd pass on a container's output in pieces of at most 16 KiB, the line's end
 included. Datadog's Agent joins the pieces again if it reads the runtime's files itself. FireLens,
-Fluent Bit and others send the pieces as they are, and then neither piece of a JSON object is
-parsed, so that its ids are lost.
+Fluent Bit and others send the pieces as they are: none of them is valid JSON, and the ids are
+lost.
 """
 
 import os

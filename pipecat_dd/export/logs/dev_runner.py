@@ -33,7 +33,7 @@ _POLL_SECS: Final = 0.001
 class _Watcher:
     """A sink that writes nothing and notices when it is removed, by the runner or by others."""
 
-    name = "pipecat_dd: stays through Pipecat's development runner"
+    name = "pipecat_dd: restores logging after Pipecat's development runner"
 
     def __init__(self, restore: Callable[[], bool], removed: Callable[[], None]) -> None:
         self._restore = restore

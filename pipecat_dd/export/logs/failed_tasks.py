@@ -58,7 +58,7 @@ class FailedTask:
 
     def _context(self) -> Context:
         found = _context_of(self._details)
-        # A copy, since a context cannot be entered twice at a time.
+        # A copy, since a context cannot be entered while it is in use.
         context = copy_context() if found is None else found.copy()
         if found is None:
             for variable in CARRIED:

@@ -1,4 +1,4 @@
-"""Reports a sink that fails once, without the content of the line.
+"""Reports failing sinks once, without the content of the line.
 
 A sink fails when the disk is full, when the reader of standard output is gone, or when the
 service that it posts to does not answer. Loguru then prints a report for each line, with the whole
@@ -41,7 +41,7 @@ def _renew_lock() -> None:
 
 
 def report_failures_of_ours() -> None:
-    """Report failures of the sinks of our lines without the record from now on."""
+    """From now on, omit the record from reports about sinks that get our lines."""
     _loguru.report_failures(_report)
 
 
@@ -61,7 +61,7 @@ def report_once(
 ) -> None:
     """Write to standard error that something failed, once for each kind of error.
 
-    The logger is not used, since it is what failed.
+    The logger is not used, since its sinks may be what failed.
 
     Args:
         what: What failed, as a sentence without its full stop.

@@ -6,8 +6,8 @@ a rule masks them: from the first value that is quoted, in brackets, or after a 
 or "transcript", to the end of the line.
 
 The name of a package does not identify it: `pipecat_bot` may be the user's own bot, whose lines
-are not masked. A package for Pipecat is one that is installed from a package index, not from a
-local directory, and that has a name that begins with "pipecat" or code that uses Pipecat.
+are not masked. A package for Pipecat is installed from a package index, not from a local
+directory, and its name begins with `pipecat_` or its code uses Pipecat.
 """
 
 import re
@@ -76,7 +76,7 @@ def is_for_pipecat(name: str, path: str) -> bool:
     within = _installed_in(Path(where))
     if within is None:
         return False
-    return (is_named or _uses_pipecat(module)) and within[1] not in _own(within[0])
+    return (is_named or _uses_pipecat(module)) and within[1] not in _local_packages(within[0])
 
 
 def _file_of(module: Any) -> str:
@@ -110,15 +110,15 @@ def _uses_pipecat(module: Any) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _own(directory: Path) -> frozenset[str]:
+def _local_packages(directory: Path) -> frozenset[str]:
     """Return the packages in ``site-packages`` that were installed from a local directory."""
     try:
-        return frozenset(_tops_from_elsewhere(directory))
+        return frozenset(_locally_installed(directory))
     except OSError:
         return frozenset()
 
 
-def _tops_from_elsewhere(directory: Path) -> Iterator[str]:
+def _locally_installed(directory: Path) -> Iterator[str]:
     for direct in directory.glob("*.dist-info/direct_url.json"):
         if '"file:' not in direct.read_text(errors="replace").replace(" ", ""):
             continue

@@ -112,7 +112,7 @@ class Routing:
                 return False
         elif is_uncaught:
             return True
-        return is_uncaught or not _is_written_to_by_logging(_places(sink), name, level)
+        return is_uncaught or not _is_written_to_by_logging(_targets(sink), name, level)
 
 
 _active: list[Routing] = []
@@ -160,15 +160,15 @@ def _is_file_or_stream(handler: logging.Handler) -> bool:
     return is_of_logging and isinstance(handler, logging.StreamHandler)
 
 
-def _is_written_to_by_logging(places: list[Any], name: str, level: int) -> bool:
+def _is_written_to_by_logging(targets: list[Any], name: str, level: int) -> bool:
     return any(
         handler.level <= level
-        and any(here is there for here in _places(handler) for there in places)
+        and any(one is other for one in _targets(handler) for other in targets)
         for handler in _handlers_of(name)
     )
 
 
-def _places(sink: Any) -> list[Any]:
+def _targets(sink: Any) -> list[Any]:
     """Return a sink or handler, and the stream that it writes to, if any."""
     stream = getattr(sink, "stream", None) if isinstance(sink, logging.StreamHandler) else None
     return [sink] if stream is None else [sink, stream]

@@ -29,9 +29,9 @@ from loguru import logger
 from pipecat_dd import _loguru
 from pipecat_dd.export.logs import failed_tasks
 from pipecat_dd.export.logs.failing import report_once
-from pipecat_dd.export.logs.feeding import is_sink_work
 from pipecat_dd.export.logs.forking import defer, is_forking
 from pipecat_dd.export.logs.routing import FromLogging, Routing, log_as
+from pipecat_dd.export.logs.sink_work import is_sink_work
 from pipecat_dd.export.logs.structured import (
     NoText,
     Structured,

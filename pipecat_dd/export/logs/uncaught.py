@@ -112,5 +112,5 @@ def _log(
             made["file"].name = code.co_filename.replace("\\", "/").rpartition("/")[2]
             made["module"] = made["file"].name.rpartition(".")[0]
 
-    # Not as the library that raised, whose lines may be disabled: the bot itself has failed.
+    # Logged as the main module, since lines of the library that raised may be disabled.
     log_as("__main__")(logger.opt(exception=exception).patch(as_raised), "ERROR", message)

@@ -28,7 +28,7 @@ def _shipped() -> Mapping[str, int]:
 
 
 _SENT_AS_ZERO = "pipecat.logs.shipped"
-"""Also sent when it is 0, if lines were dropped: else the share of shipped lines has no value."""
+"""Also sent as 0 if lines were dropped: without it, the share of shipped lines has no value."""
 
 
 def _dropped_lines() -> Mapping[str, int]:

@@ -1,7 +1,7 @@
-"""Computes metrics from stages: a table of the metrics of each kind of stage.
+"""Computes the metrics of stages, depending on their kind.
 
-A stage is measured when it has ended, from the attributes that its span carries, so that metrics
-and spans of a conversation cannot disagree.
+A stage is measured when it has ended, from the attributes that its span has, so that metrics and
+spans of a conversation cannot disagree.
 """
 
 import math

@@ -1,8 +1,8 @@
-"""The door to the network: ``http.client``.
+"""Sends requests to the intake with ``http.client``.
 
 Shipping needs one connection to one host, one request at a time, from one thread. The pools,
 retries and sessions of a client library would only have to be turned off. ``datadog-api-client``
-makes an object of each line and takes 95 MB. ``httpx`` and ``urllib3`` log each request, which
+creates an object for each line and takes 95 MB. ``httpx`` and ``urllib3`` log each request, which
 would be another line to ship, and ddtrace patches both. ``http.client`` logs nothing and is part
 of Python.
 

@@ -30,8 +30,8 @@ class Buffer:
         self._counters = counters
         self._lines: deque[str] = deque()
         self._bytes = 0
-        self._in_hand_bytes = 0
-        self._is_awaited = False
+        self._inflight_bytes = 0
+        self._wakes_at_line = False
         # Unlike an Event, a SimpleQueue is reentrant: a finalizer that logs may call `wake` while
         # this thread is in it.
         self._wakeups: SimpleQueue[None] = SimpleQueue()
@@ -51,15 +51,17 @@ class Buffer:
             before = self._bytes
             self._bytes = after = before + getsizeof(line)
             lines.append(line)
-            if after + self._in_hand_bytes > self._max_bytes:
+            if after + self._inflight_bytes > self._max_bytes:
                 self._drop_oldest()
-            is_due = self._is_awaited or (before < BATCH_BYTES <= after or len(lines) == MAX_LINES)
-            self._is_awaited = False
+            is_due = self._wakes_at_line or (
+                before < BATCH_BYTES <= after or len(lines) == MAX_LINES
+            )
+            self._wakes_at_line = False
         if is_due:
             self.wake()
 
     def _drop_oldest(self) -> None:
-        while self._lines and self._bytes + self._in_hand_bytes > self._max_bytes:
+        while self._lines and self._bytes + self._inflight_bytes > self._max_bytes:
             self._bytes -= getsizeof(self._lines.popleft())
             self._counters.drop(1, Reason.MEMORY_FULL)
 
@@ -78,7 +80,7 @@ class Buffer:
     def set_inflight_bytes(self, bytes_: int) -> None:
         """Set how much memory the lines being sent take, which counts towards the limit."""
         with self._counters.lock:
-            self._in_hand_bytes = bytes_
+            self._inflight_bytes = bytes_
 
     @property
     def fills_a_request(self) -> bool:
@@ -99,7 +101,7 @@ class Buffer:
         with self._counters.lock:
             if for_a_line and self._lines:
                 return
-            self._is_awaited = for_a_line
+            self._wakes_at_line = for_a_line
         try:
             self._wakeups.get(timeout=None if secs is None else max(secs, 0.0))
             while True:

@@ -1,4 +1,4 @@
-"""The one shipper of this process, from the call that configures it to the end of the process."""
+"""Starts, replaces and ends the one shipper of this process."""
 
 import threading
 from collections.abc import Callable

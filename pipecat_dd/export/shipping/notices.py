@@ -13,7 +13,7 @@ from pipecat_dd.export.shipping.counting import Counters, Reason
 
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _SILENCE_SECS: Final = 60.0
-"""The least time between two warnings."""
+"""The shortest time between two warnings."""
 
 
 def is_ours(name: str | None) -> bool:
@@ -47,7 +47,7 @@ class Notices:
         """Log that lines cannot be sent now.
 
         Args:
-            why: The reason, as the text in brackets.
+            why: The reason, in a few words.
         """
         if self._dropped_before is not None or time.monotonic() < self._quiet_until:
             return
@@ -111,8 +111,8 @@ class Notices:
         self._log_once(
             "refused",
             f"pipecat_dd: {self._host} refuses the API key ({status}). Check that DD_API_KEY is "
-            f"an API key, not an application key, that it is not revoked, and that DD_SITE is "
-            f"its site; then restart the bot. "
+            f"an API key, not an application key, that it is not revoked, and that it belongs to "
+            f"the site in DD_SITE; then restart the bot. "
             + ("Lines are not shipped until then" if dropping else f"{self._fallback} until then"),
         )
 

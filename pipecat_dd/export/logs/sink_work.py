@@ -2,13 +2,13 @@
 
 A sink may post its lines with a library that logs: httpx and botocore log each request, urllib3
 and aiohttp do at DEBUG. If such a line reached the sink through Loguru, the sink would post again,
-and so on without end. So it is tracked when a sink is at work: in the call itself, in the tasks
+and so on without end. So the work of sinks is tracked: in the call itself, in the tasks
 and threads that it starts, in pools that it submits work to, and in the thread or task that reads
 its queue (see ``sink_workers.py``). What libraries log there is ignored; what they log for the bot
 is not.
 
-Without `configure_logging` such lines would not reach Loguru at all, so that the user's own sinks
-are protected in the same way as ours.
+Without `configure_logging` such lines would not reach Loguru at all. So the user's own sinks are
+protected in the same way as ours.
 """
 
 import threading

@@ -4,7 +4,7 @@
     nox -t oldest            the oldest of all, with the tests of the core, as CI does
     nox -t newest            the newest on each Python
     nox -s pipecat-1.8       one cell
-    nox -s pipecat-1.8 -- tests/stages -x
+    nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
@@ -31,16 +31,16 @@ VERSIONS = (
 )
 
 CORE = (
-    "tests/conversation",
+    *sorted(map(str, Path("tests/conversation").glob("test_*.py"))),
     "tests/versions",
     "tests/test_conversation.py",
     "tests/test_correlation.py",
     "tests/test_delivery.py",
     "tests/reliability/test_exit.py",
-    "tests/stages/test_tools.py",
-    "tests/participants/test_daily.py",
+    "tests/conversation/stages/test_tools.py",
+    "tests/conversation/participants/test_daily.py",
     "tests/export/logs/test_line.py",
-    "tests/whose",
+    "tests/conversation/attribution",
 )
 """The conversation, its stages, participants and lines, where there is no time for all tests."""
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipecat_dd.conversation.context import current_session
-    from pipecat_dd.conversation.participants import Participant
-    from pipecat_dd.conversation.session import Session
+    from pipecat_dd.conversation.model import Participant, Session
     from pipecat_dd.export.logs import (
         Redactor,
         configure_logging,
@@ -39,9 +38,9 @@ __all__ = [
 # to import and change the process when they are imported.
 _HOMES = {
     "DatadogObserver": "pipecat_dd.observer",
-    "Participant": "pipecat_dd.conversation.participants",
+    "Participant": "pipecat_dd.conversation.model",
     "Redactor": "pipecat_dd.export.logs",
-    "Session": "pipecat_dd.conversation.session",
+    "Session": "pipecat_dd.conversation.model",
     "Shipping": "pipecat_dd.export.shipping",
     "configure_logging": "pipecat_dd.export.logs",
     "current_session": "pipecat_dd.conversation.context",

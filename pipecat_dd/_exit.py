@@ -26,7 +26,7 @@ from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation.context import leave_all
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.session import forget_all
+from pipecat_dd.conversation.live_sessions import forget_all
 from pipecat_dd.export import active
 from pipecat_dd.export.spans import passing
 

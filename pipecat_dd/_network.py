@@ -1,29 +1,59 @@
 """How this package gets out to the network: one way for whatever sends, and for what checks it.
 
 Had each its own, ``pipecat-dd doctor`` could reach what a bot cannot, or the other way.
+
+Which proxy leads to a URL is decided by `proxy_for`, from the environment:
+
+* ``DD_PROXY_HTTPS``, ``DD_PROXY_HTTP`` and ``DD_PROXY_NO_PROXY`` (separated by spaces) win, each
+  over its counterpart below. One that is set and empty means no proxy, or no host that bypasses
+  it. The rule is the Agent's: https://docs.datadoghq.com/agent/configuration/proxy/.
+* Else ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` (separated by commas) hold, by the rules of
+  Python's ``urllib.request``: the name in small letters wins; ``HTTP_PROXY`` in capitals is left
+  aside in a CGI script, whose client could set it.
+* What bypasses the proxy goes by ``urllib.request`` too: a name stands for itself and what is below
+  it, with a port for that port, and ``*`` alone for every host. The Agent does so with
+  ``no_proxy_nonexact_match``, which Datadog recommends; its ranges of addresses are not read here.
+* A proxy without a scheme is spoken to over HTTP, on port 80 where none is named: as by ddtrace.
+
+What macOS or Windows has set up for browsers is not asked: a forked process does not survive that.
+The Agent is nearby, and is reached without a proxy, as ddtrace reaches it.
 """
 
+import http.client
+import os
 import ssl
 import urllib.request
 from base64 import b64encode
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+VARIABLES = ("DD_PROXY_HTTPS", "DD_PROXY_HTTP", "DD_PROXY_NO_PROXY")
+"""Datadog's own variables for proxies."""
+
 
 def proxy_for(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that ``HTTPS_PROXY`` (``HTTP_PROXY``) and ``NO_PROXY`` name for a URL.
+    """Return the proxy that leads to a URL, or None where none does.
 
     Args:
-        url: Where to.
+        url: Where to: ``http://`` or ``https://``.
     """
-    # Not what macOS or Windows has set up for browsers: that is asked in ways that a forked
-    # process does not survive.
     proxies = urllib.request.getproxies_environment()
-    bypassed: Any = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if url.scheme not in proxies or bypassed(url.hostname or "", proxies):
+    for scheme in ("https", "http"):
+        if (datadogs := os.environ.get(f"DD_PROXY_{scheme.upper()}")) is not None:
+            proxies[scheme] = datadogs.strip()
+    if (bypassing := os.environ.get("DD_PROXY_NO_PROXY")) is not None:
+        proxies["no"] = ",".join(bypassing.replace(",", " ").split())
+    named = proxies.get(url.scheme)
+    if not named or _bypasses(url, proxies):
         return None
-    named = proxies[url.scheme]
     return urlsplit(named if "://" in named else f"http://{named}")
+
+
+def _bypasses(url: SplitResult, proxies: dict[str, str]) -> bool:
+    # Also with its port, by which NO_PROXY may name it.
+    hosts = {url.hostname or "", url.netloc.rpartition("@")[2]}
+    bypasses: Any = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+    return any(bypasses(host, proxies) for host in hosts)
 
 
 def proxy_headers(proxy: SplitResult) -> dict[str, str]:
@@ -36,6 +66,41 @@ def proxy_headers(proxy: SplitResult) -> dict[str, str]:
         return {}
     user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
     return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
+
+
+def connection_to(
+    url: SplitResult,
+    timeout_secs: float,
+    *,
+    through_proxy: bool = True,
+    tls: ssl.SSLContext | None = None,
+    plain: type[http.client.HTTPConnection] = http.client.HTTPConnection,
+    secure: type[http.client.HTTPSConnection] = http.client.HTTPSConnection,
+) -> http.client.HTTPConnection:
+    """Return a connection to a URL's server, not open yet, through the proxy that leads there.
+
+    Args:
+        url: Where to: ``http://`` or ``https://``.
+        timeout_secs: How long each step may take, in seconds.
+        through_proxy: False for what is nearby: an Agent.
+        tls: What certificates are checked with; by default `tls_context`.
+        plain: What connections over HTTP are made of.
+        secure: What connections over HTTPS are made of.
+    """
+    proxy = proxy_for(url) if through_proxy else None
+    host, port = _host_and_port(proxy or url)
+    connection: http.client.HTTPConnection
+    if url.scheme == "https":
+        connection = secure(host, port, timeout=timeout_secs, context=tls or tls_context())
+    else:
+        connection = plain(host, port, timeout=timeout_secs)
+    if proxy is not None:
+        connection.set_tunnel(*_host_and_port(url), headers=proxy_headers(proxy))
+    return connection
+
+
+def _host_and_port(url: SplitResult) -> tuple[str, int]:
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 def tls_context() -> ssl.SSLContext:

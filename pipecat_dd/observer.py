@@ -10,18 +10,18 @@ from loguru import logger
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.transports.base_transport import BaseTransport
 
-from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat, variables
+from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd.conversation.ambient import bind
 from pipecat_dd.conversation.call_stack import is_function, maker
 from pipecat_dd.conversation.context import current_session
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
-from pipecat_dd.export.lacking import say_what_is_lacking
 from pipecat_dd.export.logs import refresh_logging
-from pipecat_dd.export.replaced import say_what_is_replaced
+from pipecat_dd.export.notices import write_notices
 from pipecat_dd.instrumentation.workers import claim
+from pipecat_dd.names import fields
 from pipecat_dd.session_instrumentation import Callers, SessionInstrumentation
-from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings
+from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings, environment
 
 
 class DatadogObserver(BaseObserver):
@@ -151,9 +151,8 @@ class DatadogObserver(BaseObserver):
             carry_into_threads()
             # Loggers that came after configure_logging(), such as uvicorn's.
             refresh_logging()
-            say_what_is_replaced()
-            say_what_is_lacking()
-            variables.report()
+            write_notices()
+            environment.report()
 
     def _begin(self) -> SessionInstrumentation:
         """Begin the session of a conversation: of the first, or of another that uses this one."""
@@ -400,7 +399,7 @@ _instances.answer_on_class(
 
 
 def _contextual_session_id() -> str | None:
-    return _as_session_id(_loguru.contextualized().get("session_id"))
+    return _as_session_id(_loguru.contextualized().get(fields.SESSION_ID))
 
 
 _runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()

@@ -16,9 +16,9 @@ from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding, RunContext
 from pipecat_dd.conversation.context import current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Role
-from pipecat_dd.conversation.session import Phase, Session, register, unregister
-from pipecat_dd.conversation.turns import Timer
+from pipecat_dd.conversation.live_sessions import register, unregister
+from pipecat_dd.conversation.model import Phase, Role, Session
+from pipecat_dd.conversation.turn import Timer
 from pipecat_dd.export import active
 from pipecat_dd.export.destinations import destinations
 from pipecat_dd.export.fan_out import FanOut
@@ -31,6 +31,7 @@ from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.pipeline import PipelineInstrumentation
 from pipecat_dd.instrumentation.transports import TransportInstrumentation
 from pipecat_dd.instrumentation.workers import UNOBSERVED_SECS
+from pipecat_dd.names import tags
 from pipecat_dd.settings import Settings
 
 
@@ -265,12 +266,12 @@ class SessionInstrumentation:
             _pipecat.spare_events(processor, observer, self.pipelines.covered_ids, backlog.admits)
         self._listen(self.pipelines.instances)
         root = self.session.root
-        root.attributes["pipecat.version"] = _pipecat.pipecat_version()
+        root.attributes[tags.PIPECAT_VERSION] = _pipecat.pipecat_version()
         notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
-        root.set(conversation_id=_pipecat.conversation_id(worker))
-        root.set(transport=_pipecat.transport_of(self.pipelines.instances))
+        root.set(tags.CONVERSATION_ID, _pipecat.conversation_id(worker))
+        root.set(tags.TRANSPORT, _pipecat.transport_of(self.pipelines.instances))
 
     def _look_around(self) -> None:
         """Log which workers of the conversation are not observed, if any."""

@@ -28,7 +28,7 @@ import ddtrace  # noqa: E402
 import pytest  # noqa: E402
 
 from pipecat_dd.cli.demo.versions import split_sentences_offline  # noqa: E402
-from pipecat_dd.conversation import session  # noqa: E402
+from pipecat_dd.conversation import live_sessions  # noqa: E402
 from pipecat_dd.conversation.context import current  # noqa: E402
 from tests.support.agent import TestAgent, running_test_agent  # noqa: E402
 
@@ -53,6 +53,6 @@ def agent(running_agent: TestAgent) -> TestAgent:
 def nowhere() -> Iterator[None]:
     """Begin each test outside of every session: pytest runs them all in one context."""
     token = current.set(None)
-    session._live.clear()
+    live_sessions._live.clear()
     yield
     current.reset(token)

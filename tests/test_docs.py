@@ -60,7 +60,7 @@ def test_the_line_in_the_document_has_the_fields_of_a_real_one(tmp_path: Path) -
 
 
 def test_every_field_that_lines_can_have_is_in_the_table() -> None:
-    from pipecat_dd.export.logs.fields import UNCUT
+    from pipecat_dd.export.logs.field_roles import UNCUT
 
     text = (DOCS / "logs.md").read_text("utf8")
     for field in UNCUT:
@@ -75,7 +75,7 @@ def test_rules_of_ones_own_do_what_the_document_says(tmp_path: Path) -> None:
 
 
 def test_every_tag_that_holds_content_is_in_the_inventory() -> None:
-    from pipecat_dd.export.spans.contract import TAGS
+    from pipecat_dd.names.tags import TAGS
 
     text = (DOCS / "security.md").read_text("utf8")
     for tag in TAGS:

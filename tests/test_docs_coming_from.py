@@ -8,7 +8,7 @@ from loguru import logger
 
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.export.replaced import REPLACED
+from pipecat_dd.export.notices import REPLACED
 from tests.cli.setup.naming import Checker
 from tests.support import queries
 

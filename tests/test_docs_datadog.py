@@ -14,10 +14,11 @@ import yaml
 
 from pipecat_dd.cli.doctor.command import doctor
 from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
-from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import Kind
-from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
-from pipecat_dd.export.spans.contract import SPANS, TAGS, tags_of
+from pipecat_dd.conversation.model import Kind
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.metrics import METRICS, Type
+from pipecat_dd.names.spans import SPANS
+from pipecat_dd.names.tags import TAGS, WAIT_PARTS, tags_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEXT = (DOCS / "datadog.md").read_text("utf8")
@@ -177,7 +178,7 @@ def test_whatever_else_the_walks_name_is_sent() -> None:
 
 
 def test_each_part_of_the_wait_says_where_to_look() -> None:
-    for name, _ in PARTS:
+    for name, _ in WAIT_PARTS:
         assert f"| `turn.wait.{name}_seconds` |" in ON_CALL
 
 

@@ -13,6 +13,7 @@ from pipecat_dd._ddtrace.public import Active, Span, tracer
 from pipecat_dd._ddtrace.sending import PARTS_LEAVE
 from pipecat_dd._ddtrace.settings import unified
 from pipecat_dd._private import peek
+from pipecat_dd.names import fields
 
 MEASURED = "_dd.measured"
 
@@ -169,8 +170,8 @@ def log_ids(active: Active) -> tuple[str | None, str | None]:
     Args:
         active: The span, or its context.
     """
-    fields = tracer.get_log_correlation_context(active)
-    trace_id, span_id = fields.get("dd.trace_id"), fields.get("dd.span_id")
+    ids = tracer.get_log_correlation_context(active)
+    trace_id, span_id = ids.get(fields.DD_TRACE_ID), ids.get(fields.DD_SPAN_ID)
     return (
         trace_id if trace_id and trace_id != "0" else None,
         span_id if span_id and span_id != "0" else None,

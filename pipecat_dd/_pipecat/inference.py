@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pipecat_dd._pipecat.services import is_a
 from pipecat_dd._private import peek
+from pipecat_dd.names import tags
 
 RUN_INFERENCE = "run_inference"
 
@@ -80,10 +81,10 @@ def bedrock_session(service: Any) -> Any:
 BEDROCK_ANSWERED = "after-call.bedrock-runtime.Converse"
 """botocore's event of an answer that has come."""
 
-_INPUT, _OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
-_CACHED = "gen_ai.usage.cache_read.input_tokens"
-_CACHED_NOW = "gen_ai.usage.cache_creation.input_tokens"
-_REASONING = "gen_ai.usage.reasoning.output_tokens"
+_INPUT, _OUTPUT = tags.GEN_AI_USAGE_INPUT_TOKENS, tags.GEN_AI_USAGE_OUTPUT_TOKENS
+_CACHED = tags.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS
+_CACHED_NOW = tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS
+_REASONING = tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS
 
 _TOKENS = (
     # As SDKs call them: OpenAI's two, Anthropic's, Google's, AWS's.

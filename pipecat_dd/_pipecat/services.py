@@ -5,8 +5,8 @@ import sys
 from typing import Any
 
 from pipecat_dd._private import peek
-from pipecat_dd.conversation.processor import Role, Service
-from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.model import AttributeValue, Role, Service
+from pipecat_dd.names import tags
 
 _ROLES = (
     ("pipecat.services.llm_service", "LLMService", Role.LLM),
@@ -93,11 +93,11 @@ def service_of(processor: Any) -> Service:
         for name in _REQUEST_SETTINGS:
             value = getattr(settings, name, None)
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                facts[f"gen_ai.request.{name}"] = value
+                facts[tags.gen_ai_request(name)] = value
     elif role is Role.TTS:
         voice = getattr(settings, "voice", None)
         if isinstance(voice, str) and voice:
-            facts["tts.voice"] = voice
+            facts[tags.TTS_VOICE] = voice
     model = getattr(settings, "model", None)
     return Service(
         _provider(type(processor)),

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, RUN_HANDLER
 from pipecat_dd._pipecat.services import role_of
 from pipecat_dd._private import peek
-from pipecat_dd.conversation.processor import Role
+from pipecat_dd.conversation.model import Role
 
 
 def transport_of(processors: Iterable[Any]) -> str | None:

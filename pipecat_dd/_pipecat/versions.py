@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
+from pipecat_dd.names import tags
+from pipecat_dd.names.spans import Kind, span_name
+
 OLDEST = (1, 0)
 """The oldest Pipecat that is supported."""
 
@@ -36,20 +39,21 @@ CAME = (
     Came(
         (1, 3),
         "several workers in one conversation",
-        "a bot has one worker; there is no `conversation_id` on `pipecat.session`",
+        f"a bot has one worker; there is no `{tags.CONVERSATION_ID}` on "
+        f"`{span_name(Kind.SESSION)}`",
     ),
     Came(
         (1, 5),
         "time to first audio",
-        "no `metrics.ttfa`; a realtime service is known by its class's name",
+        f"no `{tags.METRICS_TTFA}`; a realtime service is known by its class's name",
     ),
-    Came((1, 7), "seconds of audio transcribed", "no `metrics.audio_seconds`"),
+    Came((1, 7), "seconds of audio transcribed", f"no `{tags.METRICS_AUDIO_SECONDS}`"),
     Came((1, 7), "key presses in LiveKit rooms", "no `on_dtmf_event` from LiveKit"),
     Came(
         (1, 8),
         "startup of each processor",
-        "`pipecat.startup` is the pipeline's alone; the session's span begins with the first "
-        "frame, and a bot whose `setup()` fails leaves none",
+        f"`{span_name(Kind.STARTUP)}` is the pipeline's alone; the session's span begins with the "
+        "first frame, and a bot whose `setup()` fails leaves none",
     ),
     Came(
         (1, 8),
@@ -60,7 +64,7 @@ CAME = (
     Came(
         (1, 8),
         "categories of errors",
-        "no `error.category` and `processor.usable`; no `metrics.ttfat`",
+        f"no `{tags.ERROR_CATEGORY}` and `{tags.PROCESSOR_USABLE}`; no `{tags.METRICS_TTFAT}`",
     ),
     Came(
         (1, 8),
@@ -71,12 +75,13 @@ CAME = (
     Came(
         (1, 8),
         "the user's speech at OpenAI's realtime service",
-        "no `pipecat.user_speech` there, and a response can stand in the turn after its own",
+        f"no `{span_name(Kind.USER_SPEECH)}` there, and a response can stand in the turn after "
+        "its own",
     ),
     Came(
         (1, 9),
         "inference before the user has finished",
-        "no `llm.speculative`",
+        f"no `{tags.LLM_SPECULATIVE}`",
     ),
     Came(
         (1, 12),

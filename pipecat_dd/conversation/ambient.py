@@ -43,7 +43,7 @@ from pipecat_dd.conversation.call_stack import (
     running_task,
 )
 from pipecat_dd.conversation.context import WorkContext, current
-from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.model import Phase, Session
 
 
 class ObserverBinding:

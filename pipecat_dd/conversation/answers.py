@@ -8,9 +8,10 @@ answer that is to be spoken counts as completed once some of its audio came out,
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.turns import Turn
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.names import tags
 
 MAX_FRAMES = 4_096
 """How many frames are remembered by the answer they hold text of: far more than are on their way
@@ -207,12 +208,12 @@ class Answers:
 
     def _complete(self, answer: Answer, turn: Turn) -> None:
         stage = answer.stage
-        if stage.attributes.get("llm.outcome") != "discarded" or stage not in turn.held:
+        if stage.attributes.get(tags.LLM_OUTCOME) != "discarded" or stage not in turn.held:
             return
-        stage.attributes["llm.outcome"] = "completed"
-        if stage.attributes.get("llm.speculative") or answer.is_speech:
+        stage.attributes[tags.LLM_OUTCOME] = "completed"
+        if stage.attributes.get(tags.LLM_SPECULATIVE) or answer.is_speech:
             return  # more may be known of it by the turn's end
-        turn.held.remove(stage)
+        turn.release(stage)
         self.let_go(stage)
         self._stages.close(stage, stage.end_ns if stage.end_ns is not None else stage.start_ns)
 

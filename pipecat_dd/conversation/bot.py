@@ -3,15 +3,14 @@
 from collections.abc import Callable
 
 from pipecat_dd.conversation.answers import Answer, Answers
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.realtime import SAME_BREATH_NS, RealtimeResponses
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
 from pipecat_dd.conversation.tools import Tools
-from pipecat_dd.conversation.turns import Turn, Turns
-
-LATENCY = "turn.user_bot_latency_seconds"
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 
 class BotSide:
@@ -39,9 +38,7 @@ class BotSide:
         self._has_voice = has_voice
         self._has_output = has_output
         self.answers = Answers(stages, can_speak, has_output)
-        self.syntheses = Syntheses(
-            stages, turns, self.answers, self._open_service, self._end_synthesis, has_output
-        )
+        self.syntheses = Syntheses(stages, turns, self.answers, self._end_synthesis, has_output)
         self.synthesis_begins = self.syntheses.begin
         self.synthesis_output = self.syntheses.output
         self.synthesis_ends = self.syntheses.end
@@ -70,12 +67,9 @@ class BotSide:
             stage: The stage that it has been at work in so far, where it has one.
         """
         turn = self._turns.begin_bot_work(at_ns)
-        stage = self._open_service(Kind.LLM, processor, at_ns, turn.stage, stage)
-        stage.attributes["gen_ai.operation.name"] = "chat"
-        if not turn.bot_spoke:
-            turn.latency.asked_ns = turn.latency.asked_ns or at_ns
-            turn.latency.responded_ns = at_ns
-            turn.latency.token_ns = 0
+        stage = self._stages.open_service(Kind.LLM, processor, at_ns, turn.stage, stage=stage)
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
+        turn.set_response(at_ns)
         self.answers.begin(stage)
         self._turns.begin_work(turn, stage)
         return stage
@@ -83,7 +77,7 @@ class BotSide:
     def withdraw_speculation(self) -> None:
         """What was inferred before the user had finished is thrown away: they had not."""
         for stage in self._speculative:
-            stage.attributes["llm.outcome"] = "discarded"
+            stage.attributes[tags.LLM_OUTCOME] = "discarded"
         self._speculative.clear()
 
     def note_output(
@@ -115,18 +109,17 @@ class BotSide:
             answer.is_spoken, answer.is_speech = True, answer.is_speech or speech
         if answer is not None and read:
             answer.is_read = True
-        if read and turn is not None and stage in turn.busy:
-            turn.answered = True
+        if read and turn is not None and turn.is_at_work_on(stage):
+            turn.answer()
         if speech:
-            stage.attributes["gen_ai.output.type"] = "speech"
-        if spoken and turn is not None and not turn.bot_spoke and not turn.latency.token_ns:
-            turn.latency.token_ns = at_ns
-        if spoken and turn is not None and stage in turn.busy:
-            if self._has_voice():
-                if not turn.bot_spoke:
-                    turn.speech_pending = True
-            else:
-                turn.answered = True
+            stage.attributes[tags.GEN_AI_OUTPUT_TYPE] = "speech"
+        if spoken and turn is not None:
+            turn.set_first_token(at_ns)
+            if turn.is_at_work_on(stage):
+                if self._has_voice():
+                    turn.await_speech()
+                else:
+                    turn.answer()
 
     def end_response(
         self,
@@ -147,17 +140,17 @@ class BotSide:
         if not stage.is_open:
             return
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         stage.settle_first_byte()
         turn = self._turns.current
         waits = False
-        if "llm.outcome" not in stage.attributes:
+        if tags.LLM_OUTCOME not in stage.attributes:
             outcome = "failed" if stage.failure is not None else None
             outcome = outcome or self.answers.outcome(stage, interrupted=interrupted)
             waits = outcome is None and turn is not None
             # Until it is heard.
-            stage.attributes["llm.outcome"] = outcome or "discarded"
-        if stage.attributes.get("llm.speculative") and turn is not None and turn.user_active:
+            stage.attributes[tags.LLM_OUTCOME] = outcome or "discarded"
+        if stage.attributes.get(tags.LLM_SPECULATIVE) and turn is not None and turn.is_user_active:
             # It may still be thrown away, as long as its turn holds it.
             self._speculative.intersection_update(turn.held)
             self._speculative.add(stage)
@@ -211,7 +204,7 @@ class BotSide:
         if self._speech is not None:
             return
         turn = self._turns.current
-        if turn is not None and turn.user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
+        if turn is not None and turn.is_user_active and at_ns - self._cut_ns <= SAME_BREATH_NS:
             # What was on its way out when it was cut off. What is written later tells.
             self._cut_may_go_on = True
             return
@@ -228,7 +221,11 @@ class BotSide:
         turn = self._turns.start_bot_speech(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
-        if turn.by_user and turn.latency.silent_ns and LATENCY not in turn.stage.attributes:
+        if (
+            turn.by_user
+            and turn.latency.silent_ns
+            and tags.TURN_USER_BOT_LATENCY_SECONDS not in turn.stage.attributes
+        ):
             turn.latency.settle(
                 answer.stage.start_ns if answer is not None else 0,
                 answer.token_ns if answer is not None else 0,
@@ -236,9 +233,9 @@ class BotSide:
                 synthesis.stage.output_ns or 0 if synthesis is not None else 0,
             )
             waited_ns = max(0, at_ns - turn.latency.silent_ns)
-            turn.stage.attributes[LATENCY] = waited_ns / 1e9
-            for name, secs in turn.latency.parts(at_ns).items():
-                turn.stage.attributes[f"turn.wait.{name}_seconds"] = secs
+            turn.stage.attributes[tags.TURN_USER_BOT_LATENCY_SECONDS] = waited_ns / 1e9
+            for part, secs in turn.latency.parts(at_ns).items():
+                turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
     def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
         """Audio of the bot's was written to the transport."""
@@ -274,13 +271,13 @@ class BotSide:
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
-            self._speech.attributes["interrupted"] = True
+            self._speech.attributes[tags.INTERRUPTED] = True
             # What was written last is what was heard last; the cut is now all the same.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
         for stage in self.syntheses.open:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)
 
@@ -292,31 +289,6 @@ class BotSide:
         self.tools.end_all(at_ns)
         self.realtime.end_all(at_ns)
 
-    def _open_service(
-        self,
-        kind: Kind,
-        processor: Processor,
-        at_ns: int,
-        parent: Stage,
-        stage: Stage | None = None,
-    ) -> Stage:
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        if stage is None:
-            stage = self._stages.open(kind, resource, at_ns, parent=parent, processor=processor)
-        else:
-            self._stages.turn_into(stage, kind, resource, parent)
-        if service is not None:
-            stage.set(
-                gen_ai__provider__name=service.provider or None,
-                gen_ai__request__model=service.model,
-            )
-            stage.attributes.update(service.facts)
-            stage.peer = service.peer
-        return stage
-
     def _end_synthesis(self, stage: Stage, at_ns: int) -> None:
         stage.settle_first_byte()
         if self._turns.unheard.has_stage(stage):
@@ -327,7 +299,7 @@ class BotSide:
 
     def _hold(self, stage: Stage, at_ns: int, turn: Turn) -> None:
         self._stages.end(stage, at_ns)
-        turn.held.append(stage)
+        turn.hold(stage)
         self._turns.end_work(stage, at_ns)
 
     def _close(self, stage: Stage, at_ns: int) -> None:

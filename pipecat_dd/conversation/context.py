@@ -21,10 +21,7 @@ from typing import Any, TypeVar
 
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.call_stack import running_task
-from pipecat_dd.conversation.participants import Participant
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Participant, Processor, Session, Stage
 
 _T = TypeVar("_T")
 

@@ -6,19 +6,30 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.bot import BotSide
-from pipecat_dd.conversation.context import FrameProcessing, WorkContext
+from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
 from pipecat_dd.conversation.failovers import Failovers
-from pipecat_dd.conversation.frames import FrameSpans, FrameWork
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.frames import FrameWork
 from pipecat_dd.conversation.inferences import Inferences
+from pipecat_dd.conversation.live_sessions import register, unregister
+from pipecat_dd.conversation.model import (
+    AttributeValue,
+    Kind,
+    Phase,
+    Processor,
+    Role,
+    Session,
+    Stage,
+)
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.session import Phase, Session, register, unregister
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
 from pipecat_dd.conversation.stages import StageListener, Stages
 from pipecat_dd.conversation.telephone import PhoneNumbers
-from pipecat_dd.conversation.turns import StartTimer, Turns
+from pipecat_dd.conversation.turn import StartTimer
+from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.names import tags
+from pipecat_dd.settings import FrameSpans
 
 STARTUP_NS = 1_000_000
 """How long a processor takes to be set up for that to be told of."""
@@ -106,6 +117,7 @@ class Conversation:
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
         self.inferences = session.inferences = Inferences(self._stages)
+        session.binder = bound_to
 
     # The session
 
@@ -144,8 +156,8 @@ class Conversation:
         stage = self._stages.open(
             Kind.STARTUP, processor.class_name, start_ns, parent=self.session.root
         )
-        stage.attributes["processor.name"] = processor.name
-        stage.set(worker__name=self.pipelines.worker_behind(processor))
+        stage.attributes[tags.PROCESSOR_NAME] = processor.name
+        stage.set(tags.WORKER_NAME, self.pipelines.worker_behind(processor))
         if failure is not None:
             stage.fail(failure)
         self._stages.close(stage, max(end_ns, failed_ns))
@@ -185,7 +197,7 @@ class Conversation:
         Args:
             reason: ``ended``, ``stopped`` or ``cancelled``.
         """
-        if not any(pipeline.has_seen_end for pipeline in self.pipelines.all):
+        if not any(pipeline.is_end_observed for pipeline in self.pipelines.all):
             self.set_end_reason(reason)
 
     def abandon(self) -> None:
@@ -218,15 +230,15 @@ class Conversation:
         if not began:
             return
         root = self.session.root
-        root.attributes["session.end_reason"] = reason
+        root.attributes[tags.SESSION_END_REASON] = reason
         if reason == LOST and lost and lost[-1] is not None:
-            root.attributes["session.end_lost_in"] = lost[-1].processor.key
+            root.attributes[tags.SESSION_END_LOST_IN] = lost[-1].processor.key
         elif reason == FAILED:
             root.fail(self._failure().in_short)
-        root.attributes["session.turn_count"] = self.turns.count
-        root.attributes["session.interruption_count"] = self.turns.interruption_count
-        root.attributes["session.bot_speech_count"] = self.bot.speech_count
-        root.attributes.setdefault("session.error_count", 0)
+        root.attributes[tags.SESSION_TURN_COUNT] = self.turns.count
+        root.attributes[tags.SESSION_INTERRUPTION_COUNT] = self.turns.interruption_count
+        root.attributes[tags.SESSION_BOT_SPEECH_COUNT] = self.bot.speech_count
+        root.attributes.setdefault(tags.SESSION_ERROR_COUNT, 0)
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:
@@ -296,14 +308,62 @@ class Conversation:
             self.bot.end_response(stage, at_ns, interrupted=cancelled)
             return
         if cancelled:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         self._stages.close(stage, at_ns)
+
+    def finish(self, processing: FrameProcessing, end_ns: int, *, is_streamed: bool) -> None:
+        """Close the stages of a frame's processing, and decide whether it gets one of its own.
+
+        Called where something came of it: it has a stage, it failed, it was slow, or each
+        processing by that processor gets a stage.
+
+        Args:
+            processing: The processing, which has ended.
+            end_ns: When it ended.
+            is_streamed: Whether frames of the class come many a second: they get one stage a run.
+        """
+        with _guard.conversation.guarded():
+            frames, processor = self.frames, processing.processor
+            assert processor is not None
+            stage, error = processing.stage, processing.failure
+            failed = isinstance(error, Exception)
+            responded = stage is not None and stage.kind is not Kind.FRAME
+            # What a service raises is its stage's, once Pipecat has said what it means.
+            for_stage = failed and stage is None and processor.stage is not None
+            if isinstance(error, Exception):
+                self.note_raised(processor, error, told=not for_stage)
+            cancelled = error is not None and not failed
+            if stage is not None:
+                if isinstance(error, Exception):
+                    _fail(stage, error)
+                self.end_processing(stage, end_ns, cancelled=cancelled)
+            if responded and frames.mode is not FrameSpans.ALL:
+                return  # the stage of the response says all there is to say of it
+            if stage is not None and not responded:
+                return
+            slow = end_ns - processing.start_ns >= frames.slow_ns
+            if is_streamed and not (slow or failed or responded):
+                frames.passed(
+                    processor,
+                    processing.frame_class,
+                    processing.direction,
+                    processing.start_ns,
+                    end_ns,
+                )
+                return
+            if for_stage and not (slow or frames.takes_all_of(processor)):
+                return
+            own = self.stage_of(processing)
+            if own is not None:
+                if isinstance(error, Exception) and not for_stage:
+                    _fail(own, error)
+                self.end_processing(own, end_ns, cancelled=cancelled)
 
     # Figures and errors
 
     def count_dropped(self) -> None:
         """An event was let go, since there were too many to take."""
-        self.session.root.add("session.shed_count", 1)
+        self.session.root.add(tags.SESSION_SHED_COUNT, 1)
 
     def record_figures(
         self,
@@ -401,11 +461,11 @@ class Conversation:
     def _count_error(self, failure: Failure) -> None:
         """Count an error on the turn it is in, and on the session."""
         self._last_failure = failure
-        self.session.root.add("session.error_count", 1)
+        self.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         turn = self.turns.current
         if turn is not None:
-            turn.stage.add("turn.error_count", 1)
-            turn.failure = turn.failure or failure
+            turn.stage.add(tags.TURN_ERROR_COUNT, 1)
+            turn.fail(failure)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
         """A tool's result says that it failed, and nothing else has.
@@ -447,3 +507,9 @@ class Conversation:
 
     def _has_voice(self) -> bool:
         return any(p.role is Role.TTS for p in self.session.processors.values())
+
+
+def _fail(stage: Stage, error: Exception) -> None:
+    """Record what was raised in a stage, which has ended whether or not that can be described."""
+    with _guard.conversation.guarded():
+        stage.fail(Failure.of(error))

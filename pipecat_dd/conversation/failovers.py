@@ -5,13 +5,8 @@ where they are done. What tells them apart is the error: of a service that does 
 a moment before.
 """
 
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.stage import Stage
-
-FAILOVERS = "failovers."
-"""Before a provider's name, how often a switcher turned to it."""
-
-COUNT = "session.failover_count"
+from pipecat_dd.conversation.model import Processor, Role, Stage
+from pipecat_dd.names import tags
 
 WINDOW_NS = 2_000_000_000
 """How long after an error a switch is put down to it: the other service may be busy, and an
@@ -52,5 +47,5 @@ class Failovers:
             return
         service = processor.service() if processor.service is not None else None
         provider = service.provider if service is not None else processor.class_name
-        self._root.add(COUNT, 1)
-        (turn or self._root).add(f"{FAILOVERS}{provider}", 1)
+        self._root.add(tags.SESSION_FAILOVER_COUNT, 1)
+        (turn or self._root).add(tags.failovers(provider), 1)

@@ -8,28 +8,20 @@ together: one stage for a run of them.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pipecat_dd.conversation.context import FrameProcessing
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.conversation.pipelines import Hold
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.names import tags
+from pipecat_dd.settings import FrameSpans
 
 RUN_GAP_NS = 1_000_000_000
 """How long without a frame of its class ends a run."""
 RUN_LENGTH_NS = 10_000_000_000
 """How long a run may be: a part of it is sent while it goes on."""
-
-
-class FrameSpans(StrEnum):
-    """Which visits get a stage of their own."""
-
-    NOTABLE = "notable"
-    ALL = "all"
-    OFF = "off"
 
 
 @dataclass(slots=True)
@@ -94,9 +86,9 @@ class FrameWork:
         stage = self._open(processor, processing.frame_class, processing.start_ns, parent)
         if processing.participant is not None:
             stage.assign_participant(processing.participant.id or None)
-        stage.attributes["frame.id"] = str(getattr(processing.frame, "id", ""))
-        stage.attributes["frame.direction"] = _name(processing.direction)
-        stage.attributes["frame.count"] = 1
+        stage.attributes[tags.FRAME_ID] = str(getattr(processing.frame, "id", ""))
+        stage.attributes[tags.FRAME_DIRECTION] = _name(processing.direction)
+        stage.attributes[tags.FRAME_COUNT] = 1
         return stage
 
     def passed(
@@ -134,7 +126,7 @@ class FrameWork:
         """
         if self.mode is not FrameSpans.OFF:
             stage = self._open(processor, where, at_ns, self.session.stage)
-            stage.attributes["frame.count"] = 0
+            stage.attributes[tags.FRAME_COUNT] = 0
             stage.fail(failure)
             self._stages.close(stage, at_ns)
 
@@ -149,9 +141,9 @@ class FrameWork:
             return
         root = self.session.root
         stage = self._open(hold.processor, hold.frame_class, hold.start_ns, root)
-        stage.attributes["frame.id"] = hold.frame_id
-        stage.attributes["frame.direction"] = _name(hold.direction)
-        stage.attributes["frame.count"] = 1
+        stage.attributes[tags.FRAME_ID] = hold.frame_id
+        stage.attributes[tags.FRAME_DIRECTION] = _name(hold.direction)
+        stage.attributes[tags.FRAME_COUNT] = 1
         self._stages.close(stage, at_ns if hold.end_ns is None else hold.end_ns)
 
     def gather(self, turn: Stage | None) -> None:
@@ -168,20 +160,21 @@ class FrameWork:
             if processor.frames == 0:
                 continue
             for stage in (root, turn) if turn is not None else (root,):
-                prefix = f"processor.{processor.key}."
-                stage.add(f"{prefix}frames", processor.frames)
-                stage.add(f"{prefix}busy_ms", processor.busy_ns / 1e6)
-                longest = stage.attributes.get(f"{prefix}longest_ms", 0)
+                key = processor.key
+                stage.add(tags.processor_frames(key), processor.frames)
+                stage.add(tags.processor_busy_ms(key), processor.busy_ns / 1e6)
+                longest_ms = tags.processor_longest_ms(key)
+                longest = stage.attributes.get(longest_ms, 0)
                 assert isinstance(longest, (int, float))
-                stage.attributes[f"{prefix}longest_ms"] = max(longest, processor.longest_ns / 1e6)
+                stage.attributes[longest_ms] = max(longest, processor.longest_ns / 1e6)
             processor.frames = processor.busy_ns = processor.longest_ns = 0
 
     def _end(self, run: FrameRun, turn: Stage | None = None) -> None:
         self._runs.pop((run.processor, run.frame_class), None)
         stage = self._open(run.processor, run.frame_class, run.start_ns, turn or self.session.stage)
         if run.direction is not None:
-            stage.attributes["frame.direction"] = _name(run.direction)
-        stage.attributes["frame.count"] = run.count
+            stage.attributes[tags.FRAME_DIRECTION] = _name(run.direction)
+        stage.attributes[tags.FRAME_COUNT] = run.count
         self._stages.close(stage, run.last_ns)
 
     def _open(self, processor: Processor, frame_class: str, start_ns: int, parent: Stage) -> Stage:
@@ -196,7 +189,7 @@ class FrameWork:
             parent=parent,
             processor=processor,
         )
-        stage.attributes["frame.class"] = frame_class
+        stage.attributes[tags.FRAME_CLASS] = frame_class
         return stage
 
 

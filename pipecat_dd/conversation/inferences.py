@@ -6,11 +6,11 @@ opens no turn and keeps none open, and no wait is put down to it.
 
 from collections.abc import Mapping
 
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import AttributeValue, Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.names import tags
 
-PURPOSE = "llm.purpose"
 INFERENCE = "inference"
 
 
@@ -39,24 +39,9 @@ class Inferences:
         parent = session.turn or session.root
         if within is not None and within.is_open and within.kind in (Kind.TOOL, Kind.LLM):
             parent = within
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.LLM,
-            resource,
-            max(at_ns, parent.start_ns),
-            parent=parent,
-            processor=processor,
-            aside=True,
-        )
-        stage.attributes[PURPOSE] = INFERENCE
-        stage.attributes["gen_ai.operation.name"] = "chat"
-        if service is not None:
-            stage.set(gen_ai__provider__name=service.provider, gen_ai__request__model=service.model)
-            stage.attributes.update(service.facts)
-            stage.peer = service.peer
+        stage = self._stages.open_service(Kind.LLM, processor, at_ns, parent, aside=True)
+        stage.attributes[tags.LLM_PURPOSE] = INFERENCE
+        stage.attributes[tags.GEN_AI_OPERATION_NAME] = "chat"
         self._open.add(stage)
         return stage
 
@@ -93,9 +78,9 @@ class Inferences:
         if failure is not None:
             stage.fail(failure)
         if interrupted:
-            stage.attributes["interrupted"] = True
+            stage.attributes[tags.INTERRUPTED] = True
         outcome = "failed" if failure is not None else "interrupted" if interrupted else "completed"
-        stage.attributes["llm.outcome"] = outcome
+        stage.attributes[tags.LLM_OUTCOME] = outcome
         self._stages.close(stage, at_ns)
 
     def end_all(self, at_ns: int) -> None:

@@ -7,17 +7,7 @@ up to the whole.
 
 from dataclasses import dataclass
 
-PARTS = (
-    ("end_of_turn", "until it was ruled that the user had finished"),
-    ("transcription", "for the final transcription, where that came after the ruling"),
-    ("preparation", "until the model was asked: aggregation of the context, retrieval"),
-    ("tools", "for responses that only called tools, and for the tools"),
-    ("llm", "for the first token of the response that was spoken"),
-    ("aggregation", "until there was enough text to synthesize"),
-    ("synthesis", "for the first audio"),
-    ("output", "until that audio was heard"),
-)
-"""The parts of the wait, in order, and what was waited for in each."""
+from pipecat_dd.names.tags import WAIT_PARTS
 
 
 @dataclass(slots=True)
@@ -81,7 +71,7 @@ class LatencyBreakdown:
         )
         parts = {}
         so_far = self.silent_ns
-        for (name, _), at_ns in zip(PARTS, reached, strict=True):
+        for (name, _), at_ns in zip(WAIT_PARTS, reached, strict=True):
             until = min(max(so_far, at_ns), heard_ns)
             parts[name] = (until - so_far) / 1e9
             so_far = until

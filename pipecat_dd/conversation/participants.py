@@ -13,10 +13,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import AttributeValue, Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import AttributeValue, Kind, Participant, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.telephone import DtmfPrivacy, PhoneNumbers
-from pipecat_dd.conversation.turns import StartTimer, Timer
+from pipecat_dd.conversation.turn import StartTimer, Timer
+from pipecat_dd.names import tags
 
 REMEMBERED = 1_000
 """How many of those who have left are remembered: a late event or frame may still name one."""
@@ -29,28 +31,6 @@ LEFT_OUT = "[left out]"
 
 BURST_SECS = 1.0
 """How long events that come in floods are gathered before they are told of, in one."""
-
-
-@dataclass(slots=True, eq=False)
-class Participant:
-    """Somebody in the conversation who is not the bot.
-
-    Attributes:
-        id: The participant's id, as on spans and lines.
-        name: The name that is shown; None where there is none, where it is a telephone number,
-            and with ``participant_names=False``.
-        role: What the transport says of the participant's part in it (``owner``, ``guest``).
-        transport: The class of the transport.
-        is_there: Whether the participant is there at this moment.
-    """
-
-    id: str
-    name: str | None = None
-    role: str | None = None
-    transport: str = ""
-    is_there: bool = False
-    # Kept for the code of this package:
-    stage: Stage | None = field(default=None, repr=False)
 
 
 UNKNOWN = Participant("")
@@ -202,7 +182,7 @@ class Participants:
             Kind.PARTICIPANT, kind, at_ns, parent=self._stages.session.root
         )
         participant.stage.assign_participant(participant.id)
-        participant.stage.set(participant__phone_hash=self._hashes.pop(place, None))
+        participant.stage.set(tags.PARTICIPANT_PHONE_HASH, self._hashes.pop(place, None))
         self._describe(participant, who)
         self._there[place] = self._by_key[who.key] = participant
         self._left.pop(who.key, None)
@@ -236,7 +216,7 @@ class Participants:
         place = (transport.name, key)
         participant = self._there.get(place)
         if participant is not None and participant.stage is not None:
-            participant.stage.set(participant__phone_hash=hashed)
+            participant.stage.set(tags.PARTICIPANT_PHONE_HASH, hashed)
             return
         self._hashes[place] = hashed
         if len(self._hashes) > REMEMBERED:
@@ -300,7 +280,7 @@ class Participants:
         for place in list(self._there):
             self._leaves(place, at_ns, "session_end")
         root = self._stages.session.root
-        root.attributes["session.participant_count"] = self.count
+        root.attributes[tags.SESSION_PARTICIPANT_COUNT] = self.count
         if self.count == 1:
             root.assign_participant(next(iter(self._ids)))
 
@@ -313,11 +293,9 @@ class Participants:
         participant.role = who.role or participant.role
         stage = participant.stage
         if stage is not None and stage.is_open:
-            stage.set(
-                participant__name=participant.name,
-                participant__role=participant.role,
-                participant__phone_hash=hashed,
-            )
+            stage.set(tags.PARTICIPANT_NAME, participant.name)
+            stage.set(tags.PARTICIPANT_ROLE, participant.role)
+            stage.set(tags.PARTICIPANT_PHONE_HASH, hashed)
             stage.attributes.update(who.facts)
 
     def _leaves(self, place: tuple[str, str], at_ns: int, reason: str) -> None:
@@ -338,7 +316,7 @@ class Participants:
         self._count_heads()
         stage = participant.stage
         if stage is not None:
-            stage.attributes["participant.leave_reason"] = self.numbers.masked(reason)
+            stage.attributes[tags.PARTICIPANT_LEAVE_REASON] = self.numbers.masked(reason)
             self._stages.close(stage, at_ns)
 
     def _count_heads(self) -> None:
@@ -366,7 +344,7 @@ class Participants:
         """
         stage = self._open_event(name, at_ns, participant)
         stage.attributes.update(facts)
-        stage.attributes["event.count"] = 1
+        stage.attributes[tags.EVENT_COUNT] = 1
         if failure is not None:
             stage.fail(failure)
         return Event(stage, participant)
@@ -390,7 +368,7 @@ class Participants:
             at_ns: When.
         """
         if not self.keypad.is_repeated(tone, at_ns):
-            facts: dict[str, AttributeValue] = {"dtmf.tone": self.permitted_key(tone, at_ns)}
+            facts: dict[str, AttributeValue] = {tags.DTMF_TONE: self.permitted_key(tone, at_ns)}
             event = self.begin_event(KEY_EVENT, at_ns, self.only, facts)
             self.settle_event(event, at_ns)
 
@@ -401,7 +379,7 @@ class Participants:
             event: The event.
             failure: What went wrong.
         """
-        self._stages.session.root.add("session.error_count", 1)
+        self._stages.session.root.add(tags.SESSION_ERROR_COUNT, 1)
         event.stage.fail(failure)
 
     def settle_event(self, event: Event, at_ns: int) -> None:
@@ -447,7 +425,7 @@ class Participants:
         for burst in floods.values():
             stage = self._open_event(burst.name, burst.start_ns, burst.participant)
             stage.attributes.update(burst.facts)
-            stage.attributes["event.count"] = burst.count
+            stage.attributes[tags.EVENT_COUNT] = burst.count
             self._stages.close(stage, burst.last_ns)
 
     def _open_event(self, name: str, at_ns: int, participant: Participant | None) -> Stage:

@@ -8,12 +8,10 @@ together at the session's end, from what was asked for first and what came of it
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
-
-if TYPE_CHECKING:
-    from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 
 ENDED = "ended"
 STOPPED = "stopped"
@@ -41,7 +39,7 @@ class Hold:
         passed_on: Whether the processor has pushed the frame on.
     """
 
-    processor: "Processor"
+    processor: Processor
     frame_class: str
     frame_id: str
     direction: Any
@@ -80,7 +78,7 @@ class Pipeline:
     worker: str
     was_cancelled: Callable[[], bool] = lambda: False
     has_transport: bool = False
-    has_seen_end: bool = False
+    is_end_observed: bool = False
     asked: str | None = None
     asked_ns: int = 0
     came_out: str | None = None
@@ -92,7 +90,7 @@ class Pipeline:
 
     def enter(
         self,
-        processor: "Processor",
+        processor: Processor,
         purpose: str,
         frame: Any,
         direction: Any,
@@ -115,13 +113,13 @@ class Pipeline:
                 processor, type(frame).__name__, str(getattr(frame, "id", "")), direction, at_ns
             )
 
-    def pass_on(self, processor: "Processor", purpose: str) -> None:
+    def pass_on(self, processor: Processor, purpose: str) -> None:
         """A processor has pushed such a frame on."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
             hold.passed_on = True
 
-    def leave(self, processor: "Processor", purpose: str, stage: Stage | None, at_ns: int) -> None:
+    def leave(self, processor: Processor, purpose: str, stage: Stage | None, at_ns: int) -> None:
         """A processor has done its work on such a frame."""
         hold = self._holds.get((purpose, processor))
         if hold is not None:
@@ -165,7 +163,7 @@ class Pipeline:
             return FAILED
         if self.came_out in (ENDED, STOPPED):
             return self.came_out
-        if self.asked in (ENDED, STOPPED) and not self.has_seen_end:
+        if self.asked in (ENDED, STOPPED) and not self.is_end_observed:
             return self.asked
         lost = self.lost
         if lost is not None and (lost.is_swallowed or self.is_given_up):
@@ -237,12 +235,12 @@ class Pipelines:
         cancelled = any(pipeline.was_cancelled() for pipeline in self.all)
         return CANCELLED if cancelled and otherwise is None else otherwise
 
-    def worker_behind(self, processor: "Processor") -> str | None:
+    def worker_behind(self, processor: Processor) -> str | None:
         """Return the worker of a processor, where there are several workers."""
         pipeline = processor.pipeline
         return pipeline.worker or None if pipeline is not None and self.are_several else None
 
-    def worker_of(self, stage: Stage, processors: "Iterable[Processor]") -> str | None:
+    def worker_of(self, stage: Stage, processors: Iterable[Processor]) -> str | None:
         """Return the worker whose stage it is, where there are several workers.
 
         Args:

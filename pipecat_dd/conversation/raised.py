@@ -20,7 +20,7 @@ from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.call_stack import context_of, has_passed, task_run_by
 from pipecat_dd.conversation.context import WorkContext, carried_by, current, leave_all, run_at
-from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.model import Phase, Session
 
 _MAX_MAKERS = 1024
 """How many calls of functions are remembered that have made an observer, the latest ones."""

@@ -9,9 +9,10 @@ response is one stage all the same.
 from collections.abc import Callable
 from typing import Protocol
 
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 SAME_BREATH_NS = 100_000_000
 """How far apart two frames may come that are about the same thing."""
@@ -122,6 +123,6 @@ class RealtimeResponses:
                 if at_ns - stage.end_ns > SAME_BREATH_NS:
                     return False
                 stage.fail(failure)
-                stage.attributes["llm.outcome"] = "failed"
+                stage.attributes[tags.LLM_OUTCOME] = "failed"
                 return True
         return False

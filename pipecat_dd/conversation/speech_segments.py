@@ -9,7 +9,7 @@ known.
 
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Stage
 
 RULING_WINDOW_NS = 5_000_000_000
 """How long after a stretch of speech a turn may begin that belongs to it.

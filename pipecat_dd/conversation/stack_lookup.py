@@ -13,8 +13,7 @@ import weakref
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.model import Phase, Processor, Session
 
 _MAX_FRAMES: Final = 64
 """How far up the stack is looked: a web framework's can be deep, and has nothing of ours."""

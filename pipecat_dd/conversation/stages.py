@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
+from pipecat_dd.names import tags
 
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that its figures, errors and lines belong to."""
@@ -94,6 +93,44 @@ class Stages:
         self._listener.on_open(stage)
         return stage
 
+    def open_service(
+        self,
+        kind: Kind,
+        processor: Processor,
+        start_ns: int,
+        parent: Stage | None,
+        *,
+        stage: Stage | None = None,
+        aside: bool = False,
+    ) -> Stage:
+        """Open the stage of a service at work, with its provider, model and settings.
+
+        Args:
+            kind: What it does.
+            processor: The service.
+            start_ns: When it began.
+            parent: What its work is part of; None where that is not known yet.
+            stage: The open stage that turns out to be this; None to open one.
+            aside: Whether it does it beside the stage that its figures and errors belong to.
+        """
+        service = processor.service() if processor.service is not None else None
+        resource = processor.class_name
+        if service is not None and service.model:
+            resource = f"{resource} {service.model}"
+        if stage is None:
+            stage = self.open(
+                kind, resource, start_ns, parent=parent, processor=processor, aside=aside
+            )
+        else:
+            self.turn_into(stage, kind, resource, parent or self.session.root)
+        if service is not None:
+            stage.set(tags.GEN_AI_PROVIDER_NAME, service.provider or None)
+            stage.set(tags.GEN_AI_REQUEST_MODEL, service.model)
+            stage.attributes.update(service.facts)
+            if kind is not Kind.STT:
+                stage.peer = service.peer
+        return stage
+
     def turn_into(self, stage: Stage, kind: Kind, resource: str, parent: Stage) -> None:
         """Have an open stage be what it turns out to be. What names it, or nests in it, stays.
 
@@ -149,7 +186,7 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
-        stage.set(worker__name=self.worker_of(stage))
+        stage.set(tags.WORKER_NAME, self.worker_of(stage))
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:

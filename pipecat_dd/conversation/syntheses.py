@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.answers import Answer, Answers, is_over
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
-from pipecat_dd.conversation.turns import Turn, Turns
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 MAX_KNOWN = 256
 """How many syntheses are known by their context's id after they have ended. Their audio may still
@@ -42,7 +43,6 @@ class Syntheses:
         stages: Stages,
         turns: Turns,
         answers: Answers,
-        open_service: Callable[[Kind, Processor, int, Stage], Stage],
         close: Callable[[Stage, int], None],
         has_output: Callable[[], bool],
     ) -> None:
@@ -52,15 +52,13 @@ class Syntheses:
             stages: Opens and closes stages.
             turns: The turns they are part of.
             answers: The answers they speak.
-            open_service: Opens the stage of a service at work.
-            close: Closes it.
+            close: Closes the stage of one.
             has_output: Whether audio is known to arrive at an output.
         """
         self._stages = stages
         self._voiced: Synthesis | None = None
         self._turns = turns
         self._answers = answers
-        self._open_service = open_service
         self._close = close
         self._has_output = has_output
         self._open: dict[tuple[Processor, str], Stage] = {}
@@ -102,10 +100,8 @@ class Syntheses:
                 self._add(known, answers)
             return stage
         turn = self._turn(at_ns)
-        turn.speech_pending = False
-        if not turn.bot_spoke:
-            turn.latency.text_ns = turn.latency.text_ns or at_ns
-        stage = self._open_service(Kind.TTS, processor, at_ns, turn.stage)
+        turn.set_first_text(at_ns)
+        stage = self._stages.open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, answers if answers is None else list(answers)))
         self._turns.begin_work(turn, stage)
@@ -122,7 +118,7 @@ class Syntheses:
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
             return stage
-        stage = self._open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
+        stage = self._stages.open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
         self._open[processor, context_id] = stage
         self._know(context_id, Synthesis(stage, [], is_backchannel=True))
         return stage
@@ -168,13 +164,13 @@ class Syntheses:
             processor.is_usable = True
             turn = self._turns.current
             synthesis = self._voiced = self._synthesis(stage)
-            if turn is not None and not turn.bot_spoke and not self.is_backchannel(synthesis):
-                turn.latency.audio_ns = turn.latency.audio_ns or at_ns
+            if turn is not None and not self.is_backchannel(synthesis):
+                turn.set_first_audio(at_ns)
             answers = None if synthesis is None else synthesis.answers
             self._answers.voice(answers)
             if not self._has_output():
                 self._answers.hear(answers, at_ns)
-        stage.add("tts.audio_seconds", seconds)
+        stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def end(self, processor: Processor, at_ns: int, context_id: str | None) -> None:
         """A synthesis is complete.
@@ -218,7 +214,7 @@ class Syntheses:
             self._last = synthesis
         self._arrived_secs += seconds
         if synthesis is not None and synthesis.stage in self._late:
-            synthesis.stage.add("tts.audio_seconds", seconds)
+            synthesis.stage.add(tags.TTS_AUDIO_SECONDS, seconds)
 
     def start_playing(self, at_ns: int) -> tuple[Synthesis | None, Answer | None]:
         """The bot begins to be heard: return what it says, and the answer that is."""
@@ -277,7 +273,7 @@ class Syntheses:
         turn = self._turns.current
         start_ns = begun_ns if turn is None else max(begun_ns, turn.stage.start_ns)
         stage = self.begin(processor, start_ns, context_id, [])
-        stage.add_content("tts.text", text)
+        stage.add_content(tags.TTS_TEXT, text)
         stage.output_ns = at_ns
         self._late.append(stage)
         return self._known[context_id]

@@ -8,9 +8,10 @@ another session, and nobody without the key can tell who it is.
 
 import hashlib
 import hmac
-import re
 import secrets
 from collections import deque
+
+from pipecat_dd._phone_patterns import digits_of, without_long_numbers
 
 HASH_CHARS = 32
 """How much of a hash is shown: 128 bits, as hexadecimal digits."""
@@ -20,13 +21,6 @@ RUN_NS = 5_000_000_000
 
 SAME_PRESS_NS = 1_000_000_000
 """How soon after the event a key's frame comes: Pipecat pushes it once handlers are called."""
-
-_NUMBER = re.compile(r"\+?[\d\s().\-/]{7,24}")
-_ADDRESS = re.compile(
-    r"(?:(?:sips?|tel|whatsapp|phone)[:_\-])?(\+?[^@\s;]{7,24})(?:[@;]\S*)?", re.I
-)
-_UUID_LIKE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-", re.I)
-_IN_TEXT = re.compile(r"(?<![\w.-])\+?\d[\d\s().\-]{5,18}\d(?![\w-])")
 
 
 class PhoneNumbers:
@@ -49,14 +43,7 @@ class PhoneNumbers:
         Args:
             text: The name or id, whole: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
         """
-        if not text or _UUID_LIKE.match(text):
-            return None
-        found = _ADDRESS.fullmatch(text.strip())
-        number = found.group(1) if found else text.strip()
-        if not _NUMBER.fullmatch(number):
-            return None
-        digits = re.sub(r"\D", "", number)
-        return digits if 7 <= len(digits) <= 15 else None
+        return digits_of(text)
 
     def hash_of(self, text: str | None) -> str | None:
         """Return the keyed hash of the number that a text is; None without key or number."""
@@ -70,12 +57,7 @@ class PhoneNumbers:
 
     def masked(self, text: str) -> str:
         """Return a text with the numbers in it left out."""
-
-        def mask(found: re.Match[str]) -> str:
-            digits = sum(char.isdigit() for char in found.group())
-            return "[number]" if 7 <= digits <= 15 else found.group()
-
-        return _IN_TEXT.sub(mask, text)
+        return without_long_numbers(text)
 
 
 def _hash(key: bytes, digits: str) -> str:

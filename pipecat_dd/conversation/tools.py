@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd.conversation.answers import Answers
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 MAX_ASKED = 256
 """How many calls that were asked for are remembered until they run. Some never do: of a function
@@ -63,7 +64,7 @@ class Tools:
             self._answers.use(processor.stage)
         turn = self._turns.current
         if turn is not None and processor.stage is not None:
-            turn.latency.tools_ns = turn.latency.tools_ns or processor.stage.start_ns
+            turn.set_tools(processor.stage.start_ns)
         for call_id in call_ids:
             self._asked[call_id] = (at_ns, processor.stage)
         while len(self._asked) > MAX_ASKED:
@@ -87,9 +88,9 @@ class Tools:
         asked_ns, response = self._asked.pop(call_id, (at_ns, processor.stage))
         parent = response or turn.stage
         stage = self._stages.open(Kind.TOOL, name, at_ns, parent=parent, processor=processor)
-        stage.attributes["tool.name"] = name
-        stage.attributes["tool.call_id"] = call_id
-        stage.attributes["tool.wait_seconds"] = max(0, at_ns - asked_ns) / 1e9
+        stage.attributes[tags.TOOL_NAME] = name
+        stage.attributes[tags.TOOL_CALL_ID] = call_id
+        stage.attributes[tags.TOOL_WAIT_SECONDS] = max(0, at_ns - asked_ns) / 1e9
         self._calls[call_id] = stage
         self._turns.begin_work(turn, stage)
         return stage
@@ -130,7 +131,7 @@ class Tools:
             self._turns.ask()
         elif asks is False and handler is not None:
             self._turns.expect(handler)
-        stage.attributes["tool.outcome"] = outcome
+        stage.attributes[tags.TOOL_OUTCOME] = outcome
         if failure is not None:
             stage.fail(failure)
         self._close(stage, at_ns)

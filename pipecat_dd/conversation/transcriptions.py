@@ -5,11 +5,11 @@ It may come after the next stretch of speech has begun, in several parts, or nev
 
 from collections import deque
 
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegment
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 TRANSCRIPTION_WINDOW_NS = 30_000_000_000
 """How long after a stretch of speech its transcription may come of a service that is sent each
@@ -57,17 +57,7 @@ class Transcriptions:
             processor: The service.
             segment: The stretch.
         """
-        service = processor.service() if processor.service is not None else None
-        resource = processor.class_name
-        if service is not None and service.model:
-            resource = f"{resource} {service.model}"
-        stage = self._stages.open(
-            Kind.STT, resource, segment.start_ns, parent=segment.parent, processor=processor
-        )
-        if service is not None:
-            stage.attributes["gen_ai.provider.name"] = service.provider
-            stage.set(gen_ai__request__model=service.model)
-            stage.attributes.update(service.facts)
+        stage = self._stages.open_service(Kind.STT, processor, segment.start_ns, segment.parent)
         segment.transcriptions.append(stage)
         self.pending.setdefault(processor, deque()).append((stage, segment))
         return stage
@@ -240,7 +230,7 @@ class Transcriptions:
         """
         self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
-        if stage.processor is not None and not (turn is not None and turn.user_active):
+        if stage.processor is not None and not (turn is not None and turn.is_user_active):
             self.settle(stage.processor)
 
     def answer_count(self, processor: Processor) -> int:
@@ -276,11 +266,11 @@ class Transcriptions:
             waited_ns = output_ns - segment.end_ns
             # Where the service itself says when speech ends, the transcription comes with that.
             if waited_ns > 0 or not segment.by_service:
-                stage.attributes["stt.finalization_seconds"] = max(0, waited_ns) / 1e9
+                stage.attributes[tags.STT_FINALIZATION_SECONDS] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
             # Its time to first byte may be reported seconds from now.
             self._stages.end(stage, output_ns)
-            turn.held.append(stage)
+            turn.hold(stage)
         else:
             self._stages.close(stage, output_ns)

@@ -10,13 +10,13 @@ is under way, and disarmed by whatever begins.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.latency import LatencyBreakdown
-from pipecat_dd.conversation.stage import Failure, Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.conversation.turn import SPEECH_PENDING_SECS, StartTimer, Timer, Turn
 from pipecat_dd.conversation.unheard_turn import UnheardTurn
+from pipecat_dd.names import tags
 
 INTERRUPTION_WINDOW_NS = 500_000_000
 """How far apart an interruption and the user's turn that caused it may be heard.
@@ -25,107 +25,14 @@ Pipecat announces the user's turn and then interrupts; a user who types interrup
 sends the message.
 """
 
-SPEECH_PENDING_SECS = 10.0
-"""How long to wait for the bot to speak what its model has already answered, or for the answer
-that was asked for."""
-
-EXPECTED_SECS = 60.0
-"""How long to wait for what a tool still does after it has settled: its answer may come of it."""
-
-
 LEFT_WAITING_SECS = 3.0
 """How long a user must have waited for an answer that never came, for it to be missed.
 
 One who goes on sooner only paused; one who hangs up sooner wanted none.
 """
 
-LEFT_WAITING = "turn.left_waiting"
-"""The fact that says so."""
-
 BY_USER = "user"
 """The resource of a turn that the user began."""
-
-
-class Timer(Protocol):
-    """A running timer."""
-
-    def cancel(self) -> None:
-        """Stop it."""
-
-
-StartTimer = Callable[[float, Callable[[], None]], Timer]
-"""Runs a callback after so many seconds, unless cancelled before."""
-
-
-def _may_be_heard(stage: Stage) -> bool:
-    """Whether speech may come of what is under way: of a model that has no voice behind it, none.
-
-    Args:
-        stage: A response, a synthesis or a tool call.
-    """
-    if stage.kind not in (Kind.LLM, Kind.TOOL) or stage.processor is None:
-        return True
-    if stage.attributes.get("gen_ai.output.type") == "speech":
-        return True
-    return stage.processor.has_voice_behind is not False
-
-
-class Turn:
-    """One turn, as it goes on.
-
-    Attributes:
-        stage: The turn's stage.
-        by_user: Whether the user began it (else the bot did).
-        user_active: Whether the user's part of it is still going on.
-        bot_speaking: Whether the bot is heard at this moment.
-        bot_spoke: Whether the bot has been heard in it.
-        answered: Whether something came of it: speech, or text where the bot has no voice.
-        speech_pending: Whether the model has answered with text that is still to be spoken.
-        response_pending: Whether the model was asked for a response that has not begun.
-        expected: What goes on after a tool has settled and may yet ask for the answer: the rest
-            of its handler, the transition of a flow.
-        responded: Whether any response of the bot has begun.
-        busy: What is under way for the bot: responses, syntheses, tool calls.
-        quiet_ns: When the bot last fell silent, or finished what it was doing.
-        held: Stages that have ended but are told with the turn, since figures of theirs may
-            still come.
-        waited: When the answer passed which point.
-        failure: What went wrong in it first.
-    """
-
-    def __init__(self, stage: Stage, *, by_user: bool) -> None:
-        self.stage = stage
-        self.by_user = by_user
-        self.user_active = by_user
-        self.bot_speaking = False
-        self.bot_spoke = False
-        self.answered = False
-        self.speech_pending = False
-        self.response_pending = False
-        self.expected: set[object] = set()
-        self.responded = False
-        self.busy: set[Stage] = set()
-        self.quiet_ns = stage.start_ns
-        self.held: list[Stage] = []
-        self.latency = LatencyBreakdown()
-        self.failure: Failure | None = None
-
-    @property
-    def bot_active(self) -> bool:
-        """Whether the bot is in the middle of an answer that the user has begun to hear."""
-        return self.bot_speaking or (self.bot_spoke and any(map(_may_be_heard, self.busy)))
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether the bot has responded and nothing more is under way."""
-        return self.responded and not (self.bot_speaking or self.busy or self.user_active)
-
-    @property
-    def min_wait_secs(self) -> float:
-        """How long to wait at least, once it is quiet, for what is still to come; 0 for nothing."""
-        if self.expected:
-            return EXPECTED_SECS
-        return SPEECH_PENDING_SECS if self.speech_pending or self.response_pending else 0.0
 
 
 @dataclass(slots=True)
@@ -198,7 +105,7 @@ class Turns:
         before = self.current
         start_ns = min(start_ns, at_ns)
         if before is not None:
-            if before.user_active:
+            if before.is_user_active:
                 return before
             # Who spoke already when it began was heard in it from there on.
             start_ns = max(start_ns, before.stage.start_ns)
@@ -222,8 +129,7 @@ class Turns:
     def begin_bot_work(self, at_ns: int) -> Turn:
         """The bot begins to respond: in the turn that is open, else in one of its own."""
         turn = self.current or self._begin("bot", at_ns)
-        turn.responded = True
-        turn.response_pending = False
+        turn.respond()
         self._disarm()
         return turn
 
@@ -240,7 +146,7 @@ class Turns:
             return self.begin_bot_work(at_ns)
         at_ns = max(at_ns, self._ended_ns)
         turn = self.unheard.begin(at_ns, lambda stage: Turn(stage, by_user=False))
-        turn.responded = True
+        turn.respond()
         return turn
 
     def confirm(self, stage: Stage | None = None) -> None:
@@ -261,28 +167,26 @@ class Turns:
     def end_user_part(self) -> None:
         """The user's part of the turn has ended."""
         if self.current is not None:
-            self.current.user_active = False
+            self.current.end_user_part()
             self.settle()
 
     def begin_work(self, turn: Turn, stage: Stage) -> None:
         """Something begins for the bot's answer."""
-        turn.busy.add(stage)
+        turn.start_work(stage)
         if turn is self.current:
             self._disarm()
 
     def end_work(self, stage: Stage, at_ns: int) -> None:
         """Something of the bot's answer has ended."""
         for turn in self._turns():
-            if stage in turn.busy:
-                turn.busy.discard(stage)
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            turn.end_work(stage, at_ns)
         self.unheard.end_work(stage)
         self.settle()
 
     def ask(self) -> None:
         """The model was asked for a response, which may take a while to begin."""
         if self.current is not None:
-            self.current.response_pending = True
+            self.current.ask_response()
             self._rearm()
 
     def expect(self, what: object) -> None:
@@ -292,7 +196,7 @@ class Turns:
             what: Stands for it.
         """
         if self.current is not None:
-            self.current.expected.add(what)
+            self.current.expect(what)
             self._rearm()
 
     def is_awaiting(self, what: object) -> bool:
@@ -302,7 +206,7 @@ class Turns:
             what: Stands for it.
         """
         turn = self.current
-        return turn is not None and what in turn.expected and not turn.answered
+        return turn is not None and turn.is_awaiting(what)
 
     def arrive(self, what: object, at_ns: int) -> None:
         """Something that the answer may have come of is over.
@@ -312,9 +216,7 @@ class Turns:
             at_ns: When.
         """
         for turn in self._turns():
-            if what in turn.expected:
-                turn.expected.discard(what)
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            if turn.arrive(what, at_ns):
                 self._rearm()
 
     def start_bot_speech(self, at_ns: int) -> Turn:
@@ -322,16 +224,13 @@ class Turns:
         if self.current is None:
             self.confirm()
         turn = self.begin_bot_work(at_ns)
-        turn.bot_speaking = turn.bot_spoke = turn.answered = True
-        turn.speech_pending = False
+        turn.start_bot_speech()
         return turn
 
     def stop_bot_speech(self, at_ns: int) -> None:
         """The bot has fallen silent."""
         for turn in self._turns():
-            if turn.bot_speaking:
-                turn.bot_speaking = False
-                turn.quiet_ns = max(turn.quiet_ns, at_ns)
+            turn.stop_bot_speech(at_ns)
         self.settle()
 
     def interrupt(self, at_ns: int) -> None:
@@ -344,13 +243,13 @@ class Turns:
             leaving, self._leaving = self._leaving, None
             leaving.timer.cancel()
             turn = leaving.turn
-            if turn.bot_active and at_ns - leaving.left_ns <= INTERRUPTION_WINDOW_NS:
+            if turn.is_bot_active and at_ns - leaving.left_ns <= INTERRUPTION_WINDOW_NS:
                 self._close_interrupted(turn, leaving.end_ns)
             else:
                 self._close(turn, leaving.end_ns, "user_turn")
             return
         self._interrupted_ns = at_ns
-        self._was_cut_off = self.current is not None and self.current.bot_active
+        self._was_cut_off = self.current is not None and self.current.is_bot_active
 
     def settle(self) -> None:
         """Start to wait for the end of the turn if nothing is under way, or stop waiting."""
@@ -376,7 +275,7 @@ class Turns:
         self._finish_leaving()
         turn = self.current
         if turn is not None:
-            done = turn.is_quiet and turn.answered
+            done = turn.is_quiet and turn.is_answered
             self._close(turn, turn.quiet_ns if done else at_ns, "session_end")
 
     def _turns(self) -> list[Turn]:
@@ -396,7 +295,7 @@ class Turns:
     def _enter(self, turn: Turn) -> None:
         self._gather(None)
         self.count += 1
-        turn.stage.attributes["turn.number"] = self.count
+        turn.stage.attributes[tags.TURN_NUMBER] = self.count
         self.current = turn
         self._stages.session.turn = turn.stage
 
@@ -414,10 +313,10 @@ class Turns:
         if at_ns - self._interrupted_ns <= INTERRUPTION_WINDOW_NS and self._was_cut_off:
             self._was_cut_off = False
             self._close_interrupted(turn, min(self._interrupted_ns, next_ns))
-        elif turn.is_quiet and not turn.expected:
+        elif turn.is_quiet and not turn.is_expecting:
             end_ns = min(turn.quiet_ns, next_ns)
             self._close(turn, end_ns, "bot_finished", waited_until_ns=at_ns)
-        elif not turn.bot_active:
+        elif not turn.is_bot_active:
             self._close(turn, next_ns, "user_turn")
         else:
             self._gather(turn.stage)
@@ -441,7 +340,7 @@ class Turns:
 
     def _close_interrupted(self, turn: Turn, at_ns: int) -> None:
         self.interruption_count += 1
-        turn.stage.attributes["turn.was_interrupted"] = True
+        turn.stage.attributes[tags.TURN_WAS_INTERRUPTED] = True
         self._close(turn, at_ns, "interrupted")
 
     def _close(
@@ -456,34 +355,33 @@ class Turns:
             waited_until_ns: Until when the user waited at least; its end where not given.
         """
         facts = turn.stage.attributes
-        interrupted = facts.setdefault("turn.was_interrupted", False)
-        facts["turn.end_reason"] = reason
+        interrupted = facts.setdefault(tags.TURN_WAS_INTERRUPTED, False)
+        facts[tags.TURN_END_REASON] = reason
         if interrupted:
             outcome = "interrupted"
-        elif turn.answered:
+        elif turn.is_answered:
             outcome = "answered"
-        elif turn.stage.attributes.get("turn.error_count"):
+        elif turn.stage.attributes.get(tags.TURN_ERROR_COUNT):
             outcome = "failed"
             if turn.failure is not None:
                 turn.stage.fail(turn.failure.in_short)
         else:
             outcome = "unanswered"
-        facts["turn.outcome"] = outcome
-        if outcome == "unanswered" and turn.by_user and not turn.user_active:
+        facts[tags.TURN_OUTCOME] = outcome
+        if outcome == "unanswered" and turn.by_user and not turn.is_user_active:
             # Without a voice activity detector, the turn began with the message.
             waited_ns = (waited_until_ns or at_ns) - (turn.latency.silent_ns or turn.stage.start_ns)
-            facts[LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
+            facts[tags.TURN_LEFT_WAITING] = waited_ns >= LEFT_WAITING_SECS * 1e9
         if turn is self.current:
             self._gather(turn.stage)
             self.current = None
             self._stages.session.turn = None
             self._disarm()
-        for stage in turn.held:
+        for stage in turn.take_held():
             with (
                 _guard.conversation.guarded()
             ):  # one that cannot be told must not keep the turn open
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
-        turn.held.clear()
         self._stages.close(turn.stage, at_ns)
         self._ended_ns = max(self._ended_ns, turn.stage.end_ns or 0)
 

@@ -5,14 +5,11 @@ voice warm or a phrase at hand, is synthesized in the same way and is never hear
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
-
-if TYPE_CHECKING:
-    from pipecat_dd.conversation.turns import StartTimer, Timer, Turn
+from pipecat_dd.conversation.turn import StartTimer, Timer, Turn
 
 BOT = "bot"
 """The resource of a turn that the bot began."""
@@ -25,7 +22,7 @@ class UnheardTurn:
         turn: The turn, until something of it is heard.
     """
 
-    def __init__(self, stages: Stages, start_timer: "StartTimer", wait_secs: float) -> None:
+    def __init__(self, stages: Stages, start_timer: StartTimer, wait_secs: float) -> None:
         """Keep it.
 
         Args:
@@ -39,7 +36,7 @@ class UnheardTurn:
         self._timer: Timer | None = None
         self.turn: Turn | None = None
 
-    def begin(self, at_ns: int, new_turn: "Callable[[Stage], Turn]") -> "Turn":
+    def begin(self, at_ns: int, new_turn: "Callable[[Stage], Turn]") -> Turn:
         """Return the turn that a synthesis may be the beginning of.
 
         Args:
@@ -69,7 +66,7 @@ class UnheardTurn:
         """
         self._stages.end(stage, at_ns)
         if self.turn is not None:
-            self.turn.held.append(stage)
+            self.turn.hold(stage)
 
     def end_work(self, stage: Stage) -> None:
         """A synthesis has ended.
@@ -77,11 +74,10 @@ class UnheardTurn:
         Args:
             stage: Its stage.
         """
-        if self.turn is not None and stage in self.turn.busy:
-            self.turn.busy.discard(stage)
+        if self.turn is not None and self.turn.forget_work(stage):
             self._wait()
 
-    def take(self, stage: Stage | None) -> "Turn | None":
+    def take(self, stage: Stage | None) -> Turn | None:
         """Return the turn if this is the first of it to be heard; it is kept no longer.
 
         Args:
@@ -93,24 +89,20 @@ class UnheardTurn:
         turn, self.turn = self.turn, None
         self._stop_waiting()
         if stage is not None:
-            before = [one for one in (*turn.busy, *turn.held) if one.start_ns < stage.start_ns]
+            before = [one for one in turn.stages if one.start_ns < stage.start_ns]
             if before:
                 turn.stage.start_ns = stage.start_ns
             self._let_go(turn, before)
         return turn
 
-    def join(self, unheard: "Turn", turn: "Turn") -> None:
+    def join(self, unheard: Turn, turn: Turn) -> None:
         """Make what is heard now part of a turn that has begun in the meantime.
 
         Args:
             unheard: The turn that was kept.
             turn: The turn that goes on, which then began as early.
         """
-        turn.stage.start_ns = min(turn.stage.start_ns, unheard.stage.start_ns)
-        for stage in (*unheard.busy, *unheard.held):
-            stage.parent = turn.stage
-        turn.busy |= unheard.busy
-        turn.held += unheard.held
+        turn.absorb(unheard)
         self._stages.discard(unheard.stage, unheard.stage.start_ns)
 
     def give_up(self) -> None:
@@ -118,22 +110,21 @@ class UnheardTurn:
         turn, self.turn = self.turn, None
         self._stop_waiting()
         if turn is not None:
-            self._let_go(turn, [*turn.busy, *turn.held])
+            self._let_go(turn, list(turn.stages))
             self._stages.discard(turn.stage, turn.stage.start_ns)
 
-    def _let_go(self, turn: "Turn", stages: list[Stage]) -> None:
+    def _let_go(self, turn: Turn, stages: list[Stage]) -> None:
         for stage in stages:
             stage.parent = self._stages.session.root
-            if stage in turn.held:
-                turn.held.remove(stage)
+            if turn.release(stage):
                 end_ns = stage.start_ns if stage.end_ns is None else stage.end_ns
                 with _guard.conversation.guarded():
                     self._stages.close(stage, end_ns)
-            turn.busy.discard(stage)
+            turn.forget_work(stage)
 
     def _wait(self) -> None:
         self._stop_waiting()
-        if self.turn is not None and not self.turn.busy:
+        if self.turn is not None and not self.turn.has_work:
             self._timer = self._start_timer(self._wait_secs, self.give_up)
 
     def _stop_waiting(self) -> None:

@@ -12,18 +12,19 @@ is the speech where no detector hears it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import (
     RULING_WINDOW_NS,
     Cause,
     PendingSegments,
     SpeechSegment,
 )
-from pipecat_dd.conversation.stage import Kind, Stage
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
-from pipecat_dd.conversation.turns import Turn, Turns
+from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
 """How soon after speech began its beginning is the same one, announced again.
@@ -235,10 +236,9 @@ class UserSide:
             if end_ns <= late.ruled_ns:
                 late.silent_ns = end_ns
             self._resolve_late_ruling()
-        elif turn is not None and segment.parent is turn.stage and turn.user_active:
+        elif turn is not None and segment.parent is turn.stage and turn.is_user_active:
             self._silent_ns = end_ns
-            if not turn.bot_spoke:
-                turn.latency.silent_ns = end_ns
+            turn.set_silence(end_ns)
 
     # Rulings
 
@@ -281,16 +281,16 @@ class UserSide:
         """
         self.transcriptions.settle_all()
         turn, speaking = self._turns.current, self._speaking
-        if turn is not None and turn.user_active and turn.by_user:
-            turn.latency.ruled_ns = at_ns
+        if turn is not None and turn.is_user_active and turn.by_user:
+            turn.set_ruling(at_ns)
             if speaking is None:
                 if self._silent_ns:
                     self._record_ruling(turn, strategy, self._silent_ns, at_ns)
             elif speaking.parent is turn.stage:
                 # The detector takes a moment to be sure that they have fallen silent.
                 proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
-                if proposed_ns and not turn.bot_spoke:
-                    turn.latency.silent_ns = proposed_ns
+                if proposed_ns:
+                    turn.set_silence(proposed_ns)
                 self._late_ruling = LateRuling(turn, speaking, proposed_ns, at_ns, strategy)
         self._proposed_ns = 0
         self._turns.end_user_part()
@@ -303,8 +303,7 @@ class UserSide:
         """Tell of a ruling for which the detector's silence was waited."""
         late, self._late_ruling = self._late_ruling, None
         if late is not None and late.silent_ns:
-            if not late.turn.bot_spoke:
-                late.turn.latency.silent_ns = late.silent_ns
+            late.turn.set_silence(late.silent_ns)
             self._record_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
 
     def note_message(self, at_ns: int) -> None:
@@ -314,7 +313,8 @@ class UserSide:
             at_ns: When.
         """
         turn = self._begin_turn(at_ns, at_ns)
-        turn.latency.silent_ns = turn.latency.ruled_ns = at_ns
+        turn.set_silence(at_ns)
+        turn.set_ruling(at_ns)
         self._turns.end_user_part()
 
     # Transcriptions
@@ -366,17 +366,18 @@ class UserSide:
             segment = self._segment(at_ns)
             stage = self.transcriptions.begin(processor, segment)
         self.transcriptions.arrive(stage, at_ns)
-        stage.set(language=language, user_id=user_id)
+        stage.set(tags.LANGUAGE, language)
+        stage.set(tags.USER_ID, user_id)
         turn = self._turns.current
-        if turn is not None and not turn.bot_spoke and stage.parent is turn.stage:
-            turn.latency.transcribed_ns = at_ns
+        if turn is not None and stage.parent is turn.stage:
+            turn.set_transcription(at_ns)
         if segment is None:
             stage.end_ns = at_ns
             return stage
         self._has_words(segment, at_ns, frame_id)
         if segment.speech is None:
             segment.end_ns = at_ns
-        if segment.parent is not None and not (turn is not None and turn.user_active):
+        if segment.parent is not None and not (turn is not None and turn.is_user_active):
             self.transcriptions.settle(processor)
         return stage
 
@@ -412,7 +413,7 @@ class UserSide:
         """Begin a stretch: part of the user's turn if one goes on, else waiting for a ruling."""
         segment = SpeechSegment(start_ns)
         turn = self._turns.current
-        if turn is not None and turn.user_active:
+        if turn is not None and turn.is_user_active:
             self._turns.extend_back(turn, start_ns)
             segment.start_ns = max(start_ns, turn.stage.start_ns)
             segment.parent = turn.stage

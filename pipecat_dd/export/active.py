@@ -15,8 +15,7 @@ from pipecat_dd._ddtrace import Active, Context
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current, current_context
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
 from pipecat_dd.export.spans import passing
 from pipecat_dd.export.spans.tree import SpanTree
 

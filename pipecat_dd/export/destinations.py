@@ -1,7 +1,7 @@
 """Where a session is exported to besides its spans, depending on the settings."""
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.session import Session
+from pipecat_dd.conversation.model import Session
 from pipecat_dd.export import llmobs
 from pipecat_dd.export.fan_out import Destination
 from pipecat_dd.export.spans.tree import SpanTree

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd._guard import Part
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Stage
 from pipecat_dd.conversation.stages import StageListener
 
 

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final
 
+from pipecat_dd._phone_patterns import MIN_DIGITS, PHONE, PHONE_KEY, without_phone_numbers
 from pipecat_dd.export.secrets import (
     EMAIL,
     EMAIL_ADDRESS,
-    PHONE,
     REDACTED,
-    without_phone_numbers,
     without_secrets,
 )
+from pipecat_dd.settings.checks import Switch
 
 _SECRET_NAME: Final = re.compile(
     r"passw(?:or)?d|passphrase|secret(?!ar)|credential|authori[sz]ation|cookie"
@@ -27,8 +27,8 @@ _SECRET_NAME: Final = re.compile(
 # "token" counts as a word of its own (access_token, authToken, TOKENS), or bare at the end of
 # an all-lower-case run (authtoken).
 _TOKEN_NAME: Final = re.compile(r"(?:^|[-_. ]|(?<=[a-z])(?=T))[Tt]okens?(?![a-z])|TOKEN|token$")
-_PHONE_NAME: Final = re.compile(r"phone|msisdn|caller[-_]?(?:id|number)$|^e164$", re.IGNORECASE)
 _ID_NAME: Final = re.compile(r"(?:^|[-_. ])(?:s|uu|gu)?id$|ID$|[a-z0-9](?:Id|Sid|Uuid)$")
+_SWITCH: Final = Switch()
 _DIGIT: Final = re.compile(r"\d")
 _CACHED_NAMES: Final = 4096
 _CACHED_IDS: Final = 1024
@@ -100,8 +100,8 @@ class Redactor:
     ) -> None:
         self._keys = _compiled(keys, "keys", re.IGNORECASE)
         self._patterns = _compiled(patterns, "patterns", 0)
-        self._phones = _flag(phone_numbers, "phone_numbers")
-        self._emails = _flag(email_addresses, "email_addresses")
+        self._phones = _SWITCH("phone_numbers", phone_numbers, False)
+        self._emails = _SWITCH("email_addresses", email_addresses, False)
         if callback is not None and not callable(callback):
             raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
         self._callback = callback
@@ -133,7 +133,7 @@ class Redactor:
             return Secrecy.SECRET
         if _TOKEN_NAME.search(name):
             return Secrecy.TOKEN
-        if self._phones and _PHONE_NAME.search(name):
+        if self._phones and PHONE_KEY.search(name):
             return Secrecy.PHONE
         if _ID_NAME.search(name):
             return Secrecy.ID
@@ -174,7 +174,7 @@ class Redactor:
         if secrecy is Secrecy.ID:
             return text
         if self._phones:
-            if secrecy is Secrecy.PHONE and len(_DIGIT.findall(text[:64])) >= 7:
+            if secrecy is Secrecy.PHONE and len(_DIGIT.findall(text[:64])) >= MIN_DIGITS:
                 return PHONE
             text = without_phone_numbers(text)
         if self._emails and "@" in text:
@@ -210,12 +210,6 @@ class NoRedaction(Redactor):
 
     def _by_rules(self, text: str, secrecy: Secrecy) -> str:
         return text
-
-
-def _flag(value: bool, argument: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{argument}={value!r}: must be True or False")
-    return value
 
 
 def _compiled(

@@ -1,4 +1,4 @@
-"""What a secret, a telephone number or an e-mail address looks like in text.
+"""What a secret or an e-mail address looks like in text.
 
 Every rule is built so that its time grows with the length of the text and no faster, whatever
 the text: a run of any length either follows a fixed prefix and then always matches (so it is
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 REDACTED: Final = "[redacted]"
-PHONE: Final = "[phone]"
 EMAIL: Final = "[email]"
 
 
@@ -133,18 +132,6 @@ _ANYWHERE: Final = (
     Rule(("AIza",), re.compile(r"AIza[\w-]{10,}"), REDACTED),
 )
 
-# "+" and eight to fifteen digits (E.164), with the separators people write between them. Not
-# after a word or a digit: that is an offset ("16:30:45+05:30") or a sum. In the URLs that HTTP
-# clients and servers log, "+" is "%2B".
-_PHONE_WITH_PLUS: Final = re.compile(r"(?:(?<![\w+])\+|%2[Bb])[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)")
-# North American numbers without "+": the plan has no area code or exchange that begins with 0
-# or 1, which keeps Unix times and most counters out. Not within a number, an id or a UUID.
-_PHONE_NATIONAL: Final = re.compile(
-    r"(?<![\w.+-])(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-]?)[2-9]\d\d[ .-]?\d{4}"
-    r"(?![\w-]|\.\d)"
-)
-_PHONE_HINT: Final = re.compile(r"[0-9][0-9 ().-]{5,}[0-9]")
-
 # At most 64 characters before the "@" (RFC 5321), so a long word is not scanned once more
 # from each of its letters.
 EMAIL_ADDRESS: Final = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
@@ -163,15 +150,6 @@ def without_secrets(text: str) -> str:
     if "bearer" in low:
         text = _BEARER.pattern.sub(_BEARER.replacement, text)
     return text
-
-
-def without_phone_numbers(text: str) -> str:
-    """Return a text without what looks like a telephone number."""
-    if _PHONE_HINT.search(text) is None:
-        return text
-    if "+" in text or "%2" in text:
-        text = _PHONE_WITH_PLUS.sub(PHONE, text)
-    return _PHONE_NATIONAL.sub(PHONE, text)
 
 
 def _apply(rules: tuple[Rule, ...], text: str, searched: str) -> str:

@@ -7,16 +7,14 @@ own while it works on the model's. So what is spoken can be put down to the answ
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.answers import Answers
 from pipecat_dd.conversation.context import FrameProcessing, current
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.stage import Kind, Stage
-
-if TYPE_CHECKING:
-    from pipecat_dd.instrumentation.frame_handlers import FrameEvent
+from pipecat_dd.conversation.model import Kind, Processor, Role, Service, Stage
+from pipecat_dd.instrumentation.frame_event import FrameEvent
+from pipecat_dd.names import tags
 
 
 def processing_of(source: Processor | None) -> FrameProcessing | None:
@@ -69,7 +67,7 @@ def answers_spoken(answers: Answers, source: Processor) -> list[Stage] | None:
     return [] if processing.frame_class == "TTSSpeakFrame" else None
 
 
-def text_passes(event: "FrameEvent") -> None:
+def text_passes(event: FrameEvent) -> None:
     """Text was pushed that is no model's own frame."""
     source, answers = event.source, event.conversation.bot.answers
     if source is None:
@@ -81,7 +79,7 @@ def text_passes(event: "FrameEvent") -> None:
         text_comes(event)
 
 
-def speech_passes(event: "FrameEvent") -> None:
+def speech_passes(event: FrameEvent) -> None:
     """The bot is to say something: words of its own, or a model's, made into such a request."""
     answers = event.conversation.bot.answers
     stage = answer_of(answers, event.source, at_end=False)
@@ -92,7 +90,7 @@ def speech_passes(event: "FrameEvent") -> None:
     event.conversation.bot.ask_speech(event.at_ns)
 
 
-def text_comes(event: "FrameEvent") -> None:
+def text_comes(event: FrameEvent) -> None:
     """A model's text came."""
     source, frame = event.source, event.frame
     stage = None if source is None else source.stage
@@ -107,10 +105,10 @@ def text_comes(event: "FrameEvent") -> None:
         read=skips and not _pipecat.is_marker(text),
     )
     event.conversation.bot.answers.carry(frame.id, stage)
-    stage.add_content("gen_ai.output.messages", text)
+    stage.add_content(tags.GEN_AI_OUTPUT_MESSAGES, text)
 
 
-def begins_to_answer(event: "FrameEvent", source: Processor) -> None:
+def begins_to_answer(event: FrameEvent, source: Processor) -> None:
     """A processor that is no service of Pipecat's announced a response.
 
     Args:
@@ -142,7 +140,7 @@ def begins_to_answer(event: "FrameEvent", source: Processor) -> None:
     bot.answers.carry(event.frame.id, processing.stage)
 
 
-def has_answered(event: "FrameEvent", source: Processor) -> None:
+def has_answered(event: FrameEvent, source: Processor) -> None:
     """A processor that is no service of Pipecat's announced that its response has ended.
 
     Args:
@@ -163,7 +161,7 @@ def has_answered(event: "FrameEvent", source: Processor) -> None:
     bot.realtime.end(source, event.at_ns, interrupted=interrupted)
 
 
-def context_passes(event: "FrameEvent") -> None:
+def context_passes(event: FrameEvent) -> None:
     """A model is asked: with what another answered, where something works on that."""
     answers = event.conversation.bot.answers
     stage = answer_of(answers, event.source)
@@ -184,13 +182,13 @@ def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
         answers.use(stage)
 
 
-def is_asked(event: "FrameEvent") -> None:
+def is_asked(event: FrameEvent) -> None:
     """The model is asked to respond to the context as it is."""
     context_passes(event)
     event.conversation.turns.ask()
 
 
-def is_asked_with_messages(event: "FrameEvent") -> None:
+def is_asked_with_messages(event: FrameEvent) -> None:
     """The context is changed, and the model may be asked to respond to that."""
     if _pipecat.asks_model(event.frame):
         context_passes(event)

@@ -10,9 +10,8 @@ from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Processor
-from pipecat_dd.conversation.session import Phase
-from pipecat_dd.instrumentation.frame_handlers import FrameEvent, FrameHandler
+from pipecat_dd.conversation.model import Phase, Processor
+from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
 
 REMEMBERED = 2_048
 """How many frames are remembered as heard: some minutes' worth of those that mean something,

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from pipecat_dd.conversation.model import AttributeValue
 from pipecat_dd.conversation.participants import Who
-from pipecat_dd.conversation.stage import AttributeValue
 from pipecat_dd.conversation.telephone import PhoneNumbers
+from pipecat_dd.names import tags
 
 FLOODS = frozenset(
     {
@@ -92,10 +93,10 @@ def _message(event: str, args: tuple[Any, ...]) -> Said:
     message = args[0] if args else None
     sender = args[1] if len(args) > 1 else None
     size = _size(message)
-    facts: dict[str, AttributeValue] = {} if size is None else {"message.size_bytes": size}
+    facts: dict[str, AttributeValue] = {} if size is None else {tags.MESSAGE_SIZE_BYTES: size}
     kind = message.get("type") if isinstance(message, Mapping) else None
     if isinstance(kind, str) and KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
-        facts["message.kind"] = kind
+        facts[tags.MESSAGE_KIND] = kind
     return Said(name=str(sender or ""), facts=facts)
 
 
@@ -119,6 +120,9 @@ def _about(event: str, args: tuple[Any, ...]) -> Said:
 
 _SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
 
+
+_STATES = {"dialin": tags.DIALIN_STATE, "dialout": tags.DIALOUT_STATE}
+"""The state of a call that comes in, or goes out."""
 
 _NUMBERS_IN = {
     "dialin": ("sipFrom", "From", "from", "callerNumber", "phoneNumber"),
@@ -145,7 +149,7 @@ def _call(event: str, args: tuple[Any, ...]) -> Said:
     """Dialling in or out: ``on_dialin_connected`` and its like."""
     family, _, state = event.removeprefix("on_").partition("_")
     data = args[0] if args else None
-    said = Said(name=_id_in(data, *_SESSIONS), facts={f"{family}.state": state})
+    said = Said(name=_id_in(data, *_SESSIONS), facts={_STATES[family]: state})
     said.number = _id_in(data, *_NUMBERS_IN[family]) or None
     if state == "error":
         said.error = text_of(data)
@@ -153,15 +157,15 @@ def _call(event: str, args: tuple[Any, ...]) -> Said:
 
 
 def _call_state(event: str, args: tuple[Any, ...]) -> Said:
-    return Said(facts=_kinds(("call.state", args[0] if args else None)))
+    return Said(facts=_kinds((tags.CALL_STATE, args[0] if args else None)))
 
 
 def _network(event: str, args: tuple[Any, ...]) -> Said:
     status = args[0] if args and isinstance(args[0], Mapping) else {}
     return Said(
         facts=_kinds(
-            ("network.event", status.get("event")),
-            ("network.connection", status.get("connection")),
+            (tags.NETWORK_EVENT, status.get("event")),
+            (tags.NETWORK_CONNECTION, status.get("connection")),
         )
     )
 

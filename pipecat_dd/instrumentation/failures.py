@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipecat_dd.conversation.stage import Failure
+from pipecat_dd.conversation.failure import Failure
 
 
 def failure_of(frame: Any) -> Failure:

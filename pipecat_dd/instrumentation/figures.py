@@ -2,21 +2,22 @@
 
 from typing import Any
 
-from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.model import AttributeValue
+from pipecat_dd.names import tags
 
 _LATENCIES = {
-    "TTFBMetricsData": ("value", "metrics.ttfb"),
-    "TTFAMetricsData": ("ttfa", "metrics.ttfa"),
-    "TTFATMetricsData": ("ttfat", "metrics.ttfat"),
+    "TTFBMetricsData": ("value", tags.METRICS_TTFB),
+    "TTFAMetricsData": ("ttfa", tags.METRICS_TTFA),
+    "TTFATMetricsData": ("ttfat", tags.METRICS_TTFAT),
 }
 _TOKENS = {
-    "prompt_tokens": "gen_ai.usage.input_tokens",
-    "completion_tokens": "gen_ai.usage.output_tokens",
-    "cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
-    "cache_creation_input_tokens": "gen_ai.usage.cache_creation.input_tokens",
-    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
-    "input_audio_tokens": "gen_ai.usage.audio.input_tokens",
-    "output_audio_tokens": "gen_ai.usage.audio.output_tokens",
+    "prompt_tokens": tags.GEN_AI_USAGE_INPUT_TOKENS,
+    "completion_tokens": tags.GEN_AI_USAGE_OUTPUT_TOKENS,
+    "cache_read_input_tokens": tags.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_creation_input_tokens": tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    "reasoning_tokens": tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+    "input_audio_tokens": tags.GEN_AI_USAGE_AUDIO_INPUT_TOKENS,
+    "output_audio_tokens": tags.GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS,
 }
 
 
@@ -35,7 +36,7 @@ def figures_of(data: Any) -> tuple[dict[str, AttributeValue], dict[str, Attribut
         tokens = {name: getattr(data.value, attr, None) for attr, name in _TOKENS.items()}
         return {}, {name: n for name, n in tokens.items() if isinstance(n, (int, float))}
     if kind == "TTSUsageMetricsData":
-        return {}, {"metrics.character_count": data.value}
+        return {}, {tags.METRICS_CHARACTER_COUNT: data.value}
     if kind == "STTUsageMetricsData":
-        return {}, {"metrics.audio_seconds": data.value.audio_seconds}
+        return {}, {tags.METRICS_AUDIO_SECONDS: data.value.audio_seconds}
     return {}, {}

@@ -1,16 +1,13 @@
 """What each frame of Pipecat's says about the conversation: a function for each kind of frame."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
-from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Processor, Role
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Role
 from pipecat_dd.conversation.speech_segments import Cause
-from pipecat_dd.conversation.stage import Failure, Kind
 from pipecat_dd.instrumentation.answering import (
     begins_to_answer,
     context_passes,
@@ -25,28 +22,8 @@ from pipecat_dd.instrumentation.background_tasks import watch_task
 from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
-
-
-@dataclass(slots=True)
-class FrameEvent:
-    """One frame, heard where it was first pushed.
-
-    Attributes:
-        conversation: The conversation it is part of.
-        frame: The frame.
-        source: The processor that pushed it, where that is known.
-        instance: That processor's instance.
-        at_ns: When, in nanoseconds since the epoch.
-    """
-
-    conversation: Conversation
-    frame: Any
-    source: Processor | None
-    instance: Any
-    at_ns: int
-
-
-FrameHandler = Callable[[FrameEvent], None]
+from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
+from pipecat_dd.names import tags
 
 
 def _vad_started(event: FrameEvent) -> None:
@@ -149,7 +126,7 @@ def _transcription(event: FrameEvent) -> None:
     )
     if (speaker := people.named(user_id)) is not None:
         stage.assign_participant(speaker.id or None)
-    stage.add_content("stt.transcript", str(getattr(event.frame, "text", "")))
+    stage.add_content(tags.STT_TRANSCRIPT, str(getattr(event.frame, "text", "")))
 
 
 def _announced(event: FrameEvent) -> None:
@@ -222,7 +199,7 @@ def _tool_began(event: FrameEvent) -> None:
     handler = watch_task(event.conversation.turns)
     stage = bot.tool_begins(event.source, event.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
-        stage.add_content("gen_ai.tool.call.arguments", _as_text(frame.arguments))
+        stage.add_content(tags.GEN_AI_TOOL_CALL_ARGUMENTS, _as_text(frame.arguments))
     # This runs in the task that the call has to itself: what its handler writes and calls
     # from here on is the tool's.
     current.set(WorkContext(event.conversation.session, event.source, stage))
@@ -240,7 +217,7 @@ def _tool_result(event: FrameEvent) -> None:
         # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
-        call.add_content("gen_ai.tool.call.result", _as_text(frame.result))
+        call.add_content(tags.GEN_AI_TOOL_CALL_RESULT, _as_text(frame.result))
     failure = Failure("ToolError", str(error)) if error else None
     if call is not None and not failed:
         text = reported_failure(frame.result, str(frame.function_name))

@@ -17,12 +17,12 @@ from typing import Any
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.frames import FrameSpans
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Kind, Stage
+from pipecat_dd.conversation.model import MAX_CONTENT_CHARS, Processor, Role
 from pipecat_dd.instrumentation.answering import asked_with
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_traits import FrameTraits, FrameTraitsTable
+from pipecat_dd.names import tags
+from pipecat_dd.settings import FrameSpans
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -81,6 +81,7 @@ class FrameTracker:
         slow_ns = frames.slow_ns if frames.mode is not FrameSpans.OFF else sys.maxsize
         in_all = frames.mode is FrameSpans.ALL
         guard = _guard.instrumentation
+        finish = self._conversation.finish
         bind, unbind, bound, now_ns = current.set, current.reset, current.get, time.time_ns
         opened, closed = self._open.add, self._open.discard
 
@@ -120,7 +121,7 @@ class FrameTracker:
                     or took_ns >= slow_ns
                     or (takes_all and (meaning.carries_data or in_all))
                 ):
-                    self._end(processing, meaning, end_ns)
+                    finish(processing, end_ns, is_streamed=meaning.is_streamed)
             if meaning.purpose is not None and processor.pipeline is not None:
                 processor.pipeline.leave(processor, meaning.purpose, processing.stage, end_ns)
             # A task made in it is not the participant's for good, and keeps no frame alive.
@@ -219,12 +220,13 @@ class FrameTracker:
             stage = bot.begin_response(processor, processing.start_ns)
             asked_with(bot.answers, frame, processor)
             messages, tools = _pipecat.context_counts(frame)
-            stage.set(llm__message_count=messages, llm__tool_count=tools)
+            stage.set(tags.LLM_MESSAGE_COUNT, messages)
+            stage.set(tags.LLM_TOOL_COUNT, tools)
             if session.capture_content:
                 text = _pipecat.context_text(frame, MAX_CONTENT_CHARS)
-                stage.add_content("gen_ai.input.messages", text)
+                stage.add_content(tags.GEN_AI_INPUT_MESSAGES, text)
             if getattr(frame, "speculation", False):
-                stage.attributes["llm.speculative"] = True
+                stage.attributes[tags.LLM_SPECULATIVE] = True
             processing.stage = stage
 
     def _cut(self, at_ns: int, *, cancelled: bool) -> None:
@@ -244,50 +246,3 @@ class FrameTracker:
                 self._leave[processing.processor](
                     processing, self._table.find(type(processing.frame)), at_ns
                 )
-
-    def _end(self, processing: FrameProcessing, meaning: FrameTraits, end_ns: int) -> None:
-        """Tell of a visit in which something happened."""
-        with _guard.conversation.guarded():
-            conversation = self._conversation
-            frames, processor = conversation.frames, processing.processor
-            assert processor is not None
-            stage, error = processing.stage, processing.failure
-            failed = isinstance(error, Exception)
-            responded = stage is not None and stage.kind is not Kind.FRAME
-            # What a service raises is its stage's, once Pipecat has said what it means.
-            for_stage = failed and stage is None and processor.stage is not None
-            if isinstance(error, Exception):
-                conversation.note_raised(processor, error, told=not for_stage)
-            if stage is not None:
-                if isinstance(error, Exception):
-                    _fail(stage, error)
-                cancelled = error is not None and not failed
-                conversation.end_processing(stage, end_ns, cancelled=cancelled)
-            if responded and frames.mode is not FrameSpans.ALL:
-                return  # the stage of the response says all there is to say of it
-            if stage is None or responded:
-                slow = end_ns - processing.start_ns >= frames.slow_ns
-                if meaning.is_streamed and not (slow or failed or responded):
-                    frames.passed(
-                        processor,
-                        processing.frame_class,
-                        processing.direction,
-                        processing.start_ns,
-                        end_ns,
-                    )
-                    return
-                if for_stage and not (slow or frames.takes_all_of(processor)):
-                    return
-                own = conversation.stage_of(processing)
-                if own is not None:
-                    if isinstance(error, Exception) and not for_stage:
-                        _fail(own, error)
-                    conversation.end_processing(
-                        own, end_ns, cancelled=error is not None and not failed
-                    )
-
-
-def _fail(stage: Stage, error: Exception) -> None:
-    """Note what was raised in a stage, which has ended whether or not that can be described."""
-    with _guard.conversation.guarded():
-        stage.fail(Failure.of(error))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.pipelines import CANCELLED, ENDED, STARTS, STOPPED
-from pipecat_dd.instrumentation.frame_handlers import HANDLERS, FrameHandler
+from pipecat_dd.instrumentation.frame_event import FrameHandler
+from pipecat_dd.instrumentation.frame_handlers import HANDLERS
 
 _STREAMED = ("LLMTextFrame", "LLMThoughtTextFrame", "TTSTextFrame", "AggregatedTextProgressFrame")
 _PURPOSES = {

@@ -19,11 +19,19 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.context import WorkContext, current, current_context
-from pipecat_dd.conversation.inferences import Inferences
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import MAX_CONTENT_CHARS, Failure, Stage
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import (
+    MAX_CONTENT_CHARS,
+    ModelCalls,
+    Phase,
+    Processor,
+    Role,
+    Service,
+    Session,
+    Stage,
+)
 from pipecat_dd.instrumentation.patches import Patches
+from pipecat_dd.names import tags
 
 _lock = threading.Lock()
 _wrapped: "weakref.WeakSet[type]" = weakref.WeakSet()
@@ -89,7 +97,7 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _begin(
     instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[InferenceContext, Inferences] | None:
+) -> tuple[InferenceContext, ModelCalls] | None:
     if _guard.instrumentation.off or _guard.conversation.off:
         return None
     work = current_context()
@@ -110,14 +118,13 @@ def _begin(
     stage = session.inferences.begin(processor, time.time_ns(), within)
     context = args[0] if args else kwargs.get("context")
     messages, tools = _pipecat.context_counts(context)
-    stage.set(
-        llm__message_count=messages,
-        llm__tool_count=tools,
-        gen_ai__request__max_tokens=args[1] if len(args) > 1 else kwargs.get("max_tokens"),
-    )
+    max_tokens = args[1] if len(args) > 1 else kwargs.get("max_tokens")
+    stage.set(tags.LLM_MESSAGE_COUNT, messages)
+    stage.set(tags.LLM_TOOL_COUNT, tools)
+    stage.set(tags.gen_ai_request("max_tokens"), max_tokens)
     if session.capture_content:
         text = _pipecat.context_text(context, MAX_CONTENT_CHARS)
-        stage.add_content("gen_ai.input.messages", text)
+        stage.add_content(tags.GEN_AI_INPUT_MESSAGES, text)
     return InferenceContext(session, processor, stage, instance), session.inferences
 
 
@@ -126,11 +133,11 @@ def _service_of(held: "weakref.ref[Any]") -> Service:
 
 
 def _end(
-    stage: Stage | None, inferences: Inferences, answer: Any, failed: BaseException | None
+    stage: Stage | None, inferences: ModelCalls, answer: Any, failed: BaseException | None
 ) -> None:
     assert stage is not None
     if isinstance(answer, str):
-        stage.add_content("gen_ai.output.messages", answer)
+        stage.add_content(tags.GEN_AI_OUTPUT_MESSAGES, answer)
     inferences.end(
         stage,
         time.time_ns(),

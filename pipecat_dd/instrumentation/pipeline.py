@@ -15,9 +15,9 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.context import FrameProcessing, current, current_context
 from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Processor, Role, Service
 from pipecat_dd.conversation.pipelines import Pipeline
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.stage import Failure
 from pipecat_dd.instrumentation.answering import answers_spoken
 from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
@@ -29,6 +29,7 @@ from pipecat_dd.instrumentation.inference import patch_inference
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.segments import reporting_completion
 from pipecat_dd.instrumentation.workers import Workers, claim
+from pipecat_dd.names import tags
 
 
 class PipelineInstrumentation:
@@ -288,8 +289,8 @@ class PipelineInstrumentation:
             stage = bot.syntheses.begin(
                 processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
             )
-        before = stage.content.get("tts.text", "")
-        stage.add_content("tts.text", _pipecat.spoken_join(instance, before, text))
+        before = stage.content.get(tags.TTS_TEXT, "")
+        stage.add_content(tags.TTS_TEXT, _pipecat.spoken_join(instance, before, text))
 
 
 def _service_of(instance: Any) -> Callable[[], Service]:

@@ -17,6 +17,7 @@ from typing import Any
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.participants import Who
 from pipecat_dd.instrumentation.events import FAMILIES, KIND, READ, Effect, Said, text_of
+from pipecat_dd.names import tags
 
 _MAX_NAME_CHARS = 200
 
@@ -126,7 +127,7 @@ class Reader:
             said.name = str(client.get("id") or "")  # the bot, which is none of those there
         if effect is Effect.LEAVES or event in _LEAVING:
             said.reason = _reason(args)
-            said.facts["participant.leave_reason"] = said.reason
+            said.facts[tags.PARTICIPANT_LEAVE_REASON] = said.reason
         return said
 
     def _peer_id(self, peer: Any) -> str:
@@ -248,7 +249,7 @@ class WebsocketReader(Reader):
         if call is not None:
             provider, call_id = call
             number = _pipecat.number_behind(self.transport, self.calls)
-            return Who(call_id, number=number, facts={"telephony.provider": provider})
+            return Who(call_id, number=number, facts={tags.TELEPHONY_PROVIDER: provider})
         own = getattr(client, "id", None)
         # Not to be read as a mapping, which Starlette's websocket is, too.
         return Who(str(own) if isinstance(own, uuid.UUID) else self._peer_id(client))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.processor import Processor
+from pipecat_dd.conversation.model import Processor
 from pipecat_dd.conversation.user import UserSide
 
 Method = Callable[..., Awaitable[Any]]

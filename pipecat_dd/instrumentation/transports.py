@@ -20,13 +20,14 @@ from loguru import logger
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.participants import Event, Participant, Transport
-from pipecat_dd.conversation.session import Phase
-from pipecat_dd.conversation.stage import Failure
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Participant, Phase
+from pipecat_dd.conversation.participants import Event, Transport
 from pipecat_dd.instrumentation.events import FLOODS, Effect, Said
 from pipecat_dd.instrumentation.handlers import noting
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
+from pipecat_dd.names import tags
 
 TRACED_MESSAGES = (
     "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
@@ -224,12 +225,12 @@ class _TransportInstrumentation:
             participant = self._notes(said, at_ns)
             if said.tone is not None:
                 self._people.keypad.announce(said.tone, at_ns)
-                said.facts["dtmf.tone"] = self._people.permitted_key(said.tone, at_ns)
+                said.facts[tags.DTMF_TONE] = self._people.permitted_key(said.tone, at_ns)
             handlers = _pipecat.handler_count(self._transport, event_name)
             if handlers == 0 and event_name in FLOODS:
                 self._people.count_in_burst(event_name, at_ns, participant, said.facts)
                 return None
-            said.facts["event.handler_count"] = handlers
+            said.facts[tags.EVENT_HANDLER_COUNT] = handlers
             failure = None
             if said.error is not None:
                 failure = Failure("TransportError", self._people.numbers.masked(said.error))

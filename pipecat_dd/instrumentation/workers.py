@@ -14,8 +14,8 @@ from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
 from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.model import Phase, Session
 from pipecat_dd.conversation.pipelines import IDLE, Pipeline
-from pipecat_dd.conversation.session import Phase, Session
 from pipecat_dd.instrumentation.failures import failure_of
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.patches import Patches
@@ -105,7 +105,7 @@ class Workers:
             if sink is not None:
                 coming = self._coming_out(sink.process_frame, pipeline)
                 self._replaced.patch(sink, "process_frame", coming)
-                pipeline.has_seen_end = True
+                pipeline.is_end_observed = True
         with _guard.instrumentation.guarded():
             if source is not None and worker is not None:
                 coming = self._coming_back(source.process_frame, pipeline, worker)

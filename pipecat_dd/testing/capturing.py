@@ -14,6 +14,7 @@ from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor, put_in_force
+from pipecat_dd.names import fields, tags
 from pipecat_dd.testing.diverting import diverted
 from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
 
@@ -41,8 +42,8 @@ class Seen:
     @property
     def session_ids(self) -> list[str]:
         """The ids of the sessions of which a span or a line was seen, the first seen first."""
-        spans = (span.tags.get("session_id") for span in self.spans)
-        lines = (line.get("session_id") for line in self.lines)
+        spans = (span.tags.get(tags.SESSION_ID) for span in self.spans)
+        lines = (line.get(fields.SESSION_ID) for line in self.lines)
         return list(dict.fromkeys(str(id_) for id_ in (*lines, *spans) if id_))
 
     def session(self, session_id: str | None = None) -> SeenSession:
@@ -66,11 +67,11 @@ class Seen:
             raise LookupError(f"no session {session_id!r} was seen; these were: {ids}")
         spans = self.spans
         # By trace, so that what integrations and the user opened in it belongs to it.
-        traces = {s.trace_id for s in spans if s.tags.get("session_id") == session_id}
+        traces = {s.trace_id for s in spans if s.tags.get(tags.SESSION_ID) == session_id}
         return SeenSession(
             session_id,
             [span for span in spans if span.trace_id in traces],
-            [line for line in self.lines if line.get("session_id") == session_id],
+            [line for line in self.lines if line.get(fields.SESSION_ID) == session_id],
         )
 
     # Called as things happen

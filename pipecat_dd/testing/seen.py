@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipecat_dd.names import fields
+from pipecat_dd.names.spans import Kind, span_name
+
 Line = dict[str, Any]
 """A log line, as the JSON object that would have been written."""
 
@@ -77,7 +80,7 @@ class SeenSession:
         by_id = {str(span.span_id): span for span in self.spans}
         self._by_id = by_id
         for line in lines:
-            span = by_id.get(line.get("dd.span_id", ""))
+            span = by_id.get(line.get(fields.DD_SPAN_ID, ""))
             if span is not None:
                 span.lines.append(line)
 
@@ -88,7 +91,7 @@ class SeenSession:
         Raises:
             LookupError: It was not finished within the block.
         """
-        return self.one("pipecat.session")
+        return self.one(span_name(Kind.SESSION))
 
     @property
     def errors(self) -> list[SeenSpan]:
@@ -130,7 +133,7 @@ class SeenSession:
         Args:
             text: The text.
         """
-        return [line for line in self.lines if text in line["message"]]
+        return [line for line in self.lines if text in line[fields.MESSAGE]]
 
     def span_of(self, line: Line) -> SeenSpan:
         """Return the span that a line carries the id of.
@@ -141,7 +144,7 @@ class SeenSession:
         Raises:
             LookupError: It carries none, or one that was not finished within the block.
         """
-        span = self._by_id.get(line.get("dd.span_id", ""))
+        span = self._by_id.get(line.get(fields.DD_SPAN_ID, ""))
         if span is None:
             raise LookupError(f"no finished span has the id on this line: {line}")
         return span

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Processor, Role, Service
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Processor, Role, Service, Session, Stage
 
 SECOND = 1_000_000_000
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.conversation.stage import Failure
+from pipecat_dd.conversation.failure import Failure
 
 
 class DelegatingError(Exception):

@@ -11,8 +11,8 @@ import pytest
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding
 from pipecat_dd.conversation.context import current, current_context, current_session
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.session import Phase, Session, register
+from pipecat_dd.conversation.live_sessions import register
+from pipecat_dd.conversation.model import Phase, Processor, Role, Session
 
 
 class Worker:

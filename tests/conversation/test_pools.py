@@ -9,8 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from pipecat_dd.conversation.context import WorkContext, current, current_session
+from pipecat_dd.conversation.live_sessions import register
+from pipecat_dd.conversation.model import Session
 from pipecat_dd.conversation.pools import carry_into_pools
-from pipecat_dd.conversation.session import Session, register
 
 MINE, OTHER = Session("mine", "bot"), Session("other", "bot")
 
@@ -62,7 +63,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pipecat_dd.conversation.context import WorkContext, current, current_session
 from pipecat_dd.conversation.pools import carry_into_pools
-from pipecat_dd.conversation.session import Session, register
+from pipecat_dd.conversation.model import Session
+from pipecat_dd.conversation.live_sessions import register
 import ddtrace
 from ddtrace.contrib.internal.futures.patch import patch, unpatch
 for step in sys.argv[1:]:

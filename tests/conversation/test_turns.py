@@ -3,7 +3,7 @@
 import pytest
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
 from tests.conversation.talk import Talk
 
 

@@ -4,8 +4,7 @@ import pytest
 
 from pipecat_dd import _guard
 from pipecat_dd._guard import Part
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Stage
+from pipecat_dd.conversation.model import Session, Stage
 from pipecat_dd.export.fan_out import FanOut
 
 

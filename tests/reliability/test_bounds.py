@@ -18,8 +18,8 @@ from pipecat.frames.frames import (
 )
 
 from pipecat_dd import DatadogObserver, _guard
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.conversation.participants import REMEMBERED, Participants, Transport, Who
-from pipecat_dd.conversation.stage import Kind
 from pipecat_dd.conversation.stages import MAX_OPEN, MAX_RESOURCE_CHARS
 from pipecat_dd.conversation.user import MAX_AWAITED
 from pipecat_dd.export.spans.tree import MAX_TAG_CHARS, MAX_TRACES

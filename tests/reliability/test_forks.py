@@ -42,9 +42,9 @@ sys.exit("the child hangs")
     "module",
     [
         "pipecat_dd.conversation.pools",
-        "pipecat_dd.export.lacking",
         "pipecat_dd.export.logs.configure",
-        "pipecat_dd.export.replaced",
+        "pipecat_dd.export.notices",
+        "pipecat_dd.settings.notes",
     ],
 )
 def test_a_lock_that_was_held_at_the_fork_does_not_hold_up_the_child(module: str) -> None:

@@ -9,59 +9,44 @@ import asyncio
 import base64
 import contextlib
 import json
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from pipecat_dd.cli.demo.voice import SPEECH_RATE, tone
-
-LOOPBACK = "127.0.0.1"
+from tests.support.server import WebsocketServer
 
 _BYTES_PER_SEC = SPEECH_RATE * 2
 _PIECE_BYTES = 9600  # 200 ms
 
 
-class CartesiaServer:
-    """Says everything in a quiet tone; on a free port while its block lasts.
+class CartesiaServer(WebsocketServer):
+    """Says everything in a quiet tone; its URL is the ``url`` of ``CartesiaTTSService``.
 
     Attributes:
         said: Every transcript that came in, oldest first.
     """
 
+    path = "/tts/websocket"
+
     def __init__(self) -> None:
+        super().__init__()
         self.said: list[str] = []
-        self._server: Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await serve(self._speak, LOOPBACK, 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """The ``url`` of ``CartesiaTTSService``."""
-        assert self._server is not None
-        port = next(iter(self._server.sockets)).getsockname()[1]
-        return f"ws://{LOOPBACK}:{port}/tts/websocket"
-
-    async def _speak(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
+    async def serve(self, client: ServerConnection) -> None:
+        assert client.request is not None
         if (
-            urlsplit(connection.request.path).path != "/tts/websocket"
-            or "X-API-Key" not in connection.request.headers
+            urlsplit(client.request.path).path != self.path
+            or "X-API-Key" not in client.request.headers
         ):
-            await connection.close(4000, "expected /tts/websocket and a key")
+            await client.close(4000, f"expected {self.path} and a key")
             return
         # The last piece of work of each context; it waits for the one before it.
         work: dict[str, asyncio.Task[float]] = {}
         try:
-            async for raw in connection:
+            async for raw in client:
                 message = json.loads(raw)
                 context_id = message["context_id"]
                 before = work.get(context_id)
@@ -69,7 +54,7 @@ class CartesiaServer:
                     if before is not None:
                         before.cancel()
                     continue
-                work[context_id] = asyncio.create_task(self._answer(connection, message, before))
+                work[context_id] = asyncio.create_task(self._answer(client, message, before))
         finally:
             for task in work.values():
                 task.cancel()
@@ -77,7 +62,7 @@ class CartesiaServer:
 
     async def _answer(
         self,
-        connection: ServerConnection,
+        client: ServerConnection,
         message: dict[str, Any],
         before: asyncio.Task[float] | None,
     ) -> float:
@@ -86,7 +71,7 @@ class CartesiaServer:
 
         async def send(**answer: Any) -> None:
             with contextlib.suppress(ConnectionClosed):
-                await connection.send(json.dumps({"context_id": message["context_id"], **answer}))
+                await client.send(json.dumps({"context_id": message["context_id"], **answer}))
 
         if message["output_format"]["sample_rate"] != SPEECH_RATE:
             await send(type="error", error=f"only {SPEECH_RATE} Hz is spoken here", status_code=400)

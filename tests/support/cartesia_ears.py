@@ -5,42 +5,26 @@ Speaks as much of https://docs.cartesia.ai/api-reference/stt/stt as Pipecat's
 """
 
 import json
-from typing import Self
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 
-LOOPBACK = "127.0.0.1"
+from tests.support.server import WebsocketServer
 
 
-class CartesiaEars:
-    """Hears the same words in whatever is said; on a free port while its block lasts.
+class CartesiaEars(WebsocketServer):
+    """Hears the same words in whatever is said; its URL is ``CartesiaSTTService``'s ``base_url``.
 
     Args:
         hears: The words.
     """
 
     def __init__(self, hears: str) -> None:
+        super().__init__()
         self.hears = hears
-        self._server: Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await serve(self._listen, LOOPBACK, 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """The ``base_url`` of ``CartesiaSTTService``."""
-        assert self._server is not None
-        return f"ws://{LOOPBACK}:{next(iter(self._server.sockets)).getsockname()[1]}"
-
-    async def _listen(self, connection: ServerConnection) -> None:
-        async for message in connection:
+    async def serve(self, client: ServerConnection) -> None:
+        async for message in client:
             if message == "finalize":
                 answer = {"type": "transcript", "text": self.hears, "is_final": True}
-                await connection.send(json.dumps({**answer, "language": "en"}))
-                await connection.send(json.dumps({"type": "flush_done"}))
+                await client.send(json.dumps({**answer, "language": "en"}))
+                await client.send(json.dumps({"type": "flush_done"}))

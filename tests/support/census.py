@@ -12,7 +12,7 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import _exit
-from pipecat_dd.conversation import session, stack_lookup
+from pipecat_dd.conversation import live_sessions, stack_lookup
 from pipecat_dd.conversation.context import current
 from pipecat_dd.export import active
 
@@ -62,7 +62,7 @@ def census() -> Census:
         tasks,
         {
             "handlers of Loguru": len(core._core.handlers),
-            "live sessions": len(session._live),
+            "live sessions": len(live_sessions._live),
             "sessions by trace": len(active._by_trace),
             "owners": len(stack_lookup._owned),
             "conversations to close": len(_exit._conversations),

@@ -40,6 +40,7 @@ from datadog_api_client.v2.model.spans_metric_update_request import SpansMetricU
 
 from tests.support.datadog_models import mistakes
 from tests.support.datadog_organisation import API_KEY, APP_KEY, DatadogApi, Json
+from tests.support.server import serving_app
 
 _SIGNED = re.compile(r" ?pipecat-dd-id:[\w-]+")
 
@@ -372,15 +373,9 @@ def running() -> Iterator[DatadogApi]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        runner = web.AppRunner(_Server(api).app())
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0]
-        api.url = f"http://{host}:{port}"
-        started.set()
-        await stop.wait()
-        await runner.cleanup()
+        async with serving_app(_Server(api).app()) as api.url:
+            started.set()
+            await stop.wait()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()

@@ -7,21 +7,21 @@ speaks, the final one on ``Finalize``.
 
 import asyncio
 import json
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 
-LOOPBACK = "127.0.0.1"
+from tests.support.server import WebsocketServer
 
 _BYTES_PER_SAMPLE = 2
 _LOUD = 500
 _LEAST_SPEECH_SECS = 0.2
 
 
-class DeepgramServer:
-    """Hears the same words in whatever is said; on a free port while its block lasts.
+class DeepgramServer(WebsocketServer):
+    """Hears the same words in whatever is said; its URL is ``DeepgramSTTService``'s ``base_url``.
 
     Args:
         hears: The words.
@@ -32,54 +32,39 @@ class DeepgramServer:
     """
 
     def __init__(self, hears: str, *, interim_secs: float = 1.0) -> None:
+        super().__init__()
         self.hears = hears
         self._interim_secs = interim_secs
         self.transcribed = 0
-        self._server: Server | None = None
 
-    async def __aenter__(self) -> Self:
-        self._server = await serve(self._listen, LOOPBACK, 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """The ``base_url`` of ``DeepgramSTTService``."""
-        assert self._server is not None
-        return f"ws://{LOOPBACK}:{next(iter(self._server.sockets)).getsockname()[1]}"
-
-    async def _listen(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        address = urlsplit(connection.request.path)
+    async def serve(self, client: ServerConnection) -> None:
+        assert client.request is not None
+        address = urlsplit(client.request.path)
         query = parse_qs(address.query)
-        if address.path != "/v1/listen" or "Authorization" not in connection.request.headers:
-            await connection.close(4000, "expected /v1/listen and a key")
+        if address.path != "/v1/listen" or "Authorization" not in client.request.headers:
+            await client.close(4000, "expected /v1/listen and a key")
             return
         bytes_per_sec = int(query["sample_rate"][0]) * _BYTES_PER_SAMPLE
         speech_secs = 0.0
         interims = 0
-        async for message in connection:
+        async for message in client:
             if isinstance(message, bytes):
                 if _is_loud(message):
                     speech_secs += len(message) / bytes_per_sec
                     if speech_secs >= (interims + 1) * self._interim_secs:
                         interims += 1
                         words = self.hears.split()[: interims * 2]
-                        await _send(connection, _result(" ".join(words)))
+                        await _send(client, _result(" ".join(words)))
                 continue
             kind = json.loads(message)["type"]
             if kind == "Finalize":
                 heard = self.hears if speech_secs > _LEAST_SPEECH_SECS else ""
                 speech_secs, interims = 0.0, 0
                 await asyncio.sleep(0.1)  # the provider's latency
-                await _send(connection, _result(heard, is_final=True))
+                await _send(client, _result(heard, is_final=True))
                 self.transcribed += bool(heard)
             elif kind == "CloseStream":
-                await connection.close()
+                await client.close()
 
 
 def _is_loud(pcm: bytes) -> bool:
@@ -110,5 +95,5 @@ def _result(transcript: str, *, is_final: bool = False) -> dict[str, Any]:
     }
 
 
-async def _send(connection: ServerConnection, message: dict[str, Any]) -> None:
-    await connection.send(json.dumps(message))
+async def _send(client: ServerConnection, message: dict[str, Any]) -> None:
+    await client.send(json.dumps(message))

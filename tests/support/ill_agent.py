@@ -4,18 +4,16 @@ It speaks as much of the Agent's protocol as ddtrace needs (``DD_TRACE_API_VERSI
 what it took, and when. It runs in threads: whoever sends to it is another process.
 """
 
-import contextlib
 import json
-import socket
 import threading
 import time
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import msgpack
 
 from tests.support.ports import free_server_port
+from tests.support.server import LOOPBACK, HttpHandler, HttpServer
 
 ENVIRONMENT = {
     "DD_TRACE_API_VERSION": "v0.4",
@@ -43,73 +41,28 @@ class Health(Enum):
     """Up and down every second."""
 
 
-class _Server(ThreadingHTTPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
+def _handler(agent: "IllAgent") -> type[HttpHandler]:
+    class Handler(HttpHandler):
+        def respond(self) -> None:
+            if self.command == "GET":
+                self._answer(200, {"endpoints": ["/v0.4/traces"], "version": "7.60.0"})
+                return
+            body = self.read_body()
+            health = agent.health
+            if health is Health.SLOW and agent.dies.wait(SLOW_SECS):
+                return
+            if health.value.isdigit():
+                agent.refused += 1
+                self._answer(int(health.value), {})
+                return
+            if "/traces" in self.path:
+                agent.take(body)
+            self._answer(200, {"rate_by_service": {}})
 
-    def __init__(self, port: int, agent: "IllAgent") -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.agent = agent
-        self.connections: set[socket.socket] = set()
+        def _answer(self, status: int, content: dict[str, Any]) -> None:
+            self.answer(status, json.dumps(content).encode(), Content_Type="application/json")
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self.connections.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self.connections.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: that a client hangs up, or is hung up on, is what this is for."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        self._answer(200, {"endpoints": ["/v0.4/traces"], "version": "7.60.0"})
-
-    def do_PUT(self) -> None:
-        agent = self.server.agent
-        body = self._body()
-        health = agent.health
-        if health is Health.SLOW and agent.dies.wait(SLOW_SECS):
-            return
-        if health.value.isdigit():
-            agent.refused += 1
-            self._answer(int(health.value), {})
-            return
-        if "/traces" in self.path:
-            agent.take(body)
-        self._answer(200, {"rate_by_service": {}})
-
-    do_POST = do_PUT  # noqa: N815 - the base calls it so
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = b""
-        while size := int(self.rfile.readline(), 16):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return body
-
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Say nothing."""
+    return Handler
 
 
 class IllAgent:
@@ -124,13 +77,13 @@ class IllAgent:
 
     def __init__(self, health: Health = Health.WELL) -> None:
         self.port = free_server_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{LOOPBACK}:{self.port}"
         self.health = Health.DEAD
         self.spans: list[dict[str, Any]] = []
         self.refused = 0
         self.dies = threading.Event()
         self._first = health
-        self._server: _Server | None = None
+        self._server: HttpServer | None = None
         self._flapping: threading.Thread | None = None
         self._changed = threading.Event()
 
@@ -183,14 +136,10 @@ class IllAgent:
 
     def _up(self) -> None:
         if self._server is None:
-            server = self._server = _Server(self.port, self)
-            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            self._server = HttpServer(_handler(self), self.port)
+            self._server.start()
 
     def _down(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
-            for connection in list(server.connections):
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            server.stop()

@@ -11,10 +11,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.support.server import HttpHandler, HttpServer
 
 KEY = "0123456789abcdef0123456789abcdef"
 MAX_REQUEST_BYTES = 5_000_000
@@ -76,23 +77,22 @@ class Intake:
         intake = self
 
         class Handler(_Handler):
+            methods = ("POST",)
+
             def setup(self) -> None:
                 super().setup()
                 intake.connections += 1
 
-            def do_POST(self) -> None:
+            def respond(self) -> None:
                 intake._serve(self)
 
-        self._server = _Server(("127.0.0.1", port), Handler)
-        self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/api/v2/logs"
+        self._server = HttpServer(Handler, port)
+        self.port = self._server.port
+        self.url = f"{self._server.url}/api/v2/logs"
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
             self.url = f"https://localhost:{self.port}/api/v2/logs"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-        self._thread.start()
+        self._server.start()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -121,18 +121,16 @@ class Intake:
         self.wait(lambda: len(self.requests) >= count, timeout_secs)
         return list(self.requests)
 
+    def cut_connections(self) -> None:
+        """Cut the connections that are open."""
+        self._server.cut_connections()
+
     def stop(self) -> None:
         """Be down: connections are refused."""
-        if not self._thread.is_alive():
-            return
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.cut_all()
-        self._thread.join()
+        self._server.stop()
 
     def _serve(self, handler: "_Handler") -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
-        text = gzip.decompress(body)
+        text = gzip.decompress(handler.read_body())
         lines = json.loads(text)
         headers = {name.lower(): value for name, value in handler.headers.items()}
         with self._changed:
@@ -155,47 +153,13 @@ class Intake:
             handler.cut()
             return
         answer = b"{}" if reply.status == 202 else b'{"errors":[]}'
-        handler.send_response(reply.status)
-        for name, value in (*reply.headers, ("Content-Length", str(len(answer)))):
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(answer)
+        handler.answer(reply.status, answer, **dict(reply.headers))
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Handler(HttpHandler):
     def cut(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, *args: Any) -> None:
-        self._open: set[Any] = set()
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, *args: Any) -> None:
-        pass
-
-    def cut_all(self) -> None:
-        for request in list(self._open):
-            with suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
 
 
 def _is_within_limits(text: bytes, lines: list[dict[str, Any]]) -> bool:

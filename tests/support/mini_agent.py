@@ -18,7 +18,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ import msgpack
 import zstandard
 
 from tests.support.ports import free_port
+from tests.support.server import HttpHandler, HttpServer
 
 Json = dict[str, Any]
 
@@ -117,9 +117,10 @@ def running() -> Iterator[MiniAgent]:
     agent = MiniAgent()
     port, statsd_port = free_port(), free_port()
     agent.agent_url = f"http://127.0.0.1:{port}"
-    intake = _serve(_intake(agent))
-    relay = _serve(_relay(agent))
-    agent.traces_url = f"http://127.0.0.1:{relay.server_address[1]}"
+    intake, relay = HttpServer(_intake(agent)), HttpServer(_relay(agent))
+    intake.start()
+    relay.start()
+    agent.traces_url = relay.url
     statsd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     statsd.bind(("127.0.0.1", 0))
     agent.metrics_url = f"udp://127.0.0.1:{statsd.getsockname()[1]}"
@@ -131,7 +132,7 @@ def running() -> Iterator[MiniAgent]:
             "PATH": os.environ["PATH"],
             "ASCSVCRT_SPRING__APPLICATION__NAME": "x",
             "DD_API_KEY": "a" * 32,
-            "DD_APM_DD_URL": f"http://127.0.0.1:{intake.server_address[1]}",
+            "DD_APM_DD_URL": intake.url,
             "DD_APM_RECEIVER_PORT": str(port),
             "DD_DOGSTATSD_PORT": str(statsd_port),
             "DD_PROXY_HTTPS": f"http://127.0.0.1:{free_port()}",
@@ -170,8 +171,8 @@ def running() -> Iterator[MiniAgent]:
         for thread in threads:
             thread.join(5)
         statsd.close()
-        intake.shutdown()
-        relay.shutdown()
+        intake.stop()
+        relay.stop()
 
 
 def _wait_for(agent: MiniAgent) -> None:
@@ -186,17 +187,10 @@ def _wait_for(agent: MiniAgent) -> None:
             return
 
 
-def _serve(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    return server
-
-
-def _relay(agent: MiniAgent) -> type[BaseHTTPRequestHandler]:
-    class Relay(_Quiet):
-        def do_any(self) -> None:
-            body = self.body()
+def _relay(agent: MiniAgent) -> type[HttpHandler]:
+    class Relay(HttpHandler):
+        def respond(self) -> None:
+            body = self.read_body()
             headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
             request = urllib.request.Request(
                 agent.agent_url + self.path, body or None, headers, method=self.command
@@ -215,15 +209,15 @@ def _relay(agent: MiniAgent) -> type[BaseHTTPRequestHandler]:
                     agent.tell(lambda: agent.sent.extend(spans))
             self.answer(status, said)
 
-        do_GET = do_POST = do_PUT = do_any  # noqa: N815
-
     return Relay
 
 
-def _intake(agent: MiniAgent) -> type[BaseHTTPRequestHandler]:
-    class Intake(_Quiet):
-        def do_POST(self) -> None:
-            body = self.body()
+def _intake(agent: MiniAgent) -> type[HttpHandler]:
+    class Intake(HttpHandler):
+        methods = ("POST",)
+
+        def respond(self) -> None:
+            body = self.read_body()
             encoding = self.headers.get("Content-Encoding", "")
             if encoding == "zstd":
                 body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
@@ -235,29 +229,6 @@ def _intake(agent: MiniAgent) -> type[BaseHTTPRequestHandler]:
             self.answer(202, b"{}")
 
     return Intake
-
-
-class _Quiet(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def body(self) -> bytes:
-        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 # Datadog's protobuf of traces (datadog-agent: pkg/proto/datadog/trace), as far as is needed.

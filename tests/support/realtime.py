@@ -8,9 +8,11 @@ import asyncio
 import base64
 import itertools
 import json
-from typing import Any, Self
+from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
+
+from tests.support.server import WebsocketServer
 
 RATE = 24_000
 PIECE_SECS = 0.1
@@ -34,8 +36,8 @@ NO_USAGE = {
 """What a response that came to nothing has used."""
 
 
-class RealtimeServer:
-    """The server; runs on a free port for as long as its ``async with`` block.
+class RealtimeServer(WebsocketServer):
+    """The server; its URL is the service's ``base_url``.
 
     Attributes:
         answers: What the model says next.
@@ -44,7 +46,10 @@ class RealtimeServer:
         received: Every event that a client sent.
     """
 
+    path = "/v1/realtime"
+
     def __init__(self) -> None:
+        super().__init__()
         self.answers = "Fine, thank you."
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.fails: str | None = None
@@ -52,29 +57,15 @@ class RealtimeServer:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self._numbers = itertools.count(1)
-        self._server: Server | None = None
         self._client: ServerConnection | None = None
         self._ready = asyncio.Event()
         self._responding: asyncio.Task[None] | None = None
         self._response: dict[str, Any] = {}
 
-    async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *args: object) -> None:
         if self._responding is not None:
             self._responding.cancel()
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """The base URL for the service."""
-        assert self._server is not None
-        port = next(iter(self._server.sockets)).getsockname()[1]
-        return f"ws://127.0.0.1:{port}/v1/realtime"
+        await super().__aexit__(*args)
 
     async def hears(self, text: str) -> None:
         """Have the server hear the user say something to the end, and answer."""
@@ -106,7 +97,7 @@ class RealtimeServer:
         """Have the server report an error that ends the connection's use."""
         await self._send("error", error={"type": "server_error", "code": "x", "message": message})
 
-    async def _serve(self, client: ServerConnection) -> None:
+    async def serve(self, client: ServerConnection) -> None:
         self._client = client
         await self._send("session.created", session={"type": "realtime"})
         async for message in client:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipecat_dd.conversation.stage import Kind
-from pipecat_dd.export.spans.contract import tags_of
+from pipecat_dd.conversation.model import Kind
+from pipecat_dd.names.tags import tags_of
 
 
 @dataclass

@@ -8,17 +8,17 @@ import asyncio
 import contextlib
 import importlib
 import json
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import pytest
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-LOOPBACK = "127.0.0.1"
+from tests.support.server import WebsocketServer
 
 
-class TurnServer:
-    """A server that speaks one provider's protocol; on a free port while its block lasts.
+class TurnServer(WebsocketServer):
+    """A server that speaks one provider's protocol.
 
     Attributes:
         module: Where Pipecat's service for it is.
@@ -31,27 +31,11 @@ class TurnServer:
     class_name: ClassVar[str]
     model: ClassVar[str]
     predicts: ClassVar[bool] = False
-    path: ClassVar[str] = ""
 
     def __init__(self) -> None:
-        self._server: Server | None = None
+        super().__init__()
         self._client: ServerConnection | None = None
         self._ready = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, LOOPBACK, 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    @property
-    def url(self) -> str:
-        """Where the server is."""
-        assert self._server is not None
-        return f"ws://{LOOPBACK}:{next(iter(self._server.sockets)).getsockname()[1]}{self.path}"
 
     @classmethod
     def service_class(cls) -> Any:
@@ -122,7 +106,7 @@ class TurnServer:
         assert self._client is not None
         await self._client.send(json.dumps(message))
 
-    async def _serve(self, client: ServerConnection) -> None:
+    async def serve(self, client: ServerConnection) -> None:
         self._client = client
         with contextlib.suppress(ConnectionClosed):
             await self.greets()

@@ -178,3 +178,17 @@ def test_the_example_in_the_docs_runs() -> None:
     namespace: dict[str, Any] = {"__name__": "example"}
     exec(compile(example, "docs/testing.md", "exec"), namespace)
     namespace["test_the_greeting_is_seen"]()
+
+
+def test_the_standard_librarys_levels_are_as_they_were_after_logging_is_configured_within() -> None:
+    from pipecat_dd import configure_logging, unconfigure_logging
+
+    root, quiet = logging.getLogger(), logging.getLogger("httpx")
+    before = root.level, quiet.level
+    try:
+        with capture():
+            configure_logging(level="INFO", levels={"httpx": "ERROR"})
+        assert (root.level, quiet.level) == (logging.INFO, logging.ERROR)
+    finally:
+        unconfigure_logging()
+    assert (root.level, quiet.level) == before

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipecat_dd import DatadogObserver, _pipecat
-from pipecat_dd.export import lacking
+from pipecat_dd.export import notices
 from tests.support.lines import Lines, written_lines
 from tests.support.versions import PIPECAT
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    monkeypatch.setattr(lacking, "_said", False)
+    monkeypatch.setattr(notices, "_are_written", False)
     with written_lines() as written:
         yield written
 

@@ -20,11 +20,11 @@ import pipecat_dd
 from pipecat_dd import DatadogObserver, _guard, _loguru
 from pipecat_dd._private import peek
 from pipecat_dd.testing import capture
-from tests.participants.daily import MARIA, DailyRoom
-from tests.participants.running import Heard, bot_on
-from tests.participants.test_smallwebrtc import Caller
-from tests.participants.test_smallwebrtc import on_loopback as on_loopback
-from tests.participants.test_websocket import CALLS, CallOnFastAPI, server, serving
+from tests.conversation.participants.daily import MARIA, DailyRoom
+from tests.conversation.participants.running import Heard, bot_on
+from tests.conversation.participants.test_smallwebrtc import Caller
+from tests.conversation.participants.test_smallwebrtc import on_loopback as on_loopback
+from tests.conversation.participants.test_websocket import CALLS, CallOnFastAPI, server, serving
 from tests.support.bot import Bot
 from tests.versions.test_private import ENTRIES, WHERE
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pipecat_dd.cli.demo.agent import Chunks
+from pipecat_dd.names import fields
+from pipecat_dd.names.spans import Kind, span_name
 
-SESSION = "pipecat.session"
-TURN = "pipecat.turn"
-FRAME = "pipecat.frame"
+SESSION = span_name(Kind.SESSION)
+TURN = span_name(Kind.TURN)
+FRAME = span_name(Kind.FRAME)
 
 _NS_PER_MS = 1_000_000
 _LOW_64_BITS = 2**64 - 1
@@ -200,15 +202,15 @@ def _read_lines(log_file: Path) -> Iterable[Line]:
     if not log_file.exists():
         return
     for text in log_file.read_text(encoding="utf-8").splitlines():
-        fields = json.loads(text)
-        at = datetime.fromisoformat(fields["timestamp"])
-        trace_id, span_id = fields.get("dd.trace_id"), fields.get("dd.span_id")
+        line = json.loads(text)
+        at = datetime.fromisoformat(line[fields.TIMESTAMP])
+        trace_id, span_id = line.get(fields.DD_TRACE_ID), line.get(fields.DD_SPAN_ID)
         yield Line(
             at_ns=round(at.timestamp() * 1000) * _NS_PER_MS,
-            level=fields.get("levelname", ""),
-            function=fields.get("function", ""),
-            message=fields.get("message", ""),
+            level=line.get(fields.LEVELNAME, ""),
+            function=line.get(fields.FUNCTION, ""),
+            message=line.get(fields.MESSAGE, ""),
             trace_id=int(trace_id, 16) & _LOW_64_BITS if trace_id else None,
             span_id=int(span_id) if span_id else None,
-            fields=fields,
+            fields=line,
         )

@@ -13,9 +13,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from pipecat_dd.cli.demo.received import FRAME, SESSION, TURN, Line, Received, Span
+from pipecat_dd.names import tags
+from pipecat_dd.names.spans import PREFIX, Kind, span_name
 
 _NS_PER_SEC = 1e9
-_OWN_PREFIX = "pipecat."
 _MIN_BAR_WIDTH = 16
 _MIN_LABEL_WIDTH = 24
 _BAR_SHARE = 0.36
@@ -24,13 +25,13 @@ _DURATION_WIDTH = 9
 _STYLES = {
     SESSION: "bold",
     TURN: "bold",
-    "pipecat.user_speech": "cyan",
-    "pipecat.stt": "blue",
-    "pipecat.end_of_turn": "bright_black",
-    "pipecat.llm": "magenta",
-    "pipecat.tool": "yellow",
-    "pipecat.tts": "green",
-    "pipecat.bot_speech": "bright_green",
+    span_name(Kind.USER_SPEECH): "cyan",
+    span_name(Kind.STT): "blue",
+    span_name(Kind.END_OF_TURN): "bright_black",
+    span_name(Kind.LLM): "magenta",
+    span_name(Kind.TOOL): "yellow",
+    span_name(Kind.TTS): "green",
+    span_name(Kind.BOT_SPEECH): "bright_green",
 }
 _OTHER_STYLE = "bright_black"
 _LEVEL_STYLES = {
@@ -200,12 +201,12 @@ def _label(span: Span, width: int) -> Text:
     """
     style = _style(span)
     label = Text()
-    if span.name.startswith(_OWN_PREFIX):
-        label.append(_OWN_PREFIX, style="dim")
-        label.append(span.name.removeprefix(_OWN_PREFIX), style=style)
+    if span.name.startswith(PREFIX):
+        label.append(PREFIX, style="dim")
+        label.append(span.name.removeprefix(PREFIX), style=style)
     else:
         label.append(span.name, style=style)
-    if span.name == TURN and (number := span.metrics.get("turn.number")):
+    if span.name == TURN and (number := span.metrics.get(tags.TURN_NUMBER)):
         label.append(f" {number:.0f}", style=style)
     if span.resource != span.name:
         label.append(f" {span.resource}", style="dim")
@@ -224,15 +225,15 @@ def _marks(span: Span) -> Iterator[tuple[str, str]]:
     if status := span.meta.get("http.status_code"):
         yield status, "red" if span.error else "dim"
     if span.error:
-        yield f"✗ {span.meta.get('error.type') or 'error'}", "bold red"
-    if "true" in (span.meta.get("interrupted"), span.meta.get("turn.was_interrupted")):
+        yield f"✗ {span.meta.get(tags.ERROR_TYPE) or 'error'}", "bold red"
+    if "true" in (span.meta.get(tags.INTERRUPTED), span.meta.get(tags.TURN_WAS_INTERRUPTED)):
         yield "✂ interrupted", "bold yellow"
 
 
 def _numbers(span: Span) -> Iterator[str]:
-    if (latency := span.metrics.get("turn.user_bot_latency_seconds")) is not None:
+    if (latency := span.metrics.get(tags.TURN_USER_BOT_LATENCY_SECONDS)) is not None:
         yield f"answered after {latency:.2f} s"
-    if (ttfb := span.metrics.get("metrics.ttfb")) is not None:
+    if (ttfb := span.metrics.get(tags.METRICS_TTFB)) is not None:
         yield f"ttfb {ttfb * 1000:.0f} ms"
 
 

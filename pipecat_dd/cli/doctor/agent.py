@@ -37,7 +37,7 @@ def answers(situation: Context) -> Iterator[Finding]:
     shown = without_userinfo(url)
     facts: dict[str, Fact] = {"url": shown}
     try:
-        answer = ask(url, "/info", situation.timeout_secs, {})
+        answer = ask(url, "/info", situation.timeout_secs, {}, through_proxy=False)
     except NoAnswerError as why:
         yield Finding(
             CHECK,

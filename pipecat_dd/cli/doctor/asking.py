@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from urllib.parse import SplitResult, urlsplit
 
-from pipecat_dd._network import proxy_for, proxy_headers, tls_context
+from pipecat_dd._network import connection_to
 
 _MOST_BYTES = 1_000_000
 
@@ -60,17 +60,23 @@ def without_userinfo(url: str) -> str:
     return f"{before}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
-def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) -> Answer:
+def ask(
+    url: str,
+    path: str,
+    timeout_secs: float,
+    headers: Mapping[str, str],
+    *,
+    through_proxy: bool = True,
+) -> Answer:
     """Ask with GET, and read the answer.
-
-    What is asked with TLS is asked through the proxy that ``HTTPS_PROXY`` names, as the bot's own
-    shipping does; an Agent is nearby.
 
     Args:
         url: Where: ``http://``, ``https://`` or ``unix://``.
         path: What for.
         timeout_secs: How long each step may take, in seconds.
         headers: HTTP headers to send.
+        through_proxy: Whether the proxy that the environment names leads there, as it does for
+            the bot's own shipping; False for an Agent.
 
     Raises:
         NoAnswerError: Nobody answered in HTTP, or not in time.
@@ -78,7 +84,7 @@ def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) ->
     parts = urlsplit(url)
     began = time.monotonic()
     try:
-        connection = _connection(parts, timeout_secs)
+        connection = _connection(parts, timeout_secs, through_proxy)
         try:
             prefix = "" if parts.scheme == "unix" else parts.path.rstrip("/")
             connection.request("GET", prefix + path, headers=dict(headers))
@@ -108,21 +114,14 @@ def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) ->
     return Answer(response.status, body, (time.monotonic() - began) * 1000, _ahead(at, told))
 
 
-def _connection(parts: SplitResult, timeout_secs: float) -> http.client.HTTPConnection:
+def _connection(
+    parts: SplitResult, timeout_secs: float, through_proxy: bool
+) -> http.client.HTTPConnection:
     if parts.scheme == "unix":
         return _OverUnixSocket(parts.netloc + parts.path, timeout_secs)
     if not parts.hostname:
         raise ValueError("this is no URL of a server")
-    if parts.scheme != "https":
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_secs)
-    proxy = proxy_for(parts)
-    to = proxy or parts
-    secure = http.client.HTTPSConnection(
-        to.hostname or "", to.port, timeout=timeout_secs, context=tls_context()
-    )
-    if proxy is not None:
-        secure.set_tunnel(parts.hostname, parts.port, headers=proxy_headers(proxy))
-    return secure
+    return connection_to(parts, timeout_secs, through_proxy=through_proxy)
 
 
 def _ahead(at: float, told: str | None) -> float | None:

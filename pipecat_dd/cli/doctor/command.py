@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from pipecat_dd.settings.table import API_URL
+
 EXTRA = "pipecat-dd[cli]"
 _PIPED_WIDTH = 100
 
@@ -56,7 +58,7 @@ class _CouldNotRun(click.ClickException):
 @click.option(
     "--api-url",
     metavar="URL",
-    envvar="PIPECAT_DD_API_URL",
+    envvar=API_URL.variable,
     help="Where Datadog's API is reached, if not at the site of DD_SITE (a proxy, PrivateLink).",
 )
 @click.option("--plain", is_flag=True, help="No colours, as with NO_COLOR.")

@@ -6,6 +6,7 @@ from typing import Final
 from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.settings.table import CAPTURE_CONTENT
 
 _MODELS: Final = frozenset(
     {"openai", "anthropic", "google_genai", "mistralai", "botocore", "litellm", "langchain"}
@@ -16,7 +17,7 @@ def llm_observability(situation: Context) -> Iterator[Finding]:
     """Check that ddtrace's LLM Observability does not send what is not to be captured."""
     if not situation.is_on("DD_LLMOBS_ENABLED", False):
         return
-    capturing = situation.value("PIPECAT_DD_CAPTURE_CONTENT").lower() in ("true", "1", "yes", "on")
+    capturing = situation.turns_on(CAPTURE_CONTENT)
     models = sorted(_ddtrace.installed_of(_MODELS & _ddtrace.patched()))
     if capturing:
         says = "LLM Observability is on, and so is the capture of content."

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipecat_dd.cli.doctor.finding import Finding
 from pipecat_dd.cli.doctor.start import Start
+from pipecat_dd.settings.checks import Switch
+from pipecat_dd.settings.setting import Setting
 
 DEFAULT_TIMEOUT_SECS = 3.0
 
@@ -47,3 +50,14 @@ class Context:
         """
         value = self.value(name).lower()
         return value in ("true", "1") if value else default
+
+    def turns_on(self, setting: Setting[Any]) -> bool:
+        """Return whether the variable of a setting of ours asks for it, installed or not.
+
+        Args:
+            setting: The setting, which is on or off.
+        """
+        try:
+            return Switch()(setting.argument, self.value(str(setting.variable)), True)
+        except ValueError:
+            return bool(setting.default)

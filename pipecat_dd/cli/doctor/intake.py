@@ -8,6 +8,7 @@ from pipecat_dd.cli.doctor.asking import NoAnswerError, ask, without_userinfo
 from pipecat_dd.cli.doctor.clock import clock
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.settings.table import SHIP
 
 SITES: Final = (
     "datadoghq.com",
@@ -21,9 +22,6 @@ SITES: Final = (
     "us2.ddog-gov.com",
 )
 DEFAULT_SITE: Final = SITES[0]
-
-SHIP: Final = "PIPECAT_DD_SHIP"
-"""Sends lines there without an Agent."""
 
 _PAGE: Final = "Organization Settings, API Keys, on your own site"
 
@@ -47,7 +45,7 @@ def key(situation: Context) -> Iterator[Finding]:
     """Ask Datadog whether the API key is one of theirs, where one is set."""
     secret = situation.value("DD_API_KEY")
     agentless = situation.is_on(AGENTLESS, False)
-    needed = agentless or situation.is_on(SHIP, False)
+    needed = agentless or situation.turns_on(SHIP)
     if not secret:
         if agentless:
             yield Finding(

@@ -9,9 +9,9 @@ from typing import Any, Final
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
 from pipecat_dd.export.metrics import _dogstatsd
+from pipecat_dd.settings.table import METRICS
 
 CHECK: Final = "metrics.listening"
-SWITCH: Final = "PIPECAT_DD_METRICS"
 
 _REFUSED_WITHIN_SECS: Final = 0.2
 """How long a refusal may take to come back. What comes later is not waited for."""
@@ -29,12 +29,7 @@ def listening(situation: Context) -> Iterator[Finding]:
         return
     address = _dogstatsd.address()
     shown = _shown(address)
-    wanted = situation.start.metrics or situation.value(SWITCH).lower() in (
-        "true",
-        "1",
-        "yes",
-        "on",
-    )
+    wanted = situation.start.metrics or situation.turns_on(METRICS)
     why = _refusal(address)
     facts: dict[str, Fact] = {"address": shown, "wanted": wanted, "why": why or None}
     if not why:

@@ -7,12 +7,20 @@ from pipecat_dd.cli.doctor import session
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
 from pipecat_dd.cli.doctor.session import SampleSession
+from pipecat_dd.names import fields
+from pipecat_dd.names.spans import Kind, span_name
 from pipecat_dd.testing.seen import Line
 
 CHECK: Final = "sample.lines"
 
-_SESSION: Final = ("session_id", "pipecat.version")
-_FIELDS: Final = (*_SESSION, "dd.trace_id", "dd.span_id", "pipecat.trace_id", "pipecat.span_id")
+_SESSION: Final = (fields.SESSION_ID, fields.PIPECAT_VERSION)
+_FIELDS: Final = (
+    *_SESSION,
+    fields.DD_TRACE_ID,
+    fields.DD_SPAN_ID,
+    fields.PIPECAT_TRACE_ID,
+    fields.PIPECAT_SPAN_ID,
+)
 """``dd.*`` are for the click from line to trace, ``pipecat.*`` for queries."""
 
 
@@ -80,8 +88,8 @@ def _judged(held: SampleSession, line: Line | None, check: str, where: str, ids:
             f"A line written {where} did not get to configure_logging's sink.",
             "A fault of ours, or of what else sets up logging in this process: please report it.",
         )
-    fields = _FIELDS if ids else _SESSION
-    missing = [field for field in fields if not line.get(field)]
+    wanted = _FIELDS if ids else _SESSION
+    missing = [field for field in wanted if not line.get(field)]
     carried: dict[str, str | float | bool | list[str] | None] = {
         field: line.get(field) for field in _FIELDS
     }
@@ -104,30 +112,30 @@ def _judged(held: SampleSession, line: Line | None, check: str, where: str, ids:
     return Finding(
         check,
         Level.OK,
-        f"A line written {where} carries {', '.join(fields)}, and they lead to the span that was "
+        f"A line written {where} carries {', '.join(wanted)}, and they lead to the span that was "
         "at work."
         if ids
-        else f"A line written {where} carries session_id.",
+        else f"A line written {where} carries {fields.SESSION_ID}.",
         _HOW_TO_ASK if ids and check == CHECK else "",
         facts=carried,
     )
 
 
 _HOW_TO_ASK: Final = (
-    "In Datadog, search lines for @pipecat.trace_id:*, or for one trace with trace_id:<its id>. "
-    "@dd.trace_id:* finds nothing where Datadog has linked the line to its trace: that takes the "
-    "field off (docs/datadog.md)."
+    f"In Datadog, search lines for @{fields.PIPECAT_TRACE_ID}:*, or for one trace with "
+    f"trace_id:<its id>. @{fields.DD_TRACE_ID}:* finds nothing where Datadog has linked the line "
+    "to its trace: that takes the field off (docs/datadog.md)."
 )
 
 
 def _leads_to_its_span(held: SampleSession, line: Line, ids: bool) -> bool:
-    if line["session_id"] != held.id:
+    if line[fields.SESSION_ID] != held.id:
         return False
     return not ids or any(
-        str(span.span_id) == line["dd.span_id"]
-        and f"{span.trace_id:032x}" == line["dd.trace_id"] == line["pipecat.trace_id"]
-        and line["dd.span_id"] == line["pipecat.span_id"]
-        and span.name == "pipecat.frame"
+        str(span.span_id) == line[fields.DD_SPAN_ID]
+        and f"{span.trace_id:032x}" == line[fields.DD_TRACE_ID] == line[fields.PIPECAT_TRACE_ID]
+        and line[fields.DD_SPAN_ID] == line[fields.PIPECAT_SPAN_ID]
+        and span.name == span_name(Kind.FRAME)
         for span in held.spans
     )
 

@@ -6,6 +6,7 @@ from typing import Final
 from pipecat_dd.cli.doctor import _ddtrace, session
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
+from pipecat_dd.names import tags
 
 CHECK: Final = "sending.accepted"
 
@@ -31,7 +32,7 @@ def accepted(situation: Context) -> Iterator[Finding]:
     with _ddtrace.complaints(of_writing=True) as complaints:
         held = session.hold(send=True)
         _ddtrace.flush()
-    facts: dict[str, Fact] = {"session_id": held.id}
+    facts: dict[str, Fact] = {tags.SESSION_ID: held.id}
     if held.error is not None or complaints:
         reasons = _reasons(situation)
         why = complaints[0] if complaints else f"{type(held.error).__name__}: {held.error}"
@@ -47,7 +48,7 @@ def accepted(situation: Context) -> Iterator[Finding]:
         CHECK,
         Level.OK,
         f"A session's trace was sent, and not refused: {held.id}.",
-        f"Look for it in the Trace Explorer in half a minute: @session_id:{held.id}",
+        f"Look for it in the Trace Explorer in half a minute: @{tags.SESSION_ID}:{held.id}",
         facts,
     )
 

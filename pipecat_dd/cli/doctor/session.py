@@ -13,8 +13,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipecat_dd.settings.notes import raising
 from pipecat_dd.testing.seen import Line, SeenSpan
-from pipecat_dd.variables import raising
 
 TIMEOUT_SECS = 20.0
 NAME = "pipecat-dd doctor"

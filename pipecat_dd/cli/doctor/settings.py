@@ -1,32 +1,30 @@
 """This package's own variables: that they exist, and that what they are set to is allowed."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.variables import ENV_PREFIX, likely, raising, readers
+from pipecat_dd.settings.environment import likely, own_names
+from pipecat_dd.settings.table import VARIABLES
 
 
 def ours(situation: Context) -> Iterator[Finding]:
-    """Check that each is one of ours, and that what reads it takes its value."""
-    reader_of = {name: reader for reader in readers() for name in reader.names}
+    """Check that each is one of ours, and that its value is allowed."""
     valid = []
-    for name in sorted(name for name in situation.environ if name.startswith(ENV_PREFIX)):
-        reader = reader_of.get(name)
-        if reader is None:
-            yield _unknown(name, frozenset(reader_of))
+    for name in own_names(situation.environ):
+        setting = VARIABLES.get(name)
+        if setting is None:
+            yield _unknown(name)
             continue
         try:
-            with _only(ENV_PREFIX, {name: situation.environ[name]}), raising():
-                reader.read()
-        except (ImportError, TypeError, ValueError) as error:
+            if value := situation.value(name):
+                setting.check(name, value, True)
+        except Exception as error:
             yield Finding(
                 "settings.invalid",
                 Level.PROBLEM,
-                f"{reader.who} refuses what it is set to, and uses the default: {error}.",
+                f"{setting.taker} refuses what it is set to, and uses the default: {error}.",
                 f"Put {name} right, or unset it.",
                 {"variable": name},
             )
@@ -41,31 +39,15 @@ def ours(situation: Context) -> Iterator[Finding]:
         )
 
 
-def _unknown(name: str, known: frozenset[str]) -> Finding:
-    meant = likely(name, known)
+def _unknown(name: str) -> Finding:
+    meant = likely(name)
     return Finding(
         "settings.unknown",
         Level.PROBLEM,
         f"{name} is no variable of pipecat_dd's, and does nothing.",
-        f"Set {meant} instead." if meant else f"Choose from {', '.join(sorted(known))}.",
+        f"Set {meant} instead." if meant else f"Choose from {', '.join(own_names(VARIABLES))}.",
         {"variable": name, "likely": meant},
     )
-
-
-@contextmanager
-def _only(prefix: str, variables: Mapping[str, str]) -> Iterator[None]:
-    """Have the environment hold these and no others that begin so, for a block.
-
-    Settings are read in one go, and the first that is wrong hides the rest.
-    """
-    aside = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefix)}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in variables:
-            os.environ.pop(name, None)
-        os.environ.update(aside)
 
 
 CHECKS: Final = (ours,)

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
 
+from pipecat_dd._network import VARIABLES as PROXY_VARIABLES
 from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor.agent import API_VERSION, KNOWN_TO_DDTRACE
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.export.replaced import REPLACED
+from pipecat_dd.export.notices import REPLACED
 
 UNIFIED: Final = ("DD_SERVICE", "DD_ENV", "DD_VERSION")
 
 _SHOWN: Final = ("DD_TRACE_AGENT_URL", "DD_AGENT_HOST", "DD_TRACE_AGENT_PORT", "DD_SITE")
 
-_OTHERS: Final = frozenset({"DD_APP_KEY", "DD_APPLICATION_KEY", "DD_HOSTNAME", "DD_URL"})
+_OTHERS: Final = frozenset(
+    {"DD_APP_KEY", "DD_APPLICATION_KEY", "DD_HOSTNAME", "DD_URL", *PROXY_VARIABLES}
+)
 """Read by Datadog's Agent and clients, if not by ddtrace; not worth a word."""
 
 _ALIKE: Final = 0.9

@@ -26,6 +26,7 @@ from datadog_api_client.v2.api.logs_metrics_api import LogsMetricsApi
 from datadog_api_client.v2.api.metrics_api import MetricsApi
 from datadog_api_client.v2.api.spans_metrics_api import SpansMetricsApi
 
+from pipecat_dd._network import proxy_for, proxy_headers
 from pipecat_dd.cli.setup.errors import Forbidden, KeysRefused, NotThere, Rejected, Unreachable
 
 PRIVATE: tuple[str, ...] = ()
@@ -73,8 +74,9 @@ class Api:
         self._say = say
         self._secrets = (api_key, app_key)
         self._waited_secs = 0.0
+        base_url = url or f"https://api.{site}"
         configuration = Configuration(  # type: ignore[no-untyped-call]
-            host=url or f"https://api.{site}",
+            host=base_url,
             api_key={"apiKeyAuth": api_key, "appKeyAuth": app_key},
             request_timeout=_REQUEST_TIMEOUT_SECS,
             check_input_type=False,
@@ -82,6 +84,12 @@ class Api:
             # What is tried again, and what that is called, is decided here.
             retry_policy=urllib3.Retry(0, redirect=0),
         )
+        # The client asks the environment for no proxy.
+        proxy = proxy_for(urlsplit(base_url))
+        if proxy is not None:
+            # User and password stay out of the URL, which the client's errors show.
+            configuration.proxy = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+            configuration.proxy_headers = proxy_headers(proxy)
         client = ApiClient(configuration)
         self.authentication: Any = AuthenticationApi(client)  # type: ignore[no-untyped-call]
         self.dashboards: Any = DashboardsApi(client)  # type: ignore[no-untyped-call]

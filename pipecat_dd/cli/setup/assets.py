@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind
-from pipecat_dd.export.metrics.contract import METRICS, Type
+from pipecat_dd.cli.setup.definitions.descriptions import datadog_unit
+from pipecat_dd.names import metrics
+from pipecat_dd.names.metrics import METRICS, Type
 
 INTEGRATION = "pipecat_dd"
 """What it would be called there."""
@@ -44,13 +46,13 @@ _TYPES = {Type.DISTRIBUTION: "gauge", Type.COUNT: "count", Type.GAUGE: "gauge"}
 
 _WORSE_IF_MORE = frozenset(
     {
-        "pipecat.errors",
-        "pipecat.event_loop.lag_seconds",
-        "pipecat.logs.dropped",
-        "pipecat.observer.failures",
-        "pipecat.observer.parts_off",
-        "pipecat.observer.shed",
-        "pipecat.turn.user_bot_latency_seconds",
+        metrics.ERRORS,
+        metrics.EVENT_LOOP_LAG_SECONDS,
+        metrics.LOGS_DROPPED,
+        metrics.OBSERVER_FAILURES,
+        metrics.OBSERVER_PARTS_OFF,
+        metrics.OBSERVER_SHED,
+        metrics.TURN_USER_BOT_LATENCY_SECONDS,
     }
 )
 
@@ -65,11 +67,11 @@ def metadata_csv() -> str:
             {
                 "metric_name": metric.name,
                 "metric_type": _TYPES[metric.type],
-                "unit_name": metric.datadog_unit,
+                "unit_name": datadog_unit(metric),
                 "description": metric.meaning,
                 "orientation": "-1" if metric.name in _WORSE_IF_MORE else "0",
                 "integration": INTEGRATION,
-                "short_name": metric.name.removeprefix("pipecat.").replace(".", " "),
+                "short_name": metric.name.removeprefix(metrics.PREFIX).replace(".", " "),
                 "sample_tags": ",".join(metric.tags),
             }
         )

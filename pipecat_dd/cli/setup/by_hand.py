@@ -6,6 +6,8 @@ value does not.
 
 from dataclasses import dataclass
 
+from pipecat_dd.names import fields, tags
+
 
 @dataclass(frozen=True, slots=True)
 class Facet:
@@ -25,20 +27,25 @@ class Facet:
 
 
 FACETS = (
-    Facet("@pipecat.trace_id", "lines", "share of traces with an error, lines a trace"),
-    Facet("@levelname", "lines", "lines by level"),
-    Facet("@error.kind", "lines", "kinds of errors"),
-    Facet("@name", "lines", "who writes lines without a trace"),
-    Facet("@session_id", "lines", "finding a conversation"),
-    Facet("@participant_id", "lines", "finding a participant"),
-    Facet("@participant.name", "lines", "finding a caller by name"),
-    Facet("@operation", "lines", "your operations by name"),
-    Facet("@duration_ms", "lines", "@duration_ms:>2000", "millisecond"),
-    Facet("@session_id", "spans", "finding a conversation"),
-    Facet("@turn.outcome", "spans", "turns by what came of them"),
-    Facet("@session.end_reason", "spans", "sessions by how they ended"),
-    Facet("@transport", "spans", "sessions by transport"),
-    Facet("@turn.user_bot_latency_seconds", "spans", "the slowest turns", "second"),
-    Facet("@session.error_count", "spans", "sessions with errors", "error"),
-    Facet("@session.bot_speech_count", "spans", "sessions in which the bot never spoke", "event"),
+    Facet(f"@{fields.PIPECAT_TRACE_ID}", "lines", "share of traces with an error, lines a trace"),
+    Facet(f"@{fields.LEVELNAME}", "lines", "lines by level"),
+    Facet(f"@{fields.ERROR_KIND}", "lines", "kinds of errors"),
+    Facet(f"@{fields.NAME}", "lines", "who writes lines without a trace"),
+    Facet(f"@{fields.SESSION_ID}", "lines", "finding a conversation"),
+    Facet(f"@{fields.PARTICIPANT_ID}", "lines", "finding a participant"),
+    Facet(f"@{fields.PARTICIPANT_NAME}", "lines", "finding a caller by name"),
+    Facet(f"@{fields.OPERATION}", "lines", "your operations by name"),
+    Facet(f"@{fields.DURATION_MS}", "lines", f"@{fields.DURATION_MS}:>2000", "millisecond"),
+    Facet(f"@{tags.SESSION_ID}", "spans", "finding a conversation"),
+    Facet(f"@{tags.TURN_OUTCOME}", "spans", "turns by what came of them"),
+    Facet(f"@{tags.SESSION_END_REASON}", "spans", "sessions by how they ended"),
+    Facet(f"@{tags.TRANSPORT}", "spans", "sessions by transport"),
+    Facet(f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}", "spans", "the slowest turns", "second"),
+    Facet(f"@{tags.SESSION_ERROR_COUNT}", "spans", "sessions with errors", "error"),
+    Facet(
+        f"@{tags.SESSION_BOT_SPEECH_COUNT}",
+        "spans",
+        "sessions in which the bot never spoke",
+        "event",
+    ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pipecat_dd.cli.setup.options import BadOptionError, Options
+from pipecat_dd.settings.table import API_URL
 
 if TYPE_CHECKING:
     from pipecat_dd.cli.setup.definition import Definition, Kind
@@ -78,7 +79,7 @@ def _limit(name: str, words: str) -> Callable[[Callable[..., None]], Callable[..
 @_limit("least_turns", "Turns that are added to those there were, so that one is no outage.")
 @_limit("least_sessions", "The same for sessions.")
 @_limit("least_lines", "The same for lines.")
-@click.option("--api-url", envvar="PIPECAT_DD_API_URL", default="", hidden=True)
+@click.option("--api-url", envvar=API_URL.variable, default="", hidden=True)
 def setup(
     dry_run: bool,
     directory: Path | None,

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 
-from pipecat_dd.export.metrics.contract import WITHIN_SECS
+from pipecat_dd.export.metrics.values import WITHIN_SECS
 
 _HANDLE = re.compile(r"@\S+\Z")
 _TAG_VALUE = re.compile(r"[a-z0-9][a-z0-9_./-]{0,99}\Z")

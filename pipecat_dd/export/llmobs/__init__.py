@@ -9,7 +9,7 @@ it nests there in the nearest stage that has one.
 from loguru import logger
 
 from pipecat_dd import _ddtrace, _guard, _llmobs
-from pipecat_dd.conversation.session import Session
+from pipecat_dd.conversation.model import Session
 from pipecat_dd.export.llmobs.asked import answer, began
 from pipecat_dd.export.llmobs.content import empty_rest, knows, process
 from pipecat_dd.export.llmobs.spans import LLMObsSpans

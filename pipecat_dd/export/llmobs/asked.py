@@ -9,7 +9,7 @@ from typing import Any
 
 from pipecat_dd import _guard, _llmobs
 from pipecat_dd._ddtrace import Span
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.export.active import current_stage
 from pipecat_dd.export.llmobs.spans import LLMObsSpans
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.context import current_context
-from pipecat_dd.conversation.session import Phase, Session
+from pipecat_dd.conversation.model import Phase, Session
 from pipecat_dd.export.redaction import InForce
+from pipecat_dd.names import tags
 
 _sessions: "weakref.WeakSet[Session]" = weakref.WeakSet()
 _redactor = InForce()
@@ -40,7 +41,7 @@ def process(span: Any) -> bool:
         Whether content was taken out.
     """
     try:
-        captures = _captures(_tag(span, "session_id"))
+        captures = _captures(_tag(span, tags.SESSION_ID))
         if captures is False:
             _empty(span)
             return True

@@ -4,34 +4,41 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Stage
+from pipecat_dd.names import tags
 
 TOKENS = {
-    "gen_ai.usage.input_tokens": "input_tokens",
-    "gen_ai.usage.output_tokens": "output_tokens",
-    "gen_ai.usage.cache_read.input_tokens": "cache_read_input_tokens",
-    "gen_ai.usage.cache_creation.input_tokens": "cache_write_input_tokens",
-    "gen_ai.usage.reasoning.output_tokens": "reasoning_output_tokens",
+    tags.GEN_AI_USAGE_INPUT_TOKENS: "input_tokens",
+    tags.GEN_AI_USAGE_OUTPUT_TOKENS: "output_tokens",
+    tags.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: "cache_read_input_tokens",
+    tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: "cache_write_input_tokens",
+    tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: "reasoning_output_tokens",
 }
 """Tokens, by our names, and by those that LLM Observability sums up and prices."""
 
 TAGGED = (
-    "gen_ai.output.type",
-    "interrupted",
-    "llm.outcome",
-    "llm.purpose",
-    "llm.speculative",
-    "session.end_reason",
-    "tool.call_id",
-    "tool.outcome",
-    "transport",
-    "turn.end_reason",
-    "turn.outcome",
-    "turn.was_interrupted",
+    tags.GEN_AI_OUTPUT_TYPE,
+    tags.INTERRUPTED,
+    tags.LLM_OUTCOME,
+    tags.LLM_PURPOSE,
+    tags.LLM_SPECULATIVE,
+    tags.SESSION_END_REASON,
+    tags.TOOL_CALL_ID,
+    tags.TOOL_OUTCOME,
+    tags.TRANSPORT,
+    tags.TURN_END_REASON,
+    tags.TURN_OUTCOME,
+    tags.TURN_WAS_INTERRUPTED,
 )
 """Facts of few values (and a call's id) that are tags there as well."""
 
-_TOLD_ELSEWHERE = ("frame.", "gen_ai.usage.", "metrics.", "processor.", "turn.user_bot_latency")
+_TOLD_ELSEWHERE = (
+    tags.FRAME_PREFIX,
+    tags.USAGE_PREFIX,
+    tags.METRICS_PREFIX,
+    tags.processor_frames.prefix,
+    tags.TURN_USER_BOT_LATENCY_SECONDS,
+)
 
 Redact = Callable[[str], str]
 
@@ -43,14 +50,14 @@ def tags_of(stage: Stage) -> dict[str, str]:
         stage: The stage.
     """
     facts = stage.attributes
-    tags = {name: _text(facts[name]) for name in TAGGED if name in facts}
+    told = {name: _text(facts[name]) for name in TAGGED if name in facts}
     if stage.participant_id is not None:
-        tags["participant_id"] = stage.participant_id
-    if stage.kind is Kind.TURN and "turn.number" in facts:
-        tags["turn_id"] = f"{stage.session.id}:{facts['turn.number']}"
+        told[tags.PARTICIPANT_ID] = stage.participant_id
+    if stage.kind is Kind.TURN and tags.TURN_NUMBER in facts:
+        told["turn_id"] = f"{stage.session.id}:{facts[tags.TURN_NUMBER]}"
     if stage.processor is not None:
-        tags["processor.name"] = stage.processor.name
-    return tags
+        told[tags.PROCESSOR_NAME] = stage.processor.name
+    return told
 
 
 def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
@@ -69,10 +76,10 @@ def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
             if "input_tokens" in metrics or "output_tokens" in metrics:
                 sides = (metrics.get("input_tokens", 0), metrics.get("output_tokens", 0))
                 metrics["total_tokens"] = sum(sides)
-        first = facts.get("metrics.ttfat", facts.get("metrics.ttfb"))
+        first = facts.get(tags.METRICS_TTFAT, facts.get(tags.METRICS_TTFB))
         _add(metrics, "time_to_first_token", first)
     if stage.kind is Kind.TURN:
-        _add(metrics, "user_bot_latency_seconds", facts.get("turn.user_bot_latency_seconds"))
+        _add(metrics, "user_bot_latency_seconds", facts.get(tags.TURN_USER_BOT_LATENCY_SECONDS))
     return metrics
 
 
@@ -83,7 +90,7 @@ def metadata_of(stage: Stage) -> dict[str, Any]:
         stage: The stage.
     """
     return {
-        name.removeprefix("gen_ai.request."): value
+        name.removeprefix(tags.gen_ai_request.prefix): value
         for name, value in stage.attributes.items()
         if not isinstance(value, (str, bool)) and not name.startswith(_TOLD_ELSEWHERE)
     }

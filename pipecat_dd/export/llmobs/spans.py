@@ -3,11 +3,10 @@
 from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
-from pipecat_dd.conversation.inferences import PURPOSE
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Session, Stage
 from pipecat_dd.export.llmobs.facts import messages_of, metadata_of, metrics_of, tags_of
 from pipecat_dd.export.spans.tree import MAX_CONTENT_CHARS, SpanTree
+from pipecat_dd.names import tags
 
 KINDS = {Kind.SESSION: "agent", Kind.TURN: "workflow", Kind.LLM: "llm", Kind.TOOL: "tool"}
 """What stages are there. A frame's may be what its processor says of itself."""
@@ -87,7 +86,7 @@ class LLMObsSpans:
         """
         with _guard.llmobs.guarded():
             turn = self._session.turn
-            if turn is not None and number in (None, turn.attributes.get("turn.number")):
+            if turn is not None and number in (None, turn.attributes.get(tags.TURN_NUMBER)):
                 return self._ids(turn)
             if number is None:
                 number = max(self._turns, default=0)
@@ -116,8 +115,8 @@ class LLMObsSpans:
                 return None
             facts: dict[str, str | None] = {"session_id": self._session.id}
             if kind == "llm":
-                facts["model_name"] = _word(stage, "gen_ai.request.model")
-                facts["model_provider"] = _word(stage, "gen_ai.provider.name")
+                facts["model_name"] = _word(stage, tags.GEN_AI_REQUEST_MODEL)
+                facts["model_provider"] = _word(stage, tags.GEN_AI_PROVIDER_NAME)
             span = _llmobs.start(kind, self._name_of(stage), self._above(stage), parent, facts)
             if span is not None:
                 span.name = name
@@ -146,7 +145,7 @@ class LLMObsSpans:
                 tags={**self._session.tags, **tags_of(stage)},
             )
         self._told_by_others.discard(stage)
-        number = stage.attributes.get("turn.number")
+        number = stage.attributes.get(tags.TURN_NUMBER)
         if stage.kind is Kind.TURN and isinstance(number, int):
             self._turns[number] = self._ids(stage)
             if len(self._turns) > KEPT_TURNS:
@@ -167,8 +166,8 @@ class LLMObsSpans:
         if stage in self._told_by_others:
             return "workflow"
         processor = stage.processor
-        if stage.kind is Kind.FRAME and processor is not None and "frame.id" in stage.attributes:
-            return processor.kinds.get(str(stage.attributes.get("frame.class")))
+        if stage.kind is Kind.FRAME and processor is not None and tags.FRAME_ID in stage.attributes:
+            return processor.kinds.get(str(stage.attributes.get(tags.FRAME_CLASS)))
         return KINDS.get(stage.kind)
 
     def _above(self, stage: Stage) -> Above:
@@ -183,7 +182,7 @@ class LLMObsSpans:
         if stage.kind is Kind.TURN:
             return "turn"
         if stage.kind is Kind.TOOL:
-            return _word(stage, "tool.name") or stage.resource
+            return _word(stage, tags.TOOL_NAME) or stage.resource
         processor = stage.processor
         return stage.resource if processor is None else processor.class_name
 
@@ -198,13 +197,14 @@ class LLMObsSpans:
         turn = stage.parent
         if not stage.content or turn is None or turn.kind is not Kind.TURN or not turn.is_open:
             return
-        if stage.kind is Kind.STT and "stt.transcript" in stage.content:
-            self._heard.setdefault(turn, []).append(stage.content["stt.transcript"])
+        if stage.kind is Kind.STT and tags.STT_TRANSCRIPT in stage.content:
+            self._heard.setdefault(turn, []).append(stage.content[tags.STT_TRANSCRIPT])
         is_reply = (
-            PURPOSE not in stage.attributes and stage.attributes.get("llm.outcome") != "discarded"
+            tags.LLM_PURPOSE not in stage.attributes
+            and stage.attributes.get(tags.LLM_OUTCOME) != "discarded"
         )
-        if stage.kind is Kind.LLM and is_reply and "gen_ai.output.messages" in stage.content:
-            self._replied.setdefault(turn, []).append(stage.content["gen_ai.output.messages"])
+        if stage.kind is Kind.LLM and is_reply and tags.GEN_AI_OUTPUT_MESSAGES in stage.content:
+            self._replied.setdefault(turn, []).append(stage.content[tags.GEN_AI_OUTPUT_MESSAGES])
 
     def _content_of(self, stage: Stage) -> tuple[object, object]:
         content = stage.content
@@ -213,12 +213,12 @@ class LLMObsSpans:
             return self._redacted(" ".join(heard)), self._redacted(" ".join(replied))
         if stage.kind is Kind.TOOL:
             return (
-                self._redacted(content.get("gen_ai.tool.call.arguments", "")),
-                self._redacted(content.get("gen_ai.tool.call.result", "")),
+                self._redacted(content.get(tags.GEN_AI_TOOL_CALL_ARGUMENTS, "")),
+                self._redacted(content.get(tags.GEN_AI_TOOL_CALL_RESULT, "")),
             )
         if stage.kind is Kind.LLM and stage not in self._told_by_others:
-            asked = content.get("gen_ai.input.messages", "")
-            reply = self._redacted(content.get("gen_ai.output.messages", ""))
+            asked = content.get(tags.GEN_AI_INPUT_MESSAGES, "")
+            reply = self._redacted(content.get(tags.GEN_AI_OUTPUT_MESSAGES, ""))
             return (
                 messages_of(asked, self._redacted) if asked else None,
                 [{"role": "assistant", "content": reply}] if reply else None,

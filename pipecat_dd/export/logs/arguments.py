@@ -44,33 +44,9 @@ def redactor_of(redact: bool | Redactor) -> Redactor:
     """
     if isinstance(redact, Redactor):
         return redact
-    check_flag(redact, "redact", "True, False or a Redactor")
+    if not isinstance(redact, bool):
+        raise TypeError(f"redact={redact!r}: must be True, False or a Redactor")
     return Redactor() if redact else NoRedaction()
-
-
-def check_flag(value: object, argument: str, allowed: str) -> None:
-    """Refuse what is neither True nor False.
-
-    Raises:
-        TypeError: It is neither.
-    """
-    if not isinstance(value, bool):
-        raise TypeError(f"{argument}={value!r}: must be {allowed}")
-
-
-def check_max_message_chars(value: int | None) -> None:
-    """Refuse what is no number of characters.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is less than 1.
-    """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"max_message_chars={value!r}: must be a number of characters, or None")
-    if value < 1:
-        raise ValueError(f"max_message_chars={value!r}: must be 1 or more, or None")
 
 
 def file_options(sink: object, rotation: Any, retention: Any, compression: Any) -> dict[str, Any]:

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from loguru import logger
 
-from pipecat_dd import _guard, _loguru, variables
+from pipecat_dd import _guard, _loguru
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.export.logs import default_handler, dev_runner
 from pipecat_dd.export.logs.arguments import (
-    check_flag,
-    check_max_message_chars,
     file_options,
     is_not_utf8,
     levels_by_name,
@@ -34,7 +32,6 @@ from pipecat_dd.export.logs.failing import (
 from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.sampling import Sampler
-from pipecat_dd.export.logs.settings import max_line_bytes as line_bytes
 from pipecat_dd.export.logs.sink_work import excluding_own, track_sinks
 from pipecat_dd.export.logs.stdlib import Interception
 from pipecat_dd.export.logs.template import json_format
@@ -44,6 +41,7 @@ from pipecat_dd.export.redaction import Redactor, put_in_force
 from pipecat_dd.export.shipping import Shipping, lifecycle
 from pipecat_dd.export.shipping.settings import note_spool, settings_of
 from pipecat_dd.export.shipping.shipper import Shipper
+from pipecat_dd.settings import environment, table
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -184,22 +182,18 @@ def configure_logging(
         sink = sys.stdout
     least = level_number(level, "level")
     by_name = levels_by_name(levels)
-    if format not in ("json", "console"):
-        raise ValueError(f'format={format!r}: must be "json" or "console"')
-    sampler = Sampler({} if sample is None else sample, sample_by)
+    table.FORMAT.checked(format)
+    sampler = Sampler({} if sample is None else sample, table.SAMPLE_BY.checked(sample_by))
     redactor = redactor_of(redact)
-    if capture_content is not None:
-        check_flag(capture_content, "capture_content", "True, False or None")
-    check_flag(intercept_stdlib, "intercept_stdlib", "True or False")
-    check_flag(enqueue, "enqueue", "True or False")
-    check_max_message_chars(max_message_chars)
+    table.INTERCEPT_STDLIB.checked(intercept_stdlib)
+    table.ENQUEUE.checked(enqueue)
     lines = LineMaker(
         redactor,
-        capture_content=capture_content,
-        max_message_chars=max_message_chars,
+        capture_content=table.LINE_CONTENT.read(capture_content),
+        max_message_chars=table.MAX_MESSAGE_CHARS.read(max_message_chars),
         sample_rate_of=sampler.rate_of if sample else None,
         ascii_only=is_not_utf8(sink),
-        max_line_bytes=line_bytes(max_line_bytes, default_line_bytes(sink)),
+        max_line_bytes=table.LINE_BYTES.read(max_line_bytes, default_line_bytes(sink)),
     )
     shipper = _shipper_for(ship)
     made = lines if shipper is None else lifecycle.tapped(lines, shipper)
@@ -227,7 +221,7 @@ def configure_logging(
     redact_reports_with(lines)
     lifecycle.use(shipper)
     with _guard.lines.guarded():
-        variables.report()
+        environment.report()
     return handler_id
 
 

@@ -8,7 +8,7 @@ from pipecat_dd.export import correlation
 from pipecat_dd.export.correlation import Correlation
 from pipecat_dd.export.logs.errors import error_fields
 from pipecat_dd.export.logs.extra import ExtraSorter
-from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.field_roles import FieldRole
 from pipecat_dd.export.logs.identity import identity_fields, trace_and_span
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.reported import exception_of
@@ -17,6 +17,7 @@ from pipecat_dd.export.logs.structured import spread
 from pipecat_dd.export.logs.template import KEY, format_function
 from pipecat_dd.export.redaction import Redactor
 from pipecat_dd.export.secrets import REDACTED
+from pipecat_dd.names import fields
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -66,14 +67,14 @@ class ConsoleMaker:
         values |= dict(filter(None, (plain.item(*item) for item in bound.moved.items())))
         trace_id, span_id = trace_and_span(known, bound)
         owner = identity_fields(known, bound, plain)
-        person = owner.get("participant", {})
+        person = owner.get(fields.PARTICIPANT, {})
         said = [
-            owner.get("session_id"),
-            person.get("name") or person.get("id"),
+            owner.get(fields.SESSION_ID),
+            person.get(fields.NAME_KEY) or person.get(fields.ID_KEY),
             f"…{span_id[-_SPAN_CHARS:]}" if trace_id and span_id else None,
         ]
         who = " ".join(str(part) for part in said if part)
-        stack = error.get("stack")
+        stack = error.get(fields.STACK_KEY)
         if stack is None and error and FieldRole.ERROR in bound.own:
             stack = json.dumps(error, ensure_ascii=False)
         return {

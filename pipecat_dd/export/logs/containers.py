@@ -14,7 +14,7 @@ from logging import Handler as LoggingHandler
 from pathlib import Path
 from typing import Any, Final
 
-from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 SPLIT_BYTES: Final = 16 * 1024
 """Where Docker and containerd split a line, its end included."""

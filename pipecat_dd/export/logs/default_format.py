@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Final
 from pipecat_dd._loguru import mark
 from pipecat_dd.export.logs.failing import report_failures_of_ours
 from pipecat_dd.export.logs.line import LineMaker
-from pipecat_dd.export.logs.settings import max_line_bytes
-from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES
 from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor
+from pipecat_dd.settings import table
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -37,6 +36,6 @@ def datadog_format(record: "Record") -> str:
     global _is_prepared
     if not _is_prepared:
         _is_prepared = True
-        _lines.max_line_bytes = max_line_bytes(None, MAX_LINE_BYTES)
+        _lines.max_line_bytes = table.LINE_BYTES.read(None)
         report_failures_of_ours()
     return _write(record)

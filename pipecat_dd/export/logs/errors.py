@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.field_roles import FieldRole
 from pipecat_dd.export.logs.sanitize import MAX_TEXT_CHARS, Sanitizer
+from pipecat_dd.names import fields
+
+_KIND, _MESSAGE, _STACK = fields.KIND_KEY, fields.MESSAGE_KEY, fields.STACK_KEY
 
 _LEFT_OUT = "\n  …\n"
 
@@ -32,16 +35,16 @@ def error_fields(
         exception = (type(bound), bound, bound.__traceback__)
     error = {} if exception is None else _of_exception(*exception, plain)
     if isinstance(bound, Mapping):
-        made = plain.value(bound, "error")
+        made = plain.value(bound, fields.ERROR)
         if isinstance(made, dict):
             error.update(made)
-    for place, name in ((FieldRole.ERROR_TYPE, "kind"), (FieldRole.ERROR_DETAILS, "message")):
+    for place, name in ((FieldRole.ERROR_TYPE, _KIND), (FieldRole.ERROR_DETAILS, _MESSAGE)):
         about = own.get(place)
         if isinstance(about, type):
             error[name] = about.__qualname__
         elif about is not None:
             error[name] = plain.value(about, place.value)
-    for name in ("kind", "message", "stack"):  # Error Tracking reads text
+    for name in (_KIND, _MESSAGE, _STACK):  # Error Tracking reads text
         if name in error:
             text = error[name]
             if text is None or text == "":
@@ -63,12 +66,12 @@ def _of_exception(
     kind = type_ if isinstance(type_, type) else type(value)
     error: dict[str, Any] = {
         # Without its module: what people search for.
-        "kind": kind.__qualname__,
-        "message": plain.text(message_of(value)),
+        _KIND: kind.__qualname__,
+        _MESSAGE: plain.text(message_of(value)),
     }
     stack = _stack_of(type_, value, trace)
     if stack:
-        error["stack"] = plain.text(_without_its_middle(stack))
+        error[_STACK] = plain.text(_without_its_middle(stack))
     return error
 
 

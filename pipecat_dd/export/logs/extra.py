@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from pipecat_dd.export.logs.fields import FieldRole, role_of
+from pipecat_dd.export.logs.field_roles import FieldRole, role_of
+from pipecat_dd.names import fields
 
 MAX_ID_CHARS: Final = 200
 _CACHED_NAMES: Final = 4096
@@ -108,4 +109,4 @@ def _unpack_bag(bound: Extra) -> None:
     if isinstance(bag, Mapping) and not any(key in bound.moved for key in bag):
         bound.moved = {**bag, **bound.moved}
     else:
-        bound.moved["extra"] = bag
+        bound.moved[fields.EXTRA] = bag

@@ -5,8 +5,9 @@ from typing import Any
 
 from pipecat_dd.export.correlation import Correlation
 from pipecat_dd.export.logs.extra import Extra, id_of
-from pipecat_dd.export.logs.fields import FieldRole
+from pipecat_dd.export.logs.field_roles import FieldRole
 from pipecat_dd.export.logs.sanitize import Sanitizer
+from pipecat_dd.names import fields
 
 
 def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[str, Any]:
@@ -17,23 +18,23 @@ def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[
         bound: The bound values. A session or participant among them takes precedence.
         plain: Redacts bound values and converts them to JSON types.
     """
-    fields: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     session_id = bound.own.get(FieldRole.SESSION_ID) or known.session_id
     if session_id:
-        fields["session_id"] = plain.id(session_id)
+        made[fields.SESSION_ID] = plain.id(session_id)
     if known.participant_id or known.participant_name or bound.own:
-        _add_participant(fields, known, bound.own, plain)
+        _add_participant(made, known, bound.own, plain)
     if known.service:
         # Not the service that ddtrace's patch binds: it may be inferred.
-        fields["service"] = known.service
-        fields["dd.service"] = known.service
-    env = known.env or bound.ddtrace.get("dd.env")
+        made[fields.SERVICE] = known.service
+        made[fields.DD_SERVICE] = known.service
+    env = known.env or bound.ddtrace.get(fields.DD_ENV)
     if env:
-        fields["dd.env"] = env
-    version = known.version or bound.ddtrace.get("dd.version")
+        made[fields.DD_ENV] = env
+    version = known.version or bound.ddtrace.get(fields.DD_VERSION)
     if version:
-        fields["dd.version"] = version
-    return fields
+        made[fields.DD_VERSION] = version
+    return made
 
 
 def trace_and_span(known: Correlation, bound: Extra) -> tuple[str | None, str | None]:
@@ -44,8 +45,8 @@ def trace_and_span(known: Correlation, bound: Extra) -> tuple[str | None, str | 
     """
     trace_id, span_id = known.trace_id, known.span_id
     if trace_id is None and span_id is None and bound.ddtrace:
-        trace_id = bound.ddtrace.get("dd.trace_id")
-        span_id = bound.ddtrace.get("dd.span_id")
+        trace_id = bound.ddtrace.get(fields.DD_TRACE_ID)
+        span_id = bound.ddtrace.get(fields.DD_SPAN_ID)
     if not trace_id or trace_id == "0":  # ddtrace writes "0" if no span is active
         return None, None
     return trace_id, span_id if span_id and span_id != "0" else None
@@ -57,30 +58,34 @@ def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
     Datadog removes ``dd.trace_id`` from a line when it links the line to its trace, so that no
     query finds it. The names under ``pipecat`` can be searched for.
     """
-    fields = {"dd.trace_id": trace_id}
-    if span_id is not None:
-        fields["dd.span_id"] = span_id
-    return fields | {name.replace("dd.", "pipecat.", 1): value for name, value in fields.items()}
+    if span_id is None:
+        return {fields.DD_TRACE_ID: trace_id, fields.PIPECAT_TRACE_ID: trace_id}
+    return {
+        fields.DD_TRACE_ID: trace_id,
+        fields.DD_SPAN_ID: span_id,
+        fields.PIPECAT_TRACE_ID: trace_id,
+        fields.PIPECAT_SPAN_ID: span_id,
+    }
 
 
 def _add_participant(
-    fields: dict[str, Any], known: Correlation, own: Mapping[FieldRole, Any], plain: Sanitizer
+    made: dict[str, Any], known: Correlation, own: Mapping[FieldRole, Any], plain: Sanitizer
 ) -> None:
     participant_id, name = known.participant_id, known.participant_name
     given = own.get(FieldRole.PARTICIPANT)
     participant: dict[str, Any] = {}
     if given is not None:
-        made = plain.value(given, "participant")
-        participant = made if isinstance(made, dict) else {}
-    bound_id = own.get(FieldRole.PARTICIPANT_ID) or id_of(participant.pop("id", None))
+        plain_given = plain.value(given, fields.PARTICIPANT)
+        participant = plain_given if isinstance(plain_given, dict) else {}
+    bound_id = own.get(FieldRole.PARTICIPANT_ID) or id_of(participant.pop(fields.ID_KEY, None))
     if bound_id and bound_id != participant_id:
         # Another participant than the known one, whose name does not apply.
         participant_id, name = bound_id, None
     if participant_id:
         participant_id = plain.id(participant_id)
-        fields["participant_id"] = participant_id
-        participant = {"id": participant_id, **participant}
-    if name and "name" not in participant:
-        participant["name"] = plain.text(name)
+        made[fields.PARTICIPANT_ID] = participant_id
+        participant = {fields.ID_KEY: participant_id, **participant}
+    if name and fields.NAME_KEY not in participant:
+        participant[fields.NAME_KEY] = plain.text(name)
     if participant:
-        fields["participant"] = participant
+        made[fields.PARTICIPANT] = participant

@@ -18,15 +18,17 @@ from pipecat_dd.export.correlation import NOTHING, Correlation
 from pipecat_dd.export.logs import pipecat_lines
 from pipecat_dd.export.logs.errors import error_fields
 from pipecat_dd.export.logs.extra import Extra, ExtraSorter
-from pipecat_dd.export.logs.fields import UNCUT
+from pipecat_dd.export.logs.field_roles import UNCUT
 from pipecat_dd.export.logs.identity import id_fields, identity_fields, trace_and_span
 from pipecat_dd.export.logs.levels import status_of
 from pipecat_dd.export.logs.reported import ERROR, exception_of
 from pipecat_dd.export.logs.sanitize import Sanitizer
-from pipecat_dd.export.logs.size_limit import MAX_LINE_BYTES, Json, limit_size
+from pipecat_dd.export.logs.size_limit import Json, limit_size
 from pipecat_dd.export.logs.structured import FIRST, spread, summary
 from pipecat_dd.export.redaction import Redactor, Secrecy
 from pipecat_dd.export.secrets import REDACTED
+from pipecat_dd.names import fields
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -39,6 +41,8 @@ _MIN_SECRET_CHARS: Final = 4
 """Shorter texts may occur in a message by chance."""
 _ASCII: Final = Json(ascii_only=True)
 _PIPECAT_VERSION: Final = pipecat_version()
+_BEGIN: Final = f'{{"{fields.TIMESTAMP}":"'
+_MESSAGE: Final = f',"{fields.MESSAGE}":'
 
 
 class _Depth(threading.local):
@@ -81,7 +85,7 @@ class LineMaker:
         self._max_message_chars = max_message_chars
         self._sample_rate_of = sample_rate_of
         self._json = Json(ascii_only=ascii_only)
-        self._version = self._json.members({"pipecat.version": _PIPECAT_VERSION})
+        self._version = self._json.members({fields.PIPECAT_VERSION: _PIPECAT_VERSION})
         self._places: dict[tuple[Any, ...], str] = {}
         self._owners: dict[tuple[str | None, ...], str] = {}
         self._last: tuple[Correlation, str] = (NOTHING, "")
@@ -162,13 +166,13 @@ class LineMaker:
             owner = self._owner(known, bound, plain) + self._ids(known, bound)
             if not (bound.own or bound.ddtrace):
                 self._last = (known, owner)
-        fields = self._rest(record, bound, plain)
+        others = self._rest(record, bound, plain)
         if text is None:
-            message = summary(fields, _SUMMARY_CHARS)
+            message = summary(others, _SUMMARY_CHARS)
         message = self._json.quote(message)
-        rest = self._json.members(fields)
+        rest = self._json.members(others)
         place = self._place(record)
-        return f'{{"timestamp":"{_timestamp(record)}",{place},"message":{message}{owner}{rest}}}'
+        return f'{_BEGIN}{_timestamp(record)}",{place}{_MESSAGE}{message}{owner}{rest}}}'
 
     def _place(self, record: "Record") -> str:
         """Return the piece with the level and the place in the program."""
@@ -176,11 +180,14 @@ class LineMaker:
         key = (level.name, level.no, record["name"], record["function"], record["line"])
         piece = self._places.get(key)
         if piece is None:
-            fields = {"status": status_of(level.name, level.no), "levelname": str(level.name)}
+            where: dict[str, Any] = {
+                fields.STATUS: status_of(level.name, level.no),
+                fields.LEVELNAME: str(level.name),
+            }
             if record["name"]:
-                fields["name"] = _short(record["name"])
-            fields["function"] = _short(record["function"])
-            where: dict[str, Any] = {**fields, "line": int(record["line"])}
+                where[fields.NAME] = _short(record["name"])
+            where[fields.FUNCTION] = _short(record["function"])
+            where[fields.LINE] = int(record["line"])
             piece = self._json.members(where)[1:]
             _remember(self._places, key, piece)
         return piece
@@ -212,47 +219,47 @@ class LineMaker:
 
     def _rest(self, record: "Record", bound: Extra, plain: Sanitizer) -> dict[str, Any]:
         """Return the fields that only some lines have: bound values, errors, marks."""
-        fields: dict[str, Any] = {}
+        made: dict[str, Any] = {}
         exception: Any = record["exception"]
         if exception is None and record["level"].no >= ERROR:
             exception = exception_of(record)
         if (exception is not None or bound.own) and (
             error := error_fields(exception, bound.own, plain)
         ):
-            fields["error"] = error
-        plain.add_all(fields, bound.top)
-        if bound.moved and (pair := plain.item("extra", bound.moved)) is not None:
-            fields["extra"] = pair[1]
+            made[fields.ERROR] = error
+        plain.add_all(made, bound.top)
+        if bound.moved and (pair := plain.item(fields.EXTRA, bound.moved)) is not None:
+            made[fields.EXTRA] = pair[1]
         if self._sample_rate_of is not None:
             rate = self._sample_rate_of(record)
             if rate is not None:
-                fields["sample_rate"] = rate
+                made[fields.SAMPLE_RATE] = rate
         if plain.cut:
-            fields["truncated"] = True
-        return fields
+            made[fields.TRUNCATED] = True
+        return made
 
     def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
         """Return a line of what is safe to read, after an error."""
         line: dict[str, Any] = {
-            "logging_error": f"{reason} while this line was made",
-            "pipecat.version": _PIPECAT_VERSION,
+            fields.LOGGING_ERROR: f"{reason} while this line was made",
+            fields.PIPECAT_VERSION: _PIPECAT_VERSION,
         }
         for key, make in (
-            ("timestamp", lambda: _timestamp(record)),
-            ("status", lambda: status_of(record["level"].name, record["level"].no)),
-            ("levelname", lambda: str(record["level"].name)),
-            ("name", lambda: _short(record["name"] or "")),
-            ("function", lambda: _short(record["function"])),
-            ("line", lambda: int(record["line"])),
+            (fields.TIMESTAMP, lambda: _timestamp(record)),
+            (fields.STATUS, lambda: status_of(record["level"].name, record["level"].no)),
+            (fields.LEVELNAME, lambda: str(record["level"].name)),
+            (fields.NAME, lambda: _short(record["name"] or "")),
+            (fields.FUNCTION, lambda: _short(record["function"])),
+            (fields.LINE, lambda: int(record["line"])),
             (
-                "message",
+                fields.MESSAGE,
                 lambda: self.message(record, known, Sanitizer(self._redactor), *spread(record)),
             ),
         ):
             try:
                 line[key] = make()
             except Exception:
-                if key == "message":  # redaction itself failed, so write nothing of it
+                if key == fields.MESSAGE:  # redaction itself failed, so write nothing of it
                     line[key] = REDACTED
         try:
             line.update(identity_fields(known, Extra(), Sanitizer(self._redactor)))
@@ -263,9 +270,9 @@ class LineMaker:
         except Exception:
             return _ASCII.text(
                 {
-                    "status": "error",
-                    "message": "a line could not be made",
-                    "pipecat.version": _PIPECAT_VERSION,
+                    fields.STATUS: "error",
+                    fields.MESSAGE: "a line could not be made",
+                    fields.PIPECAT_VERSION: _PIPECAT_VERSION,
                 }
             )
 

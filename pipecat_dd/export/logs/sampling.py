@@ -8,10 +8,11 @@ format function of Loguru's cannot.
 
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from pipecat_dd.export import correlation
 from pipecat_dd.export.logs.levels import level_number
+from pipecat_dd.settings.choices import SampledBy
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -28,26 +29,22 @@ class Sampler:
 
     Args:
         rates: The share kept of each level, 0 to 1, by the level's name or number.
-        by: ``"session"`` keeps all of a session's lines or none; what belongs to no session
-            is decided for itself. ``"record"`` decides for each line.
+        by: By session all of its lines are kept or none; what belongs to no session is decided
+            for itself. By record each line is.
 
     Raises:
         TypeError: An argument, a level or a share is of the wrong type.
-        ValueError: There is no such level or way, or a share is not within 0 and 1.
+        ValueError: There is no such level, or a share is not within 0 and 1.
     """
 
     __slots__ = ("_by_session", "_rates")
 
-    def __init__(
-        self, rates: Mapping[str | int, float], by: Literal["session", "record"] = "session"
-    ) -> None:
+    def __init__(self, rates: Mapping[str | int, float], by: SampledBy = SampledBy.SESSION) -> None:
         if not isinstance(rates, Mapping):
             raise TypeError(
                 f'sample={rates!r}: must map levels to the share to keep, such as {{"DEBUG": 0.1}}'
             )
-        if by not in ("session", "record"):
-            raise ValueError(f'sample_by={by!r}: must be "session" or "record"')
-        self._by_session = by == "session"
+        self._by_session = by is SampledBy.SESSION
         self._rates: dict[int, float] = {}
         for level, rate in rates.items():
             number = level_number(level, "sample")

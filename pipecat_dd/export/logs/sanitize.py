@@ -15,8 +15,9 @@ from enum import Enum
 from numbers import Integral, Real
 from typing import Any, Final
 
+from pipecat_dd._phone_patterns import PHONE
 from pipecat_dd.export.redaction import Redactor, Secrecy
-from pipecat_dd.export.secrets import PHONE, REDACTED
+from pipecat_dd.export.secrets import REDACTED
 
 # Datadog's limits (https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding):
 # fewer than 256 attributes, keys under 50 characters, fewer than 10 levels of nesting. Some of the

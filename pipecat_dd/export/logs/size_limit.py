@@ -12,25 +12,23 @@ import re
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, Final
 
-MAX_LINE_BYTES: Final = 25_000
-"""The most that a line may have, its end included."""
-LEAST_LINE_BYTES: Final = 2_048
-"""The least that it can be held to: a line's ids fit into it."""
+from pipecat_dd.names import fields
+from pipecat_dd.settings.table import MAX_LINE_BYTES
 
 _CAPS: Final = (24_000, 16_000, 12_000, 8000, 4000, 2000, 1000, 300, 100)
 _LEFT_OUT_LAST: Final = (
-    "error",
-    "participant",
-    "function",
-    "name",
-    "line",
-    "dd.service",
-    "message",
-    "logging_error",
-    "dd.version",
-    "dd.env",
-    "sample_rate",
-    "service",
+    fields.ERROR,
+    fields.PARTICIPANT,
+    fields.FUNCTION,
+    fields.NAME,
+    fields.LINE,
+    fields.DD_SERVICE,
+    fields.MESSAGE,
+    fields.LOGGING_ERROR,
+    fields.DD_VERSION,
+    fields.DD_ENV,
+    fields.SAMPLE_RATE,
+    fields.SERVICE,
 )
 """The fields that are removed last, in this order, if the limit is hardly enough for the ids."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -94,7 +92,7 @@ def _measured(text: str) -> tuple[str, int]:
 
 
 def _cut(line: dict[str, Any], json_: Json, kept: frozenset[str], limit: int) -> str:
-    line["truncated"] = True
+    line[fields.TRUNCATED] = True
     for cap in _CAPS:
         for key, value in line.items():
             if key not in kept:
@@ -102,7 +100,9 @@ def _cut(line: dict[str, Any], json_: Json, kept: frozenset[str], limit: int) ->
         text, size = _measured(json_.text(line))
         if size < limit:
             return text
-    for key in [key for key in line if key not in kept and key not in ("message", "error")]:
+    for key in [
+        key for key in line if key not in kept and key not in (fields.MESSAGE, fields.ERROR)
+    ]:
         del line[key]
     for step in (_keep, _shorten_error, _shorten_participant, *_LEFT_OUT_LAST):
         if callable(step):
@@ -121,23 +121,23 @@ def _keep(line: dict[str, Any]) -> None:
 
 def _shorten_error(line: dict[str, Any]) -> None:
     """Keep only the parts of an error that Error Tracking reads."""
-    error = line.get("error")
+    error = line.get(fields.ERROR)
     if isinstance(error, dict):
-        line["error"] = {
+        line[fields.ERROR] = {
             name: _capped(error[name], _CAPS[-1])
-            for name in ("kind", "message", "stack")
+            for name in (fields.KIND_KEY, fields.MESSAGE_KEY, fields.STACK_KEY)
             if name in error
         }
 
 
 def _shorten_participant(line: dict[str, Any]) -> None:
     """Keep only the parts of a participant that identify it."""
-    person = line.get("participant")
+    person = line.get(fields.PARTICIPANT)
     if isinstance(person, dict):
-        line["participant"] = {
-            name: value if name == "id" else _capped(value, _CAPS[-1])
+        line[fields.PARTICIPANT] = {
+            name: value if name == fields.ID_KEY else _capped(value, _CAPS[-1])
             for name, value in person.items()
-            if name in ("id", "name")
+            if name in (fields.ID_KEY, fields.NAME_KEY)
         }
 
 

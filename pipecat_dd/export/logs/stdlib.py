@@ -179,6 +179,10 @@ def _copy(record: logging.LogRecord, made: "Record", structured: Structured | No
         extra["stack_info"] = record.stack_info
 
 
+_in_force: "Final[list[Interception]]" = []
+"""One may be made while another is in force: a test captures a bot that configures its logging."""
+
+
 class Interception:
     """The changes to the standard library's loggers, which `undo` reverts.
 
@@ -195,6 +199,7 @@ class Interception:
         self._removed: list[tuple[logging.Logger, logging.Handler]] = []
         self._levels: list[tuple[logging.Logger, int]] = []
         root = logging.getLogger()
+        _in_force.append(self)
         self._set_level(root, level)
         for name in QUIET:
             quiet = logging.getLogger(name)
@@ -233,8 +238,13 @@ class Interception:
         for target, handler in self._removed:
             if handler not in target.handlers:
                 target.addHandler(handler)
+        later = _in_force[_in_force.index(self) + 1 :] if self in _in_force else []
         for target, level in reversed(self._levels):
-            target.setLevel(level)
+            # Whoever changed it since has this one's level to put back, and not the one before.
+            if not any(one._inherit_level(target, level) for one in later):
+                target.setLevel(level)
+        if self in _in_force:
+            _in_force.remove(self)
         if self._captures_warnings:
             logging.captureWarnings(False)
         self._routing.undo()
@@ -246,6 +256,18 @@ class Interception:
     def _set_level(self, target: logging.Logger, level: int) -> None:
         self._levels.append((target, target.level))
         target.setLevel(level)
+
+    def _inherit_level(self, target: logging.Logger, level: int) -> bool:
+        """Take over the level that a logger had before, from an interception that is undone.
+
+        Returns:
+            Whether this one has set the logger's level.
+        """
+        for index, (own, _) in enumerate(self._levels):
+            if own is target:
+                self._levels[index] = own, level
+                return True
+        return False
 
 
 def _loggers() -> Iterator[logging.Logger]:

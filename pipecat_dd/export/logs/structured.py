@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipecat_dd import _loguru
 from pipecat_dd.export.logs import pipecat_lines
+from pipecat_dd.names import fields
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -213,9 +214,14 @@ def _error_of(exception: Any) -> dict[str, str] | None:
     if isinstance(exception, str):
         last = _LAST_OF_TRACEBACK.fullmatch(exception.rstrip().rpartition("\n")[2])
         if last is None:
-            return {"stack": exception}
+            return {fields.STACK_KEY: exception}
         kind, message = last.groups()
-        return {"kind": kind.rpartition(".")[2], "message": message or "", "stack": exception}
+        kind = kind.rpartition(".")[2]
+        return {
+            fields.KIND_KEY: kind,
+            fields.MESSAGE_KEY: message or "",
+            fields.STACK_KEY: exception,
+        }
     if not isinstance(exception, (list, tuple)) or not exception:
         return None
     try:
@@ -224,7 +230,11 @@ def _error_of(exception: Any) -> dict[str, str] | None:
         kind, message = str(first["exc_type"]), str(first["exc_value"])
     except Exception:  # a list that structlog did not make
         return None
-    return {"kind": kind, "message": message, "stack": "\n\n".join(stacks)}
+    return {
+        fields.KIND_KEY: kind,
+        fields.MESSAGE_KEY: message,
+        fields.STACK_KEY: "\n\n".join(stacks),
+    }
 
 
 def _stack_of(one: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from loguru import logger
 from pipecat_dd.conversation.raised import run_where_raised
 from pipecat_dd.export.logs.errors import message_of
 from pipecat_dd.export.logs.routing import Routing, Uncaught, log_as
+from pipecat_dd.names import fields
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -104,7 +105,7 @@ def _log(
     def as_raised(made: "Record") -> None:
         made["name"] = Uncaught(name)
         if session_id is not None:
-            made["extra"]["session_id"] = session_id
+            made["extra"][fields.SESSION_ID] = session_id
         if innermost is not None:
             code = innermost.tb_frame.f_code
             made["function"], made["line"] = code.co_name, innermost.tb_lineno or 0

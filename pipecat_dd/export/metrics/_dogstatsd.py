@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from loguru import logger
 
 from pipecat_dd import _ddtrace
-from pipecat_dd.export.metrics.contract import Type
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.metrics import Type
 
 PRIVATE: dict[str, str] = {
     "<class>_sender_thread": "the name of the client's thread, which distinguishes its log lines "
@@ -122,10 +123,9 @@ def missing_tags() -> list[str]:
 
     Spans get them from ddtrace, which reads more sources and infers a service.
     """
-    names = ("service", "env", "version")
     return [
         f"{name}:{value}"
-        for name, value in zip(names, _ddtrace.unified(), strict=True)
+        for name, value in zip(UNIFIED, _ddtrace.unified(), strict=True)
         if value and not os.environ.get(f"DD_{name.upper()}")
     ]
 

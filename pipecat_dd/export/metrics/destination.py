@@ -1,8 +1,7 @@
 """Exports a session's stages as metrics."""
 
 from pipecat_dd import _guard
-from pipecat_dd.conversation.session import Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Session, Stage
 from pipecat_dd.export.metrics import process, sender, stages
 from pipecat_dd.export.metrics.sample import Sample
 

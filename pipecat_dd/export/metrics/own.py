@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pipecat_dd import _guard
 from pipecat_dd.export import shipping
 from pipecat_dd.export.metrics.sample import Sample
+from pipecat_dd.names import metric_tags, metrics
 
 Read = Callable[[], Mapping[str, int]]
 """Returns the counts so far by the value of the metric's tag, or by ``""`` if it has no tag."""
@@ -27,7 +28,7 @@ def _shipped() -> Mapping[str, int]:
     return {"": shipping.counts().shipped}
 
 
-_SENT_AS_ZERO = "pipecat.logs.shipped"
+_SENT_AS_ZERO = metrics.LOGS_SHIPPED
 """Also sent as 0 if lines were dropped: without it, the share of shipped lines has no value."""
 
 
@@ -36,10 +37,10 @@ def _dropped_lines() -> Mapping[str, int]:
 
 
 SOURCES: list[tuple[str, str | None, Read]] = [
-    ("pipecat.observer.failures", "part", _failures),
-    ("pipecat.observer.shed", None, _dropped_events),
-    ("pipecat.logs.shipped", None, _shipped),
-    ("pipecat.logs.dropped", "reason", _dropped_lines),
+    (metrics.OBSERVER_FAILURES, metric_tags.PART, _failures),
+    (metrics.OBSERVER_SHED, None, _dropped_events),
+    (metrics.LOGS_SHIPPED, None, _shipped),
+    (metrics.LOGS_DROPPED, metric_tags.REASON, _dropped_lines),
 ]
 """The metrics: the name in the contract, its tag, and the function that returns the counts."""
 
@@ -62,7 +63,7 @@ class OwnMetrics:
                 if added > 0 or (metric == _SENT_AS_ZERO and any(_dropped_lines().values())):
                     yield Sample(metric, added, {tag: value} if tag else {})
         off = sum(part.off for part in _guard.parts().values())
-        yield Sample("pipecat.observer.parts_off", off)
+        yield Sample(metrics.OBSERVER_PARTS_OFF, off)
 
     def after_fork(self) -> None:
         """Exclude what the parent has counted, since the parent reports it."""

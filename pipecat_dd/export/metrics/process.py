@@ -14,11 +14,13 @@ import weakref
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd.conversation.session import Session, running_count
+from pipecat_dd.conversation.live_sessions import running_count
+from pipecat_dd.conversation.model import Session
 from pipecat_dd.export.metrics import sender
 from pipecat_dd.export.metrics.own import OwnMetrics
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.sender import Sender
+from pipecat_dd.names import metrics
 
 LAG_EVERY_SECS = 0.5
 """How often a loop's lag is measured, and how long a stage's metrics may be queued."""
@@ -117,8 +119,8 @@ class Process:
         Args:
             lags: Measured lags of an event loop, in seconds, to be sent as well.
         """
-        samples = [Sample("pipecat.event_loop.lag_seconds", lag) for lag in lags]
-        samples.append(Sample("pipecat.sessions.active", running_count()))
+        samples = [Sample(metrics.EVENT_LOOP_LAG_SECONDS, lag) for lag in lags]
+        samples.append(Sample(metrics.SESSIONS_ACTIVE, running_count()))
         samples += self._own.poll()
         self._sender.send(samples)
 

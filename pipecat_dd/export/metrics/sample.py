@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipecat_dd.conversation.stage import AttributeValue
+from pipecat_dd.conversation.model import AttributeValue
 
 
 @dataclass(frozen=True, slots=True)

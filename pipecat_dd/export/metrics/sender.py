@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pipecat_dd import _exit, _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.export.metrics._dogstatsd import Client, Line
-from pipecat_dd.export.metrics.contract import METRICS
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.values import Values
+from pipecat_dd.names.metrics import METRICS
 
 FLUSH_SECS = 0.5
 """How long the end of the process waits for queued metrics, in seconds. Only resolving a host

@@ -7,24 +7,23 @@ spans of a conversation cannot disagree.
 import math
 from collections.abc import Callable, Iterator
 
-from pipecat_dd.conversation.bot import LATENCY
-from pipecat_dd.conversation.failovers import FAILOVERS
-from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import AttributeValue, Kind, Stage
-from pipecat_dd.conversation.turns import BY_USER, LEFT_WAITING
-from pipecat_dd.export.metrics.contract import within
+from pipecat_dd.conversation.model import AttributeValue, Kind, Stage
+from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.metrics.sample import Sample
+from pipecat_dd.export.metrics.values import within
+from pipecat_dd.names import metric_tags, metrics, tags
 
+Tags = dict[str, AttributeValue | None]
 Measure = Callable[[Stage], Iterator[Sample]]
 
 _TOKENS = {
-    "input": "gen_ai.usage.input_tokens",
-    "output": "gen_ai.usage.output_tokens",
-    "cache_read": "gen_ai.usage.cache_read.input_tokens",
-    "cache_creation": "gen_ai.usage.cache_creation.input_tokens",
-    "reasoning": "gen_ai.usage.reasoning.output_tokens",
-    "audio_input": "gen_ai.usage.audio.input_tokens",
-    "audio_output": "gen_ai.usage.audio.output_tokens",
+    "input": tags.GEN_AI_USAGE_INPUT_TOKENS,
+    "output": tags.GEN_AI_USAGE_OUTPUT_TOKENS,
+    "cache_read": tags.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_creation": tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    "reasoning": tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+    "audio_input": tags.GEN_AI_USAGE_AUDIO_INPUT_TOKENS,
+    "audio_output": tags.GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS,
 }
 
 
@@ -39,88 +38,95 @@ def closed(stage: Stage) -> Iterator[Sample]:
 
 def started(stage: Stage) -> Sample:
     """Return the metric of a session that has started, from the session's stage."""
-    return Sample("pipecat.sessions.started", 1, _transport(stage))
+    return Sample(metrics.SESSIONS_STARTED, 1, _transport(stage))
 
 
 def joined(stage: Stage) -> Sample:
     """Return the metric of a participant who has joined, from the participant's stage."""
-    return Sample("pipecat.participants.joined", 1, {"transport": stage.resource})
+    return Sample(metrics.PARTICIPANTS_JOINED, 1, {metric_tags.TRANSPORT: stage.resource})
 
 
 def _session(stage: Stage) -> Iterator[Sample]:
-    ended = _transport(stage) | {"end_reason": stage.attributes.get("session.end_reason")}
-    spoke = bool(stage.attributes.get("session.bot_speech_count"))
-    yield Sample("pipecat.session.duration_seconds", _secs(stage), ended)
-    yield Sample("pipecat.sessions.ended", 1, ended | {"bot_spoke": spoke})
+    ended = _transport(stage) | {
+        metric_tags.END_REASON: stage.attributes.get(tags.SESSION_END_REASON)
+    }
+    spoke = bool(stage.attributes.get(tags.SESSION_BOT_SPEECH_COUNT))
+    yield Sample(metrics.SESSION_DURATION_SECONDS, _secs(stage), ended)
+    yield Sample(metrics.SESSIONS_ENDED, 1, ended | {metric_tags.BOT_SPOKE: spoke})
 
 
 def _participant(stage: Stage) -> Iterator[Sample]:
-    yield Sample("pipecat.participants.left", 1, {"transport": stage.resource})
+    yield Sample(metrics.PARTICIPANTS_LEFT, 1, {metric_tags.TRANSPORT: stage.resource})
 
 
 def _turn(stage: Stage) -> Iterator[Sample]:
     transport = _transport(stage)
-    outcome = transport | {"outcome": stage.attributes.get("turn.outcome")}
-    yield Sample("pipecat.turn.duration_seconds", _secs(stage), outcome)
-    yield Sample("pipecat.turns", 1, outcome | _answer(stage))
-    if stage.attributes.get("turn.was_interrupted"):
-        yield Sample("pipecat.interruptions", 1, transport)
-    yield from _number("pipecat.turn.user_bot_latency_seconds", stage, LATENCY, transport)
-    for part, _ in PARTS:
-        tags = transport | {"part": part}
-        yield from _number("pipecat.turn.wait_seconds", stage, f"turn.wait.{part}_seconds", tags)
+    outcome = transport | {metric_tags.OUTCOME: stage.attributes.get(tags.TURN_OUTCOME)}
+    yield Sample(metrics.TURN_DURATION_SECONDS, _secs(stage), outcome)
+    yield Sample(metrics.TURNS, 1, outcome | _answer(stage))
+    if stage.attributes.get(tags.TURN_WAS_INTERRUPTED):
+        yield Sample(metrics.INTERRUPTIONS, 1, transport)
+    yield from _number(
+        metrics.TURN_USER_BOT_LATENCY_SECONDS, stage, tags.TURN_USER_BOT_LATENCY_SECONDS, transport
+    )
+    for part, _ in tags.WAIT_PARTS:
+        by = transport | {metric_tags.PART: part}
+        yield from _number(metrics.TURN_WAIT_SECONDS, stage, tags.turn_wait_seconds(part), by)
 
 
-def _answer(stage: Stage) -> dict[str, AttributeValue | None]:
+def _answer(stage: Stage) -> Tags:
     """Return the tags for who began a turn, and how long its answer took."""
-    latency = stage.attributes.get(LATENCY)
+    latency = stage.attributes.get(tags.TURN_USER_BOT_LATENCY_SECONDS)
     by_user = stage.resource == BY_USER
     return {
-        "began_by": stage.resource,
-        "answered_within": within(latency) if isinstance(latency, (int, float)) else None,
-        "left_waiting": bool(stage.attributes.get(LEFT_WAITING)) if by_user else None,
+        metric_tags.BEGAN_BY: stage.resource,
+        metric_tags.ANSWERED_WITHIN: within(latency) if isinstance(latency, (int, float)) else None,
+        metric_tags.LEFT_WAITING: bool(stage.attributes.get(tags.TURN_LEFT_WAITING))
+        if by_user
+        else None,
     }
 
 
 def _failovers(stage: Stage) -> Iterator[Sample]:
+    prefix = tags.failovers.prefix
     for name in stage.attributes:
-        if name.startswith(FAILOVERS):
-            tags: dict[str, AttributeValue | None] = {"provider": name.removeprefix(FAILOVERS)}
-            yield from _amount("pipecat.failovers", stage, name, tags)
+        if name.startswith(prefix):
+            by: Tags = {metric_tags.PROVIDER: name.removeprefix(prefix)}
+            yield from _amount(metrics.FAILOVERS, stage, name, by)
 
 
 def _end_of_turn(stage: Stage) -> Iterator[Sample]:
-    yield Sample("pipecat.end_of_turn_seconds", _secs(stage), {"strategy": stage.resource})
+    yield Sample(metrics.END_OF_TURN_SECONDS, _secs(stage), {metric_tags.STRATEGY: stage.resource})
 
 
 def _tool(stage: Stage) -> Iterator[Sample]:
-    tags = {
-        "tool": stage.attributes.get("tool.name"),
-        "outcome": stage.attributes.get("tool.outcome"),
+    by = {
+        metric_tags.TOOL: stage.attributes.get(tags.TOOL_NAME),
+        metric_tags.OUTCOME: stage.attributes.get(tags.TOOL_OUTCOME),
     }
-    yield Sample("pipecat.tool.duration_seconds", _secs(stage), tags)
+    yield Sample(metrics.TOOL_DURATION_SECONDS, _secs(stage), by)
 
 
 def _first_byte(stage: Stage) -> Iterator[Sample]:
-    yield from _number("pipecat.service.ttfb_seconds", stage, "metrics.ttfb", _service(stage))
+    yield from _number(metrics.SERVICE_TTFB_SECONDS, stage, tags.METRICS_TTFB, _service(stage))
 
 
 def _stt(stage: Stage) -> Iterator[Sample]:
-    yield from _amount("pipecat.audio_seconds", stage, "metrics.audio_seconds", _service(stage))
+    yield from _amount(metrics.AUDIO_SECONDS, stage, tags.METRICS_AUDIO_SECONDS, _service(stage))
 
 
 def _llm(stage: Stage) -> Iterator[Sample]:
     model = _model(stage)
-    yield from _number("pipecat.llm.ttfat_seconds", stage, "metrics.ttfat", model)
+    yield from _number(metrics.LLM_TTFAT_SECONDS, stage, tags.METRICS_TTFAT, model)
     for type_, fact in _TOKENS.items():
-        yield from _amount("pipecat.tokens", stage, fact, model | {"type": type_})
+        yield from _amount(metrics.TOKENS, stage, fact, model | {metric_tags.TYPE: type_})
 
 
 def _tts(stage: Stage) -> Iterator[Sample]:
     model = _model(stage)
-    yield from _number("pipecat.tts.ttfa_seconds", stage, "metrics.ttfa", model)
-    yield from _amount("pipecat.characters", stage, "metrics.character_count", model)
-    yield from _amount("pipecat.audio_seconds", stage, "tts.audio_seconds", _service(stage))
+    yield from _number(metrics.TTS_TTFA_SECONDS, stage, tags.METRICS_TTFA, model)
+    yield from _amount(metrics.CHARACTERS, stage, tags.METRICS_CHARACTER_COUNT, model)
+    yield from _amount(metrics.AUDIO_SECONDS, stage, tags.TTS_AUDIO_SECONDS, _service(stage))
 
 
 _MEASURES: dict[Kind, tuple[Measure, ...]] = {
@@ -139,13 +145,14 @@ def _error(stage: Stage) -> Sample:
     failure = stage.failure
     assert failure is not None
     return Sample(
-        "pipecat.errors",
+        metrics.ERRORS,
         1,
         {
-            "stage": stage.kind.value,
-            "category": failure.category,
-            "provider": stage.attributes.get("gen_ai.provider.name") or _provider_at_work(stage),
-            "usable": failure.usable,
+            metric_tags.STAGE: stage.kind.value,
+            metric_tags.CATEGORY: failure.category,
+            metric_tags.PROVIDER: stage.attributes.get(tags.GEN_AI_PROVIDER_NAME)
+            or _provider_at_work(stage),
+            metric_tags.USABLE: failure.usable,
         },
     )
 
@@ -157,26 +164,22 @@ def _provider_at_work(stage: Stage) -> str | None:
     """
     if stage.kind not in (Kind.FRAME, Kind.STARTUP):
         return None
-    name = str(stage.attributes.get("processor.name"))
+    name = str(stage.attributes.get(tags.PROCESSOR_NAME))
     processor = stage.processor or stage.session.processors.get(name)
     if processor is None or processor.service is None:
         return None
     return processor.service().provider
 
 
-def _number(
-    metric: str, stage: Stage, fact: str, tags: dict[str, AttributeValue | None]
-) -> Iterator[Sample]:
+def _number(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
     value = stage.attributes.get(fact)
     if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
-        yield Sample(metric, value, tags)
+        yield Sample(metric, value, by)
 
 
-def _amount(
-    metric: str, stage: Stage, fact: str, tags: dict[str, AttributeValue | None]
-) -> Iterator[Sample]:
+def _amount(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
     """Yield a count, unless it is 0."""
-    return (sample for sample in _number(metric, stage, fact, tags) if sample.value)
+    return (sample for sample in _number(metric, stage, fact, by) if sample.value)
 
 
 def _secs(stage: Stage) -> float:
@@ -184,17 +187,17 @@ def _secs(stage: Stage) -> float:
     return max(0, end_ns - stage.start_ns) / 1e9
 
 
-def _transport(stage: Stage) -> dict[str, AttributeValue | None]:
-    return {"transport": stage.session.root.attributes.get("transport")}
+def _transport(stage: Stage) -> Tags:
+    return {metric_tags.TRANSPORT: stage.session.root.attributes.get(tags.TRANSPORT)}
 
 
-def _model(stage: Stage) -> dict[str, AttributeValue | None]:
+def _model(stage: Stage) -> Tags:
     facts = stage.attributes
     return {
-        "provider": facts.get("gen_ai.provider.name"),
-        "model": facts.get("gen_ai.request.model"),
+        metric_tags.PROVIDER: facts.get(tags.GEN_AI_PROVIDER_NAME),
+        metric_tags.MODEL: facts.get(tags.GEN_AI_REQUEST_MODEL),
     }
 
 
-def _service(stage: Stage) -> dict[str, AttributeValue | None]:
-    return {"stage": stage.kind.value} | _model(stage)
+def _service(stage: Stage) -> Tags:
+    return {metric_tags.STAGE: stage.kind.value} | _model(stage)

@@ -17,9 +17,24 @@ MAX_CHARS = 100
 OTHER = "other"
 """The value sent for all values beyond the limit."""
 
+WITHIN_SECS = (1, 2, 3, 5, 8)
+"""The seconds within which an answer may have come, as a tag says it: `2s`."""
+
+BEYOND = "later"
+"""What the tag says of an answer that took longer than all of these."""
+
 _OUTSIDE = re.compile(r"[^\w\-:/.]")
 """Characters that the client replaces by ``_``. They are replaced here before values are counted,
 so that values which are sent alike count as one."""
+
+
+def within(secs: float) -> str:
+    """Return how soon an answer came, as one of few values: `1s`, `2s` … or `later`.
+
+    Args:
+        secs: From the end of the user's speech to the bot's voice, in seconds.
+    """
+    return next((f"{most}s" for most in WITHIN_SECS if secs <= most), BEYOND)
 
 
 class Values:

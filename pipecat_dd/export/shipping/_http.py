@@ -23,7 +23,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pipecat_dd._network import proxy_for, proxy_headers, tls_context
+from pipecat_dd._network import connection_to, tls_context
 
 _IDLE_SECS: Final = 20.0
 """How long an idle connection is reused: load balancers close them after 30 or 60 seconds."""
@@ -168,21 +168,9 @@ class Intake:
         return connection
 
     def _made(self, timeout_secs: float) -> http.client.HTTPConnection:
-        host = self._url.hostname or ""
-        proxy = proxy_for(self._url)
-        to = proxy or self._url
-        made: http.client.HTTPConnection
         if self._url.scheme == "https":
             self._tls = self._tls or tls_context()
-            made = _Secure(
-                to.hostname or "", to.port or 443, timeout=timeout_secs, context=self._tls
-            )
-        else:
-            made = _Plain(to.hostname or "", to.port or 80, timeout=timeout_secs)
-        if proxy is not None:
-            port = self._url.port or (443 if self._url.scheme == "https" else 80)
-            made.set_tunnel(host, port, headers=proxy_headers(proxy))
-        return made
+        return connection_to(self._url, timeout_secs, tls=self._tls, plain=_Plain, secure=_Secure)
 
     def _target(self) -> str:
         return self._url.path + (f"?{self._url.query}" if self._url.query else "")

@@ -24,6 +24,8 @@ from pipecat_dd.export.spans.beside import (
     is_pipecats,
     say_that_it_runs,
 )
+from pipecat_dd.names.spans import Kind, span_name
+from pipecat_dd.names.tags import COMPONENT, ERROR_TYPE, INTERRUPTED
 
 MAX_ASKED = 10_000
 """How many spans of a session that others nest in are known when they have been sent."""
@@ -32,7 +34,7 @@ MAX_HELD = 300
 """How many spans of a session that sampling rejects wait at most, in each trace: as many as
 ddtrace itself keeps."""
 
-ENDS = frozenset({"pipecat.turn", "pipecat.session"})
+ENDS = frozenset({span_name(Kind.TURN), span_name(Kind.SESSION)})
 """What a part waits for that sampling rejects."""
 
 CANCELLED = frozenset(
@@ -86,7 +88,7 @@ class Owner:
         self.context = context
         self.is_over = False
         self.shared: _Shared | None = None
-        self._tags = {name: value for name, value in tags.items() if name != "component"}
+        self._tags = {name: value for name, value in tags.items() if name != COMPONENT}
         self._captures = captures
         self._is_alone = is_alone
         self._redactor = redactor
@@ -123,9 +125,9 @@ class Owner:
         for name, value in self._tags.items():
             if span.get_tag(name) is None and span.get_metric(name) is None:
                 span.set_tag(name, value)
-        if span.error and span.get_tag("error.type") in CANCELLED:
+        if span.error and span.get_tag(ERROR_TYPE) in CANCELLED:
             _ddtrace.clear_error(span)
-            span.set_tag("interrupted", "true")
+            span.set_tag(INTERRUPTED, "true")
         if not isinstance(_ddtrace.root_of(span), StandIn):
             # Begun beneath a bare context, which may know of no decision since.
             _ddtrace.agree(span.context, self.context)
@@ -235,4 +237,4 @@ def _owner_of(span: Span, of_trace: Owner | None) -> Owner | None:
 
 
 def _is_ours(span: Span) -> bool:
-    return span.get_tag("component") == "pipecat"
+    return span.get_tag(COMPONENT) == "pipecat"

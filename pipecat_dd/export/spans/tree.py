@@ -13,19 +13,21 @@ whoever has a span open in the trace.
 
 from collections import deque
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, Protocol
 
 from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span, StandIn
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.redaction import InForce
 from pipecat_dd.export.spans.beside import is_pipecats
 from pipecat_dd.export.spans.passing import Owner
+from pipecat_dd.names import tags
+from pipecat_dd.names.spans import span_name
+from pipecat_dd.settings import TraceScope
 
-NAME_PREFIX = "pipecat."
+COMPONENT = "pipecat"
+"""The component that every span is of."""
 
 MEASURED = frozenset(
     {Kind.TURN, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH}
@@ -35,7 +37,7 @@ MEASURED = frozenset(
 ENTRIES = frozenset({Kind.SESSION, Kind.TURN})
 """What is an entry to the service: Datadog counts the service's hits and errors by these."""
 
-KEPT = frozenset({"session_id", "component", "llmobs_trace_id", "llmobs_parent_id"})
+KEPT = frozenset({tags.SESSION_ID, tags.COMPONENT, "llmobs_trace_id", "llmobs_parent_id"})
 """Tags that stay as they are on a span, whatever was set on what stood in for it: its identity,
 and what ddtrace notes for LLM Observability on the root that it knows."""
 
@@ -49,13 +51,6 @@ refuses one of over 25,000. A stack trace's end is what tells, so its beginning 
 MAX_TRACES = 256
 """How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
 at work on an older one nests in it all the same."""
-
-
-class TraceScope(StrEnum):
-    """What is one trace."""
-
-    SESSION = "session"
-    TURN = "turn"
 
 
 class StageSpan:
@@ -120,12 +115,12 @@ class SpanTree:
         self.redactor = InForce()
         self.also: SpanExtension | None = None
         self.session = session
-        self._name = f"{NAME_PREFIX}{Kind.SESSION}"
-        tags = {"session_id": session.id, "component": "pipecat"}
-        tags |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
+        self._name = span_name(Kind.SESSION)
+        identity = {tags.SESSION_ID: session.id, tags.COMPONENT: COMPONENT}
+        identity |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
         # Here, rather than once for each span.
         writable = _ddtrace.writable
-        self._tags = {writable(name): writable(value) for name, value in tags.items()}
+        self._tags = {writable(name): writable(value) for name, value in identity.items()}
         self._parent = parent
         self._links: list[Context] = []
         self._hidden: set[int] = set()
@@ -199,7 +194,7 @@ class SpanTree:
     def on_close(self, stage: Stage) -> None:
         """Send the stage's span."""
         handle: StageSpan = stage.handle
-        name, parent, also = _name_of(stage), self._parent_of(stage), self.also
+        name, parent, also = span_name(stage.kind), self._parent_of(stage), self.also
         is_entry, is_root = stage.kind in ENTRIES, False
         if is_entry and isinstance(parent, StandIn):
             parent = parent.context  # a child of a context is an entry, of a span it is none
@@ -321,7 +316,7 @@ class SpanTree:
     def _node(self, stage: Stage) -> StandIn:
         handle: StageSpan = stage.handle
         if handle.node is None:
-            name, span_id = _name_of(stage), handle.span_id
+            name, span_id = span_name(stage.kind), handle.span_id
             if stage.kind is Kind.SESSION:
                 parent_id = None if self._parent is None else self._parent.span_id
                 handle.node = self._root_stand_in(
@@ -380,7 +375,7 @@ class SpanTree:
         """
         if self._early is None:
             context = self._new_trace(_ddtrace.new_span_id())
-            name = f"{NAME_PREFIX}{Kind.TURN}"
+            name = span_name(Kind.TURN)
             self._early = self._root_stand_in(name, BY_USER, start_ns, context)
         return self._early
 
@@ -410,10 +405,10 @@ class SpanTree:
         handle: StageSpan = stage.handle
         if stage.peer and not (handle.node is not None and _ddtrace.has_client(handle.node)):
             # Nothing of ddtrace's beneath it shows the call to the provider.
-            span.set_tag("span.kind", "client")
-            _ddtrace.set_tag(span, "peer.service", stage.peer)
+            span.set_tag(tags.SPAN_KIND, "client")
+            _ddtrace.set_tag(span, tags.PEER_SERVICE, stage.peer)
         else:
-            span.set_tag("span.kind", "internal")
+            span.set_tag(tags.SPAN_KIND, "internal")
         if stage.kind in MEASURED:
             span.set_metric(_ddtrace.MEASURED, 1)
         if stage.kind is Kind.SESSION:
@@ -422,14 +417,14 @@ class SpanTree:
         elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
             span.link_span(self.root_context, {"link.name": "session"})
         if stage.participant_id is not None:
-            _ddtrace.set_tag(span, "participant_id", stage.participant_id)
+            _ddtrace.set_tag(span, tags.PARTICIPANT_ID, stage.participant_id)
         for name, value in stage.attributes.items():
             set_attribute(span, name, value)
         for name, text in stage.content.items():
             _ddtrace.set_tag(span, name, self.redactor.text(text)[:MAX_CONTENT_CHARS])
         processor = stage.processor
         if processor is not None:
-            _ddtrace.set_tag(span, "processor.name", processor.name)
+            _ddtrace.set_tag(span, tags.PROCESSOR_NAME, processor.name)
         failure = stage.failure
         if failure is not None:
             _ddtrace.set_error(
@@ -439,13 +434,9 @@ class SpanTree:
                 self.redactor.text(failure.stack)[-MAX_TAG_CHARS:],
             )
             if failure.category is not None:
-                _ddtrace.set_tag(span, "error.category", failure.category)
+                _ddtrace.set_tag(span, tags.ERROR_CATEGORY, failure.category)
             if failure.usable is not None:
-                set_attribute(span, "processor.usable", failure.usable)
-
-
-def _name_of(stage: Stage) -> str:
-    return f"{NAME_PREFIX}{stage.kind}"
+                set_attribute(span, tags.PROCESSOR_USABLE, failure.usable)
 
 
 def set_attribute(span: Any, name: str, value: object) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from pipecat_dd.cli.demo import leash
 from pipecat_dd.cli.demo.leash import leashed
 from tests.cli.demo.processes import ends, pid_in
 
@@ -49,7 +50,7 @@ async def test_the_child_ends_with_the_block(modules, tmp_path):
 
 
 async def test_a_child_that_ignores_sigterm_is_killed(modules, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipecat_dd.cli.demo.leash.STOP_GRACE_SECS", 0.1)
+    monkeypatch.setattr(leash, "STOP_GRACE_SECS", 0.1)
     async with leashed(
         "stubborn", str(tmp_path / "pid"), env=modules, output=tmp_path / "said"
     ) as process:

@@ -1,16 +1,15 @@
 """Small real servers that answer as an Agent or Datadog's API would, or do not."""
 
 import json
-import socketserver
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.server import HttpHandler, HttpServer, HttpServerOnASocket
 
 INFO = {
     "version": "7.60.0",
@@ -38,33 +37,18 @@ class Server:
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
 
-def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+def _handler(server: Server) -> type[HttpHandler]:
+    class Handler(HttpHandler):
+        methods = ("GET", "POST", "PUT", "CONNECT")
+
+        def respond(self) -> None:
             server.asked.append((self.path, dict(self.headers)))
             time.sleep(server.delay_secs)
-            body = server.body if isinstance(server.body, bytes) else json.dumps(server.body)
-            self.send_response(server.status)
-            self.end_headers()
-            self.wfile.write(body if isinstance(body, bytes) else body.encode())
-
-        def do_CONNECT(self) -> None:
-            self.do_GET()
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def do_PUT(self) -> None:
-            self.do_GET()
+            is_raw = isinstance(server.body, bytes)
+            self.answer(server.status, server.body if is_raw else json.dumps(server.body).encode())
 
         def date_time_string(self, timestamp: float | None = None) -> str:
             return formatdate(time.time() + server.ahead_secs, usegmt=True)
-
-        def address_string(self) -> str:
-            return "somebody"
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     return Handler
 
@@ -72,9 +56,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def answering(server: Server) -> Iterator[Server]:
     """Run a server on a free port of the loopback interface."""
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
-    server.url = f"http://127.0.0.1:{listening.server_port}"
-    with _serving(listening):
+    with HttpServer(_handler(server)) as listening:
+        server.url = listening.url
         yield server
 
 
@@ -82,21 +65,5 @@ def answering(server: Server) -> Iterator[Server]:
 def answering_on_a_socket(path: Path, server: Server) -> Iterator[Server]:
     """Run a server on a Unix socket."""
     server.url = f"unix://{path}"
-
-    class Listening(socketserver.ThreadingUnixStreamServer):
-        daemon_threads = True
-
-    with _serving(Listening(str(path), _handler(server))):
+    with HttpServerOnASocket(_handler(server), str(path)):
         yield server
-
-
-@contextmanager
-def _serving(listening: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join(5)

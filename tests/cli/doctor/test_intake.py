@@ -59,6 +59,7 @@ def test_an_intake_that_is_slow_is_not_waited_for(server: Server) -> None:
         (SET, Level.NOTE),
         (AGENTLESS, Level.PROBLEM),
         ({**SET, "PIPECAT_DD_SHIP": "true"}, Level.PROBLEM),
+        ({**SET, "PIPECAT_DD_SHIP": "yes"}, Level.PROBLEM),
     ],
 )
 def test_an_intake_that_is_not_reached_matters_where_there_is_no_agent(

@@ -108,7 +108,7 @@ def test_a_part_of_ours_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object) -> None:
         raise RuntimeError("broken on purpose")
 
-    monkeypatch.setattr(Conversation, "has_started", broken)
+    monkeypatch.setattr(Conversation, "start", broken)
     assert found(sample.lines)["sample.session"].facts["failures"] == 1
 
 

@@ -12,9 +12,9 @@ import pytest
 from pipecat_dd.cli.doctor import content, env_file, intake, settings, variables
 from pipecat_dd.cli.doctor.finding import Level
 from pipecat_dd.cli.doctor.start import Start
-from pipecat_dd.export.replaced import REPLACED
-from pipecat_dd.settings import ARGUMENTS_ONLY, Settings
-from pipecat_dd.settings import variables as ours
+from pipecat_dd.export.notices import REPLACED
+from pipecat_dd.settings import Settings, table
+from pipecat_dd.settings.setting import Taker
 from tests.cli.doctor.running import found
 
 UNIFIED = {"DD_SERVICE": "bot", "DD_ENV": "prod", "DD_VERSION": "1.2"}
@@ -134,8 +134,11 @@ def test_every_setting_with_a_variable_is_known_by_it(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "environ", Asked(os.environ))
     Settings.read()
-    assert {name for name in asked if name.startswith("PIPECAT_DD_")} == ours()
-    assert set(inspect.signature(Settings.read).parameters) >= ARGUMENTS_ONLY
+    of_observer = table.taken_by(Taker.OBSERVER)
+    known = {setting.variable for setting in of_observer} - {None}
+    assert {name for name in asked if name.startswith("PIPECAT_DD_")} == known
+    arguments = [setting.argument for setting in of_observer]
+    assert list(inspect.signature(Settings.read).parameters) == arguments
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 from pipecat_dd.cli.setup.definition import Definition, Kind
 from pipecat_dd.cli.setup.definitions.counted import MARK
 from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
-from pipecat_dd.export.logs.contract import BOUND_BY_CONVENTION, FIELDS
-from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, MetricDoc, Type
-from pipecat_dd.export.spans.contract import SPANS, TAGS, TagDoc
+from pipecat_dd.names.fields import BOUND_BY_CONVENTION, FIELDS
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.metrics import METRICS, MetricDoc, Type
+from pipecat_dd.names.spans import SPANS
+from pipecat_dd.names.tags import TAGS, TagDoc
 from tests.support import queries
 
 _FIELDS = {f"@{one.name}": one.meaning for one in (*FIELDS, *BOUND_BY_CONVENTION)}

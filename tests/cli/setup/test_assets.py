@@ -12,7 +12,7 @@ from pipecat_dd.cli.setup.definition import OWNER, Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.exporting import unmarked
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.export.metrics.contract import METRICS
+from pipecat_dd.names.metrics import METRICS
 
 ROWS = {row["metric_name"]: row for row in csv.DictReader(io.StringIO(metadata_csv()))}
 TEMPLATES = monitor_templates([unmarked(thing) for thing in wanted(Options())])

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipecat_dd.conversation.context import WorkContext, current
-from pipecat_dd.conversation.session import Phase, Session
-from pipecat_dd.conversation.stage import Kind, Stage
+from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
 from pipecat_dd.export.llmobs import content
 from pipecat_dd.export.llmobs.content import knows, process
 from pipecat_dd.export.llmobs.facts import messages_of

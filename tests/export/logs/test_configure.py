@@ -4,7 +4,9 @@ import io
 import logging
 import os
 import sys
+import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +241,6 @@ def test_it_stays_through_pipecats_development_runner(
     configure_logging(sink)
 
     def serve(*args: Any, **options: Any) -> None:
-        import threading
-
         for thread in threading.enumerate():
             if thread.name == "pipecat-dd-restore-logging":
                 thread.join(5)
@@ -259,21 +259,33 @@ def test_it_stays_through_pipecats_development_runner(
     assert "pipecat_dd" not in handlers()
 
 
-def test_configuring_again_while_the_runner_starts_does_not_double_lines(configured: Any) -> None:
-    from pipecat_dd.export.logs import configure
+def remove_as_the_runner_does(meanwhile: Callable[[], Any]) -> Any:
+    """Remove Loguru's handlers as Pipecat's runner does, and wait for what is done about it.
 
-    lines = configured()
-    assert configure._restore()
+    Args:
+        meanwhile: Called before the runner adds the sink of its own; what it returns is returned.
+    """
+    runner = types.ModuleType("pipecat.runner.run")
+    exec("def main(logger):\n    logger.remove()", runner.__dict__)
+    runner.main(logger)
+    (restoring,) = [t for t in threading.enumerate() if t.name == "pipecat-dd-restore-logging"]
+    result = meanwhile()
+    logger.add(io.StringIO())
+    restoring.join(5)
+    assert not restoring.is_alive()
+    return result
+
+
+def test_configuring_again_while_the_runner_starts_does_not_double_lines(configured: Any) -> None:
+    configured()
+    lines = remove_as_the_runner_does(configured)
     logger.info("hello")
     assert lines.one["message"] == "hello"
-    unconfigure_logging()
-    assert not configure._restore()
+    remove_as_the_runner_does(unconfigure_logging)
     assert "pipecat_dd" not in handlers()
 
 
 def test_another_remove_is_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     sink = Lines()
     configure_logging(sink)
     users = types.ModuleType("users")

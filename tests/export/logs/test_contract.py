@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from pipecat_dd.export.logs.contract import BOUND_BY_CONVENTION, FIELDS
-from pipecat_dd.export.logs.fields import UNCUT, FieldRole, role_of
+from pipecat_dd.export.logs.field_roles import UNCUT, FieldRole, role_of
+from pipecat_dd.names.fields import BOUND_BY_CONVENTION, FIELDS
 
 DOCS = Path(__file__).parents[3] / "docs" / "logs.md"
 NAMES = {field.name for field in FIELDS}

@@ -11,7 +11,8 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.conversation.context import WorkContext, current
-from pipecat_dd.conversation.session import Session, register
+from pipecat_dd.conversation.live_sessions import register
+from pipecat_dd.conversation.model import Session
 
 MINE, THEIRS = Session("mine", "bot"), Session("theirs", "bot")
 

@@ -22,7 +22,7 @@ from pipecat_dd.export.logs.sanitize import (
     MAX_TEXT_CHARS,
     Sanitizer,
 )
-from pipecat_dd.export.logs.size_limit import LEAST_LINE_BYTES, MAX_LINE_BYTES
+from pipecat_dd.settings.table import LEAST_LINE_BYTES, MAX_LINE_BYTES
 from tests.export.logs.conftest import KNOWN, Lines
 
 IDS = ("session_id", "participant_id", "dd.trace_id", "dd.span_id", "service")

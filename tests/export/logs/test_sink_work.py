@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
@@ -17,6 +16,7 @@ import urllib3
 from loguru import logger
 
 from pipecat_dd.export.logs import configure_logging, datadog_format
+from tests.support.server import HttpHandler, HttpServer
 
 ON_BEHALF = "on the bot's behalf"
 AT_MOST = 8
@@ -31,30 +31,21 @@ class Intake:
         self.is_flooded = threading.Event()
         intake = self
 
-        class Answering(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        class Answering(HttpHandler):
+            methods = ("GET", "POST")
 
-            def do_POST(self) -> None:
-                intake.posted.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            def respond(self) -> None:
+                intake.posted.append(self.read_body().decode())
                 if len(intake.posted) > AT_MOST:
                     intake.is_flooded.set()
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.answer(202)
 
-            do_GET = do_POST  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/lines"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server = HttpServer(Answering)
+        self._server.start()
+        self.url = f"{self._server.url}/lines"
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     @property
     def text(self) -> str:

@@ -18,8 +18,8 @@ from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from pipecat_dd.testing import SeenSession, capture
-from tests.participants.running import Heard, bot_on
-from tests.participants.test_websocket import server
+from tests.conversation.participants.running import Heard, bot_on
+from tests.conversation.participants.test_websocket import server
 from tests.support.dogstatsd import Received, sending_to
 from tests.support.shapes import Shaped
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.conversation.latency import PARTS
-from pipecat_dd.conversation.stage import Kind
-from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
+from pipecat_dd.conversation.model import Kind
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.metrics import METRICS, Type
+from pipecat_dd.names.tags import WAIT_PARTS
 from pipecat_dd.testing import SeenSpan
 from tests.export.metrics.conversation import CANARY, Told
 
@@ -28,7 +29,7 @@ NUMBERS = [
     ("pipecat.turn.user_bot_latency_seconds", "pipecat.turn", "turn.user_bot_latency_seconds", {}),
     *(
         ("pipecat.turn.wait_seconds", "pipecat.turn", f"turn.wait.{part}_seconds", {"part": part})
-        for part, _ in PARTS
+        for part, _ in WAIT_PARTS
     ),
     *(
         ("pipecat.service.ttfb_seconds", f"pipecat.{kind}", "metrics.ttfb", {"stage": str(kind)})

@@ -7,7 +7,7 @@ import pytest
 from pipecat_dd import _guard
 from pipecat_dd.export import shipping
 from pipecat_dd.export.metrics import own
-from pipecat_dd.export.metrics.contract import METRICS
+from pipecat_dd.names.metrics import METRICS
 
 
 def said(told: own.OwnMetrics) -> dict[tuple[str, str], float]:

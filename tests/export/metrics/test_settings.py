@@ -12,7 +12,7 @@ from loguru import logger
 from pipecat_dd import DatadogObserver
 from pipecat_dd.export.metrics import _dogstatsd
 from pipecat_dd.settings import Settings
-from pipecat_dd.variables import raising
+from pipecat_dd.settings.notes import raising
 from tests.support.dogstatsd import listening, sending_to
 
 VARIABLES = (

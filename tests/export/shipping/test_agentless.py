@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +15,29 @@ import zstandard
 
 from pipecat_dd.cli.demo.environment import quiet_environment
 from tests.support.intake import KEY, running_intake
+from tests.support.server import HttpHandler, HttpServer
 
 PROGRAM = Path(__file__).with_name("agentless_bot.py")
 
 
-class TraceIntake(ThreadingHTTPServer):
+class TraceIntake(HttpServer):
     """Keeps what ddtrace sends to Datadog's trace intake."""
-
-    daemon_threads = True
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         intake = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+        class Handler(HttpHandler):
+            methods = ("POST",)
+
+            def respond(self) -> None:
+                body = self.read_body()
                 plain = zstandard.ZstdDecompressor().decompressobj().decompress(body)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 intake.requests.append((self.path, headers, plain))
-                self.send_response(202)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.answer(202)
 
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
 
 
 @dataclass
@@ -59,7 +53,6 @@ class Sent:
 def sent() -> Iterator[Sent]:
     """What one session sends, with the environment that docs/agentless.md shows."""
     with TraceIntake() as traces, running_intake() as lines:
-        threading.Thread(target=traces.serve_forever, daemon=True).start()
         done = subprocess.run(
             [sys.executable, "-m", "tests.export.shipping.agentless_bot"],
             cwd=PROGRAM.parents[3],
@@ -76,7 +69,7 @@ def sent() -> Iterator[Sent]:
                 "DD_REMOTE_CONFIGURATION_ENABLED": "false",
                 "DD_CRASHTRACKING_ENABLED": "false",
                 "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
-                "TEST_TRACE_INTAKE": f"http://127.0.0.1:{traces.server_port}/v1/input",
+                "TEST_TRACE_INTAKE": f"{traces.url}/v1/input",
                 "PIPECAT_DD_SHIP_URL": lines.url,
             },
             capture_output=True,
@@ -84,7 +77,6 @@ def sent() -> Iterator[Sent]:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-        traces.shutdown()
         yield Sent(
             [
                 trace

@@ -8,7 +8,9 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from pipecat_dd.export.shipping import Reason, Shipping, settings
+from pipecat_dd.export.shipping import Reason, Shipping
+from pipecat_dd.settings import table
+from pipecat_dd.settings.setting import Setting, Taker
 from tests.support.intake import KEY, Intake
 
 TEXT = (Path(__file__).parents[3] / "docs" / "agentless.md").read_text("utf8")
@@ -37,11 +39,12 @@ def test_the_examples_run(tmp_path: Path, intake: Intake) -> None:
 
 
 def test_every_setting_and_its_variable_is_in_the_table() -> None:
-    own = {"api_key": "DD_API_KEY", "site": "DD_SITE", "hostname": "DD_HOSTNAME"}
-    for setting in fields(Shipping):
-        variable = own.get(setting.name, settings.ENV_PREFIX + setting.name.upper())
-        assert re.search(rf"^\| `{setting.name}`.*\| `{variable}`", TEXT, re.M), setting.name
-    assert settings.SWITCH in TEXT
+    of_shipping = table.taken_by(Taker.SHIPPING)
+    assert [setting.argument for setting in of_shipping] == [one.name for one in fields(Shipping)]
+    for setting in of_shipping:
+        row = rf"^\| `{setting.argument}`.*\| `{setting.variable}`"
+        assert re.search(row, TEXT, re.M), setting.argument
+    assert str(table.SHIP.variable) in TEXT
 
 
 def test_every_reason_is_in_the_table() -> None:
@@ -50,13 +53,19 @@ def test_every_reason_is_in_the_table() -> None:
 
 
 def test_the_defaults_are_those_of_the_code() -> None:
-    for name, shown in (
-        ("flush_interval_secs", "2"),
-        ("timeout_secs", "10"),
-        ("max_memory_bytes", "32 MiB"),
-        ("max_spool_bytes", "256 MiB"),
-    ):
-        default = getattr(settings, f"DEFAULT_{name.upper()}")
-        number, _, unit = shown.partition(" ")
-        assert default == int(number) * (2**20 if unit else 1)
-        assert re.search(rf"^\| `{name}`.*\| {shown} \|$", TEXT, re.M), name
+    shown: tuple[tuple[Setting[object], str], ...] = (
+        (table.SITE, "`datadoghq.com`"),
+        (table.SOURCE, "`python`"),
+        (table.FLUSH_INTERVAL_SECS, "2"),
+        (table.TIMEOUT_SECS, "10"),
+        (table.MAX_MEMORY_BYTES, "32 MiB"),
+        (table.MAX_SPOOL_BYTES, "256 MiB"),
+    )
+    for setting, default in shown:
+        number, _, unit = default.strip("`").partition(" ")
+        if number.isdigit():
+            assert setting.default == int(number) * (2**20 if unit else 1)
+        else:
+            assert setting.default == number
+        row = rf"^\| `{setting.argument}`.*\| {default} \|$"
+        assert re.search(row, TEXT, re.M), setting.argument

@@ -247,7 +247,7 @@ def test_a_connection_that_was_closed_while_idle_costs_no_request(
         write("one")
         intake.wait_for_lines(1)
         wait_until(lambda: counts().shipped == 1)
-        intake._server.cut_all()
+        intake.cut_connections()
         write("two")
         intake.wait_for_lines(2)
         assert counts().requests == len(intake.requests) == 2

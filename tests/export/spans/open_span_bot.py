@@ -17,7 +17,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd import DatadogObserver
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_tools import bot_with
 
 SAID = "The harbour, with the key sk-abcdefghijklmnopqrstuvwx"
 

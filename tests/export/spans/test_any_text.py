@@ -9,8 +9,8 @@ from loguru import logger
 from pipecat_dd import DatadogObserver
 from pipecat_dd._ddtrace import writable
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.processor import Processor, Role
-from pipecat_dd.conversation.stage import Failure, Kind
+from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.model import Kind, Processor, Role
 from tests.support.agent import TestAgent
 
 HALF = "\udce9"

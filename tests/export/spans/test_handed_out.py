@@ -14,8 +14,8 @@ from pipecat.services.llm_service import FunctionCallParams
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Delays, Say
 from pipecat_dd.testing import capture
-from tests.stages.test_scope import traces
-from tests.stages.test_tools import bot_with
+from tests.conversation.stages.test_scope import traces
+from tests.conversation.stages.test_tools import bot_with
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.spans import Trace

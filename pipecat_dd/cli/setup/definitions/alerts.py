@@ -13,8 +13,9 @@ from typing import Any
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.messages import Evidence, Words, message
 from pipecat_dd.cli.setup.options import Options
+from pipecat_dd.names import metric_tags, tags
 
-SUMMARY_TAG = "component:pipecat"
+SUMMARY_TAG = f"{tags.COMPONENT}:pipecat"
 """On every monitor, exported ones too: by this the dashboard's summary lists them. The same as on
 every span."""
 
@@ -66,7 +67,7 @@ def scope(options: Options) -> list[str]:
     Args:
         options: What the user chose.
     """
-    named = (("service", options.service), ("env", options.env))
+    named = ((metric_tags.SERVICE, options.service), (metric_tags.ENV, options.env))
     return [f"{tag}:{value}" for tag, value in named if value]
 
 
@@ -160,7 +161,7 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _line_count(name: str, query: str, by: Sequence[str] = ("service",)) -> Body:
+def _line_count(name: str, query: str, by: Sequence[str] = (metric_tags.SERVICE,)) -> Body:
     count: Body = {"aggregation": "count"}
     return {
         "name": name,

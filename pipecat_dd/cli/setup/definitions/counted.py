@@ -18,40 +18,41 @@ from pipecat_dd.cli.setup.definitions.queries import (
     TRACED_ERRORS,
     spans,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.names import fields, made_metrics, metric_tags, tags
 
 MARK = f"-{OWNER}"
 """The term that marks a query as ours."""
 
-_SERVICE = ("service", "env")
+_SERVICE = (metric_tags.SERVICE, metric_tags.ENV)
 
 
 def line_metrics() -> Iterator[Definition]:
     """Yield the metrics that are made of lines."""
     yield _counts(
         Kind.LINE_METRIC,
-        "lines",
+        made_metrics.LINES,
         OF_SESSIONS,
-        {"levelname": "@levelname"},
+        {metric_tags.LEVELNAME: f"@{fields.LEVELNAME}"},
     )
     yield _counts(
         Kind.LINE_METRIC,
-        "lines.traced_errors",
+        made_metrics.LINES_TRACED_ERRORS,
         TRACED_ERRORS,
-        {"error_kind": "@error.kind"},
+        {metric_tags.ERROR_KIND: f"@{fields.ERROR_KIND}"},
     )
     yield _counts(
         Kind.LINE_METRIC,
-        "lines.out_of_context",
+        made_metrics.LINES_OUT_OF_CONTEXT,
         OUT_OF_CONTEXT,
         {},
     )
     yield _measures(
         Kind.LINE_METRIC,
-        "operation.duration_ms",
-        f"{OF_SESSIONS} @duration_ms:*",
-        "@duration_ms",
-        {"operation": "@operation"},
+        made_metrics.OPERATION_DURATION_MS,
+        f"{OF_SESSIONS} @{fields.DURATION_MS}:*",
+        f"@{fields.DURATION_MS}",
+        {metric_tags.OPERATION: f"@{fields.OPERATION}"},
     )
 
 
@@ -59,49 +60,55 @@ def span_metrics() -> Iterator[Definition]:
     """Yield the metrics that are made of spans."""
     yield _counts(
         Kind.SPAN_METRIC,
-        "spans.sessions",
+        made_metrics.SPANS_SESSIONS,
         spans(Stage.SESSION),
-        {"transport": "@transport", "end_reason": "@session.end_reason"},
+        {
+            metric_tags.TRANSPORT: f"@{tags.TRANSPORT}",
+            metric_tags.END_REASON: f"@{tags.SESSION_END_REASON}",
+        },
     )
     yield _counts(
         Kind.SPAN_METRIC,
-        "spans.turns",
+        made_metrics.SPANS_TURNS,
         spans(Stage.TURN),
-        {"outcome": "@turn.outcome"},
+        {metric_tags.OUTCOME: f"@{tags.TURN_OUTCOME}"},
     )
     yield _measures(
         Kind.SPAN_METRIC,
-        "spans.user_bot_latency_seconds",
+        made_metrics.SPANS_USER_BOT_LATENCY_SECONDS,
         spans(Stage.TURN),
-        "@turn.user_bot_latency_seconds",
+        f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}",
         {},
     )
     yield _counts(
         Kind.SPAN_METRIC,
-        "spans.errors",
-        "@component:pipecat status:error",
-        {"operation_name": "operation_name", "category": "@error.category"},
+        made_metrics.SPANS_ERRORS,
+        f"@{tags.COMPONENT}:pipecat status:error",
+        {
+            metric_tags.OPERATION_NAME: "operation_name",
+            metric_tags.CATEGORY: f"@{tags.ERROR_CATEGORY}",
+        },
     )
 
 
-def _counts(kind: Kind, key: str, query: str, tags: dict[str, str]) -> Definition:
-    return _metric(kind, key, query, {"aggregation_type": "count"}, tags)
+def _counts(kind: Kind, name: str, query: str, by: dict[str, str]) -> Definition:
+    return _metric(kind, name, query, {"aggregation_type": "count"}, by)
 
 
-def _measures(kind: Kind, key: str, query: str, path: str, tags: dict[str, str]) -> Definition:
+def _measures(kind: Kind, name: str, query: str, path: str, by: dict[str, str]) -> Definition:
     compute = {"aggregation_type": "distribution", "path": path, "include_percentiles": True}
-    return _metric(kind, key, query, compute, tags)
+    return _metric(kind, name, query, compute, by)
 
 
-def _metric(kind: Kind, key: str, query: str, compute: Body, tags: dict[str, str]) -> Definition:
-    by = {**{tag: tag for tag in _SERVICE}, **tags}
+def _metric(kind: Kind, name: str, query: str, compute: Body, by: dict[str, str]) -> Definition:
+    paths = {**{tag: tag for tag in _SERVICE}, **by}
     return Definition(
         kind,
-        f"pipecat_dd.{key}",
-        f"pipecat_dd.{key}",
+        name,
+        name,
         {
             "compute": compute,
             "filter": {"query": f"{query} {MARK}"},
-            "group_by": [{"path": path, "tag_name": tag} for tag, path in by.items()],
+            "group_by": [{"path": path, "tag_name": tag} for tag, path in paths.items()],
         },
     )

@@ -20,31 +20,33 @@ from pipecat_dd.cli.setup.definitions.widgets import (
     Ask,
     events,
     group,
-    metrics,
     monitor_summary,
     note,
     number,
     of_metric,
+    of_metrics,
     over_time,
     patterns,
     ranking,
     traces,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.names import fields, metric_tags, metrics, tags
 
 KEY = "overview"
 TITLE = "Pipecat bots"
 
-_NOTE = """\
+_NOTE = f"""\
 **An error**: *Errors*, the most frequent patterns; from a line to its trace by the *Trace* tab.
-**A slow answer**: *How long callers wait*, then the slowest turns; `turn.wait.*` says for what.
-**A caller's complaint**: search lines by `@participant.name` at that time, take `session_id`, \
-and search spans and lines for it.
+**A slow answer**: *How long callers wait*, then the slowest turns; \
+`{tags.turn_wait_seconds.prefix}*` says for what.
+**A caller's complaint**: search lines by `@{fields.PARTICIPANT_NAME}` at that time, \
+take `{fields.SESSION_ID}`, and search spans and lines for it.
 
-`transport` narrows what is counted by transport. Made by `pipecat-dd setup`, which writes it \
-anew: clone it to change it."""
+`{metric_tags.TRANSPORT}` narrows what is counted by transport. \
+Made by `pipecat-dd setup`, which writes it anew: clone it to change it."""
 
-_TRACE = "@pipecat.trace_id"
+_TRACE = f"@{fields.PIPECAT_TRACE_ID}"
 
 
 def dashboard() -> Definition:
@@ -87,16 +89,16 @@ def description(mark: Mark) -> str:
 
 
 def _at_a_glance() -> Body:
-    latency = metric("p95", "pipecat.turn.user_bot_latency_seconds")
+    latency = metric("p95", metrics.TURN_USER_BOT_LATENCY_SECONDS)
     return group(
         "At a glance",
-        number("Sessions begun", of_metric(metric("sum", "pipecat.sessions.started"))),
-        number("Sessions running", of_metric(metric("sum", "pipecat.sessions.active")), "last"),
+        number("Sessions begun", of_metric(metric("sum", metrics.SESSIONS_STARTED))),
+        number("Sessions running", of_metric(metric("sum", metrics.SESSIONS_ACTIVE)), "last"),
         number("95 of 100 answers come within", of_metric(latency, unit="second"), "percentile", 2),
         number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
         number(
             "Turns whose user waited in vain",
-            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
+            of_metric(metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"])),
         ),
         number("Traces with an error", _error_rate(), precision=1),
         number("Lines a trace, on average", _lines_per_trace(), precision=1),
@@ -104,12 +106,13 @@ def _at_a_glance() -> Body:
 
 
 def _sessions() -> Body:
+    with_errors = spans(Stage.SESSION, f"@{tags.SESSION_ERROR_COUNT}:>0")
     return group(
         "Sessions",
         over_time(
             "Begun, and ended by how",
-            of_metric(metric("sum", "pipecat.sessions.started"), "begun"),
-            of_metric(metric("sum", "pipecat.sessions.ended", by=("end_reason",)), "ended"),
+            of_metric(metric("sum", metrics.SESSIONS_STARTED), "begun"),
+            of_metric(metric("sum", metrics.SESSIONS_ENDED, by=(metric_tags.END_REASON,)), "ended"),
             display="bars",
         ),
         over_time(
@@ -117,22 +120,32 @@ def _sessions() -> Body:
             of_metric(took(50, Stage.SESSION), "50 of 100", "second"),
             of_metric(took(95, Stage.SESSION), "95 of 100", "second"),
         ),
-        over_time("Running", of_metric(metric("sum", "pipecat.sessions.active", by=("service",)))),
+        over_time(
+            "Running", of_metric(metric("sum", metrics.SESSIONS_ACTIVE, by=(metric_tags.SERVICE,)))
+        ),
         over_time(
             "In which the bot never spoke",
-            of_metric(metric("sum", "pipecat.sessions.ended", where=["bot_spoke:false"])),
+            of_metric(
+                metric("sum", metrics.SESSIONS_ENDED, where=[f"{metric_tags.BOT_SPOKE}:false"])
+            ),
             display="bars",
         ),
         over_time(
             "Participants",
-            of_metric(metric("sum", "pipecat.participants.joined"), "joined"),
-            of_metric(metric("sum", "pipecat.participants.left"), "left"),
+            of_metric(metric("sum", metrics.PARTICIPANTS_JOINED), "joined"),
+            of_metric(metric("sum", metrics.PARTICIPANTS_LEFT), "left"),
             display="bars",
         ),
         traces(
             "Sessions with errors",
-            f"$service $env $version {spans(Stage.SESSION, '@session.error_count:>0')}",
-            ("timestamp", "@session_id", "@transport", "@session.end_reason", "@duration"),
+            f"$service $env $version {with_errors}",
+            (
+                "timestamp",
+                f"@{tags.SESSION_ID}",
+                f"@{tags.TRANSPORT}",
+                f"@{tags.SESSION_END_REASON}",
+                "@duration",
+            ),
         ),
     )
 
@@ -142,28 +155,28 @@ def _turns() -> Body:
         "Turns",
         over_time(
             "What came of them",
-            of_metric(metric("sum", "pipecat.turns", by=("outcome",))),
+            of_metric(metric("sum", metrics.TURNS, by=(metric_tags.OUTCOME,))),
             display="bars",
         ),
-        over_time("Share that failed, by who began them", _failed(Stage.TURN, "resource_name")),
+        over_time(
+            "Share that failed, by who began them", _failed(Stage.TURN, metric_tags.RESOURCE_NAME)
+        ),
         over_time(
             "Whose user waited for an answer in vain",
-            of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
+            of_metric(metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"])),
             display="bars",
         ),
         over_time(
             "Share that the user cut off",
-            metrics(
+            of_metrics(
                 "interruptions / turns * 100",
                 "interrupted",
                 "percent",
-                interruptions=metric("sum", "pipecat.interruptions"),
-                turns=metric("sum", "pipecat.turns"),
+                interruptions=metric("sum", metrics.INTERRUPTIONS),
+                turns=metric("sum", metrics.TURNS),
             ),
         ),
-        over_time(
-            "Interruptions", of_metric(metric("sum", "pipecat.interruptions")), display="bars"
-        ),
+        over_time("Interruptions", of_metric(metric("sum", metrics.INTERRUPTIONS)), display="bars"),
         over_time(
             "How long turns last",
             of_metric(took(50, Stage.TURN), "50 of 100", "second"),
@@ -178,25 +191,30 @@ def _errors() -> Body:
         over_time("Share of traces with an error", _error_rate()),
         over_time(
             "Failed stages, by category",
-            of_metric(metric("sum", "pipecat.errors", by=("stage", "category"))),
+            of_metric(metric("sum", metrics.ERRORS, by=(metric_tags.STAGE, metric_tags.CATEGORY))),
             display="bars",
         ),
         patterns("Most frequent error patterns", lines(TRACED_ERRORS)),
-        ranking("Kinds of errors", _line_count(TRACED_ERRORS, "@error.kind")),
+        ranking("Kinds of errors", _line_count(TRACED_ERRORS, f"@{fields.ERROR_KIND}")),
         ranking(
             "Providers that fail",
-            of_metric(metric("sum", "pipecat.errors", by=("provider", "stage"))),
+            of_metric(metric("sum", metrics.ERRORS, by=(metric_tags.PROVIDER, metric_tags.STAGE))),
         ),
         over_time(
             "Services that can no longer do their job",
             of_metric(
-                metric("sum", "pipecat.errors", where=["usable:false"], by=("stage", "provider"))
+                metric(
+                    "sum",
+                    metrics.ERRORS,
+                    where=[f"{metric_tags.USABLE}:false"],
+                    by=(metric_tags.STAGE, metric_tags.PROVIDER),
+                )
             ),
             display="bars",
         ),
         over_time(
             "Failovers, by whom they went to",
-            of_metric(metric("sum", "pipecat.failovers", by=("provider",))),
+            of_metric(metric("sum", metrics.FAILOVERS, by=(metric_tags.PROVIDER,))),
             display="bars",
         ),
     )
@@ -205,16 +223,16 @@ def _errors() -> Body:
 def _lines() -> Body:
     return group(
         "Lines",
-        over_time("By level", _line_count(OURS, "@levelname"), display="bars"),
+        over_time("By level", _line_count(OURS, f"@{fields.LEVELNAME}"), display="bars"),
         over_time("Lines a trace, on average", _lines_per_trace()),
         over_time("Of sessions, without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
-        ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, "@name")),
+        ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, f"@{fields.NAME_KEY}")),
     )
 
 
 def _failed(kind: Stage, by: str = "") -> Ask:
     split = (by,) if by else ()
-    return metrics(
+    return of_metrics(
         "failed / all * 100",
         "failed",
         "percent",

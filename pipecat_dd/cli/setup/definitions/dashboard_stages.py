@@ -4,20 +4,22 @@ from pipecat_dd.cli.setup.definition import Body
 from pipecat_dd.cli.setup.definitions.queries import errors, hits, made_metric, metric, spans, took
 from pipecat_dd.cli.setup.definitions.widgets import (
     group,
-    metrics,
     number,
     of_metric,
+    of_metrics,
     over_time,
     ranking,
     traces,
 )
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.names import made_metrics, metric_tags, metrics, tags
 
-_LATENCY = "pipecat.turn.user_bot_latency_seconds"
+_LATENCY = metrics.TURN_USER_BOT_LATENCY_SECONDS
 
 
 def waiting() -> Body:
     """Return the group about how long callers wait, and for what."""
+    slow = spans(Stage.TURN, f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}:>2")
     return group(
         "How long callers wait",
         over_time(
@@ -30,28 +32,28 @@ def waiting() -> Body:
         # The sum over answers, not the average of each part: so the parts add up to the wait.
         over_time(
             "What the wait is made of, on average",
-            metrics(
+            of_metrics(
                 "waited / answers",
                 "",
                 "second",
-                waited=metric("sum", "pipecat.turn.wait_seconds", by=("part",)),
+                waited=metric("sum", metrics.TURN_WAIT_SECONDS, by=(metric_tags.PART,)),
                 answers=metric("count", _LATENCY),
             ),
             display="area",
         ),
         over_time(
             "By transport",
-            of_metric(metric("p95", _LATENCY, by=("transport",)), "95 of 100", "second"),
+            of_metric(metric("p95", _LATENCY, by=(metric_tags.TRANSPORT,)), "95 of 100", "second"),
         ),
         traces(
             "Slowest turns that are kept",
-            f"$service $env $version {spans(Stage.TURN, '@turn.user_bot_latency_seconds:>2')}",
+            f"$service $env $version {slow}",
             (
                 "timestamp",
-                "@session_id",
-                "@turn.number",
-                "@turn.user_bot_latency_seconds",
-                "@turn.outcome",
+                f"@{tags.SESSION_ID}",
+                f"@{tags.TURN_NUMBER}",
+                f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}",
+                f"@{tags.TURN_OUTCOME}",
             ),
         ),
     )
@@ -59,8 +61,8 @@ def waiting() -> Body:
 
 def services() -> Body:
     """Return the group about the services that are called."""
-    ttfb = "pipecat.service.ttfb_seconds"
-    by = ("stage", "provider", "model")
+    ttfb = metrics.SERVICE_TTFB_SECONDS
+    by = (metric_tags.STAGE, metric_tags.PROVIDER, metric_tags.MODEL)
     return group(
         "Services",
         over_time(
@@ -74,20 +76,26 @@ def services() -> Body:
         over_time(
             "Time to the first token of an answer, 95 of 100",
             of_metric(
-                metric("p95", "pipecat.llm.ttfat_seconds", by=("provider", "model")), unit="second"
+                metric(
+                    "p95", metrics.LLM_TTFAT_SECONDS, by=(metric_tags.PROVIDER, metric_tags.MODEL)
+                ),
+                unit="second",
             ),
         ),
         over_time(
             "Time to the first audible audio, 95 of 100",
             of_metric(
-                metric("p95", "pipecat.tts.ttfa_seconds", by=("provider", "model")), unit="second"
+                metric(
+                    "p95", metrics.TTS_TTFA_SECONDS, by=(metric_tags.PROVIDER, metric_tags.MODEL)
+                ),
+                unit="second",
             ),
         ),
         over_time(
             "Until it is ruled that the user has finished",
             *(
                 of_metric(
-                    took(share, Stage.END_OF_TURN, by=("resource_name",)),
+                    took(share, Stage.END_OF_TURN, by=(metric_tags.RESOURCE_NAME,)),
                     f"{share} of 100",
                     "second",
                 )
@@ -97,12 +105,12 @@ def services() -> Body:
         *(
             over_time(
                 f"{title}: share that failed",
-                metrics(
+                of_metrics(
                     "failed / all * 100",
                     "failed",
                     "percent",
-                    failed=errors(kind, by=("resource_name",)),
-                    all=hits(kind, by=("resource_name",)),
+                    failed=errors(kind, by=(metric_tags.RESOURCE_NAME,)),
+                    all=hits(kind, by=(metric_tags.RESOURCE_NAME,)),
                 ),
             )
             for title, kind in (
@@ -116,12 +124,12 @@ def services() -> Body:
 
 def tools() -> Body:
     """Return the group about tool calls."""
-    by = ("resource_name",)
+    by = (metric_tags.RESOURCE_NAME,)
     return group(
         "Tools",
         over_time(
             "Calls, by what came of them",
-            of_metric(metric("count", "pipecat.tool.duration_seconds", by=("outcome",))),
+            of_metric(metric("count", metrics.TOOL_DURATION_SECONDS, by=(metric_tags.OUTCOME,))),
             display="bars",
         ),
         ranking("Most called", of_metric(hits(Stage.TOOL, by=by))),
@@ -138,26 +146,29 @@ def usage() -> Body:
         "Usage",
         over_time(
             "Tokens",
-            of_metric(metric("sum", "pipecat.tokens", by=("model", "type"))),
+            of_metric(metric("sum", metrics.TOKENS, by=(metric_tags.MODEL, metric_tags.TYPE))),
             display="bars",
         ),
         number(
             "Tokens a session",
-            metrics(
+            of_metrics(
                 "tokens / sessions",
-                tokens=metric("sum", "pipecat.tokens"),
-                sessions=metric("sum", "pipecat.sessions.ended"),
+                tokens=metric("sum", metrics.TOKENS),
+                sessions=metric("sum", metrics.SESSIONS_ENDED),
             ),
         ),
         over_time(
             "Characters synthesized",
-            of_metric(metric("sum", "pipecat.characters", by=("provider", "model"))),
+            of_metric(
+                metric("sum", metrics.CHARACTERS, by=(metric_tags.PROVIDER, metric_tags.MODEL))
+            ),
             display="bars",
         ),
         over_time(
             "Audio transcribed and synthesized",
             of_metric(
-                metric("sum", "pipecat.audio_seconds", by=("stage", "provider")), unit="second"
+                metric("sum", metrics.AUDIO_SECONDS, by=(metric_tags.STAGE, metric_tags.PROVIDER)),
+                unit="second",
             ),
             display="bars",
         ),
@@ -172,7 +183,7 @@ def observer() -> Body:
             "How late the event loop is",
             *(
                 of_metric(
-                    metric(f"p{share}", "pipecat.event_loop.lag_seconds"),
+                    metric(f"p{share}", metrics.EVENT_LOOP_LAG_SECONDS),
                     f"{share} of 100",
                     "second",
                 )
@@ -181,14 +192,14 @@ def observer() -> Body:
         ),
         over_time(
             "What pipecat_dd let go or got wrong",
-            of_metric(metric("sum", "pipecat.observer.shed"), "events let go"),
-            of_metric(metric("sum", "pipecat.observer.failures", by=("part",)), "errors"),
-            of_metric(metric("max", "pipecat.observer.parts_off"), "parts turned off"),
+            of_metric(metric("sum", metrics.OBSERVER_SHED), "events let go"),
+            of_metric(metric("sum", metrics.OBSERVER_FAILURES, by=(metric_tags.PART,)), "errors"),
+            of_metric(metric("max", metrics.OBSERVER_PARTS_OFF), "parts turned off"),
         ),
         over_time(
             "Lines shipped without an Agent",
-            of_metric(metric("sum", "pipecat.logs.shipped"), "shipped"),
-            of_metric(metric("sum", "pipecat.logs.dropped", by=("reason",)), "dropped"),
+            of_metric(metric("sum", metrics.LOGS_SHIPPED), "shipped"),
+            of_metric(metric("sum", metrics.LOGS_DROPPED, by=(metric_tags.REASON,)), "dropped"),
             display="bars",
         ),
     )
@@ -196,19 +207,23 @@ def observer() -> Body:
 
 def without_an_agent() -> Body:
     """Return the group of what Datadog counts itself, of spans that were sent and of lines."""
-    latency = "pipecat_dd.spans.user_bot_latency_seconds"
+    latency = made_metrics.SPANS_USER_BOT_LATENCY_SECONDS
     return group(
         "From spans and lines (for bots without DogStatsD, and for the long run)",
         over_time(
             "Sessions",
             of_metric(
-                made_metric("sum", "pipecat_dd.spans.sessions", by=("end_reason",), count=True)
+                made_metric(
+                    "sum", made_metrics.SPANS_SESSIONS, by=(metric_tags.END_REASON,), count=True
+                )
             ),
             display="bars",
         ),
         over_time(
             "Turns",
-            of_metric(made_metric("sum", "pipecat_dd.spans.turns", by=("outcome",), count=True)),
+            of_metric(
+                made_metric("sum", made_metrics.SPANS_TURNS, by=(metric_tags.OUTCOME,), count=True)
+            ),
             display="bars",
         ),
         over_time(
@@ -223,8 +238,8 @@ def without_an_agent() -> Body:
             of_metric(
                 made_metric(
                     "sum",
-                    "pipecat_dd.spans.errors",
-                    by=("operation_name", "category"),
+                    made_metrics.SPANS_ERRORS,
+                    by=(metric_tags.OPERATION_NAME, metric_tags.CATEGORY),
                     count=True,
                 )
             ),
@@ -233,22 +248,29 @@ def without_an_agent() -> Body:
         over_time(
             "Error lines that have a trace",
             of_metric(
-                made_metric("sum", "pipecat_dd.lines.traced_errors", by=("error_kind",), count=True)
+                made_metric(
+                    "sum",
+                    made_metrics.LINES_TRACED_ERRORS,
+                    by=(metric_tags.ERROR_KIND,),
+                    count=True,
+                )
             ),
             display="bars",
         ),
         over_time(
             "Lines, by level; and those without a trace",
-            of_metric(made_metric("sum", "pipecat_dd.lines", by=("levelname",), count=True)),
             of_metric(
-                made_metric("sum", "pipecat_dd.lines.out_of_context", count=True), "no trace"
+                made_metric("sum", made_metrics.LINES, by=(metric_tags.LEVELNAME,), count=True)
+            ),
+            of_metric(
+                made_metric("sum", made_metrics.LINES_OUT_OF_CONTEXT, count=True), "no trace"
             ),
             display="bars",
         ),
         over_time(
             "Operations of yours (duration_ms), 95 of 100",
             of_metric(
-                made_metric("p95", "pipecat_dd.operation.duration_ms", by=("operation",)),
+                made_metric("p95", made_metrics.OPERATION_DURATION_MS, by=(metric_tags.OPERATION,)),
                 unit="millisecond",
             ),
         ),

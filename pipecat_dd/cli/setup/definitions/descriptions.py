@@ -7,13 +7,33 @@ they described it.
 from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import OWNER, Definition, Kind
-from pipecat_dd.export.metrics.contract import METRICS
+from pipecat_dd.names.metrics import METRICS, MetricDoc
 
 MARK = f"({OWNER})"
 """The end of a description of ours."""
 
 NOTHING = {"description": "", "unit": ""}
 """What a metric is that nobody has described."""
+
+_DATADOG_UNITS = {
+    "seconds": "second",
+    "sessions": "session",
+    "errors": "error",
+    "tokens": "token",
+    "participants": "user",
+    "events": "event",
+    "failovers": "occurrence",
+    # Of what Datadog has no name for, the nearest.
+    "turns": "item",
+    "characters": "item",
+    "parts": "item",
+    "lines": "record",
+}
+
+
+def datadog_unit(metric: MetricDoc) -> str:
+    """Return a metric's unit by the name that Datadog knows it by."""
+    return _DATADOG_UNITS[metric.unit]
 
 
 def descriptions() -> Iterator[Definition]:
@@ -23,5 +43,5 @@ def descriptions() -> Iterator[Definition]:
             Kind.DESCRIPTION,
             metric.name,
             metric.name,
-            {"description": f"{metric.meaning} {MARK}", "unit": metric.datadog_unit},
+            {"description": f"{metric.meaning} {MARK}", "unit": datadog_unit(metric)},
         )

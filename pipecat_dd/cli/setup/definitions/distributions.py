@@ -8,7 +8,8 @@ billed as a metric, so what is only summed has none, nor what ``trace.pipecat.*`
 from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import Definition, Kind
-from pipecat_dd.export.metrics.contract import METRICS, Type
+from pipecat_dd.names import metrics
+from pipecat_dd.names.metrics import METRICS, Type
 
 MARK = "managed_by_pipecat_dd"
 """The tag that is left out of the metric."""
@@ -16,12 +17,12 @@ MARK = "managed_by_pipecat_dd"
 _WITHOUT = frozenset(
     {
         # Only summed.
-        "pipecat.turn.wait_seconds",
+        metrics.TURN_WAIT_SECONDS,
         # The durations of spans.
-        "pipecat.turn.duration_seconds",
-        "pipecat.session.duration_seconds",
-        "pipecat.end_of_turn_seconds",
-        "pipecat.tool.duration_seconds",
+        metrics.TURN_DURATION_SECONDS,
+        metrics.SESSION_DURATION_SECONDS,
+        metrics.END_OF_TURN_SECONDS,
+        metrics.TOOL_DURATION_SECONDS,
     }
 )
 

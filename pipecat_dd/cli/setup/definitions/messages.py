@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from pipecat_dd.cli.setup.options import Options
+from pipecat_dd.names import tags
 
 _HOUR_MS = 3_600_000
 
@@ -69,8 +70,8 @@ def _where(evidence: Evidence, options: Options) -> str:
     return (
         f"- [The traces]({_traces(options, traces, evidence.hours)}): `{traces}`\n"
         f"- [The lines]({_lines(options, lines, evidence.hours)}): `{lines}`\n"
-        "- A whole conversation, in either: `@session_id:` and the id, which stands on every span "
-        "and every line."
+        f"- A whole conversation, in either: `@{tags.SESSION_ID}:` and the id, which stands on "
+        "every span and every line."
     )
 
 

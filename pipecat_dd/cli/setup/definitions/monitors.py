@@ -19,8 +19,10 @@ from pipecat_dd.cli.setup.definitions.queries import (
     spans,
 )
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.conversation.stage import Kind as Stage
-from pipecat_dd.export.metrics.contract import BEYOND, WITHIN_SECS, within
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.export.metrics.values import BEYOND, WITHIN_SECS, within
+from pipecat_dd.names import metric_tags, metrics, tags
+from pipecat_dd.names.spans import span_name
 
 ABNORMAL = ("failed", "lost_end", "exited", "terminated")
 """Ends of sessions that nobody meant."""
@@ -40,7 +42,7 @@ def monitors(options: Options) -> Iterator[Definition]:
 
 
 def _of_turns(options: Options) -> Iterator[Alert]:
-    by_service = {"by": ("service",), "scope": scope(options)}
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "failed-turns",
         "Turns that fail",
@@ -53,21 +55,21 @@ def _of_turns(options: Options) -> Iterator[Alert]:
         options.failed_turns_percent,
         Words(
             "{{value}} % of the turns in 30 minutes came to nothing because something failed.",
-            "Look first at `error.type` of the turns, which is that of the stage that failed: one "
-            "type, or many? One that began at one minute is a provider or a deploy. Then open a "
-            "turn, and its red span.",
+            f"Look first at `{tags.ERROR_TYPE}` of the turns, which is that of the stage that "
+            "failed: one type, or many? One that began at one minute is a provider or a deploy. "
+            "Then open a turn, and its red span.",
             "Turns get their answers again.",
         ),
         Evidence(1, spans(Stage.TURN, "status:error"), TRACED_ERRORS),
         priority=2,
     )
-    of_users = metric("sum", "pipecat.turns", where=["began_by:user"], **by_service)
+    of_users = metric("sum", metrics.TURNS, where=[f"{metric_tags.BEGAN_BY}:user"], **by_service)
     yield Alert(
         "unanswered-turns",
         "Callers who get no answer",
         share(
             "30m",
-            metric("sum", "pipecat.turns", where=["left_waiting:true"], **by_service),
+            metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"], **by_service),
             of_users,
             options.least_turns,
         ),
@@ -75,12 +77,12 @@ def _of_turns(options: Options) -> Iterator[Alert]:
         Words(
             "In {{value}} % of the turns in 30 minutes the user waited for an answer in vain. (A "
             "user who only paused, or who hung up at once, is none of them.)",
-            "Look first at a turn's spans: no `pipecat.llm` means that the turn was never ruled "
-            "over or the model never asked; an `llm` that was discarded says why itself; an `llm` "
-            "without `pipecat.tts` means that nothing was spoken.",
+            f"Look first at a turn's spans: no `{span_name(Stage.LLM)}` means that the turn was "
+            "never ruled over or the model never asked; an `llm` that was discarded says why "
+            f"itself; an `llm` without `{span_name(Stage.TTS)}` means that nothing was spoken.",
             "Users get their answers again.",
         ),
-        Evidence(1, spans(Stage.TURN, "@turn.left_waiting:true"), _BAD_LINES),
+        Evidence(1, spans(Stage.TURN, f"@{tags.TURN_LEFT_WAITING}:true"), _BAD_LINES),
         priority=2,
     )
     slow = [within(secs) for secs in WITHIN_SECS if secs > options.slow_answer_secs] + [BEYOND]
@@ -91,38 +93,38 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             "30m",
             metric(
                 "sum",
-                "pipecat.turns",
-                where=[f"answered_within IN ({','.join(slow)})"],
+                metrics.TURNS,
+                where=[f"{metric_tags.ANSWERED_WITHIN} IN ({','.join(slow)})"],
                 **by_service,
             ),
-            metric("sum", "pipecat.turns", where=["answered_within:*"], **by_service),
+            metric("sum", metrics.TURNS, where=[f"{metric_tags.ANSWERED_WITHIN}:*"], **by_service),
             options.least_turns,
         ),
         options.slow_answers_percent,
         Words(
             f"{{{{value}}}} % of the answers in 30 minutes took longer than "
             f"{options.slow_answer_secs} seconds.",
-            "Look first at what the wait is made of: `turn.wait.*` of a slow turn, or the "
-            "dashboard's *What the wait is made of*. Its widest part names the stage; the span of "
-            "that stage says which service and model.",
+            f"Look first at what the wait is made of: `{tags.turn_wait_seconds.prefix}*` of a "
+            "slow turn, or the dashboard's *What the wait is made of*. Its widest part names the "
+            "stage; the span of that stage says which service and model.",
             "Answers come in time again.",
         ),
         Evidence(
             1,
-            spans(Stage.TURN, f"@turn.user_bot_latency_seconds:>{options.slow_answer_secs}"),
+            spans(Stage.TURN, f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}:>{options.slow_answer_secs}"),
             OF_SESSIONS,
         ),
     )
 
 
 def _of_services(options: Options) -> Iterator[Alert]:
-    by_service = {"by": ("service",), "scope": scope(options)}
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "unusable-service",
         "Services that can no longer do their job",
         share(
             "15m",
-            metric("sum", "pipecat.errors", where=["usable:false"], **by_service),
+            metric("sum", metrics.ERRORS, where=[f"{metric_tags.USABLE}:false"], **by_service),
             hits(Stage.TURN, **by_service),
             options.least_turns,
             # A service that fails at the start leaves no turn to be counted.
@@ -132,26 +134,27 @@ def _of_services(options: Options) -> Iterator[Alert]:
         Words(
             "For each 100 turns in 15 minutes, {{value}} services failed for the rest of their "
             "session.",
-            "Look first at `gen_ai.provider.name`, `error.type` and `error.category` of the span: "
-            "a key that expired, a limit that was reached, a provider that is down. Then at the "
-            "dashboard's *Failovers*: did another service take over?",
+            f"Look first at `{tags.GEN_AI_PROVIDER_NAME}`, `{tags.ERROR_TYPE}` and "
+            f"`{tags.ERROR_CATEGORY}` of the span: a key that expired, a limit that was reached, "
+            "a provider that is down. Then at the dashboard's *Failovers*: did another service "
+            "take over?",
             "Services do their job again. Calls that had lost one keep what they have.",
         ),
-        Evidence(1, "@component:pipecat @processor.usable:false", TRACED_ERRORS),
+        Evidence(1, f"@{tags.COMPONENT}:pipecat @{tags.PROCESSOR_USABLE}:false", TRACED_ERRORS),
         priority=1,
     )
 
 
 def _of_sessions(options: Options) -> Iterator[Alert]:
-    by_service = {"by": ("service",), "scope": scope(options)}
-    ended = metric("sum", "pipecat.sessions.ended", **by_service)
-    abnormal = [f"end_reason IN ({','.join(ABNORMAL)})"]
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
+    ended = metric("sum", metrics.SESSIONS_ENDED, **by_service)
+    abnormal = [f"{metric_tags.END_REASON} IN ({','.join(ABNORMAL)})"]
     yield Alert(
         "abnormal-ends",
         "Conversations that end abnormally",
         share(
             "1h",
-            metric("sum", "pipecat.sessions.ended", where=abnormal, **by_service),
+            metric("sum", metrics.SESSIONS_ENDED, where=abnormal, **by_service),
             ended,
             options.least_sessions,
         ),
@@ -159,15 +162,15 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
         Words(
             "{{value}} % of the sessions in an hour failed, lost their end, or ended because their "
             "process did.",
-            "Look first at `session.end_reason`: `terminated` at one minute is a deploy or a "
-            "machine that is going away, `exited` a process that stopped by itself, `failed` a "
-            "pipeline that broke: read its last lines, `lost_end` one whose processor "
-            "`session.end_lost_in` kept the EndFrame.",
+            f"Look first at `{tags.SESSION_END_REASON}`: `terminated` at one minute is a deploy "
+            "or a machine that is going away, `exited` a process that stopped by itself, `failed` "
+            "a pipeline that broke: read its last lines, `lost_end` one whose processor "
+            f"`{tags.SESSION_END_LOST_IN}` kept the EndFrame.",
             "Sessions end as they are meant to again.",
         ),
         Evidence(
             1,
-            spans(Stage.SESSION, f"@session.end_reason:({' OR '.join(ABNORMAL)})"),
+            spans(Stage.SESSION, f"@{tags.SESSION_END_REASON}:({' OR '.join(ABNORMAL)})"),
             f"{OF_SESSIONS} status:(error OR critical)",
         ),
         priority=2,
@@ -177,7 +180,12 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
         "Conversations in which the bot never spoke",
         share(
             "1h",
-            metric("sum", "pipecat.sessions.ended", where=["bot_spoke:false"], **by_service),
+            metric(
+                "sum",
+                metrics.SESSIONS_ENDED,
+                where=[f"{metric_tags.BOT_SPOKE}:false"],
+                **by_service,
+            ),
             ended,
             options.least_sessions,
         ),
@@ -185,20 +193,20 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
         Words(
             "In {{value}} % of the sessions in an hour nobody heard the bot.",
             "Look first at the session's duration: seconds mean that the caller hung up before the "
-            "greeting. Longer ones: is there a `pipecat.tts`, and did it fail? Is there a "
-            "participant at all?",
+            f"greeting. Longer ones: is there a `{span_name(Stage.TTS)}`, and did it fail? Is "
+            "there a participant at all?",
             "The bot is heard again.",
         ),
-        Evidence(1, spans(Stage.SESSION, "@session.bot_speech_count:0"), _BAD_LINES),
+        Evidence(1, spans(Stage.SESSION, f"@{tags.SESSION_BOT_SPEECH_COUNT}:0"), _BAD_LINES),
         priority=2,
     )
 
 
 def _of_running(options: Options) -> Iterator[Alert]:
-    by_service = {"by": ("service",), "scope": scope(options)}
-    started = metric("sum", "pipecat.sessions.started", **by_service)
-    ended = metric("sum", "pipecat.sessions.ended", **by_service)
-    active = metric("sum", "pipecat.sessions.active", **by_service)
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
+    started = metric("sum", metrics.SESSIONS_STARTED, **by_service)
+    ended = metric("sum", metrics.SESSIONS_ENDED, **by_service)
+    active = metric("sum", metrics.SESSIONS_ACTIVE, **by_service)
     yield Alert(
         "sessions-not-ended",
         "Conversations that begin and never end",
@@ -210,7 +218,7 @@ def _of_running(options: Options) -> Iterator[Alert]:
         Words(
             "{{value}} % of the sessions that began in 4 hours neither ended nor are running.",
             "Look first for processes that were killed (out of memory?) before their sessions "
-            "could end: their turns are there, their `pipecat.session` is not.",
+            f"could end: their turns are there, their `{span_name(Stage.SESSION)}` is not.",
             "Sessions that begin also end again.",
         ),
         Evidence(4, spans(Stage.TURN), OF_SESSIONS),

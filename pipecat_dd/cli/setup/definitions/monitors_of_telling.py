@@ -15,7 +15,9 @@ from pipecat_dd.cli.setup.definitions.queries import (
     spans,
 )
 from pipecat_dd.cli.setup.options import Options
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.names import fields, made_metrics, metric_tags, metrics, tags
+from pipecat_dd.names.spans import span_name
 
 
 def of_lines(options: Options) -> Iterator[Alert]:
@@ -24,13 +26,13 @@ def of_lines(options: Options) -> Iterator[Alert]:
     Args:
         options: When they alert, and what they watch.
     """
-    by_service = {"by": ("service",), "scope": scope(options)}
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "traced-errors",
         "Many errors in conversations",
         share(
             "1h",
-            made_metric("sum", "pipecat_dd.lines.traced_errors", count=True, **by_service),
+            made_metric("sum", made_metrics.LINES_TRACED_ERRORS, count=True, **by_service),
             hits(Stage.TURN, **by_service),
             options.least_turns,
         ),
@@ -38,12 +40,12 @@ def of_lines(options: Options) -> Iterator[Alert]:
         Words(
             "For each 100 turns in an hour, {{value}} error lines were written in the middle of "
             "conversations.",
-            "Look first at `error.kind` of the lines: one kind, or many? One kind that began at "
-            "one minute is a provider or a deploy. Then open a line's *Trace* tab for what led to "
-            "it.",
+            f"Look first at `{fields.ERROR_KIND}` of the lines: one kind, or many? One kind that "
+            "began at one minute is a provider or a deploy. Then open a line's *Trace* tab for "
+            "what led to it.",
             "There are few error lines again.",
         ),
-        Evidence(1, "@component:pipecat status:error", TRACED_ERRORS),
+        Evidence(1, f"@{tags.COMPONENT}:pipecat status:error", TRACED_ERRORS),
     )
     query, counts = line_share("15m", OUT_OF_CONTEXT, OF_SESSIONS, options.least_lines, options)
     yield Alert(
@@ -66,8 +68,8 @@ def of_lines(options: Options) -> Iterator[Alert]:
             "groupby_simple_monitor": False,
         },
     )
-    dropped = metric("sum", "pipecat.logs.dropped", **by_service)
-    shipped = metric("sum", "pipecat.logs.shipped", **by_service)
+    dropped = metric("sum", metrics.LOGS_DROPPED, **by_service)
+    shipped = metric("sum", metrics.LOGS_SHIPPED, **by_service)
     yield Alert(
         "lines-dropped",
         "Lines that are not shipped",
@@ -81,8 +83,8 @@ def of_lines(options: Options) -> Iterator[Alert]:
         options.lines_dropped_percent,
         Words(
             "{{value}} % of the lines that were to be shipped in 30 minutes were dropped.",
-            "Look first at the `reason` of `pipecat.logs.dropped`, on the dashboard: a key that is "
-            "refused, an intake that cannot be reached, more lines than can be sent. Then "
+            f"Look first at the `reason` of `{metrics.LOGS_DROPPED}`, on the dashboard: a key "
+            "that is refused, an intake that cannot be reached, more lines than can be sent. Then "
             "`pipecat-dd doctor` where the bot runs.",
             "Lines are shipped again.",
         ),
@@ -96,18 +98,18 @@ def of_the_process(options: Options) -> Iterator[Alert]:
     Args:
         options: When they alert, and what they watch.
     """
-    by_service = {"by": ("service",), "scope": scope(options)}
+    by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "event-loop-lag",
         "An event loop that is late",
-        "percentile(last_15m):" + metric("p95", "pipecat.event_loop.lag_seconds", **by_service),
+        "percentile(last_15m):" + metric("p95", metrics.EVENT_LOOP_LAG_SECONDS, **by_service),
         options.event_loop_lag_secs,
         Words(
             "At the 95th percentile of 15 minutes, the event loop was {{value}} seconds late: all "
             "audio waits for as long.",
-            "Look first at `pipecat.frame` spans that are long: blocking code in a processor "
-            "of your own. If there are none, the process has more calls than it can carry: look at "
-            "the dashboard's sessions running, and at the CPU.",
+            f"Look first at `{span_name(Stage.FRAME)}` spans that are long: blocking code in a "
+            "processor of your own. If there are none, the process has more calls than it can "
+            "carry: look at the dashboard's sessions running, and at the CPU.",
             "The event loop is in time again.",
         ),
         Evidence(1, spans(Stage.FRAME), _bad_lines()),
@@ -115,7 +117,7 @@ def of_the_process(options: Options) -> Iterator[Alert]:
     yield Alert(
         "parts-off",
         "Parts of pipecat_dd that have turned themselves off",
-        "max(last_15m):" + metric("max", "pipecat.observer.parts_off", **by_service),
+        "max(last_15m):" + metric("max", metrics.OBSERVER_PARTS_OFF, **by_service),
         0,
         Words(
             "{{value}} parts of pipecat_dd have turned themselves off in a process, after errors "

@@ -10,6 +10,7 @@ told to, and whoever remaps a field takes it off the line.
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.queries import OURS
+from pipecat_dd.names import fields, metric_tags
 
 KEY = "lines"
 
@@ -26,14 +27,14 @@ def pipeline() -> Definition:
             "filter": {"query": OURS},
             "tags": Mark(KEY).as_tags(),
             "processors": [
-                _remapper("status-remapper", "levelname is the status", "levelname"),
-                _remapper("date-remapper", "timestamp is the date", "timestamp"),
-                _typed("session_id", "string"),
-                _typed("participant_id", "string"),
-                _typed("participant.name", "string"),
-                _typed("duration_ms", "double"),
-                _tag("dd.env", "env"),
-                _tag("dd.version", "version"),
+                _remapper("status-remapper", f"{fields.LEVELNAME} is the status", fields.LEVELNAME),
+                _remapper("date-remapper", f"{fields.TIMESTAMP} is the date", fields.TIMESTAMP),
+                _typed(fields.SESSION_ID, "string"),
+                _typed(fields.PARTICIPANT_ID, "string"),
+                _typed(fields.PARTICIPANT_NAME, "string"),
+                _typed(fields.DURATION_MS, "double"),
+                _tag(fields.DD_ENV, metric_tags.ENV),
+                _tag(fields.DD_VERSION, metric_tags.VERSION),
             ],
         },
     )

@@ -9,29 +9,32 @@ that it links to its trace, so a query of it finds nothing, or everything where 
 
 from collections.abc import Sequence
 
-from pipecat_dd.conversation.stage import Kind
-from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
+from pipecat_dd.conversation.model import Kind
 from pipecat_dd.export.spans.tree import MEASURED
+from pipecat_dd.names import fields, metric_tags
+from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.metrics import METRICS, Type
+from pipecat_dd.names.spans import span_name
 
-VARIABLES = (*UNIFIED, "transport")
+VARIABLES = (*UNIFIED, metric_tags.TRANSPORT)
 """The dashboard's template variables, each the name of a tag."""
 
-OURS = "@pipecat.version:*"
+OURS = f"@{fields.PIPECAT_VERSION}:*"
 """Lines that this package wrote. ``levelname`` and ``session_id`` are other people's fields too."""
 
-OF_SESSIONS = f"{OURS} @session_id:*"
+OF_SESSIONS = f"{OURS} @{fields.SESSION_ID}:*"
 """Lines of sessions."""
 
-TRACED = f"{OURS} @pipecat.trace_id:*"
+TRACED = f"{OURS} @{fields.PIPECAT_TRACE_ID}:*"
 """Lines that have a trace."""
 
-TRACED_ERRORS = f"{OURS} @levelname:(ERROR OR CRITICAL) @pipecat.trace_id:*"
+TRACED_ERRORS = f"{OURS} @{fields.LEVELNAME}:(ERROR OR CRITICAL) @{fields.PIPECAT_TRACE_ID}:*"
 """Error lines that have a trace."""
 
-OUT_OF_CONTEXT = f"{OF_SESSIONS} -@pipecat.trace_id:*"
+OUT_OF_CONTEXT = f"{OF_SESSIONS} -@{fields.PIPECAT_TRACE_ID}:*"
 """Lines of a session that have no trace."""
 
-TRACE_TAGS = (*UNIFIED, "resource_name")
+TRACE_TAGS = (*UNIFIED, metric_tags.RESOURCE_NAME)
 """The tags of ours by which Datadog splits the metrics that it makes of spans for free."""
 
 FREE = (Kind.SESSION, *sorted(MEASURED))
@@ -133,13 +136,13 @@ def spans(kind: Kind, query: str = "") -> str:
         kind: Which spans.
         query: What holds of them.
     """
-    return f"operation_name:pipecat.{kind} {query}".rstrip()
+    return f"operation_name:{span_name(kind)} {query}".rstrip()
 
 
 def _traced(kind: Kind) -> str:
     if kind not in FREE:
-        raise ValueError(f"Datadog makes no metrics of pipecat.{kind}")
-    return f"trace.pipecat.{kind}"
+        raise ValueError(f"Datadog makes no metrics of {span_name(kind)}")
+    return f"trace.{span_name(kind)}"
 
 
 def _traced_scope(scope: Sequence[str] | None) -> list[str]:

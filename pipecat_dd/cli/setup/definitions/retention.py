@@ -8,14 +8,15 @@ from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.queries import spans
-from pipecat_dd.conversation.stage import Kind as Stage
+from pipecat_dd.conversation.model import Kind as Stage
+from pipecat_dd.names import tags
 
 
 def retention_filters() -> Iterator[Definition]:
     """Yield the filters."""
     yield _keep("sessions", "Pipecat sessions", spans(Stage.SESSION))
     yield _keep("turns", "Pipecat turns", spans(Stage.TURN))
-    yield _keep("errors", "Pipecat errors", "@component:pipecat status:error")
+    yield _keep("errors", "Pipecat errors", f"@{tags.COMPONENT}:pipecat status:error")
 
 
 def _keep(key: str, title: str, query: str) -> Definition:

@@ -5,12 +5,13 @@ would say once more what is said for free.
 """
 
 from pipecat_dd.cli.setup.definition import Kind
+from pipecat_dd.names import metrics
 
 RETIRED: dict[tuple[Kind, str], str] = {
     (Kind.SPAN_METRIC, "pipecat_dd.spans.tool.duration"): "trace.pipecat.tool",
-    (Kind.PERCENTILES, "pipecat.tool.duration_seconds"): "trace.pipecat.tool",
-    (Kind.PERCENTILES, "pipecat.turn.duration_seconds"): "trace.pipecat.turn",
-    (Kind.PERCENTILES, "pipecat.session.duration_seconds"): "trace.pipecat.session",
-    (Kind.PERCENTILES, "pipecat.end_of_turn_seconds"): "trace.pipecat.end_of_turn",
+    (Kind.PERCENTILES, metrics.TOOL_DURATION_SECONDS): "trace.pipecat.tool",
+    (Kind.PERCENTILES, metrics.TURN_DURATION_SECONDS): "trace.pipecat.turn",
+    (Kind.PERCENTILES, metrics.SESSION_DURATION_SECONDS): "trace.pipecat.session",
+    (Kind.PERCENTILES, metrics.END_OF_TURN_SECONDS): "trace.pipecat.end_of_turn",
 }
 """What was made, and what says it now."""

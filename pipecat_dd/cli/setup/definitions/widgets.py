@@ -35,7 +35,7 @@ def of_metric(query: str, label: str = "", unit: str = "") -> Ask:
     return Ask({"a": {"data_source": "metrics", "query": query}}, "a", label, unit)
 
 
-def metrics(formula: str, label: str = "", unit: str = "", **queries: str) -> Ask:
+def of_metrics(formula: str, label: str = "", unit: str = "", **queries: str) -> Ask:
     """Draw what is computed of several metrics.
 
     Args:

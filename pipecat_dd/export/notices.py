@@ -1,0 +1,70 @@
+"""Settings without effect, and what the installed Pipecat lacks: one line each, once.
+
+A user who sets one believes that it works; and a span that is not there explains nothing.
+"""
+
+import os
+import threading
+from typing import Final
+
+from loguru import logger
+
+from pipecat_dd._forks import in_forked_processes
+
+REPLACED: Final = {
+    "DD_TRACE_SAMPLE_RATE": "to keep that share of sessions, set "
+    "DD_TRACE_SAMPLING_RULES='[{{\"sample_rate\": {value}}}]'",
+    "DD_TRACE_ANALYTICS_ENABLED": "all spans that are ingested can be searched; which of them "
+    "are kept is decided by retention filters in Datadog, and nothing needs to be set here",
+}
+"""Settings of older guides that ddtrace reads no longer, and what has replaced each."""
+
+_lock = threading.Lock()
+_are_written = False
+
+
+@in_forked_processes
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+def write_notices() -> None:
+    """Write a line about each, once in a process."""
+    global _are_written
+    with _lock:
+        if _are_written:
+            return
+        _are_written = True
+    _write_replaced_variables()
+    _write_missing_features()
+
+
+def _write_replaced_variables() -> None:
+    for name, instead in REPLACED.items():
+        value = os.environ.get(name, "").strip()
+        if value:
+            logger.warning(
+                "{}={} has no effect any more: {}", name, value, instead.format(value=value)
+            )
+
+
+def _write_missing_features() -> None:
+    # Imported here: the doctor reads the table above, and imports Pipecat only for its session.
+    from pipecat_dd import _pipecat
+
+    version = _pipecat.pipecat_version()
+    if came := _pipecat.not_yet(version):
+        listed = ", ".join(f"{one.what} ({one.since})" for one in came)
+        logger.info(
+            "pipecat_dd: pipecat-ai {} has not yet: {}. What that means is in docs/versions.md",
+            version,
+            listed,
+        )
+    if moved := _pipecat.moved():
+        logger.warning(
+            "pipecat_dd: pipecat-ai {} has moved what is private to it: {}. A newer pipecat-dd "
+            "may know where to",
+            version,
+            "; ".join(moved),
+        )

@@ -1,0 +1,81 @@
+"""The tags of metrics. They have few values only: never a session's, participant's or call's id.
+
+What values they have stands with the meaning of each metric.
+"""
+
+from typing import Final
+
+SERVICE: Final = "service"
+ENV: Final = "env"
+VERSION: Final = "version"
+
+UNIFIED: Final = (SERVICE, ENV, VERSION)
+"""Tags on every metric, from ``DD_SERVICE``, ``DD_ENV`` and ``DD_VERSION``."""
+
+TRANSPORT: Final = "transport"
+"""The transport's class."""
+
+PART: Final = "part"
+"""What a turn waited for; of an observer's failures, which part of this package failed."""
+
+OUTCOME: Final = "outcome"
+"""What came of a turn or a tool call."""
+
+END_REASON: Final = "end_reason"
+"""How a session ended."""
+
+STAGE: Final = "stage"
+"""The kind of the stage: ``stt``, ``llm``."""
+
+PROVIDER: Final = "provider"
+"""A service's provider, by OpenTelemetry's names."""
+
+MODEL: Final = "model"
+"""A service's model."""
+
+STRATEGY: Final = "strategy"
+"""The class of the strategy that ruled that a turn was over."""
+
+TOOL: Final = "tool"
+"""A function's name."""
+
+BOT_SPOKE: Final = "bot_spoke"
+"""Whether the bot was heard in a session."""
+
+BEGAN_BY: Final = "began_by"
+"""Who began a turn."""
+
+ANSWERED_WITHIN: Final = "answered_within"
+"""How soon a turn was answered, as one of few values."""
+
+LEFT_WAITING: Final = "left_waiting"
+"""Whether a turn's user waited in vain."""
+
+CATEGORY: Final = "category"
+"""Why an error happened, where Pipecat knows."""
+
+USABLE: Final = "usable"
+"""Whether the processor can still do its job after an error."""
+
+TYPE: Final = "type"
+"""What tokens were used for."""
+
+REASON: Final = "reason"
+"""Why lines could not be shipped."""
+
+# Of the metrics that Datadog makes itself
+
+RESOURCE_NAME: Final = "resource_name"
+"""The resource of the span."""
+
+OPERATION_NAME: Final = "operation_name"
+"""The span's name."""
+
+OPERATION: Final = "operation"
+"""What was done, as the bot's own code calls it on a line."""
+
+LEVELNAME: Final = "levelname"
+"""The level of a line."""
+
+ERROR_KIND: Final = "error_kind"
+"""The class of the exception on a line."""

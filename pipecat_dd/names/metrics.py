@@ -1,0 +1,226 @@
+"""The metrics that are sent, each with its type, unit and tags."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pipecat_dd.names import metric_tags
+
+PREFIX: Final = "pipecat."
+"""What the name of every metric begins with."""
+
+
+class Type(StrEnum):
+    """DogStatsD's types of metrics."""
+
+    DISTRIBUTION = "distribution"
+    COUNT = "count"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDoc:
+    """A metric.
+
+    Attributes:
+        name: Its name.
+        type: DogStatsD's type.
+        unit: What one of it is.
+        tags: The tags it may carry besides those on every metric.
+        meaning: What it says.
+    """
+
+    name: str
+    type: Type
+    unit: str
+    tags: tuple[str, ...]
+    meaning: str
+
+
+METRICS: Final[list[MetricDoc]] = []
+"""All of them, in the order in which ``docs/metrics.md`` has them."""
+
+
+def _metric(name: str, type_: Type, unit: str, tags: tuple[str, ...], meaning: str) -> str:
+    METRICS.append(MetricDoc(name, type_, unit, tags, meaning))
+    return name
+
+
+_SERVICE: Final = (metric_tags.STAGE, metric_tags.PROVIDER, metric_tags.MODEL)
+
+TURN_USER_BOT_LATENCY_SECONDS: Final = _metric(
+    "pipecat.turn.user_bot_latency_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT,),
+    "From the end of the user's speech to the bot's voice.",
+)
+TURN_WAIT_SECONDS: Final = _metric(
+    "pipecat.turn.wait_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.PART),
+    "What that wait was made of; the parts of a turn add up to it.",
+)
+TURN_DURATION_SECONDS: Final = _metric(
+    "pipecat.turn.duration_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.OUTCOME),
+    "How long turns last.",
+)
+SESSION_DURATION_SECONDS: Final = _metric(
+    "pipecat.session.duration_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.END_REASON),
+    "How long sessions last.",
+)
+SERVICE_TTFB_SECONDS: Final = _metric(
+    "pipecat.service.ttfb_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    _SERVICE,
+    "Time to a service's first byte.",
+)
+LLM_TTFAT_SECONDS: Final = _metric(
+    "pipecat.llm.ttfat_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.PROVIDER, metric_tags.MODEL),
+    "Time to the first token of an answer.",
+)
+TTS_TTFA_SECONDS: Final = _metric(
+    "pipecat.tts.ttfa_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.PROVIDER, metric_tags.MODEL),
+    "Time to the first audible audio.",
+)
+END_OF_TURN_SECONDS: Final = _metric(
+    "pipecat.end_of_turn_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.STRATEGY,),
+    "From the end of speech to the ruling that the turn is over.",
+)
+TOOL_DURATION_SECONDS: Final = _metric(
+    "pipecat.tool.duration_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TOOL, metric_tags.OUTCOME),
+    "How long tool calls take.",
+)
+SESSIONS_STARTED: Final = _metric(
+    "pipecat.sessions.started", Type.COUNT, "sessions", (metric_tags.TRANSPORT,), "Sessions begun."
+)
+SESSIONS_ENDED: Final = _metric(
+    "pipecat.sessions.ended",
+    Type.COUNT,
+    "sessions",
+    (metric_tags.TRANSPORT, metric_tags.END_REASON, metric_tags.BOT_SPOKE),
+    "Sessions over. `bot_spoke` is `false` where the bot was never heard.",
+)
+TURNS: Final = _metric(
+    "pipecat.turns",
+    Type.COUNT,
+    "turns",
+    (
+        metric_tags.TRANSPORT,
+        metric_tags.OUTCOME,
+        metric_tags.BEGAN_BY,
+        metric_tags.ANSWERED_WITHIN,
+        metric_tags.LEFT_WAITING,
+    ),
+    "Turns over, by what came of them: `outcome:unanswered` and so on. `began_by` is "
+    "`user` or `bot`. `answered_within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`. "
+    "`left_waiting` is `true` where the user waited three seconds or more and no answer "
+    "came, and `false` on their other turns.",
+)
+INTERRUPTIONS: Final = _metric(
+    "pipecat.interruptions", Type.COUNT, "turns", (metric_tags.TRANSPORT,), "Turns cut off."
+)
+ERRORS: Final = _metric(
+    "pipecat.errors",
+    Type.COUNT,
+    "errors",
+    (metric_tags.STAGE, metric_tags.CATEGORY, metric_tags.PROVIDER, metric_tags.USABLE),
+    "Stages that failed. `usable:false` where a service can no longer do its job.",
+)
+FAILOVERS: Final = _metric(
+    "pipecat.failovers",
+    Type.COUNT,
+    "failovers",
+    (metric_tags.PROVIDER,),
+    "Times a switcher turned to another service, since the one at work had failed; "
+    "`provider` is the one turned to. Told with the turn's end.",
+)
+TOKENS: Final = _metric(
+    "pipecat.tokens",
+    Type.COUNT,
+    "tokens",
+    (metric_tags.PROVIDER, metric_tags.MODEL, metric_tags.TYPE),
+    "Tokens used, by `type`: `input`, `output`, `cache_read`, `cache_creation`, "
+    "`reasoning`, `audio_input`, `audio_output`.",
+)
+CHARACTERS: Final = _metric(
+    "pipecat.characters",
+    Type.COUNT,
+    "characters",
+    (metric_tags.PROVIDER, metric_tags.MODEL),
+    "Characters synthesized.",
+)
+AUDIO_SECONDS: Final = _metric(
+    "pipecat.audio_seconds",
+    Type.COUNT,
+    "seconds",
+    _SERVICE,
+    "Audio transcribed (`stage:stt`) and synthesized (`stage:tts`).",
+)
+PARTICIPANTS_JOINED: Final = _metric(
+    "pipecat.participants.joined", Type.COUNT, "participants", (metric_tags.TRANSPORT,), "Joins."
+)
+PARTICIPANTS_LEFT: Final = _metric(
+    "pipecat.participants.left", Type.COUNT, "participants", (metric_tags.TRANSPORT,), "Departures."
+)
+SESSIONS_ACTIVE: Final = _metric(
+    "pipecat.sessions.active", Type.GAUGE, "sessions", (), "Sessions running in the process."
+)
+EVENT_LOOP_LAG_SECONDS: Final = _metric(
+    "pipecat.event_loop.lag_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (),
+    "How late the event loop got to what was due: what everything in the bot waits for.",
+)
+OBSERVER_SHED: Final = _metric(
+    "pipecat.observer.shed",
+    Type.COUNT,
+    "events",
+    (),
+    "Events that the observer let go, since it was too far behind.",
+)
+OBSERVER_FAILURES: Final = _metric(
+    "pipecat.observer.failures",
+    Type.COUNT,
+    "errors",
+    (metric_tags.PART,),
+    "Errors of this package's own, none of which reached the bot.",
+)
+OBSERVER_PARTS_OFF: Final = _metric(
+    "pipecat.observer.parts_off",
+    Type.GAUGE,
+    "parts",
+    (),
+    "Parts of this package that have turned themselves off.",
+)
+LOGS_SHIPPED: Final = _metric(
+    "pipecat.logs.shipped", Type.COUNT, "lines", (), "Lines accepted by the log intake."
+)
+LOGS_DROPPED: Final = _metric(
+    "pipecat.logs.dropped",
+    Type.COUNT,
+    "lines",
+    (metric_tags.REASON,),
+    "Lines that could not be shipped.",
+)

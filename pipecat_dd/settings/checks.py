@@ -1,0 +1,277 @@
+"""The kinds of values that settings have: what each allows, and what it says of any other.
+
+A check takes a value's name, the value, and whether it comes from the environment, where it is
+text. It returns the value as it is used, or raises `ValueError`, `TypeError` or `ImportError` with
+a message that begins with the name, shows the value unless it may be a secret, and says what is
+allowed.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+_T_co = TypeVar("_T_co", covariant=True)
+_C = TypeVar("_C", bound=StrEnum)
+
+_ON: Final = ("true", "1", "yes", "on")
+_OFF: Final = ("false", "0", "no", "off")
+
+
+class Check(Protocol[_T_co]):
+    """Checks a value and returns it as it is used."""
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        ...
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> _T_co:
+        """Check a value.
+
+        Args:
+            name: The argument or variable that holds it; messages begin with this.
+            value: The value.
+            from_environment: Whether it is the text of a variable.
+
+        Raises:
+            ValueError: The value is not allowed.
+            TypeError: Its type is not allowed.
+            ImportError: It asks for what is not installed.
+        """
+        ...
+
+
+class Switch:
+    """On or off: a truth value; in the environment ``true``, ``no``, ``1`` or the like."""
+
+    allowed: str = "true or false"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> bool:
+        """Check a truth value."""
+        if from_environment:
+            word = value.lower()
+            if word in _ON:
+                return True
+            if word in _OFF:
+                return False
+            raise ValueError(f"{name}={value!r}: must be true or false")
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: must be True or False, not {type(value).__name__}")
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """Text that is not only spaces.
+
+    Attributes:
+        max_chars: How long it may be.
+    """
+
+    max_chars: int
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return f"1 to {self.max_chars} characters, not only spaces"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> str:
+        """Check a text, and return it without the spaces around it."""
+        text = stripped(name, value)
+        if not text or len(text) > self.max_chars:
+            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+        return text
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Number:
+    """A number within bounds.
+
+    Attributes:
+        unit: What is counted, in the plural.
+        above: It must be more than this.
+        least: It must be this or more.
+        most: It must be this or less; None where there is no upper bound.
+    """
+
+    unit: str
+    above: float | None = None
+    least: float = 0
+    most: float | None = None
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        if self.above is not None:
+            return f"a number of {self.unit} above {self.above} and at most {self.most}"
+        if self.most is None:
+            return f"a number of {self.unit}, {self.least} or more"
+        return f"a number of {self.unit}, {self.least} to {self.most}"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> float:
+        """Check a number."""
+        number = _number(name, value, from_environment, self.allowed)
+        is_too_small = number < self.least if self.above is None else number <= self.above
+        if is_too_small or (self.most is not None and number > self.most):
+            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+        return number
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Count:
+    """How many of something: a whole number within bounds.
+
+    Attributes:
+        unit: What is counted, in the plural.
+        least: The smallest.
+        most: The greatest; None where there is none.
+        is_whole: Whether a fraction is refused rather than left off.
+    """
+
+    unit: str
+    least: int
+    most: int | None = None
+    is_whole: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        upto = "or more" if self.most is None else f"to {self.most}"
+        return f"a {'whole ' if self.is_whole else ''}number of {self.unit}, {self.least} {upto}"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> int:
+        """Check a number."""
+        count = _number(name, value, from_environment, self.allowed)
+        if (
+            count < self.least
+            or (self.most is not None and count > self.most)
+            or (self.is_whole and count % 1)
+        ):
+            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+        return int(count)
+
+
+@dataclass(frozen=True, eq=False)
+class Choice(Generic[_C]):
+    """One of a few words.
+
+    Attributes:
+        words: The words.
+    """
+
+    words: type[_C]
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return "one of " + ", ".join(repr(str(word)) for word in self.words)
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> _C:
+        """Check a word."""
+        try:
+            return self.words(value)
+        except ValueError:
+            raise ValueError(f"{name}={value!r}: must be {self.allowed}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Key:
+    """A key for hashes. A secret: messages do not show it.
+
+    Attributes:
+        least_bytes: How long it must be.
+    """
+
+    least_bytes: int
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return f"a string or bytes, at least {self.least_bytes} bytes"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> bytes:
+        """Check a key, and return it as bytes."""
+        if not isinstance(value, (str, bytes)):
+            raise TypeError(f"{name}: must be a string or bytes, not {type(value).__name__}")
+        key = value.encode() if isinstance(value, str) else value
+        if len(key) < self.least_bytes:
+            raise ValueError(
+                f"{name}: must be at least {self.least_bytes} bytes: there are few enough "
+                "telephone numbers for all to be tried with a key that is guessed"
+            )
+        return key
+
+
+class Directory:
+    """The path of a directory, which need not exist."""
+
+    allowed: str = "the path of a directory"
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> Path:
+        """Check a path, and return it whole."""
+        if not isinstance(value, (str, os.PathLike)):
+            raise TypeError(f"{name}={value!r}: must be {self.allowed}")
+        if not os.fspath(value):
+            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+        return Path(value).expanduser().absolute()
+
+
+@dataclass(frozen=True, eq=False)
+class AnyText:
+    """Any text: whoever uses it checks it."""
+
+    allowed: str
+
+    def __call__(self, name: str, value: Any, from_environment: bool) -> str:
+        """Return the text."""
+        return stripped(name, value)
+
+
+def stripped(name: str, value: Any) -> str:
+    """Return a text without the spaces around it.
+
+    Raises:
+        TypeError: It is not text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: must be a string, not {type(value).__name__}")
+    return value.strip()
+
+
+def _number(name: str, value: Any, from_environment: bool, allowed: str) -> float:
+    """Return a finite number."""
+    found = value
+    if from_environment:
+        try:
+            found = float(value)
+        except ValueError:
+            raise ValueError(f"{name}={value!r}: must be {allowed}") from None
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise TypeError(f"{name}={value!r}: must be {allowed}")
+    try:
+        number = float(found)
+    except OverflowError:
+        raise ValueError(f"{name}={value!r}: must be {allowed}") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ValueError(f"{name}={value!r}: must be {allowed}")
+    return number
+
+
+def pairs(name: str, value: Any, from_environment: bool) -> Mapping[Any, Any]:
+    """Return a mapping; in the environment ``key:value,key:value``, as ``DD_TAGS`` is written.
+
+    Raises:
+        ValueError: A part of the text has no colon, or nothing before it.
+        TypeError: The argument is not a mapping.
+    """
+    if from_environment:
+        parts = [part.partition(":") for part in value.split(",") if part.strip()]
+        if not all(colon and key.strip() for key, colon, _ in parts):
+            raise ValueError(f"{name}={value!r}: must be key:value pairs with commas between")
+        return {key.strip(): text.strip() for key, _, text in parts}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}={value!r}: must be a mapping of names to values")
+    return value

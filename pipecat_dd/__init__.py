@@ -34,8 +34,8 @@ __all__ = [
     "unconfigure_logging",
 ]
 
-# Imported when first asked for: the command line needs neither Pipecat nor ddtrace, which take
-# a second to import and act on the environment as they do.
+# Imported on first use: the command line needs neither Pipecat nor ddtrace, which take a second
+# to import and change the process when they are imported.
 _HOMES = {
     "DatadogObserver": "pipecat_dd.observer",
     "Participant": "pipecat_dd.conversation.model",

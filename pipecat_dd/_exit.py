@@ -1,13 +1,12 @@
-"""At the process's end: what is open is closed with what happened, and sent.
+"""Closes and sends what is still open when the process ends.
 
-Nobody's handler of a signal is in our way, nor we in anyone's: what is open is closed just before
-ddtrace's tracer is shut down, which sends what is finished then. ddtrace does that in its own
-handler of SIGTERM, whoever calls that last, and in its exit function. Whoever handles the signal
-otherwise ends the bot, or exits.
+Open conversations are closed just before ddtrace shuts its tracer down, which sends all finished
+spans. ddtrace shuts down in its own handler of SIGTERM and in its exit function, so that signal
+handlers of the bot or of other libraries keep working, and ours does not replace them.
 
-An interpreter that ends in order (``sys.exit``, an exception in ``main``, Ctrl-C) runs its exit
-functions, ours before ddtrace's. A forked process of `multiprocessing` runs no exit functions but
-its own, ddtrace's neither: there we send, too.
+An interpreter that ends normally (``sys.exit``, an exception in ``main``, Ctrl-C) runs its exit
+functions, ours before ddtrace's. A child process of `multiprocessing` runs only the finalizers of
+`multiprocessing`, and so not ddtrace's exit function: there we send the spans ourselves.
 """
 
 import asyncio
@@ -32,24 +31,20 @@ from pipecat_dd.export import active
 from pipecat_dd.export.spans import passing
 
 SEND_WITHIN_SECS = 2.0
-"""How long a process of `multiprocessing`, which waits for nothing of ddtrace's, is held up by
-sending at its end; so long only where the Agent does not answer."""
+"""How long the end of a child of `multiprocessing` waits for spans to be sent. It takes that long
+only if the Agent does not answer."""
 
 _NEVER_SECS = 10 * 365 * 24 * 3600.0
 
 _conversations: "weakref.WeakSet[Conversation]" = weakref.WeakSet()
-_last: list[Callable[[], None]] = []
+_exit_functions: list[Callable[[], None]] = []
 _prepared = False
 _ended = False
 _prepared_child: int | None = None
 
 
 def close_at_exit(conversation: Conversation) -> None:
-    """Close a conversation when the process ends, if it has not ended by then.
-
-    Args:
-        conversation: The conversation.
-    """
+    """Close a conversation when the process ends, if it has not ended by then."""
     _conversations.add(conversation)
     _prepare()
     with _guard.instrumentation.guarded():
@@ -57,43 +52,43 @@ def close_at_exit(conversation: Conversation) -> None:
 
 
 def close_with_loop(conversation: Conversation) -> Callable[[], None]:
-    """Close a conversation when the running event loop is shut down or closed under it.
+    """Close a conversation when the running event loop is shut down or closed before it ends.
 
-    ``asyncio.run`` cancels every task when ``main`` raises or exits, those of the processors too:
-    nothing is left then to pass on the frame that Pipecat waits for to clean up, and it may wait
-    for ever. So the conversation is closed at the moment of the cancellation.
+    ``asyncio.run`` cancels every task when ``main`` raises or exits, the tasks of the processors
+    included. No task is left then to pass on the frame that Pipecat waits for when it cleans up,
+    and Pipecat may wait forever. So the conversation is closed at the moment of the cancellation.
 
-    A loop that is closed drops what it was to call later. So something that only such a call
-    holds on to is gone with the loop, at once, whatever still ran in it.
-
-    Args:
-        conversation: The conversation.
+    A loop may also be closed without cancelling its tasks. It drops its scheduled calls then. So
+    an object that only a scheduled call refers to is deleted together with the loop, and its
+    finalizer closes the conversation.
 
     Returns:
-        What calls it off.
+        A function that calls this off.
     """
     loop = asyncio.get_running_loop()
-    # In contexts of their own: they stand for the loop, and for no work of the bot's. A task
-    # factory of the user's may not take one, nor a name.
-    outlives = _outlive(conversation)
+    # Task and call have empty contexts, since they are not the bot's work. create_task gets no
+    # context and no name: a user's task factory may not accept them.
+    coroutine = _close_when_cancelled(conversation)
     try:
-        sentinel = contextvars.Context().run(loop.create_task, outlives)
+        sentinel = contextvars.Context().run(loop.create_task, coroutine)
     except BaseException:
-        outlives.close()
+        coroutine.close()
         raise
     with contextlib.suppress(AttributeError):
         sentinel.set_name("pipecat_dd::sentinel")
-    # asyncio says so of its own; the bot's log has no need of a complaint about ours.
+    # Else asyncio would log that the task was destroyed while it was pending.
     with contextlib.suppress(AttributeError):
         sentinel._log_destroy_pending = False  # type: ignore[attr-defined]
-    held = _HeldLoop()
-    gone = weakref.finalize(held, _close, conversation, "exited")
-    gone.atexit = False
-    # Not held here: what held the call would hold on to the rest.
-    call = weakref.ref(loop.call_later(_NEVER_SECS, held.stay, context=contextvars.Context()))
+    anchor = _Anchor()
+    finalizer = weakref.finalize(anchor, _close, conversation, "exited")
+    finalizer.atexit = False
+    # A weak reference: a strong one would keep the anchor alive when the loop is gone.
+    call = weakref.ref(
+        loop.call_later(_NEVER_SECS, anchor.do_nothing, context=contextvars.Context())
+    )
 
     def call_off() -> None:
-        gone.detach()
+        finalizer.detach()
         if not loop.is_closed():
             sentinel.cancel()
             if (pending := call()) is not None:
@@ -102,7 +97,7 @@ def close_with_loop(conversation: Conversation) -> Callable[[], None]:
     return call_off
 
 
-async def _outlive(conversation: Conversation) -> None:
+async def _close_when_cancelled(conversation: Conversation) -> None:
     try:
         await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
@@ -110,20 +105,20 @@ async def _outlive(conversation: Conversation) -> None:
         raise
 
 
-class _HeldLoop:
-    """Held by an event loop, and by nothing else."""
+class _Anchor:
+    """An object that only an event loop refers to, and that is deleted together with it."""
 
-    def stay(self) -> None:
-        """Do nothing, ten years from now."""
+    def do_nothing(self) -> None:
+        """Do nothing, in ten years: until then the loop refers to the object."""
 
 
-def do_last(function: Callable[[], None]) -> None:
+def run_at_exit(function: Callable[[], None]) -> None:
     """Call a function when the process ends, after all conversations are closed.
 
     Args:
-        function: Sends what is left of something. It may take two seconds.
+        function: Sends what is left to send. It may take two seconds.
     """
-    _last.append(function)
+    _exit_functions.append(function)
     _prepare()
 
 
@@ -132,7 +127,7 @@ def _prepare() -> None:
     if _prepared:
         return
     _prepared = True
-    # Exit functions run in reverse order: ddtrace's, registered when it was imported, is next.
+    # Exit functions run in reverse order: ddtrace's, registered when it was imported, runs next.
     atexit.register(_at_exit)
     in_forked_processes(_after_fork)
     with _guard.instrumentation.guarded():
@@ -149,14 +144,14 @@ def _at_exit() -> None:
 
 
 def _before_shutdown(own: bool) -> None:
-    # Of ddtrace's own accord only a signal does so, but for its exit function, which comes later.
+    # ddtrace shuts down by itself only on a signal and in its exit function, which runs after ours.
     if not _ended:
         _close_all("terminated" if own else "exited")
     passing.send_finished()
 
 
 def _prepare_signal() -> None:
-    """Handle SIGTERM where nobody does: ddtrace does not if it was imported in a thread."""
+    """Handle SIGTERM if nothing else does: ddtrace does not if it was imported in a thread."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         return
 
@@ -171,13 +166,13 @@ def _prepare_signal() -> None:
 
 
 def _prepare_child() -> None:
-    """Close and send at the end of a process that `multiprocessing` has made; once in each."""
+    """Close and send at the end of a child process of `multiprocessing`; once in each."""
     global _prepared_child
     if _prepared_child == os.getpid():
         return
     _prepared_child = os.getpid()
-    made_by = sys.modules.get("multiprocessing.process")
-    if made_by is None or made_by.parent_process() is None:
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is None or multiprocessing.parent_process() is None:
         return
     from multiprocessing import util
 
@@ -192,14 +187,14 @@ def _prepare_child() -> None:
 def _close_all(reason: str) -> None:
     for conversation in _open_conversations():
         _close(conversation, reason)
-    for function in _last:
+    for function in _exit_functions:
         with _guard.conversation.guarded():
             function()
 
 
 def _open_conversations() -> list[Conversation]:
     while True:
-        # Another thread may begin one meanwhile.
+        # RuntimeError: another thread has begun a conversation during the iteration.
         with contextlib.suppress(RuntimeError):
             return list(_conversations)
 
@@ -211,7 +206,7 @@ def _close(conversation: Conversation, reason: str) -> None:
 
 
 def _after_fork() -> None:
-    """Forget the parent's sessions: they are not this process's to end, nor to write for."""
+    """Forget the parent's sessions: the parent ends them and sends their data."""
     with _guard.instrumentation.guarded():
         for conversation in _open_conversations():
             conversation.abandon()

@@ -1,7 +1,7 @@
-"""What has to be made anew in a forked process.
+"""Functions that renew locks and state in a forked process.
 
-A lock that another thread holds at the moment of a fork stays locked in the child: the thread
-that would release it is not there.
+A lock that another thread holds at the moment of a fork stays locked in the child, since the
+thread that would release it does not exist there.
 """
 
 import os
@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 
 def in_forked_processes(renew: Callable[[], None]) -> Callable[[], None]:
-    """Have a function called in each process that is forked from this one.
+    """Call a function in each process that is forked from this one; also a decorator.
 
     Args:
-        renew: The function; must not raise.
+        renew: Called in the child, without arguments. It must not raise.
 
     Returns:
-        The same function: this can be used as a decorator.
+        The same function.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=renew)

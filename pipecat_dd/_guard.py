@@ -1,9 +1,8 @@
-"""Nothing of ours reaches the bot.
+"""Keeps this package's errors away from the bot.
 
-Every way into this package from Pipecat, Loguru or ddtrace catches what goes wrong and hands
-it to :func:`failed`, which says so once per kind and lets the conversation go on. A part that
-keeps failing turns itself off: a broken observer is worth less than none, and the bot must not
-pay for it.
+Every function of this package that Pipecat, Loguru or ddtrace calls catches its errors and hands
+them to :meth:`Part.failed`, which logs each kind once, and the conversation goes on. A part that
+keeps failing turns itself off: it would do no good, and the bot would pay for it.
 """
 
 import contextlib
@@ -15,16 +14,16 @@ from contextvars import ContextVar
 from loguru import logger
 
 FAILURES_BEFORE_OFF = 50
-"""How often one part may fail before it turns itself off."""
+"""The number of failures after which a part turns itself off."""
 
 _reporting: ContextVar[bool] = ContextVar("pipecat_dd_reporting", default=False)
 
 
 class Part:
-    """One part of the package that can fail, and turn itself off, by itself.
+    """A part of this package that fails, and turns itself off, independently of the others.
 
     Attributes:
-        name: What the part does, in the words of its one log line.
+        name: What the part does, as the subject of its log lines: "sending metrics".
         failures: How often it has failed in this process.
         off: Whether it has turned itself off.
     """
@@ -36,19 +35,19 @@ class Part:
         self._kinds: set[tuple[str, int]] = set()
 
     def failed(self, error: BaseException) -> None:
-        """Note a failure; say so once per kind, and turn the part off after too many.
+        """Count a failure, log it once per kind, and turn the part off after too many.
 
         Args:
-            error: What was raised. Its place of origin is what tells kinds apart.
+            error: What was raised. Errors of one type from one line of code are one kind.
         """
         self.failures += 1
         turns_off = not self.off and self.failures >= FAILURES_BEFORE_OFF
         if turns_off:
             self.off = True
         with contextlib.suppress(Exception):
-            self._say(error, turns_off=turns_off)
+            self._log(error, turns_off=turns_off)
 
-    def _say(self, error: BaseException, *, turns_off: bool) -> None:
+    def _log(self, error: BaseException, *, turns_off: bool) -> None:
         kind = _origin(error)
         if kind in self._kinds and not turns_off:
             return
@@ -59,7 +58,7 @@ class Part:
         try:
             if turns_off:
                 logger.error(
-                    f"pipecat_dd: {self.name} failed {self.failures} times and is turned off; "
+                    f"pipecat_dd: {self.name} failed {self.failures} times and was turned off; "
                     "the bot is not affected"
                 )
             else:
@@ -71,7 +70,7 @@ class Part:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Run a block of ours so that nothing it raises gets out."""
+        """Run a block and count what it raises as a failure, instead of raising it."""
         try:
             yield
         except Exception as error:
@@ -82,13 +81,13 @@ _dropped = 0
 
 
 def count_dropped() -> None:
-    """Count an event that was let go, since we were too far behind."""
+    """Count an event that was dropped because this package was too far behind."""
     global _dropped
     _dropped += 1
 
 
 def dropped_count() -> int:
-    """Return how many events were let go in this process, of all sessions."""
+    """Return how many events this process has dropped, in all sessions."""
     return _dropped
 
 
@@ -105,12 +104,12 @@ def _origin(error: BaseException) -> tuple[str, int]:
 instrumentation = Part("listening to the pipeline")
 conversation = Part("following the conversation")
 spans = Part("writing spans")
-llmobs = Part("telling LLM Observability")
+llmobs = Part("reporting to LLM Observability")
 lines = Part("correlating log lines")
 shipping = Part("shipping log lines")
 metrics = Part("sending metrics")
 
 
 def parts() -> dict[str, Part]:
-    """Return all parts, by a short name each."""
+    """Return all parts by their short names, as the tag `part` of the metrics has them."""
     return {name: part for name, part in globals().items() if isinstance(part, Part)}

@@ -1,9 +1,9 @@
-"""What happens where somebody gives Pipecat the observer's class instead of an instance.
+"""Handles the mistake of giving Pipecat the observer's class instead of an instance.
 
-``observers=[DatadogObserver]`` passes every check of Pipecat's: it calls methods of what it was
-given, and each then lacks ``self``. Setting the worker up fails, or the observer's task does, with
-a ``TypeError`` that names neither. So the methods that Pipecat calls can be called on the class,
-too: they do nothing, and the mistake is logged by its name. The bot goes on.
+``observers=[DatadogObserver]`` passes all of Pipecat's checks. Pipecat then calls methods of the
+class, without ``self``, and the worker's setup or the observer's task fails with a ``TypeError``
+that does not name the mistake. So the methods that Pipecat calls can also be called on the class:
+they do nothing, an error is logged that names the mistake, and the bot goes on.
 """
 
 import functools
@@ -14,12 +14,13 @@ from loguru import logger
 
 
 def answer_on_class(kind: type, names: Iterable[str], reporters: Iterable[str]) -> None:
-    """Let methods of a class that Pipecat calls be called on the class itself.
+    """Let methods that Pipecat calls be called on the class itself, without raising.
 
     Args:
-        kind: The class.
-        names: The methods: coroutine functions.
-        reporters: Those of them that Pipecat calls once for each worker: they log the mistake.
+        kind: The class of the observer.
+        names: The names of the methods, which are coroutine functions.
+        reporters: Those of the names that Pipecat calls once for each worker: these methods log
+            the mistake.
     """
     once = tuple(reporters)
     for name in names:
@@ -27,7 +28,7 @@ def answer_on_class(kind: type, names: Iterable[str], reporters: Iterable[str]) 
 
 
 class _OnInstance:
-    """A method that, called on the class, does nothing but to say so."""
+    """A method that, when called on the class, does nothing but log the mistake."""
 
     def __init__(self, method: Callable[..., Any], reports: bool) -> None:
         self._method = method
@@ -47,8 +48,7 @@ class _OnInstance:
                 name = owner.__name__
                 logger.error(
                     f"pipecat_dd: a worker was given the class {name} as an observer, not an "
-                    f"instance of it: write observers=[{name}()]. Nothing of this conversation is "
-                    "seen"
+                    f"instance of it: write observers=[{name}()]. This conversation is not observed"
                 )
             return None
 

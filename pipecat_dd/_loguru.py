@@ -1,8 +1,8 @@
-"""The one door to what Loguru keeps to itself.
+"""The only module that uses private parts of Loguru.
 
-Everything else in this package uses Loguru's public functions. The few private parts needed
-are looked up here, each with an answer for the day it is gone: a future Loguru then costs a
-convenience, never a line and never an exception. Verified with Loguru 0.7.3.
+Everything else in this package uses Loguru's public functions. Each private part read here has a
+fallback for a version that has moved it: a future Loguru may cost a convenience, but never a line
+and never an exception. Verified with Loguru 0.7.3.
 """
 
 import os
@@ -19,32 +19,32 @@ from loguru import logger
 from pipecat_dd._private import peek
 
 PRIVATE: dict[str, str] = {
-    "_logger.context": "what `logger.contextualize()` holds, where Pipecat Cloud puts the "
+    "_logger.context": "the values of `logger.contextualize()`, where Pipecat Cloud puts the "
     "session's id",
-    "Logger._log": "whether a line is being made further down the stack; what was given as its "
-    "message, and by which code",
+    "Logger._log": "whether Loguru is making a line further down the stack; the object that was "
+    "passed as its message, and the code that logged it",
     "Handler._queued_writer": "the same, in the thread of an `enqueue=True` handler",
-    "Logger._core": "which handlers there are",
+    "Logger._core": "the handlers",
     "Core.handlers": "the same",
     "Core.handlers_count": "the id that the next handler will get",
     "Handler._sink": "whether a handler writes to the process's standard error",
-    "StreamSink._stream": "the same; and which sink it is, or is at work",
-    "Handler._formatter": "whether it is a line of ours that a sink failed to write",
-    "Handler._name": "what to call a sink that fails",
-    "ErrorInterceptor.print": "Loguru's report of a sink that fails, which holds "
-    "the record as it was logged, with all that must not leave",
+    "StreamSink._stream": "the same; also to identify a sink",
+    "Handler._formatter": "whether the line that a sink failed to write was made here",
+    "Handler._name": "the name of a sink that fails",
+    "ErrorInterceptor.print": "replaces Loguru's report of a sink that fails, which contains the "
+    "record before redaction",
     "ErrorInterceptor._handler_id": "which handler has failed",
-    "AsyncSink._function": "which sink it is: some must not get what comes from `logging`, and "
-    "none is fed with its own lines",
+    "AsyncSink._function": "to identify a sink: some must not get lines that come from `logging`, "
+    "and none may get lines that it causes itself",
     "CallableSink._function": "the same",
     "StandardSink._handler": "the same",
     "_defaults.LOGURU_AUTOINIT": "whether Loguru's first handler is its own, or the user's",
 }
-"""What is used here without being public, and what it is used for."""
+"""The private parts of Loguru that are used here, and what for."""
 
 
 def contextualized() -> dict[str, Any]:
-    """Return what ``logger.contextualize()`` holds in this context."""
+    """Return the values of ``logger.contextualize()`` in this context."""
     try:
         from loguru._logger import context
 
@@ -54,11 +54,11 @@ def contextualized() -> dict[str, Any]:
     return dict(held) if isinstance(held, dict) else {}
 
 
-_MAKES_LINES: Final[CodeType | None] = getattr(peek(type(logger), "_log"), "__code__", None)
+_LOG_CODE: Final[CodeType | None] = getattr(peek(type(logger), "_log"), "__code__", None)
 
 
-def _codes_of_loguru_at_work() -> frozenset[CodeType]:
-    """Return the code of the functions under which Loguru runs patchers, formats and sinks."""
+def _writing_codes() -> frozenset[CodeType]:
+    """Return the code of the functions in which Loguru runs patchers, formats and sinks."""
     found = {getattr(peek(type(logger), "_log"), "__code__", None)}
     try:
         from loguru._handler import Handler
@@ -69,37 +69,37 @@ def _codes_of_loguru_at_work() -> frozenset[CodeType]:
     return frozenset(code for code in found if code is not None)
 
 
-_AT_WORK: Final = _codes_of_loguru_at_work()
+_WRITING_CODES: Final = _writing_codes()
 
 
 def is_writing() -> bool:
-    """Tell whether Loguru is making or writing a line further down this thread's stack.
+    """Whether Loguru is making or writing a line further down this thread's stack.
 
     A record of the standard library's ``logging`` that is made there comes from a sink, a
-    patcher or a format function: the `PropagateHandler` recipe of Loguru's documents, ddtrace
-    complaining while it is asked for ids. Handing it to Loguru once more would never end. The
-    stack is what tells: it holds in the thread of an ``enqueue=True`` handler too, where no
-    variable of ours was set.
+    patcher or a format function: from the `PropagateHandler` of Loguru's documentation, or from
+    ddtrace while it returns ids. Handing such a record to Loguru would recurse without end.
+    The stack is inspected, since a context variable would not be set in the thread of an
+    ``enqueue=True`` handler.
     """
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code in _AT_WORK:
+        if frame.f_code in _WRITING_CODES:
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False
 
 
-def is_of_loguru(frame: FrameType) -> bool:
-    """Tell whether a frame is one of Loguru's own, under which it makes or writes a line."""
-    return frame.f_code in _AT_WORK
+def is_writing_frame(frame: FrameType) -> bool:
+    """Whether a frame is one of Loguru's in which it makes or writes a line."""
+    return frame.f_code in _WRITING_CODES
 
 
-def message_given() -> object:
-    """Return what was given as the message of the line that is being made.
+def message_object() -> object:
+    """Return the object that was passed as the message of the line that is being made.
 
-    Loguru's record has the text of it alone. None where Loguru no longer shows it.
+    Loguru's record has only its text. None if this version of Loguru hides it.
     """
-    frame = _frame_at_work()
+    frame = _log_frame()
     return None if frame is None else frame.f_locals.get("message")
 
 
@@ -107,99 +107,99 @@ def logging_frame(function: str) -> FrameType | None:
     """Return the frame of the code that logs the line that is being made.
 
     Args:
-        function: What its record says that the function is called: a record that was made to say
-            otherwise has no frame.
+        function: The record's function. None is returned if the frame's function has another
+            name, since a patcher may have changed the record.
     """
-    frame = _frame_at_work()
-    # It has called ``logger.error``, which has called what makes the line.
+    frame = _log_frame()
+    # That code has called ``logger.error``, which has called ``Logger._log``.
     for _ in range(2):
         frame = None if frame is None else frame.f_back
     return frame if frame is not None and frame.f_code.co_name == function else None
 
 
-def _frame_at_work() -> FrameType | None:
-    """Return the innermost frame in which Loguru makes a line."""
+def _log_frame() -> FrameType | None:
+    """Return the innermost frame of ``Logger._log``, in which Loguru makes a line."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code is not _MAKES_LINES:
+    while frame is not None and frame.f_code is not _LOG_CODE:
         frame = frame.f_back
     return frame
 
 
-def stand_before_sinks(
+def intercept_writes(
     name: type[str], write: Callable[[Any, Any, Callable[[], None]], None]
 ) -> None:
-    """Have lines from certain names written by a function, in place of the sinks.
+    """Have a function decide whether sinks write lines with names of a certain type.
 
-    Does nothing the second time, nor where Loguru has moved its sinks.
+    Does nothing on later calls, or if this version of Loguru has moved its sinks.
 
     Args:
-        name: The type of such names.
-        write: Called with the sink, as it was given to ``logger.add``, the message, and what
-            writes it.
+        name: The type of the record's name.
+        write: Called with the sink as it was passed to ``logger.add``, the message, and a
+            function that has the sink write it.
     """
-    global _is_before_sinks
-    if _is_before_sinks:
+    global _intercepts_writes
+    if _intercepts_writes:
         return
-    _is_before_sinks = True
-    for kind, given in _kinds_of_sinks():
-        before = peek(kind, "write")
-        if callable(before):
-            _stand_before(kind, before, given, name, write)
+    _intercepts_writes = True
+    for kind, attribute in _sink_classes():
+        original = peek(kind, "write")
+        if callable(original):
+            _intercept(kind, original, attribute, name, write)
 
 
-_is_before_sinks = False
+_intercepts_writes = False
 
 
-def _stand_before(
+def _intercept(
     kind: Any,
-    before: Callable[[Any, Any], None],
-    given: str,
+    original: Callable[[Any, Any], None],
+    attribute: str,
     name: type[str],
     write: Callable[[Any, Any, Callable[[], None]], None],
 ) -> None:
-    @wraps(before)
-    def instead(self: Any, message: Any) -> None:
+    @wraps(original)
+    def intercepted(self: Any, message: Any) -> None:
         if isinstance(message.record["name"], name):
-            write(peek(self, given, self), message, partial(before, self, message))
+            write(peek(self, attribute, self), message, partial(original, self, message))
         else:
-            before(self, message)
+            original(self, message)
 
-    kind.write = instead
+    kind.write = intercepted
 
 
 def next_handler_id() -> int | None:
-    """Return the id the next handler will get, or None where Loguru no longer tells.
+    """Return the id the next handler will get, or None if this version of Loguru hides it.
 
-    Takes no lock, so it can be asked while Loguru holds its own (in a sink's ``stop()``).
+    Takes no lock, so it can be called while Loguru holds its own (in a sink's ``stop()``).
     """
     count = getattr(peek(logger, "_core"), "handlers_count", None)
     return count if isinstance(count, int) else None
 
 
 def has_handler(handler_id: int) -> bool:
-    """Tell whether a handler of this id is there now."""
+    """Whether there is a handler with this id now."""
     return handler_id in _handlers()
 
 
 def has_handlers() -> bool:
-    """Tell whether there is any handler; where Loguru no longer tells, it is taken to have one."""
+    """Whether there is any handler; True if this version of Loguru hides them."""
     handlers = _known_handlers()
     return handlers is None or bool(handlers)
 
 
-def has_handler_of_ours() -> bool:
-    """Tell whether a handler writes lines of ours (see `mark`)."""
+def has_own_handler() -> bool:
+    """Whether a handler of this package is there: one with a marked format (see `mark`)."""
     return any(is_marked(peek(handler, "_formatter")) for handler in _handlers().values())
 
 
 def writes_to_stderr(handler_id: int) -> bool:
-    """Tell whether the handler of this id writes to the process's standard error."""
+    """Whether the handler with this id writes to the process's standard error."""
     sink = peek(_handlers().get(handler_id), "_sink")
     stream = peek(sink, "_stream")
     return stream is not None and stream in (sys.stderr, sys.__stderr__)
 
 
-_NONE: Final[dict[int, Any]] = {}
+_NO_HANDLERS: Final[dict[int, Any]] = {}
 
 
 def _known_handlers() -> dict[int, Any] | None:
@@ -209,23 +209,23 @@ def _known_handlers() -> dict[int, Any] | None:
 
 def _handlers() -> dict[int, Any]:
     handlers = _known_handlers()
-    return _NONE if handlers is None else handlers
+    return _NO_HANDLERS if handlers is None else handlers
 
 
-# Whose lines they are that a handler writes, and what becomes of a sink that fails
+# Sinks that fail, and sinks that are writing
 
 
 class Failure:
     """A sink has failed to write a line.
 
     Attributes:
-        handler_id: Loguru's id of the handler; None where Loguru no longer tells.
-        sink: What Loguru calls the sink.
-        is_known: Whether the handler is still there.
-        format: The handler's format function; None where it has none.
-        record: The record as it was logged; None where it was lost in a queue.
-        error: What was raised.
-        print: Prints Loguru's own report of it.
+        handler_id: Loguru's id of the handler; None if this version of Loguru hides it.
+        sink: Loguru's name of the sink.
+        is_known: Whether the handler still exists.
+        format: The handler's format function; None if it has none.
+        record: The record before redaction; None if it was lost in a queue.
+        error: What the sink raised.
+        print: Prints Loguru's own report.
     """
 
     __slots__ = ("error", "format", "handler_id", "is_known", "print", "record", "sink")
@@ -239,101 +239,101 @@ class Failure:
     ) -> None:
         handler = _handlers().get(handler_id)
         self.is_known = handler is not None
-        made_by = peek(handler, "_formatter")
+        formatter = peek(handler, "_formatter")
         self.handler_id: int | None = handler_id if isinstance(handler_id, int) else None
         self.sink = str(peek(handler, "_name", "") or "")
-        self.format = made_by if callable(made_by) else None
+        self.format = formatter if callable(formatter) else None
         self.record = record
         self.error = error
         self.print = print_
 
 
-_GIVEN: Final = {
+_SINK_ATTRIBUTES: Final = {
     "AsyncSink": "_function",
     "CallableSink": "_function",
     "StandardSink": "_handler",
     "StreamSink": "_stream",
 }
-"""Where Loguru's kinds of sinks keep what was given to ``logger.add``."""
+"""The attribute in which each class of Loguru's sinks keeps what was passed to ``logger.add``."""
 
 
 def report_failures(report: Callable[[Failure], None]) -> None:
-    """Have failures of sinks reported by a function, in place of Loguru's own report.
+    """Report failures of sinks with a function, instead of Loguru's own report.
 
-    Loguru prints the whole record to standard error. Does nothing where Loguru has moved what
-    prints it.
+    Loguru's report prints the whole record to standard error. Does nothing if this version of
+    Loguru has moved the code that prints it.
 
     Args:
-        report: Reports one.
+        report: Called for each failure.
     """
     try:
         from loguru._error_interceptor import ErrorInterceptor
     except ImportError:
         return
-    if not callable(before := peek(ErrorInterceptor, "print")) or is_marked(before):
+    if not callable(original := peek(ErrorInterceptor, "print")) or is_marked(original):
         return
 
-    @wraps(before)
+    @wraps(original)
     def print_(self: Any, record: Any = None, *, exception: Any = None, **_: Any) -> None:
         error = sys.exc_info()[1] if exception is None else exception
-        own = partial(before, self, record, exception=exception)
-        with suppress(Exception):  # the code that logged must not learn of it
+        own = partial(original, self, record, exception=exception)
+        with suppress(Exception):  # an error here must not reach the code that logged
             report(Failure(peek(self, "_handler_id"), record, error, own))
 
     ErrorInterceptor.print = mark(print_)  # type: ignore[method-assign]
 
 
-def name_sinks_at_work(at_work: ContextVar[Any]) -> None:
-    """Have a variable hold a sink while Loguru has it write, and in all that it starts then.
+def set_while_writing(variable: ContextVar[Any]) -> None:
+    """Set a variable to a sink while the sink writes, and in the tasks that it starts then.
 
-    It holds what was given to ``logger.add``: the function, the stream, the handler. Does
-    nothing the second time, and nothing where Loguru has moved its sinks.
-
-    Args:
-        at_work: The variable.
+    The variable holds what was passed to ``logger.add``: a function, a stream or a handler. Does
+    nothing on later calls, or if this version of Loguru has moved its sinks.
     """
-    for kind, given in _kinds_of_sinks():
-        before = peek(kind, "write")
-        if callable(before) and not is_marked(before):
-            kind.write = mark(_naming(before, given, at_work))
+    for kind, attribute in _sink_classes():
+        original = peek(kind, "write")
+        if callable(original) and not is_marked(original):
+            kind.write = mark(_set_during(original, attribute, variable))
 
 
 def handlers() -> Mapping[int, Any]:
-    """Return Loguru's handlers: another mapping each time that one comes or goes."""
+    """Return Loguru's handlers. Each time one is added or removed, this is a new mapping."""
     return _handlers()
 
 
 def sinks(of: Mapping[int, Any]) -> list[Any]:
-    """Return what was given to ``logger.add`` as sinks, where that can run code of others.
+    """Return what was passed to ``logger.add``, for sinks that can run code of others.
 
     Args:
-        of: The handlers.
+        of: The handlers by their ids.
     """
-    sinks = [peek(handler, "_sink") for handler in of.values()]
-    return [peek(sink, _GIVEN[kind]) for sink in sinks if (kind := type(sink).__name__) in _GIVEN]
+    return [
+        peek(sink, attribute)
+        for sink in (peek(handler, "_sink") for handler in of.values())
+        if (attribute := _SINK_ATTRIBUTES.get(type(sink).__name__)) is not None
+    ]
 
 
-def _kinds_of_sinks() -> list[tuple[Any, str]]:
-    """Return Loguru's kinds of sinks that can run code of others, and where they keep it."""
+def _sink_classes() -> list[tuple[Any, str]]:
+    """Return Loguru's classes of sinks that can run code of others, and their attributes."""
     try:
         from loguru import _simple_sinks as sinks
     except ImportError:
         return []
-    found = [(peek(sinks, kind), given) for kind, given in _GIVEN.items()]
-    return [(kind, given) for kind, given in found if isinstance(kind, type)]
+    found = [(peek(sinks, name), attribute) for name, attribute in _SINK_ATTRIBUTES.items()]
+    return [(kind, attribute) for kind, attribute in found if isinstance(kind, type)]
 
 
-def _naming(before: Callable[..., Any], given: str, at_work: ContextVar[Any]) -> Any:
-    set_, reset = at_work.set, at_work.reset
+def _set_during(original: Callable[..., Any], attribute: str, variable: ContextVar[Any]) -> Any:
+    set_, reset = variable.set, variable.reset
 
-    @wraps(before)
+    @wraps(original)
     def write(self: Any, message: Any) -> Any:
-        sink = getattr(self, given, self)
+        sink = getattr(self, attribute, self)
         if getattr(sink, "__name__", "") == "__call__":
             sink = getattr(sink, "__self__", sink)
         token = set_(sink)
         try:
-            return before(self, message)
+            return original(self, message)
         finally:
             reset(token)
 
@@ -344,21 +344,21 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def mark(function: _Function) -> _Function:
-    """Mark a function that we give to Loguru, or have put in the place of one of Loguru's."""
+    """Mark a function that is passed to Loguru, or that replaces one of Loguru's."""
     function.__pipecat_dd__ = True  # type: ignore[attr-defined]
     return function
 
 
 def is_marked(function: Any) -> bool:
-    """Tell whether a function is one that was marked."""
+    """Whether a function was marked with `mark`."""
     return hasattr(function, "__pipecat_dd__")
 
 
-def has_first_handler_of_its_own() -> bool:
-    """Tell whether Loguru has added a handler itself when it was imported, as id 0.
+def adds_default_handler() -> bool:
+    """Whether Loguru itself added a handler, with id 0, when it was imported.
 
-    It has not where ``LOGURU_AUTOINIT`` is off or there is no standard error: the first handler
-    is then the user's.
+    It does not if ``LOGURU_AUTOINIT`` is off or if there is no standard error: the handler with
+    id 0 is then the user's.
     """
     if sys.__stderr__ is None:
         return False

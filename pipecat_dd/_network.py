@@ -74,7 +74,7 @@ def proxy_for(url: SplitResult) -> SplitResult | None:
 
 def _variable_of(scheme: str) -> str:
     """Return the variable that names the proxy for a scheme."""
-    names = (f"DD_PROXY_{scheme}", f"{scheme.lower()}_proxy", f"{scheme}_PROXY")
+    names = (f"DD_PROXY_{scheme}", f"{scheme}_proxy".lower(), f"{scheme}_PROXY")
     return next((name for name in names if os.environ.get(name)), names[-1])
 
 

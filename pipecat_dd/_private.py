@@ -1,21 +1,21 @@
-"""How what other libraries do not make public is asked for.
+"""Reads attributes that other libraries keep private.
 
-Everything that begins with an underscore in Pipecat, ddtrace or Loguru is looked up through
-:func:`peek`, in the one door to that library, and named in that door's ``PRIVATE``. One way in
-means one thing to test: a name that a version has moved reads as missing, and what is missing
-is less and never an exception.
+Everything that begins with an underscore in Pipecat, ddtrace or Loguru is read with :func:`peek`,
+only in the module that wraps that library, and is listed in that module's ``PRIVATE``, which a
+test checks. A name that a version has moved reads as missing: then a bot is observed in less
+detail, and nothing raises.
 """
 
 from typing import Any
 
 
 def peek(instance: Any, name: str, default: Any = None) -> Any:
-    """Return a private attribute, or what stands for it where it is not there.
+    """Return a private attribute, or the default if it is missing or cannot be read.
 
     Args:
-        instance: What has it; None has nothing.
-        name: The attribute's name, which stands in the door's ``PRIVATE``.
-        default: What is returned where there is none.
+        instance: The object, class or module; None has no attributes.
+        name: The attribute's name, which must be listed in ``PRIVATE``.
+        default: Returned if the attribute is missing.
     """
     try:
         return getattr(instance, name, default)

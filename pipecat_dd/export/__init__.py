@@ -1,1 +1,1 @@
-"""What is known of the conversation, sent on: spans, log lines, metrics, LLM Observability."""
+"""Sends a conversation to Datadog as spans, log lines, metrics and to LLM Observability."""

@@ -1,8 +1,8 @@
-"""Which span is at work here? The one answer for ddtrace's integrations and for log lines.
+"""Finds the active span of the calling code, for ddtrace's integrations and for log lines.
 
-In this order: a span that somebody else has active in this task (the user's, an integration's);
-the stage that the task exists for; the stage that the processor at work here has open; the
-frame that it is working on; the turn; the session.
+It is the first of these: a span that the user or an integration has activated in this task; the
+stage that the task was created for; the open stage of the processor that runs here; the frame
+that the processor is processing; the turn; the session.
 """
 
 import threading
@@ -21,7 +21,7 @@ from pipecat_dd.export.spans.tree import SpanTree
 
 
 class SessionRuntime:
-    """A session, with all that follows and tells it."""
+    """A session, with the objects that observe and export it."""
 
     __slots__ = ("__weakref__", "conversation", "correlation", "session", "shared", "tree")
 
@@ -29,29 +29,25 @@ class SessionRuntime:
         self.session = session
         self.conversation = conversation
         self.tree = tree
-        # What the last line carried, and by what that was found: kept by export.correlation.
+        # The ids of the last line and the key they belong to, a cache of `export.correlation`.
         self.correlation: tuple[Any, Any] | None = None
-        # Kept by all that share a trace, for as long as one of them is there.
+        # Sessions that share a trace keep this alive, since `_by_trace` holds it weakly.
         self.shared: _Shared | None = None
 
 
 class _Shared:
-    """Stands for a trace that several sessions share, and so names none of them."""
+    """Marks a trace that several sessions share, and which therefore identifies none of them."""
 
 
 _by_trace: "weakref.WeakValueDictionary[int, SessionRuntime | _Shared]" = (
     weakref.WeakValueDictionary()
 )
-# A signal's handler may end a session, in the very thread that holds it.
+# Reentrant: a signal handler may end a session in the thread that holds the lock.
 _lock = threading.RLock()
 
 
 def register(runtime: SessionRuntime) -> None:
-    """Have a session's stages answer for the code that works on them.
-
-    Args:
-        runtime: The session.
-    """
+    """Make a session's stages the active spans of the code that works on them."""
     with _lock:
         runtime.session.runtime = runtime
         before = _by_trace.get(runtime.tree.trace_id)
@@ -60,10 +56,10 @@ def register(runtime: SessionRuntime) -> None:
         else:
             runtime.shared = before
         _by_trace[runtime.tree.trace_id] = runtime.shared or runtime
-    # A trace that begins later, a turn's, names its session too.
+    # A trace that begins later, such as a turn's, identifies its session, too.
     runtime.tree.on_trace = partial(_note_trace, weakref.ref(runtime))
     passing.own(runtime.tree.trace_id, runtime.tree.owner)
-    _ddtrace.answer_active(_answer, _taken)
+    _ddtrace.answer_active(_active, _carried)
     _ddtrace.look_at_parts(passing.pass_by)
 
 
@@ -80,30 +76,30 @@ def _note_trace(
 
 
 def forget_all() -> None:
-    """Forget all sessions in a forked process: they are its parent's."""
+    """Forget all sessions in a forked process: they belong to its parent."""
     global _lock
-    _lock = threading.RLock()  # another thread, which is not here any more, may have held it
+    _lock = threading.RLock()  # a thread that does not exist in the child may have held the old one
     _by_trace.clear()
 
 
 def runtime_of(session: Session) -> SessionRuntime | None:
-    """Return what follows and tells a session."""
+    """Return a session's runtime; None if it has none."""
     runtime: SessionRuntime | None = session.runtime
     return runtime
 
 
 def runtime_of_trace(trace_id: int | None) -> SessionRuntime | None:
-    """Return the session whose trace this is, if it is one's."""
+    """Return the one session that a trace belongs to; None if there is none, or several."""
     found = None if trace_id is None else _by_trace.get(trace_id)
     return found if isinstance(found, SessionRuntime) else None
 
 
 def stage_at(work: WorkContext, runtime: SessionRuntime) -> Stage:
-    """Return the innermost stage at work at a place, opening a frame's where it needs one.
+    """Return the innermost open stage of a work context, opening a frame's stage if needed.
 
     Args:
-        work: The place.
-        runtime: The session it is in.
+        work: The work context.
+        runtime: Its session's runtime.
     """
     session = runtime.session
     bound = work.bound
@@ -115,42 +111,42 @@ def stage_at(work: WorkContext, runtime: SessionRuntime) -> Stage:
     if processor is not None:
         if isinstance(work, FrameProcessing):
             mine = work.stage
-            # A task made while a response was being worked on stays with it, also where the
-            # service is at work on more than one thing.
+            # A task that was created for a response stays with it, even if the service works on
+            # several responses at once.
             if mine is not None and mine.is_open and mine.kind is not Kind.FRAME:
                 return mine
         if processor.stage is not None:
             return processor.stage
         if isinstance(work, FrameProcessing) and not work.done:
             if work.stage is not None and not work.stage.is_open:
-                return session.stage  # it has answered, and works on
+                return session.stage  # the frame's stage has ended, but its processing goes on
             return work.stage or runtime.conversation.stage_of(work) or session.stage
     return session.stage
 
 
-def _answer(found: Active | None) -> Active | None:
-    """Answer ddtrace, which has found this to be active."""
+def _active(found: Active | None) -> Active | None:
+    """Return the active span of this code, given the one that ddtrace has found."""
     if _guard.spans.off:
         return found
     try:
-        at_work = work_here(found)
-        return found if at_work is None else at_work[0].tree.active(at_work[1])
+        here = current_stage(found)
+        return found if here is None else here[0].tree.active(here[1])
     except Exception as error:
         _guard.spans.failed(error)
         return found
 
 
-def _taken(found: Active, taken: Context | None) -> Active | None:
-    """Answer ddtrace, which has found this to be active, what a task takes along.
+def _carried(found: Active, taken: Context | None) -> Active | None:
+    """Return the span that ddtrace should carry into a new task; None for no span.
 
-    A task inherits what is active where it is made, and loses that when it finishes before the
-    task begins; so ddtrace has the task take a bare context of it along, and make that active.
-    That is right for a span of the user's. One of a stage's, or of the caller's, would be taken
-    for somebody else's in the session's tasks.
+    A task inherits the active span of the code that creates it. Since that span may finish before
+    the task begins, ddtrace gives the task a bare context of the span and activates that. This is
+    right for a user's span. The context of a stage's span, or of the caller's, would look like a
+    foreign span in the session's tasks.
 
     Args:
-        found: What is active: where a task is made, or where it begins.
-        taken: What it takes along, where it begins.
+        found: The active span, where the task is created or where it begins.
+        taken: The context that the task was given; None where the task is created.
     """
     if _guard.spans.off:
         return found
@@ -162,21 +158,21 @@ def _taken(found: Active, taken: Context | None) -> Active | None:
             return found
         if not runtime.tree.is_foreign(found):
             return None
-        # Of two spans of one trace, ddtrace cannot tell which is meant.
+        # ddtrace compares traces only, and so cannot tell two spans of one trace apart.
         return found if taken is None or taken.span_id == found.span_id else None
     except Exception as error:
         _guard.spans.failed(error)
         return found
 
 
-def work_here(found: Any) -> tuple[SessionRuntime, Stage] | None:
-    """Return the stage that a span which begins here is part of, and who tells it.
+def current_stage(found: Any) -> tuple[SessionRuntime, Stage] | None:
+    """Return the parent stage of a span that begins here, and the runtime of its session.
 
     Args:
-        found: What ddtrace has active here.
+        found: The span that ddtrace has found to be active here; None for none.
 
     Returns:
-        None where a span of somebody else's is active, or it is no work of a session's.
+        None if a foreign span is active, or if this code does not work for a session.
     """
     if current.get() is None and not stack_lookup.has_any():
         return None
@@ -188,8 +184,7 @@ def work_here(found: Any) -> tuple[SessionRuntime, Stage] | None:
     if found is not None and runtime.tree.is_foreign(found):
         return None
     if runtime.session.phase is not Phase.RUNNING:
-        # Before the pipeline is set up, and after it is cleaned up, spans are the
-        # caller's own business: one that stands open around the run must not be part of
-        # the session's trace.
+        # Before the pipeline is set up, and after it is cleaned up, spans belong to the caller:
+        # a span that is open around the run must not become part of the session's trace.
         return None
     return runtime, stage_at(work, runtime)

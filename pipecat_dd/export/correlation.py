@@ -1,13 +1,10 @@
-"""The ids that belong to the code that asks.
+"""Finds the session, participant and span of the calling code, for log lines.
 
-The one question the log side asks of everything else: whose work is this, and which span is
-it part of. It is answered from the caller's own context (its task or thread), at the moment a
-line is made, and must never raise: whatever runs when a line is made would otherwise raise
-into the bot's own logging call.
+They are found from the context of the caller (its task or thread) while its line is made. Nothing
+here may raise, since it would raise in the bot's logging call.
 
-The answer may come by way of ddtrace (a span is opened when something asks for it), which may
-itself log. A question asked while one is being answered in the same thread gets no answer, so
-that a line about a line ends there.
+Finding the span may call ddtrace, since a span is opened only when it is needed, and ddtrace may
+log. A nested call in the same thread returns no ids, so that this does not recurse.
 """
 
 import threading
@@ -19,21 +16,20 @@ from pipecat_dd.export import active
 
 
 class Correlation(NamedTuple):
-    """What is known of the code that asks; a field is None where it is not known.
+    """The ids of the calling code. A field is None if it is unknown.
 
     Attributes:
-        session_id: Id of the session whose work this is.
-        session_trace_id: The session's trace id as a 128-bit integer, from which the
-            session's sampling is decided.
-        participant_id: Id of the participant this work is for.
+        session_id: Id of the session that the code works for.
+        session_trace_id: The session's trace id as a 128-bit integer, which decides whether
+            the session is sampled.
+        participant_id: Id of the participant that the code works for.
         participant_name: That participant's display name, unless names are turned off.
-        trace_id: Trace id in the form ddtrace writes for log correlation (32 hex digits).
-        span_id: Span id in the form ddtrace writes for log correlation (a decimal string).
+        trace_id: Trace id as ddtrace writes it for log correlation (32 hex digits).
+        span_id: Span id as ddtrace writes it for log correlation (a decimal string).
         service: The service of the spans.
         env: ``DD_ENV``.
         version: ``DD_VERSION``.
-        content_captured: Whether the session was told to capture content
-            (``capture_content=True``).
+        content_captured: Whether the session captures content (``capture_content=True``).
     """
 
     session_id: str | None = None
@@ -52,24 +48,24 @@ NOTHING = Correlation()
 
 
 class _Thread(threading.local):
-    is_asking = False
+    is_busy = False
 
 
 _thread: Final = _Thread()
 
 
 def correlate() -> Correlation:
-    """Return the ids of the code that calls this. Never raises, never recurses."""
-    if _thread.is_asking or _guard.lines.off:
+    """Return the ids of the calling code. Never raises, never recurses."""
+    if _thread.is_busy or _guard.lines.off:
         return NOTHING
-    _thread.is_asking = True
+    _thread.is_busy = True
     try:
         return _correlate()
     except Exception as error:
         _guard.lines.failed(error)
         return NOTHING
     finally:
-        _thread.is_asking = False
+        _thread.is_busy = False
 
 
 def _correlate() -> Correlation:
@@ -79,7 +75,8 @@ def _correlate() -> Correlation:
     has_ids = _ddtrace.is_enabled() and _ddtrace.INJECTS_IDS
     found = _ddtrace.activated() if has_ids else None
     if runtime is None and found is not None and work is None:
-        # A thread pool that ddtrace carries the active span into: the trace names the session.
+        # In a thread pool into which ddtrace carries the active span, the trace identifies the
+        # session.
         runtime = active.runtime_of_trace(found.trace_id)
     if runtime is None:
         trace_id, span_id = _ids(found)
@@ -98,17 +95,17 @@ def _correlate() -> Correlation:
         return _correlation_of(runtime, work, *_ids(found))
     if not has_ids:
         return _correlation_of(runtime, work, None, None)
-    # Most lines are written by the work that wrote the line before.
+    # Most lines come from the same stage as the line before.
     stage = active.stage_at(work, runtime)
     participant = participant_in(work)
     key = (stage, participant, participant and participant.name, _ddtrace.unified())
-    held = runtime.correlation
-    if held is None or held[0] != key:
-        held = runtime.correlation = (
+    cached = runtime.correlation
+    if cached is None or cached[0] != key:
+        cached = runtime.correlation = (
             key,
             _correlation_of(runtime, work, *runtime.tree.log_ids(stage)),
         )
-    return held[1]
+    return cached[1]
 
 
 def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:

@@ -1,4 +1,4 @@
-"""Where a session is told of besides its spans, by what is set."""
+"""Where a session is exported to besides its spans, depending on the settings."""
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Session
@@ -9,18 +9,18 @@ from pipecat_dd.settings import Settings
 
 
 def destinations(session: Session, tree: SpanTree, settings: Settings) -> list[Destination]:
-    """Return where else a session's stages go.
+    """Return the destinations of a session's stages besides spans, and turn LLM Observability on.
 
     Args:
         session: The session.
-        tree: Its spans.
-        settings: What the observer was told.
+        tree: The session's spans, which LLM Observability extends.
+        settings: The observer's settings.
     """
     tree.also = llmobs.begin(session, tree, settings.llmobs)
     found: list[Destination] = []
     if settings.metrics:
         with _guard.metrics.guarded():
-            # What is sent is of no concern to those who send none.
+            # Imported here, since bots that send no metrics do not need it.
             from pipecat_dd.export.metrics.destination import Metrics
 
             found.append(Metrics(session))

@@ -1,10 +1,9 @@
-"""One conversation, told in several places.
+"""Exports one conversation to several destinations.
 
-The spans come first, always: log lines and integrations name them. Whatever else is told of a
-stage (metrics, LLM Observability) is told beside them, each destination by itself: one that
-fails turns itself off and takes nothing else with it. A span that fails takes nothing with it
-either. But spans go on where their part is off: it no longer answers ddtrace then, and what has
-ended is sent all the same.
+Spans always come first, since log lines and integrations refer to them. The other destinations
+(metrics, LLM Observability) follow, each independent of the rest: one that fails too often turns
+itself off, and the others go on. Spans continue even when their part is off: stages that end are
+still sent then, but they are no longer the active spans that ddtrace finds.
 """
 
 from collections.abc import Sequence
@@ -17,31 +16,30 @@ from pipecat_dd.conversation.stages import StageListener
 
 
 class Destination(Protocol):
-    """Somewhere a stage is told of besides its span. Called in the pipeline's event loop.
+    """A destination of stages besides their spans. Called in the pipeline's event loop.
 
     Attributes:
-        part: What notes its failures, and is off after too many.
+        part: Counts the destination's failures and turns it off after too many.
     """
 
     part: Part
 
     def on_open(self, stage: Stage) -> None:
-        """A stage has begun; its place in the tree may not be known yet."""
+        """A stage has begun. Its parent may not be known yet."""
 
     def on_close(self, stage: Stage) -> None:
-        """A stage has ended, and all that will be known of it is known."""
+        """A stage has ended, and its attributes are final."""
 
 
 class FanOut:
-    """Tells a session's stages as spans, and to each destination there is besides."""
+    """Exports a session's stages as spans, and to the other destinations.
+
+    Args:
+        spans: Exports stages as spans.
+        destinations: The other destinations, in the order in which they are called.
+    """
 
     def __init__(self, spans: StageListener, destinations: Sequence[Destination]) -> None:
-        """Tell a session's stages.
-
-        Args:
-            spans: The session's spans.
-            destinations: Where else stages go, in this order, after their spans.
-        """
         self._spans = spans
         self._destinations = tuple(destinations)
 
@@ -64,9 +62,9 @@ class FanOut:
                     destination.on_close(stage)
 
     def on_discard(self, stage: Stage) -> None:
-        """A stage has come to nothing, and is told of nowhere."""
+        """A stage came to nothing and is not exported."""
         self._spans.on_discard(stage)
 
     def is_referred_to(self, stage: Stage) -> bool:
-        """Whether something was sent that names the stage."""
+        """Whether something that refers to the stage was already sent."""
         return self._spans.is_referred_to(stage)

@@ -60,7 +60,7 @@ TURN_WAIT_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.PART),
-    "What that wait was made of; the parts of a turn add up to it.",
+    "The parts of that latency, by `part`. The parts of a turn add up to its latency.",
 )
 TURN_DURATION_SECONDS: Final = _metric(
     "pipecat.turn.duration_seconds",
@@ -102,7 +102,7 @@ END_OF_TURN_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.STRATEGY,),
-    "From the end of speech to the ruling that the turn is over.",
+    "From the end of speech to the decision that the user's turn is over.",
 )
 TOOL_DURATION_SECONDS: Final = _metric(
     "pipecat.tool.duration_seconds",
@@ -119,7 +119,7 @@ SESSIONS_ENDED: Final = _metric(
     Type.COUNT,
     "sessions",
     (metric_tags.TRANSPORT, metric_tags.END_REASON, metric_tags.BOT_SPOKE),
-    "Sessions over. `bot_spoke` is `false` where the bot was never heard.",
+    "Sessions ended. `bot_spoke` is `false` if the bot never spoke.",
 )
 TURNS: Final = _metric(
     "pipecat.turns",
@@ -132,10 +132,10 @@ TURNS: Final = _metric(
         metric_tags.ANSWERED_WITHIN,
         metric_tags.LEFT_WAITING,
     ),
-    "Turns over, by what came of them: `outcome:unanswered` and so on. `began_by` is "
+    "Turns ended, by their outcome: `outcome:unanswered` and so on. `began_by` is "
     "`user` or `bot`. `answered_within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`. "
-    "`left_waiting` is `true` where the user waited three seconds or more and no answer "
-    "came, and `false` on their other turns.",
+    "`left_waiting` is `true` if the user waited three seconds or more and no answer "
+    "came, and `false` on the user's other turns.",
 )
 INTERRUPTIONS: Final = _metric(
     "pipecat.interruptions", Type.COUNT, "turns", (metric_tags.TRANSPORT,), "Turns cut off."
@@ -145,15 +145,15 @@ ERRORS: Final = _metric(
     Type.COUNT,
     "errors",
     (metric_tags.STAGE, metric_tags.CATEGORY, metric_tags.PROVIDER, metric_tags.USABLE),
-    "Stages that failed. `usable:false` where a service can no longer do its job.",
+    "Stages that failed. `usable:false` if the service can no longer do its job.",
 )
 FAILOVERS: Final = _metric(
     "pipecat.failovers",
     Type.COUNT,
     "failovers",
     (metric_tags.PROVIDER,),
-    "Times a switcher turned to another service, since the one at work had failed; "
-    "`provider` is the one turned to. Told with the turn's end.",
+    "How often a switcher changed to another service because the current one had failed. "
+    "`provider` is the new one. Sent when the turn ends.",
 )
 TOKENS: Final = _metric(
     "pipecat.tokens",
@@ -191,21 +191,21 @@ EVENT_LOOP_LAG_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (),
-    "How late the event loop got to what was due: what everything in the bot waits for.",
+    "How late the event loop runs what is due. Everything in the bot waits that long.",
 )
 OBSERVER_SHED: Final = _metric(
     "pipecat.observer.shed",
     Type.COUNT,
     "events",
     (),
-    "Events that the observer let go, since it was too far behind.",
+    "Events that the observer dropped because it was too far behind.",
 )
 OBSERVER_FAILURES: Final = _metric(
     "pipecat.observer.failures",
     Type.COUNT,
     "errors",
     (metric_tags.PART,),
-    "Errors of this package's own, none of which reached the bot.",
+    "Errors in this package. None of them reached the bot.",
 )
 OBSERVER_PARTS_OFF: Final = _metric(
     "pipecat.observer.parts_off",

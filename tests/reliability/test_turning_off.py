@@ -64,6 +64,6 @@ async def test_a_part_that_keeps_failing_turns_itself_off_and_says_so(
     assert len(failed) == 1
     assert "BrokenError" in failed[0], "with its traceback"
     assert "test_turning_off.py" in failed[0]
-    off = [line for line in told if f"{part.name} failed 50 times and is turned off" in line]
+    off = [line for line in told if f"{part.name} failed 50 times and was turned off" in line]
     assert len(off) == 1
     assert sum("working" in line for line in lines) == 2 * _guard.FAILURES_BEFORE_OFF

@@ -219,8 +219,8 @@ async def test_without_all_of_it_the_conversation_goes_on(
 ) -> None:
     names = frozenset(name for entry in ENTRIES for name in re.findall(r"_\w+", entry))
     HIDDEN.set(names)
-    monkeypatch.setattr(_loguru, "_AT_WORK", _loguru._codes_of_loguru_at_work())
-    assert not _loguru._AT_WORK
+    monkeypatch.setattr(_loguru, "_WRITING_CODES", _loguru._writing_codes())
+    assert not _loguru._WRITING_CODES
     await goes_on(
         [(names, scene, promised - {"pipecat.participant"}) for scene, promised in PROMISED.items()]
     )

@@ -10,7 +10,7 @@ from typing import Any
 from pipecat_dd import _guard, _llmobs
 from pipecat_dd._ddtrace import Span
 from pipecat_dd.conversation.model import Kind, Stage
-from pipecat_dd.export.active import work_here
+from pipecat_dd.export.active import current_stage
 from pipecat_dd.export.llmobs.spans import LLMObsSpans
 
 _answered = threading.local()
@@ -26,7 +26,7 @@ def answer(found: Any) -> Any:
     if _guard.llmobs.off:
         return found
     try:
-        at_work = work_here(found)
+        at_work = current_stage(found)
         also = None if at_work is None else at_work[0].tree.also
         if at_work is None or not isinstance(also, LLMObsSpans):
             return found

@@ -1,7 +1,7 @@
-"""Log lines that Datadog reads with no pipeline of one's own, and that know whose they are.
+"""Log lines that carry their session and span, and that Datadog reads without a custom pipeline.
 
-`configure_logging` sets Loguru, and the standard library's ``logging``, up in one call.
-`datadog_format` is for those who set Loguru up themselves::
+`configure_logging` sets up Loguru and the standard library's ``logging`` in one call.
+`datadog_format` is for users who set up Loguru themselves::
 
     logger.add("bot.log", format=datadog_format, diagnose=False)
 """

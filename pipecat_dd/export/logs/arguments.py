@@ -1,4 +1,4 @@
-"""Checking what `configure_logging` is given: what is wrong is said by name and value."""
+"""Checks the arguments of `configure_logging`; errors have the argument's name and value."""
 
 import codecs
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ def levels_by_name(levels: Mapping[str, str | int] | None) -> dict[str, int]:
     """Return the argument ``levels`` as numbers.
 
     Raises:
-        TypeError: It is no mapping of names to levels.
-        ValueError: A name or a level is none.
+        TypeError: It is not a mapping of names to levels.
+        ValueError: A name or a level in it is not valid.
     """
     if levels is None:
         return {}
@@ -29,8 +29,8 @@ def levels_by_name(levels: Mapping[str, str | int] | None) -> dict[str, int]:
             raise TypeError(f"levels: {name!r} must be the name of a module or logger")
         if not name or name.startswith(".") or name.endswith("."):
             raise ValueError(
-                f"levels: {name!r} is no name of a module or logger; the level of all others "
-                "is the argument level"
+                f"levels: {name!r} is not the name of a module or logger; use the argument level "
+                "for all other names"
             )
         by_name[name] = level_number(level, f"levels[{name!r}]")
     return by_name
@@ -50,18 +50,18 @@ def redactor_of(redact: bool | Redactor) -> Redactor:
 
 
 def file_options(sink: object, rotation: Any, retention: Any, compression: Any) -> dict[str, Any]:
-    """Return the options of ``logger.add`` that only a file can have, those that are given.
+    """Return the options of ``logger.add`` for files that are not None.
 
     Raises:
-        TypeError: The sink is nothing that Loguru can write to.
-        ValueError: An option is given, and the sink is no file's path.
+        TypeError: Loguru cannot write to the sink.
+        ValueError: An option is given, but the sink is not the path of a file.
     """
     given = {"rotation": rotation, "retention": retention, "compression": compression}
     options = {name: value for name, value in given.items() if value is not None}
     if isinstance(sink, (str, PathLike)):
         return options
     for name, value in options.items():
-        raise ValueError(f"{name}={value!r}: only a sink that is a file's path can have one")
+        raise ValueError(f"{name}={value!r}: only allowed if the sink is the path of a file")
     if not (
         callable(sink) or callable(getattr(sink, "write", None)) or isinstance(sink, LoggingHandler)
     ):
@@ -72,7 +72,7 @@ def file_options(sink: object, rotation: Any, retention: Any, compression: Any) 
 
 
 def is_not_utf8(sink: object) -> bool:
-    """Tell whether a stream would fail on, or garble, what is beyond ASCII."""
+    """Whether a stream has an encoding that may not have all characters beyond ASCII."""
     encoding = getattr(sink, "encoding", None)
     if not isinstance(encoding, str):
         return False

@@ -1,4 +1,4 @@
-"""Setting Loguru up for Datadog, and putting it back."""
+"""Sets up Loguru for Datadog, and undoes it."""
 
 import sys
 import threading
@@ -20,18 +20,23 @@ from pipecat_dd.export.logs.arguments import (
     levels_by_name,
     redactor_of,
 )
-from pipecat_dd.export.logs.console import LAST, TEMPLATE, ConsoleMaker
+from pipecat_dd.export.logs.console import ConsoleMaker, console_format
 from pipecat_dd.export.logs.containers import default_line_bytes
 from pipecat_dd.export.logs.enqueuing import QueueContext
-from pipecat_dd.export.logs.failing import quiet, redact_reports_by, report_once, unquiet
-from pipecat_dd.export.logs.feeding import know_sinks_at_work, unless_of
+from pipecat_dd.export.logs.failing import (
+    redact_reports_with,
+    report_failures_of,
+    report_once,
+    restore_reports_of,
+)
 from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.sampling import Sampler
+from pipecat_dd.export.logs.sink_work import excluding_own, track_sinks
 from pipecat_dd.export.logs.stdlib import Interception
-from pipecat_dd.export.logs.template import format_function, json_format
+from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.logs.thresholds import Thresholds
-from pipecat_dd.export.logs.uncaught import Hooks
+from pipecat_dd.export.logs.uncaught import ExceptionHooks
 from pipecat_dd.export.redaction import Redactor, put_in_force
 from pipecat_dd.export.shipping import Shipping, lifecycle
 from pipecat_dd.export.shipping.settings import note_spool, settings_of
@@ -46,7 +51,7 @@ class Stream(Protocol):
     """Something with a ``write``, such as an open file."""
 
     def write(self, text: str, /) -> object:
-        """Write a line."""
+        """Write a text."""
 
 
 Sink: TypeAlias = (
@@ -66,12 +71,12 @@ class _Configured:
 
     Attributes:
         sink: Where the lines go.
-        options: What the handler was added with.
-        handler_id: Loguru's id of it.
+        options: The arguments of ``logger.add``.
+        handler_id: Loguru's id of our handler.
         watcher_id: Loguru's id of the handler that watches for the development runner.
-        interception: The changes to the standard library's loggers, if there are any.
-        is_taken_away: Whether the user's ``logger.remove()`` has taken the handler away.
-        hooks: What writes a line of an exception that nobody catches.
+        interception: The changes to the standard library's loggers; None if there are none.
+        hooks: Write a line for each uncaught exception.
+        is_removed: Whether the user's ``logger.remove()`` has removed our handler.
     """
 
     sink: Any
@@ -79,8 +84,8 @@ class _Configured:
     handler_id: int
     watcher_id: int
     interception: Interception | None
-    hooks: Hooks
-    is_taken_away: bool = False
+    hooks: ExceptionHooks
+    is_removed: bool = False
 
 
 _lock = threading.RLock()
@@ -112,63 +117,62 @@ def configure_logging(
     enqueue: bool = False,
     ship: bool | Shipping | None = None,
 ) -> int:
-    """Set Loguru up to write lines that Datadog reads and that know their session and span.
+    """Set up Loguru to write lines that Datadog reads, with the ids of their session and span.
 
-    Call it once, where your bot's module begins. Calling it again replaces what the earlier
-    call set up. Loguru's own default handler is removed; handlers you added stay.
-    `unconfigure_logging` puts everything back. It stays in force through Pipecat's
-    development runner, which removes all handlers when it starts. What is written with
-    ``logger.opt(raw=True)`` goes out as it is: Loguru asks no format function for it.
+    Call it once, at the beginning of your bot's module. Another call replaces the earlier one.
+    Loguru's default handler is removed; handlers that you have added stay. `unconfigure_logging`
+    undoes all of it. It survives Pipecat's development runner, which removes all handlers when
+    it starts. Lines written with ``logger.opt(raw=True)`` are not changed, since Loguru calls no
+    format function for them.
 
     Args:
         sink: Where lines go: a stream, the path of a file, a function of the line, a
             ``logging.Handler``, or a coroutine function. Standard output by default.
-        level: The least severity that is written: a name, or a number on Loguru's scale.
-        levels: The least severity by the name a line comes from (a module's, or that of a
-            standard logger), for that name and those below it: ``{"httpx": "WARNING"}``. The
-            longest name that fits decides. Libraries that print every packet or whole
-            requests at DEBUG (see ``QUIET`` in ``stdlib.py``) are held at INFO unless named.
+        level: The lowest severity that is written: a name, or a number on Loguru's scale.
+        levels: The lowest severity by the name a line comes from (that of a module or of a
+            standard logger), for that name and the names below it: ``{"httpx": "WARNING"}``.
+            The longest matching name decides. Libraries that log every packet or whole
+            requests at DEBUG (see ``QUIET`` in ``stdlib.py``) log at INFO unless named here.
         format: ``"json"`` for Datadog, ``"console"`` for people.
-        sample: The share of lines to keep, 0 to 1, by level: ``{"DEBUG": 0.1}``. Levels not
-            named are kept whole.
-        sample_by: ``"session"`` keeps all of a session's lines or none, by the hash by which
-            its trace is sampled; ``"record"`` decides for each line.
-        redact: True for the rules of `Redactor`, a `Redactor` for your own beside them, which
-            then hold for errors and captured content on spans too; False to write everything
-            as it is (spans are still redacted by the built-in rules).
+        sample: The share of lines to keep, 0 to 1, by level: ``{"DEBUG": 0.1}``. All lines of
+            other levels are kept.
+        sample_by: ``"session"`` keeps all of a session's lines or none, decided by the same hash
+            as for its trace; ``"record"`` decides for each line.
+        redact: True for the built-in rules of `Redactor`; a `Redactor` to add your own rules,
+            which then also apply to errors and captured content on spans; False to redact
+            nothing in lines (spans are still redacted by the built-in rules).
         capture_content: Whether Pipecat's own lines keep transcripts, prompts and tool
-            arguments. By default as the session's observer was told.
+            arguments. By default, the setting of the session's observer decides.
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
-            ``warnings``, are written too.
-        max_message_chars: Characters kept of a message, 1 or more; by default as many as a
-            line may have.
-        max_line_bytes: The most bytes that a line of ``format="json"`` may have, its end
-            included: 2048 to 25000. By default as ``PIPECAT_DD_MAX_LINE_BYTES`` says, else
-            25000; in a container 16384 where the sink is standard output or error, since
-            Docker and containerd split what is longer. What is cut is marked
-            ``truncated``; ids are never cut.
-        rotation: When a file is begun anew, as in ``logger.add``: ``"100 MB"``. Files only.
-        retention: How long old files are kept, as in ``logger.add``. Files only.
-        compression: How old files are packed, as in ``logger.add``. Files only.
-        enqueue: Write from a thread of Loguru's, as in ``logger.add``: a slow sink then does
-            not hold up the bot. A function as sink gets records without the bound values that
-            cannot be pickled; the lines hold them.
-        ship: True to send each line to Datadog's log intake as well, from a thread, for where
-            there is no Agent; a `Shipping` to say how. It needs ``DD_API_KEY``. The lines are
-            those of ``format="json"``, whatever the sink gets. By default as
-            ``PIPECAT_DD_SHIP`` says, else False.
+            ``warnings``, are written, too.
+        max_message_chars: The most characters of a message, 1 or more. By default, only the
+            length of the line is limited.
+        max_line_bytes: The most bytes of a line of ``format="json"``, its end included: 2048 to
+            25000. By default ``PIPECAT_DD_MAX_LINE_BYTES``, else 25000; but 16384 in a container
+            if the sink is standard output or error, since Docker and containerd split longer
+            lines. A line that was cut is marked ``truncated``; ids are never cut.
+        rotation: When to start a new file, as in ``logger.add``: ``"100 MB"``. Files only.
+        retention: How long to keep old files, as in ``logger.add``. Files only.
+        compression: How to compress old files, as in ``logger.add``. Files only.
+        enqueue: Whether to write from a thread of Loguru's, as in ``logger.add``, so that a slow
+            sink does not block the bot. If the sink is a function, its records lack bound values
+            that cannot be pickled; its lines have them.
+        ship: True to send each line to Datadog's log intake as well, from a thread, for hosts
+            without an Agent; a `Shipping` for other settings than the defaults. Requires
+            ``DD_API_KEY``. The lines sent are those of ``format="json"``, whatever the sink's
+            format. By default ``PIPECAT_DD_SHIP``, else False.
 
     Returns:
         Loguru's id of the handler.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument has a value that is not allowed, or ``ship`` asks for shipping
-            and there is no API key.
+        ValueError: An argument has a value that is not allowed, or lines are to be shipped and
+            there is no API key.
 
-    A sink that fails (a full disk, a pipe that nobody reads) says so once on standard error, and
-    shows nothing of its lines. A variable of the environment that is wrong is said in one line,
-    and its default counts.
+    If a sink fails (a full disk, a closed pipe), that is reported once on standard error, without
+    any content of its lines. If an environment variable has a wrong value, one line reports it
+    and the default is used.
 
     Example::
 
@@ -201,7 +205,7 @@ def configure_logging(
         "filter": _filter(thresholds, sampler if sample else None, sink),
         "format": json_format(made, end)
         if format == "json"
-        else _console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
+        else console_format(ConsoleMaker(redactor, lines), end, made if shipper else None),
         "enqueue": enqueue,
         # Neither is used: both would cost milliseconds for each exception.
         "backtrace": False,
@@ -214,7 +218,7 @@ def configure_logging(
     options |= file_options(sink, rotation, retention, compression)
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
     put_in_force(redactor)
-    redact_reports_by(lines)
+    redact_reports_with(lines)
     lifecycle.use(shipper)
     with _guard.lines.guarded():
         environment.report()
@@ -222,51 +226,51 @@ def configure_logging(
 
 
 def unconfigure_logging() -> None:
-    """Undo `configure_logging`: Loguru and the standard library's loggers are as before.
+    """Undo `configure_logging` for Loguru and the standard library's loggers.
 
-    Handlers and levels that others changed since are left as they are now. Lines that are to be
-    shipped are sent first, for which it waits for two seconds at most. Does nothing when
-    nothing is configured.
+    Handlers and levels that were changed since then by other code stay as they are. Lines that
+    wait to be shipped are sent first; this takes two seconds at most. Does nothing if logging is
+    not configured.
     """
     global _current
     if _current is not None:
-        # While there is still a sink on which to say what could not be sent.
+        # Before the sink is removed, so that it gets a notice of what could not be sent.
         lifecycle.finish()
     with _lock:
         if _current is None:
             return
-        _take_down(_current)
-        default_handler.put_back()
+        _undo(_current)
+        default_handler.restore()
         _current = None
         put_in_force(None)
-        redact_reports_by(None)
+        redact_reports_with(None)
     lifecycle.use(None, finished=True)
 
 
 def refresh_logging() -> None:
-    """Route loggers that came after `configure_logging`, such as uvicorn's, like all others.
+    """Route loggers that were set up after `configure_logging`, such as uvicorn's, to Loguru.
 
-    Called at the start of each session, which is also when it is said that the user's
-    ``logger.remove()`` has undone the call. Does nothing when nothing is configured.
+    Called at the start of each session. It also warns if the user's ``logger.remove()`` has
+    removed our handler. Does nothing if logging is not configured.
     """
     with _lock:
         if _current is None:
             return
         if _current.interception is not None:
             _current.interception.sweep()
-        was_taken_away, _current.is_taken_away = _current.is_taken_away, False
-    if was_taken_away and not _loguru.has_handler_of_ours():
-        _say_taken_away()
+        was_removed, _current.is_removed = _current.is_removed, False
+    if was_removed and not _loguru.has_own_handler():
+        _warn_removed()
 
 
 @contextmanager
 def intercepting(level: int) -> Iterator[None]:
-    """Bring lines of the standard library's ``logging`` into Loguru for a block.
+    """Route lines of the standard library's ``logging`` to Loguru within a block.
 
-    What is done in the block may configure and unconfigure logging: both then hold.
+    The block may itself call `configure_logging` and `unconfigure_logging`.
 
     Args:
-        level: The least severity that loggers let through.
+        level: The lowest severity that the root logger lets through.
     """
     with _lock:
         interception = Interception(level, {}, None)
@@ -283,55 +287,55 @@ def _install(
 ) -> int:
     global _current
     with _lock:
-        # The new handler first: should Loguru refuse it, all stays as it is.
+        # The new handler is added first: if Loguru raises, nothing has changed.
         handler_id = logger.add(sink, **options)
-        default_handler.take_away()
+        default_handler.remove()
         if _current is not None:
-            _take_down(_current)
+            _undo(_current)
         if isinstance(sink, LoggingHandler):
-            quiet(sink)
-        know_sinks_at_work()
+            report_failures_of(sink)
+        track_sinks()
         _current = _Configured(
             sink=sink,
             options=options,
             handler_id=handler_id,
-            watcher_id=dev_runner.watch(_restore, _note_taken_away),
+            watcher_id=dev_runner.watch(_restore, _note_removed),
             interception=Interception(least, by_name, sink) if intercept else None,
-            hooks=Hooks(sink),
+            hooks=ExceptionHooks(sink),
         )
         return handler_id
 
 
 def _restore() -> bool:
-    """Add our handler again, after the development runner has removed all.
+    """Add our handler again after the development runner has removed all handlers.
 
     Returns:
-        Whether there was one to add.
+        Whether logging is configured, and so a handler was added.
     """
     with _lock:
         if _current is None:
             return False
-        default_handler.stays_to_be_put_back()
-        # It is there where the runner's import of the bot has configured logging once more.
-        _removed(_current.handler_id)
-        _removed(_current.watcher_id)
+        default_handler.keep_restorable()
+        # The handler exists if the runner's import of the bot has configured logging again.
+        _remove_handler(_current.handler_id)
+        _remove_handler(_current.watcher_id)
         _current.handler_id = logger.add(_current.sink, **_current.options)
-        _current.watcher_id = dev_runner.watch(_restore, _note_taken_away)
-        _current.is_taken_away = False
+        _current.watcher_id = dev_runner.watch(_restore, _note_removed)
+        _current.is_removed = False
         return True
 
 
-def _note_taken_away() -> None:
-    # Called with Loguru's lock held: nothing may be waited for.
+def _note_removed() -> None:
+    # Called while Loguru holds its lock, so this must not take ours.
     if _current is not None:
-        _current.is_taken_away = True
+        _current.is_removed = True
 
 
-def _say_taken_away() -> None:
-    """Say that what `configure_logging` was given holds no longer."""
+def _warn_removed() -> None:
+    """Log that `configure_logging` has no effect any more."""
     text = (
-        "logger.remove() was called after configure_logging(), and has taken its handler away: "
-        "lines are neither shaped for Datadog nor redacted. Call configure_logging() after it"
+        "logger.remove() was called after configure_logging() and has removed its handler: "
+        "lines are neither formatted for Datadog nor redacted. Call configure_logging() after it"
     )
     if _loguru.has_handlers():
         logger.warning(f"pipecat_dd: {text}")
@@ -339,35 +343,23 @@ def _say_taken_away() -> None:
         report_once(text)
 
 
-def _take_down(configured: _Configured) -> None:
-    _removed(configured.handler_id)
-    _removed(configured.watcher_id)
+def _undo(configured: _Configured) -> None:
+    _remove_handler(configured.handler_id)
+    _remove_handler(configured.watcher_id)
     if isinstance(configured.sink, LoggingHandler):
-        unquiet(configured.sink)
+        restore_reports_of(configured.sink)
     configured.hooks.undo()
     if configured.interception is not None:
         configured.interception.undo()
 
 
-def _removed(handler_id: int) -> bool:
+def _remove_handler(handler_id: int) -> None:
     try:
         logger.remove(handler_id)
     except ValueError:  # the user has removed it
-        return False
+        pass
     except OSError:  # it is removed, but its file could not be closed: the disk is full
         pass
-    return True
-
-
-def _console_format(
-    console: ConsoleMaker, end: str, ship: Callable[["Record"], str] | None
-) -> Callable[["Record"], str]:
-    def make(record: "Record") -> Mapping[str, str]:
-        if ship is not None:
-            ship(record)
-        return console(record)
-
-    return format_function(make, TEMPLATE + end, LAST)
 
 
 def _filter(
@@ -376,7 +368,7 @@ def _filter(
     lets_through: Callable[[Record], bool] = thresholds.lets_through
     if sampler is not None:
         lets_through = _both(lets_through, sampler.keeps)
-    return unless_of(sink, lets_through) if callable(sink) else lets_through
+    return excluding_own(sink, lets_through) if callable(sink) else lets_through
 
 
 def _both(
@@ -391,5 +383,5 @@ def _shipper_for(ship: bool | Shipping | None) -> Shipper | None:
         return None
     try:
         return lifecycle.shipper_for(settings)
-    except ValueError as error:  # the spool cannot be used
+    except ValueError as error:  # the directory of the spool cannot be used
         return lifecycle.shipper_for(note_spool(settings, error))

@@ -1,7 +1,7 @@
-"""Lines for people: coloured, one after the other as things happen."""
+"""Coloured lines for people, for development."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from pipecat_dd.export import correlation
@@ -14,7 +14,7 @@ from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.reported import exception_of
 from pipecat_dd.export.logs.sanitize import Sanitizer
 from pipecat_dd.export.logs.structured import spread
-from pipecat_dd.export.logs.template import KEY
+from pipecat_dd.export.logs.template import KEY, format_function
 from pipecat_dd.export.redaction import Redactor
 from pipecat_dd.export.secrets import REDACTED
 from pipecat_dd.names import fields
@@ -22,13 +22,13 @@ from pipecat_dd.names import fields
 if TYPE_CHECKING:
     from loguru import Record
 
-TEMPLATE: Final = (
+_TEMPLATE: Final = (
     "<green>{time:HH:mm:ss.SSS}</green> <level>{level: <8}</level> "
-    f"<magenta>{{{KEY}:whose}}</magenta>"
+    f"<magenta>{{{KEY}:identity}}</magenta>"
     f"<cyan>{{name}}:{{function}}:{{line}}</cyan> <level>{{{KEY}:message}}</level>"
     f"<dim>{{{KEY}:bound}}</dim>{{{KEY}:error}}"
 )
-LAST: Final = "error"
+_LAST_PART: Final = "error"
 _SPAN_CHARS: Final = 6
 
 
@@ -36,8 +36,8 @@ class ConsoleMaker:
     """Makes the parts of a console line.
 
     Args:
-        redactor: Takes out what must not leave.
-        lines: Makes the message, as it does for JSON lines.
+        redactor: Redacts bound values and errors.
+        lines: Makes the message as in JSON lines.
     """
 
     def __init__(self, redactor: Redactor, lines: LineMaker) -> None:
@@ -51,7 +51,7 @@ class ConsoleMaker:
             return self._parts(record, correlation.correlate())
         except Exception as error:
             return {
-                "whose": "",
+                "identity": "",
                 "message": REDACTED,
                 "bound": f" ({type(error).__name__} while this line was made)",
                 "error": "",
@@ -78,11 +78,30 @@ class ConsoleMaker:
         if stack is None and error and FieldRole.ERROR in bound.own:
             stack = json.dumps(error, ensure_ascii=False)
         return {
-            "whose": f"[{who}] " if who else "",
+            "identity": f"[{who}] " if who else "",
             "message": self._lines.message(record, known, plain, *given),
             "bound": "".join(f" {name}={_shown(value)}" for name, value in values.items()),
             "error": f"\n{stack}" if stack else "",
         }
+
+
+def console_format(
+    console: ConsoleMaker, end: str, ship: Callable[["Record"], str] | None
+) -> Callable[["Record"], str]:
+    """Return a Loguru format function that writes console lines.
+
+    Args:
+        console: Makes the parts of a line.
+        end: What follows each line: a newline, or nothing if the sink adds it.
+        ship: Also called with each record, to ship its JSON line; None to ship none.
+    """
+
+    def make(record: "Record") -> Mapping[str, str]:
+        if ship is not None:
+            ship(record)
+        return console(record)
+
+    return format_function(make, _TEMPLATE + end, _LAST_PART)
 
 
 def _shown(value: Any) -> str:

@@ -1,9 +1,9 @@
-"""Whether lines go by a container runtime that splits them at 16 KiB.
+"""Finds whether lines go through a container runtime that splits them at 16 KiB.
 
-Docker and containerd hand a container's output on in pieces of 16 KiB at most, the line's end
-included. Only where Datadog's Agent is itself the one that reads the runtime's files are the
-pieces put together again; FireLens, Fluent Bit and others ship them as they are, and of a JSON
-object in two pieces neither has its ids.
+Docker and containerd pass on a container's output in pieces of at most 16 KiB, the line's end
+included. Datadog's Agent joins the pieces again if it reads the runtime's files itself. FireLens,
+Fluent Bit and others send the pieces as they are: none of them is valid JSON, and the ids are
+lost.
 """
 
 import os
@@ -27,28 +27,23 @@ _VARIABLES: Final = (
 )
 _FILES: Final = (".dockerenv", "run/.containerenv")
 _GROUPS: Final = re.compile(r"docker|kubepods|containerd|libpod|/ecs/|crio")
-# These are mounts in a container alone: its runtime makes them.
+# Only in a container are these files mounts, which its runtime makes.
 _MOUNTS: Final = re.compile(r"^\S+ \S+ \S+ \S+ /etc/(?:hostname|hosts|resolv\.conf) ", re.MULTILINE)
 _CONSOLE: Final = (1, 2)
 _CONSOLE_PATH: Final = re.compile(r"/dev/(?:stdout|stderr|fd/[12])|/proc/(?:self|1|\d+)/fd/[12]")
 
 
 def default_line_bytes(sink: object) -> int:
-    """Return how long a line may be where the user has not said, its end included.
+    """Return the default limit of a line in bytes, its end included.
 
     Args:
-        sink: Where it goes.
+        sink: Where the lines go.
     """
     return SPLIT_BYTES if _is_console(sink) and is_in_container() else MAX_LINE_BYTES
 
 
 def is_in_container(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this process runs in a container.
-
-    Args:
-        root: Where the file system begins.
-        environ: The environment.
-    """
+    """Whether this process runs in a container."""
     if any(environ.get(name) for name in _VARIABLES):
         return True
     if any(_is_there(root / name) for name in _FILES):
@@ -60,7 +55,7 @@ def is_in_container(root: Path = Path("/"), environ: Mapping[str, str] = os.envi
 
 
 def _is_console(sink: object) -> bool:
-    """Tell whether a sink writes to the process's standard output or error."""
+    """Whether a sink writes to the process's standard output or error."""
     if isinstance(sink, LoggingHandler):
         sink = getattr(sink, "stream", None)
     if isinstance(sink, (str, os.PathLike)):
@@ -72,7 +67,7 @@ def _is_console(sink: object) -> bool:
     fileno: Any = getattr(sink, "fileno", None)
     try:
         return callable(fileno) and fileno() in _CONSOLE
-    except Exception:  # a stream of somebody's that has none, or is closed
+    except Exception:  # a custom stream without a descriptor, or a closed one
         return False
 
 

@@ -1,4 +1,4 @@
-"""The format function for those who set Loguru up themselves."""
+"""The format function for users who set up Loguru themselves."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -21,15 +21,13 @@ _is_prepared = False
 def datadog_format(record: "Record") -> str:
     """Format a Loguru record as one JSON line for Datadog.
 
-    The lines are those of `configure_logging` with its defaults: redacted, and with content
-    in Pipecat's lines masked unless the session captures it. Exceptions are in the line. With
-    ``diagnose=False`` and ``backtrace=False`` Loguru is spared a rendering that nobody sees.
-
-    Args:
-        record: The record, as Loguru passes it.
+    The lines are those of `configure_logging` with its defaults: redacted, and with the content
+    of Pipecat's lines masked unless the session captures it. Exceptions are part of the line, so
+    add the handler with ``diagnose=False`` and ``backtrace=False``: else Loguru also renders
+    them, in vain.
 
     Returns:
-        The template under which Loguru finds the line.
+        A template from which Loguru makes the line.
 
     Example::
 

@@ -1,9 +1,9 @@
-"""The queue of ``enqueue=True``, through which every line gets, whatever was bound to it.
+"""The queue of ``enqueue=True``, which loses no line, whatever was bound to it.
 
-Loguru pickles a line together with its record. A bound value that cannot be pickled (a socket, a
-lock, a Pipecat service) would cost the line, and have Loguru print the record, raw, instead; one
-that cannot be unpickled, the same in the writing thread. Here the line's text always arrives; of
-the record, what can be carried.
+Loguru pickles a line together with its record. If a bound value cannot be pickled (a socket, a
+lock, a Pipecat service), or cannot be unpickled in the writing thread, Loguru would lose the line
+and print the record without redaction. Through this queue the line's text always arrives, and
+those values of the record that can be pickled.
 """
 
 import multiprocessing
@@ -27,14 +27,14 @@ _OWN: Final = frozenset(
         "time",
     }
 )
-"""What Loguru itself puts into a record, of types that can be pickled."""
+"""The keys of a record whose values Loguru sets, and which can be pickled."""
 
 
 class _Queue(SimpleQueue):  # type: ignore[type-arg]
-    """A queue of Loguru's messages, and of what else Loguru puts there."""
+    """A queue of Loguru's messages, and of the other objects that Loguru puts there."""
 
     def put(self, obj: Any) -> None:
-        """Put a message, as what can be pickled of it."""
+        """Put a message, without the values that cannot be pickled."""
         record = getattr(obj, "record", None)
         if not isinstance(record, dict):
             super().put(obj)
@@ -44,11 +44,11 @@ class _Queue(SimpleQueue):  # type: ignore[type-arg]
         try:
             super().put((type(obj), str(obj), own, _pickled(rest)))
         except Exception:
-            # What a patcher of the user's has made of the record's own.
+            # A patcher of the user's has changed the values that Loguru sets.
             super().put((type(obj), str(obj), {}, _pickled(record)))
 
     def get(self) -> Any:
-        """Take what was put first."""
+        """Take the oldest object."""
         taken = super().get()
         if not isinstance(taken, tuple):
             return taken
@@ -59,9 +59,9 @@ class _Queue(SimpleQueue):  # type: ignore[type-arg]
 
 
 class QueueContext(BaseContext):
-    """What Loguru takes its queue from, in place of ``multiprocessing`` itself."""
+    """The context from which Loguru gets its queue, instead of ``multiprocessing`` itself."""
 
-    def SimpleQueue(self) -> Any:  # noqa: N802 (as it is called there)
+    def SimpleQueue(self) -> Any:  # noqa: N802 (the name in multiprocessing)
         """Return a queue."""
         return _Queue(ctx=multiprocessing.get_context())
 
@@ -82,13 +82,13 @@ def _pickled(values: dict[str, Any]) -> bytes:
 
 
 def _portable(name: str, value: Any) -> Any:
-    """Return a value, or what stands for it where it cannot be pickled."""
+    """Return a value, or a placeholder if it cannot be pickled."""
     if name == "extra" and isinstance(value, dict):
         return {str(key): _portable("", member) for key, member in value.items()}
     try:
         pickle.dumps(value)
     except Exception:
-        # Without its repr, which may be of any length and cost any time.
+        # Not its repr, which may be very long or slow.
         return None if name == "exception" else f"<{type(value).__name__}>"
     return value
 

@@ -22,13 +22,13 @@ _LEFT_OUT = "\n  …\n"
 def error_fields(
     exception: tuple[Any, Any, Any] | None, own: Mapping[FieldRole, Any], plain: Sanitizer
 ) -> dict[str, Any]:
-    """Return a line's ``error`` object; empty where there is no error to tell of.
+    """Return a line's ``error`` object; empty if there is no error.
 
     Args:
         exception: Type, value and traceback, each possibly None, as Loguru keeps them.
-        own: What was bound under ``error`` (an object, or an exception), ``error_type`` and
-            ``error_details``: it wins over the exception's.
-        plain: Makes values plain.
+        own: The values bound under ``error`` (an object or an exception), ``error_type`` and
+            ``error_details``. They take precedence over the exception.
+        plain: Redacts values and converts them to JSON types.
     """
     bound = own.get(FieldRole.ERROR)
     if exception is None and isinstance(bound, BaseException):
@@ -60,7 +60,7 @@ def _of_exception(
     trace: TracebackType | None,
     plain: Sanitizer,
 ) -> dict[str, Any]:
-    # logger.exception() outside of an except block gives three times None.
+    # logger.exception() outside of an except block passes three times None.
     if type_ is None and value is None:
         return {}
     kind = type_ if isinstance(type_, type) else type(value)
@@ -76,11 +76,7 @@ def _of_exception(
 
 
 def message_of(value: BaseException | None) -> str:
-    """Return what an exception says, also where it cannot say it.
-
-    Args:
-        value: The exception.
-    """
+    """Return an exception's message, or a placeholder if its own code raises."""
     if value is None:
         return ""
     try:
@@ -90,9 +86,9 @@ def message_of(value: BaseException | None) -> str:
 
 
 def _without_its_middle(stack: str) -> str:
-    """Return a traceback that is too long without whole lines of its middle.
+    """Return a traceback without lines from its middle if it is too long.
 
-    What was raised is at its end, and text that is too long is otherwise cut there.
+    The exception is at its end, which would be cut otherwise.
     """
     if len(stack) <= MAX_TEXT_CHARS:
         return stack
@@ -108,7 +104,7 @@ def _stack_of(
 ) -> str:
     """Return the traceback as Python prints it, with causes, contexts and groups.
 
-    Without values of local variables: they are what a caller said, and what a key unlocks.
+    It has no values of local variables, which may be conversations and secrets.
     """
     if value is None and trace is None:
         return ""

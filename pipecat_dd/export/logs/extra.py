@@ -1,4 +1,4 @@
-"""What the user bound to a line, sorted by where it goes."""
+"""Sorts the values that were bound to a line by where they go in the line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ class Extra:
     """The bound values of one line.
 
     Attributes:
-        top: Those that stand at the top level, under their own names.
-        own: Those that fill a field of ours, by field; each has that field's meaning.
+        top: Values that go to the top level, under their own names.
+        own: Values with the meaning of one of our fields, by the field's role.
         ddtrace: The ids and names that ddtrace's own patches add.
-        moved: Those that would overwrite a field with another meaning: they go under
-            ``extra``.
+        moved: Values that go under ``extra``, since they would overwrite a field with another
+            meaning.
     """
 
     top: Mapping[Any, Any] = field(default_factory=dict)
@@ -32,77 +32,77 @@ class Extra:
 
 
 class ExtraSorter:
-    """Sorts bound values, remembering each name's place: programs bind few names, often."""
+    """Sorts bound values. It caches the role of each name: programs bind few names, often."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_roles",)
 
     def __init__(self) -> None:
-        self._places: dict[str, FieldRole] = {}
+        self._roles: dict[str, FieldRole] = {}
 
     def sort(self, extra: Mapping[Any, Any]) -> Extra:
         """Return a record's ``extra``, sorted."""
-        places = self._places
-        if len(places) > _CACHED_NAMES:  # names made up at run time must not pile up
-            places.clear()
-        plain = True
+        roles = self._roles
+        if len(roles) > _CACHED_NAMES:  # a program may generate names without end
+            roles.clear()
+        only_top = True
         for key in extra:
-            place = places.get(key)
-            if place is None:
-                place = places[key] = role_of(key if type(key) is str else str(key))
-            if place is not FieldRole.TOP:
-                plain = False
-        if plain:
+            role = roles.get(key)
+            if role is None:
+                role = roles[key] = role_of(key if type(key) is str else str(key))
+            if role is not FieldRole.TOP:
+                only_top = False
+        if only_top:
             return Extra(extra, _NOTHING, _NOTHING, _NOTHING)
         bound = Extra()
         top: dict[Any, Any] = {}
         for key, value in extra.items():
-            place = places[key]
-            if place is FieldRole.TOP:
+            role = roles[key]
+            if role is FieldRole.TOP:
                 top[key] = value
-            elif place is FieldRole.EXTRA:
+            elif role is FieldRole.EXTRA:
                 bound.moved[key] = value
             elif value is not None:
-                _place(bound, top, key, place, value)
+                _add(bound, top, key, role, value)
         bound.top = top
         _unpack_bag(bound)
         return bound
 
 
 def id_of(value: object) -> str | None:
-    """Return a value as an id, or None where it is none."""
+    """Return a value as an id, or None if it cannot be one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         return None
     try:
         text = str(value)
-    except Exception:  # an integer of more digits than Python writes, a str of one's own
+    except Exception:  # an integer with too many digits for Python, or a subclass of str
         return None
     return text if 0 < len(text) <= MAX_ID_CHARS else None
 
 
-def _place(bound: Extra, top: dict[Any, Any], key: Any, place: FieldRole, value: Any) -> None:
-    if place is FieldRole.CORRELATION:
+def _add(bound: Extra, top: dict[Any, Any], key: Any, role: FieldRole, value: Any) -> None:
+    if role is FieldRole.CORRELATION:
         if isinstance(value, str):
             bound.ddtrace[key] = value
         return
-    if place is FieldRole.ERROR_TYPE or place is FieldRole.ERROR_DETAILS:
+    if role is FieldRole.ERROR_TYPE or role is FieldRole.ERROR_DETAILS:
         top[key] = value
-    elif place is FieldRole.SESSION_ID or place is FieldRole.PARTICIPANT_ID:
+    elif role is FieldRole.SESSION_ID or role is FieldRole.PARTICIPANT_ID:
         if (as_id := id_of(value)) is None:
             bound.moved[key] = value
             return
-        # A session takes its id from what is bound here, without the space around it.
-        value = as_id.strip() if place is FieldRole.SESSION_ID else as_id
-    elif (place is FieldRole.PARTICIPANT and not isinstance(value, Mapping)) or (
-        place is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException))
+        # A session with a bound id strips it, too.
+        value = as_id.strip() if role is FieldRole.SESSION_ID else as_id
+    elif (role is FieldRole.PARTICIPANT and not isinstance(value, Mapping)) or (
+        role is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException))
     ):
         bound.moved[key] = value
         return
-    bound.own[place] = value
+    bound.own[role] = value
 
 
 def _unpack_bag(bound: Extra) -> None:
-    # logger.info("…", extra={…}) is a habit of the standard library's logging: take its
-    # contents, unless a value that moved here needs one of the names.
+    # logger.info("…", extra={…}) is a habit from the standard library's logging: its members
+    # are used, unless one of them has the name of a moved value.
     bag = bound.own.pop(FieldRole.BAG, None)
     if bag is None:
         return

@@ -1,11 +1,10 @@
-"""Whose line it is when asyncio tells of a task that failed and that nobody awaited.
+"""Finds the session of a task that failed and was not awaited, for asyncio's line about it.
 
-asyncio learns of it when the task is deleted, mostly by the garbage collector: in the middle of
-whatever happens to run. That is another session's task as likely as not, whose ids would be
-wrong; and, since writing lines makes much garbage, it is Loguru in the middle of a line as
-likely as not, which cannot be asked to write another. What asyncio's exception handler was
-called with leads to the task, and so to the context that knows whose it was, and to the event
-loop, which writes the line as soon as it comes round.
+asyncio logs such a failure when the task is deleted, usually by the garbage collector, while any
+other code runs. That may be another session's task, whose ids would be wrong. It may also be
+Loguru while it writes a line, since that makes much garbage, and Loguru cannot write another one
+then. But asyncio's exception handler was called with the task, which has the context of its
+session, and on the event loop, which can write the line a moment later.
 """
 
 import asyncio
@@ -21,86 +20,79 @@ from pipecat_dd.conversation.call_stack import context_of
 from pipecat_dd.conversation.context import CARRIED
 
 LOGGER: Final = "asyncio"
-"""The logger on which asyncio tells of it."""
+"""The logger on which asyncio logs such failures."""
 
-_COLLECTED: Final = (
+_MESSAGES: Final = (
     "Task exception was never retrieved",
     "Future exception was never retrieved",
     "Task was destroyed but it is pending",
 )
-_CALLED: Final = asyncio.BaseEventLoop.call_exception_handler.__code__
+_HANDLER_CODE: Final = asyncio.BaseEventLoop.call_exception_handler.__code__
 
 
 class FailedTask:
-    """What asyncio's exception handler was called with.
+    """A failure that asyncio's exception handler was called with.
 
     Args:
-        loop: The event loop whose handler it is; None where it is not known.
-        told: What it was told.
+        loop: The event loop whose handler was called; None if unknown.
+        details: The handler's argument ``context``.
     """
 
-    def __init__(self, loop: Any, told: dict[str, Any]) -> None:
+    def __init__(self, loop: Any, details: dict[str, Any]) -> None:
         self._loop = loop
-        self._told = told
+        self._details = details
 
     def run(self, write: Callable[[], None]) -> None:
-        """Write of it, in the place where the task was at work.
+        """Call a function, which writes the line, in the context of the task.
 
-        What names neither a task nor a callback (a client session that was never closed) may
-        come from anywhere, and has no place.
-
-        Args:
-            write: Writes the line.
+        If the failure has neither a task nor a callback (a client session that was never closed),
+        the function runs in a context without a session.
         """
         self._context().run(write)
 
     def run_later(self, write: Callable[[], None]) -> None:
-        """Do the same when the event loop comes round.
-
-        Args:
-            write: Writes the line.
-        """
-        with contextlib.suppress(RuntimeError):  # there is no loop, or it is closed
+        """Do the same in the next iteration of the event loop."""
+        with contextlib.suppress(RuntimeError):  # no loop is running, or it is closed
             loop = self._loop or asyncio.get_running_loop()
             loop.call_soon_threadsafe(write, context=self._context())
 
     def _context(self) -> Context:
-        theirs = _context_of(self._told)
-        # A copy, since a context that is entered already cannot be entered again.
-        context = copy_context() if theirs is None else theirs.copy()
-        if theirs is None:
+        found = _context_of(self._details)
+        # A copy, since a context cannot be entered while it is in use.
+        context = copy_context() if found is None else found.copy()
+        if found is None:
             for variable in CARRIED:
                 context.run(variable.set, None)
         return context
 
 
-def told(message: str) -> FailedTask | None:
-    """Return what asyncio's exception handler is telling of, if that is what is at work here.
+def find_failed_task(message: str) -> FailedTask | None:
+    """Return the failure that asyncio's exception handler is logging; None if it does not run.
 
-    A line that Loguru has written already, and that is passed on to ``logging``, is none.
+    Also None for a line that a sink of Loguru's passes on to ``logging``.
 
     Args:
-        message: What asyncio's logger was given to write.
+        message: The message of the record of asyncio's logger.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if _loguru.is_of_loguru(frame):
+        if _loguru.is_writing_frame(frame):
             return None
-        if frame.f_code is _CALLED:
-            told = frame.f_locals.get("context")
+        if frame.f_code is _HANDLER_CODE:
+            details = frame.f_locals.get("context")
             loop = frame.f_locals.get("self")
-            return FailedTask(loop, told) if isinstance(told, dict) else None
+            return FailedTask(loop, details) if isinstance(details, dict) else None
         frame = frame.f_back
-    if message.startswith(_COLLECTED):
-        # An event loop that is not written in Python leaves no frames: whose it was, nobody
-        # knows, but not whose work was interrupted.
+    if message.startswith(_MESSAGES):
+        # An event loop that is not written in Python has no frames. The task's session is
+        # unknown then, and is not the session of the code that was interrupted.
         return FailedTask(None, {})
     return None
 
 
-def _context_of(told: dict[str, Any]) -> Context | None:
+def _context_of(details: dict[str, Any]) -> Context | None:
     for name in ("task", "future", "handle"):
-        one = told.get(name)
+        one = details.get(name)
         if one is None:
             continue
         found = context_of(one)

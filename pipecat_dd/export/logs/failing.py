@@ -1,13 +1,14 @@
-"""A sink that fails says so once, and shows nothing of what was to be written.
+"""Reports failing sinks once, without the content of the line.
 
-The disk is full, whoever read standard output is gone, the service that a sink posts to does not
-answer. Loguru prints a report of each line then, with the whole record as it was logged: secrets,
-telephone numbers, what was said, hundreds of times, on the standard error that is collected too.
-In its place one line says which sink fails, with what kind of error, and where that was raised; no
-text of the error's own, which may hold the line.
+A sink fails when the disk is full, when the reader of standard output is gone, or when the
+service that it posts to does not answer. Loguru then prints a report for each line, with the whole
+record before redaction: secrets, telephone numbers and conversations, on standard error, which is
+collected, too. Instead, one line reports which sink fails, with which kind of error, and where it
+was raised. It omits the error's message, which may contain the line.
 
-The user's other sinks, whose lines we do not make, keep Loguru's report; while `configure_logging`
-is in force the record in it is the redacted line, and the error is without its text.
+The user's other sinks, whose lines are not made here, keep Loguru's report. While
+`configure_logging` is in effect, that report has the redacted line instead of the record, and the
+error without its message.
 """
 
 import logging
@@ -24,7 +25,7 @@ from pipecat_dd._loguru import Failure
 from pipecat_dd.export.redaction import InForce
 
 _MAX_KINDS: Final = 20
-"""How many kinds of failures are reported at most in a process."""
+"""The most kinds of failures that are reported in a process."""
 _MAX_NAME_CHARS: Final = 80
 _IN_FORCE: Final = InForce()
 
@@ -40,15 +41,15 @@ def _renew_lock() -> None:
 
 
 def report_failures_of_ours() -> None:
-    """Have no sink that our lines go to print a record as it was logged, from now on."""
+    """From now on, omit the record from reports about sinks that get our lines."""
     _loguru.report_failures(_report)
 
 
-def redact_reports_by(make_line: Callable[[Any], str] | None) -> None:
-    """Have reports of the user's other sinks hold a redacted line instead of the record.
+def redact_reports_with(make_line: Callable[[Any], str] | None) -> None:
+    """Replace the record in reports of the user's other sinks by a redacted line.
 
     Args:
-        make_line: Makes that line; must not raise. None leaves those reports to Loguru.
+        make_line: Makes that line and must not raise. None leaves these reports to Loguru.
     """
     global _make_line
     _make_line = make_line
@@ -58,15 +59,15 @@ def redact_reports_by(make_line: Callable[[Any], str] | None) -> None:
 def report_once(
     what: str, error: BaseException | None = None, key: Any = None, effect: str = ""
 ) -> None:
-    """Write to standard error that something fails; once for each kind of error.
+    """Write to standard error that something failed, once for each kind of error.
 
-    Never by way of the logger: it is what fails.
+    The logger is not used, since its sinks may be what failed.
 
     Args:
-        what: What fails.
-        error: What was raised, if anything was; nothing of its text is written.
-        key: What fails, where ``what`` does not tell it from others.
-        effect: What that means, as a sentence without its end.
+        what: What failed, as a sentence without its full stop.
+        error: What was raised; None if nothing was. Its message is not written.
+        key: Identifies what failed if ``what`` does not.
+        effect: The consequence, as a sentence without its full stop.
     """
     why = "" if error is None else f" ({_kind(error)})"
     with _lock:
@@ -74,14 +75,13 @@ def report_once(
         if kind in _reported or len(_reported) >= _MAX_KINDS:
             return
         _reported.add(kind)
-    _print(". ".join(filter(None, (f"pipecat_dd: {what}{why}", effect, "This is said once\n"))))
+    _print(". ".join(filter(None, (f"pipecat_dd: {what}{why}", effect, "This is reported once\n"))))
 
 
-def quiet(handler: logging.Handler) -> None:
-    """Have a handler that fails say so once, in place of ``logging``'s report of each line.
+def report_failures_of(handler: logging.Handler) -> None:
+    """Report failures of a handler once, instead of ``logging``'s report for each line.
 
-    Args:
-        handler: One whose report is the standard library's.
+    Does nothing if the handler overrides ``handleError``.
     """
     if type(handler).handleError is logging.Handler.handleError:
 
@@ -92,14 +92,14 @@ def quiet(handler: logging.Handler) -> None:
         changed.handleError = _loguru.mark(report)
 
 
-def unquiet(handler: logging.Handler) -> None:
-    """Put back what `quiet` has changed."""
+def restore_reports_of(handler: logging.Handler) -> None:
+    """Undo `report_failures_of`."""
     if _loguru.is_marked(vars(handler).get("handleError")):
         del handler.handleError
 
 
 def _report(failure: Failure) -> None:
-    # One that is gone may have been ours.
+    # A handler that was removed may have been ours.
     if not failure.is_known or _loguru.is_marked(failure.format):
         _report_sink(failure.sink, failure.error, failure.handler_id)
     elif _make_line is None:
@@ -125,10 +125,10 @@ def _redacted_report(failure: Failure, make_line: Callable[[Any], str]) -> str:
 
 
 def _kind(error: BaseException) -> str:
-    """Return what was raised, and where, without its text."""
+    """Return an error's type and where it was raised, without its message."""
     kind = type(error).__qualname__
     if isinstance(error, OSError) and error.errno is not None:
-        # The system's words: an error's own may name what was to be written.
+        # The system's text for the number, since the error's own message may contain the line.
         kind = f"{kind}: {os.strerror(error.errno)}"
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
@@ -145,5 +145,5 @@ def _print(text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except (OSError, ValueError):  # it may be what fails
+    except (OSError, ValueError):  # standard error itself may be what fails
         pass

@@ -1,8 +1,8 @@
-"""The names of a line: which are ours, which are Datadog's, and where bound values go.
+"""The names of a line's fields, ours and Datadog's, and where bound values go.
 
-``logger.bind(status=200)`` must not turn a line into one of status "200" in Datadog, nor
-``bind(name="Maria")`` hide the logger's name: such values move under ``extra``. The names that
-Datadog reads by itself are those of its preprocessing for JSON logs
+``logger.bind(status=200)`` must not set the line's status in Datadog, and ``bind(name="Maria")``
+must not replace the logger's name: such values go under ``extra``. The names that Datadog reads
+are those of its preprocessing for JSON logs
 (https://docs.datadoghq.com/logs/log_configuration/pipelines/#preprocessing).
 """
 
@@ -118,7 +118,7 @@ _ROOTS: Final = (
 
 
 def role_of(name: str) -> FieldRole:
-    """Return where a value bound under this name goes."""
+    """Return where a value that is bound under a name goes."""
     place = _OWN_PLACES.get(name)
     if place is not None:
         return place

@@ -1,12 +1,16 @@
-"""What is logged in the moment of a fork waits until that is over.
+"""Defers what is logged while the process forks.
 
-While a process forks, Loguru holds the locks of all its handlers, so that none stays locked in
-the child for good. Python 3.12.0 to 3.12.2 warns from within ``os.fork`` where the process has
-several threads, before it has called what was to be called afterwards: a warning that is handed
-to Loguru then waits for a lock that its own thread holds, and the process forks for ever. What a
-hook of somebody else's logs there would, too, on any Python. And ddtrace stops its threads before a
-fork: one that is just logging that no Agent answers would wait for Loguru, and the fork for it. So
-while any thread forks, what any thread logs waits.
+During a fork Loguru holds the locks of all its handlers, so that none stays locked in the child.
+A line that is logged then can block the fork forever:
+
+* Python 3.12.0 to 3.12.2 issues a warning in ``os.fork`` if the process has several threads,
+  before Loguru has released its locks. A warning passed to Loguru would wait for a lock that its
+  own thread holds.
+* The same happens, on any Python, if another library's fork hook logs.
+* ddtrace stops its threads before a fork. A thread that logs that the Agent does not answer would
+  wait for Loguru, and the fork for the thread.
+
+So while any thread forks, records from all threads are deferred.
 """
 
 import os
@@ -15,27 +19,27 @@ from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
 
-import loguru  # noqa: F401 - what it registers is to be registered first
+import loguru  # noqa: F401 - it must register its fork hooks before those below
 
 _forking = 0
-_held: "deque[tuple[int, Callable[[], None]]]" = deque()
-"""What is to be logged once nobody forks any more, each with the process it is of."""
+_deferred: "deque[tuple[int, Callable[[], None]]]" = deque()
+"""The functions to call after the fork, each with the id of the process that deferred it."""
 
 
-def forks() -> bool:
-    """Whether a thread of this process is about to fork, or has just done so."""
+def is_forking() -> bool:
+    """Whether a thread of this process is forking."""
     return _forking > 0
 
 
-def hold_back(hand_over: Callable[[], None]) -> None:
-    """Keep something that logs until the fork is over; it is then done in this context.
+def defer(log: Callable[[], None]) -> None:
+    """Call a function, in the current context, when no thread is forking any more.
 
     Args:
-        hand_over: Logs it, in the process that kept it; must not raise.
+        log: Called in this process only, not in the child. It must not raise.
     """
-    _held.append((os.getpid(), partial(copy_context().run, hand_over)))
-    if not forks():  # it ended between the question and now
-        _hand_over()
+    _deferred.append((os.getpid(), partial(copy_context().run, log)))
+    if not is_forking():  # the fork ended after the caller checked
+        _call_deferred()
 
 
 def _before() -> None:
@@ -47,27 +51,27 @@ def _after_in_parent() -> None:
     global _forking
     _forking -= 1
     if _forking == 0:
-        _hand_over()
+        _call_deferred()
 
 
 def _after_in_child() -> None:
     global _forking
     _forking = 0
-    _hand_over()
+    _call_deferred()
 
 
-def _hand_over() -> None:
+def _call_deferred() -> None:
     process = os.getpid()
-    while _held:
-        kept_in, hand_over = _held.popleft()
-        # What was kept before the fork is the parent's to log.
-        if kept_in == process:
-            hand_over()
+    while _deferred:
+        deferred_in, log = _deferred.popleft()
+        # The parent logs what it deferred before the fork.
+        if deferred_in == process:
+            log()
 
 
 if hasattr(os, "register_at_fork"):
-    # Before a fork they run in reverse order: Loguru's, registered when it was imported, is last
-    # to lock and first to unlock.
+    # Hooks before a fork run in reverse order: Loguru, which registered its own when it was
+    # imported, is last to lock and first to unlock.
     os.register_at_fork(
         before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )

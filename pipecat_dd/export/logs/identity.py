@@ -1,4 +1,4 @@
-"""Whose line it is: session, participant, trace, service."""
+"""The fields that identify a line's session, participant, trace and service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from pipecat_dd.names import fields
 
 
 def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[str, Any]:
-    """Return the fields that say whose line it is, but for the trace's ids.
+    """Return the fields for session, participant and service, without the trace's ids.
 
     Args:
-        known: What is known of the code that logged.
-        bound: What was bound: a session or participant bound by the user wins.
-        plain: Makes bound values plain.
+        known: The ids of the code that logged.
+        bound: The bound values. A session or participant among them takes precedence.
+        plain: Redacts bound values and converts them to JSON types.
     """
     made: dict[str, Any] = {}
     session_id = bound.own.get(FieldRole.SESSION_ID) or known.session_id
@@ -25,7 +25,7 @@ def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[
     if known.participant_id or known.participant_name or bound.own:
         _add_participant(made, known, bound.own, plain)
     if known.service:
-        # ddtrace's patch infers a service where none was named: never that one.
+        # Not the service that ddtrace's patch binds: it may be inferred.
         made[fields.SERVICE] = known.service
         made[fields.DD_SERVICE] = known.service
     env = known.env or bound.ddtrace.get(fields.DD_ENV)
@@ -38,17 +38,16 @@ def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[
 
 
 def trace_and_span(known: Correlation, bound: Extra) -> tuple[str | None, str | None]:
-    """Return the ids of trace and span, each None where nothing is active.
+    """Return the ids of trace and span; each is None if no span is active.
 
-    What ddtrace's own patch put on the record counts where ours are unknown (a record made in
-    another thread), and only both together: half of each would name a span that is in no
-    trace.
+    If ours are unknown (the record was made in another thread), both ids are those that ddtrace's
+    own patch has bound to the record. They are never mixed: the trace would not contain the span.
     """
     trace_id, span_id = known.trace_id, known.span_id
     if trace_id is None and span_id is None and bound.ddtrace:
         trace_id = bound.ddtrace.get(fields.DD_TRACE_ID)
         span_id = bound.ddtrace.get(fields.DD_SPAN_ID)
-    if not trace_id or trace_id == "0":  # "0" is how ddtrace says that nothing is active
+    if not trace_id or trace_id == "0":  # ddtrace writes "0" if no span is active
         return None, None
     return trace_id, span_id if span_id and span_id != "0" else None
 
@@ -56,8 +55,8 @@ def trace_and_span(known: Correlation, bound: Extra) -> tuple[str | None, str | 
 def id_fields(trace_id: str, span_id: str | None) -> dict[str, str]:
     """Return the ids of trace and span, under both of their names.
 
-    Datadog takes ``dd.trace_id`` off a line when it links the line to its trace, so that no query
-    finds it: what is searched for stands under ``pipecat`` as well.
+    Datadog removes ``dd.trace_id`` from a line when it links the line to its trace, so that no
+    query finds it. The names under ``pipecat`` can be searched for.
     """
     if span_id is None:
         return {fields.DD_TRACE_ID: trace_id, fields.PIPECAT_TRACE_ID: trace_id}
@@ -80,7 +79,7 @@ def _add_participant(
         participant = plain_given if isinstance(plain_given, dict) else {}
     bound_id = own.get(FieldRole.PARTICIPANT_ID) or id_of(participant.pop(fields.ID_KEY, None))
     if bound_id and bound_id != participant_id:
-        # Somebody else than the one we know of: the name we know is not theirs.
+        # Another participant than the known one, whose name does not apply.
         participant_id, name = bound_id, None
     if participant_id:
         participant_id = plain.id(participant_id)

@@ -1,9 +1,8 @@
 """Levels: Loguru's, the standard library's, and the statuses that Datadog knows.
 
 Datadog's statuses are emerg, alert, critical, error, warning, notice, info, debug and ok
-(https://docs.datadoghq.com/logs/log_configuration/processors/log_status_remapper/). A name
-that Datadog would not read as meant ("SUCCESS" is its *ok*, "TRACE" its *debug*) is translated
-here, so that the list of statuses in Datadog and ``levelname`` agree.
+(https://docs.datadoghq.com/logs/log_configuration/processors/log_status_remapper/). Names that
+Datadog would misread are translated here: "SUCCESS" becomes *ok*, "TRACE" becomes *debug*.
 """
 
 from typing import Final
@@ -38,9 +37,9 @@ def status_of(name: str, number: int) -> str:
     """Return Datadog's status for a level.
 
     Args:
-        name: The level's name; Loguru's and syslog's names are known.
-        number: Its severity (Loguru's scale: DEBUG 10, INFO 20 … CRITICAL 50), which decides
-            for every other name.
+        name: The level's name, which decides if it is one of Loguru's or syslog's.
+        number: The level's severity (Loguru's scale: DEBUG 10, INFO 20 … CRITICAL 50), which
+            decides for all other names.
     """
     status = _STATUS_BY_NAME.get(name)
     if status is not None:
@@ -56,7 +55,7 @@ def level_number(level: str | int, argument: str) -> int:
 
     Args:
         level: A level's name as Loguru knows it (any case), or its number, 0 or more.
-        argument: The argument it was given as, for the message.
+        argument: The argument's name, for error messages.
 
     Raises:
         TypeError: It is neither a string nor an integer.

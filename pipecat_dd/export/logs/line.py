@@ -1,8 +1,8 @@
-"""One Loguru record as one line that Datadog reads with no pipeline of one's own.
+"""Makes one JSON line of a Loguru record, which Datadog reads without a custom pipeline.
 
-The shape is a contract with people's saved queries (``@session_id:…``, ``@levelname:ERROR``,
-``@participant.name:…``): add fields freely, rename none. Whatever happens here, the code that
-logged goes on: an error while a line is made gives a smaller line that says so.
+Saved queries depend on the fields (``@session_id:…``, ``@levelname:ERROR``,
+``@participant.name:…``): fields may be added, but never renamed. Nothing here raises into the code
+that logs: if a line cannot be made, a smaller line with the field ``logging_error`` is written.
 """
 
 import threading
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 _MAX_NAME_CHARS: Final = 200
 _REMEMBERED: Final = 2048
 _SUMMARY_CHARS: Final = 200
-"""How much of its fields stands as the message of a line that has none."""
+"""The length of the message that is made of the fields of a line without a message."""
 _MIN_SECRET_CHARS: Final = 4
-"""What is shorter stands in a message for other reasons too."""
+"""Shorter texts may occur in a message by chance."""
 _ASCII: Final = Json(ascii_only=True)
 _PIPECAT_VERSION: Final = pipecat_version()
 _BEGIN: Final = f'{{"{fields.TIMESTAMP}":"'
@@ -46,7 +46,7 @@ _MESSAGE: Final = f',"{fields.MESSAGE}":'
 
 
 class _Depth(threading.local):
-    """How many lines this thread is making: a value's repr, or a span's start, may log."""
+    """How many lines this thread is making: while a line is made, a value's repr may log."""
 
     lines = 0
 
@@ -58,15 +58,15 @@ class LineMaker:
     """Makes the JSON text of records, for one set of options.
 
     Args:
-        redactor: Takes out what must not leave.
-        capture_content: Whether Pipecat's lines keep the content they hold; None leaves it to
-            what the session was told.
-        max_message_chars: Characters of a message that are kept; None for no limit but that
-            of the line.
-        sample_rate_of: Returns the share that is kept of a level's records, None for levels
-            that are not sampled.
-        ascii_only: Escape all that is not ASCII.
-        max_line_bytes: The most bytes that a line may have with its end.
+        redactor: Redacts secrets and personal data.
+        capture_content: Whether Pipecat's lines keep transcripts, prompts and tool arguments;
+            None for the session's setting.
+        max_message_chars: The most characters of a message; None for no limit but that of the
+            line.
+        sample_rate_of: Returns the share of a record's level that is kept, 0 to 1; None for a
+            level that is not sampled.
+        ascii_only: Whether to escape all characters beyond ASCII.
+        max_line_bytes: The most bytes of a line, its end included.
     """
 
     def __init__(
@@ -113,14 +113,14 @@ class LineMaker:
         text: str | None,
         extra: Mapping[Any, Any],
     ) -> str:
-        """Return a record's message, without content and secrets, cut to its limit.
+        """Return a record's message, masked, redacted and cut to its limit.
 
         Args:
             record: The record.
-            known: Whose it is.
-            plain: Makes it plain.
-            text: Its message, as `spread` returns it.
-            extra: Its bound values, likewise.
+            known: The ids of the code that logged.
+            plain: Redacts the message.
+            text: The record's message, as `spread` returns it.
+            extra: The record's bound values, as `spread` returns them.
         """
         captured = self._capture_content
         is_captured = known.content_captured if captured is None else captured
@@ -132,9 +132,9 @@ class LineMaker:
         return plain.text(message, limit=self._max_message_chars)
 
     def _without_bound_secrets(self, message: str, extra: Mapping[Any, Any]) -> str:
-        """Return a message without the secrets that stand beside it under their names.
+        """Return a message without bound values whose names are those of secrets.
 
-        ``logger.info("in as {password}", password=…)`` binds what it writes.
+        ``logger.info("logged in with {password}", password=…)`` also binds the password.
         """
         for name, value in (extra or {}).items():
             if (
@@ -149,9 +149,8 @@ class LineMaker:
     def _line(self, record: "Record", known: Correlation) -> str:
         """Return a record's line, of any length.
 
-        It is put together from pieces of JSON. The piece that says where in the program the
-        line was written, and the one that says whose it is, come again with every line of the
-        same place and the same caller: they are kept.
+        It is joined from pieces of JSON. The pieces for the place in the program and for the
+        session and span are cached, since they are the same in many lines.
         """
         plain = Sanitizer(self._redactor)
         text: str | None = record["message"]
@@ -176,7 +175,7 @@ class LineMaker:
         return f'{_BEGIN}{_timestamp(record)}",{place}{_MESSAGE}{message}{owner}{rest}}}'
 
     def _place(self, record: "Record") -> str:
-        """Return the piece that says how grave the line is and where it was written."""
+        """Return the piece with the level and the place in the program."""
         level = record["level"]
         key = (level.name, level.no, record["name"], record["function"], record["line"])
         piece = self._places.get(key)
@@ -194,7 +193,7 @@ class LineMaker:
         return piece
 
     def _owner(self, known: Correlation, bound: Extra, plain: Sanitizer) -> str:
-        """Return the piece that says whose line it is."""
+        """Return the piece with session, participant and service."""
         if bound.own or bound.ddtrace:
             return self._json.members(identity_fields(known, bound, plain))
         key = (
@@ -212,14 +211,14 @@ class LineMaker:
         return piece
 
     def _ids(self, known: Correlation, bound: Extra) -> str:
-        """Return the piece that holds the ids of trace and span, and Pipecat's version."""
+        """Return the piece with the ids of trace and span, and Pipecat's version."""
         trace_id, span_id = trace_and_span(known, bound)
         if trace_id is None:
             return self._version
         return self._json.members(id_fields(trace_id, span_id)) + self._version
 
     def _rest(self, record: "Record", bound: Extra, plain: Sanitizer) -> dict[str, Any]:
-        """Return the fields that some lines have: what was bound, errors, marks."""
+        """Return the fields that only some lines have: bound values, errors, marks."""
         made: dict[str, Any] = {}
         exception: Any = record["exception"]
         if exception is None and record["level"].no >= ERROR:
@@ -240,7 +239,7 @@ class LineMaker:
         return made
 
     def _smallest(self, record: "Record", known: Correlation, reason: str) -> str:
-        """Return a line from what cannot fail, for when something did."""
+        """Return a line of what is safe to read, after an error."""
         line: dict[str, Any] = {
             fields.LOGGING_ERROR: f"{reason} while this line was made",
             fields.PIPECAT_VERSION: _PIPECAT_VERSION,
@@ -260,7 +259,7 @@ class LineMaker:
             try:
                 line[key] = make()
             except Exception:
-                if key == fields.MESSAGE:  # the rules themselves failed: write nothing unseen
+                if key == fields.MESSAGE:  # redaction itself failed, so write nothing of it
                     line[key] = REDACTED
         try:
             line.update(identity_fields(known, Extra(), Sanitizer(self._redactor)))
@@ -282,14 +281,14 @@ _MILLISECONDS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 
 def _timestamp(record: "Record") -> str:
-    # A time with a space and no zone may be read as local time; ISO 8601 in UTC cannot.
+    # ISO 8601 in UTC: a time without a zone might be read as local time.
     time = record["time"]
     return _second(floor(time.timestamp())) + _MILLISECONDS[time.microsecond // 1000]
 
 
 @lru_cache(maxsize=4)
 def _second(second: int) -> str:
-    """Return a second since the epoch as a time in UTC; many lines share one."""
+    """Format seconds since the epoch as a time in UTC. Cached, since many lines share one."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
@@ -298,6 +297,6 @@ def _short(text: Any) -> str:
 
 
 def _remember(cache: dict[Any, str], key: Any, piece: str) -> None:
-    if len(cache) >= _REMEMBERED:  # names and ids made up at run time must not pile up
+    if len(cache) >= _REMEMBERED:  # a program may generate names and ids without end
         cache.clear()
     cache[key] = piece

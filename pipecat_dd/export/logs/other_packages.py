@@ -1,13 +1,13 @@
-"""The lines in which packages for Pipecat write what was said.
+"""Masks the content of conversations in lines of third-party packages for Pipecat.
 
-Hundreds of packages add a service or a processor to Pipecat, and log as Pipecat's own do: what is
-recognised, what is spoken, what goes to a model. They cannot be listed line by line. So their
-lines are masked by a rule: from the first place on where a value is quoted, bracketed or put after
-a word for what is said, to the end.
+Hundreds of packages add a service or a processor to Pipecat. Like Pipecat's own services, they log
+what is recognised, what is spoken, and what goes to a model. Their lines are too many to list. So
+a rule masks them: from the first value that is quoted, in brackets, or after a word such as "text"
+or "transcript", to the end of the line.
 
-Whose lines they are is not told by a name alone: `pipecat_bot` may well be somebody's own bot,
-whose lines are not touched. A package for Pipecat is one that is installed, from an index and not
-from a directory of one's own, and is named for Pipecat or uses it.
+The name of a package does not identify it: `pipecat_bot` may be the user's own bot, whose lines
+are not masked. A package for Pipecat is installed from a package index, not from a local
+directory, and its name begins with `pipecat_` or its code uses Pipecat.
 """
 
 import re
@@ -25,11 +25,11 @@ _OURS: Final = "pipecat_dd"
 _USED: Final = "pipecat."
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
-# What many begin their lines with: [TTSCache], [my.module]. Not [hello].
+# The prefix of many packages' lines: [TTSCache], [my.module]. Not [hello].
 _TAG: Final = re.compile(r"(?:\[(?=\w*[\w.#][A-Z_.#\d])[\w.#-]+\]\s*)+")
 
-# An opening quote or bracket (not an apostrophe, nor the brackets of a call), a word for what is
-# said, or for who says it, with what follows it, a key that was pressed.
+# An opening quote or bracket (not an apostrophe, not the parentheses of a call); a word for
+# speech or for a speaker, with what follows it; a key that was pressed.
 _CONTENT: Final = re.compile(
     r"""(?<![\w'"`])['"`\u2018\u201c\u00ab]
     | \[ | (?<!\w)\{ | (?<!\w)\((?=['"])
@@ -48,11 +48,7 @@ _OPENING: Final = " '\"`\u2018\u201c\u00ab[{("
 
 
 def mask(message: str) -> str:
-    """Return a line of such a package without the content that it may hold.
-
-    Args:
-        message: The line's message.
-    """
+    """Return the message of such a package without the content that it may have."""
     tag = _TAG.match(message)
     found = _CONTENT.search(message, 0 if tag is None else tag.end())
     if found is None:
@@ -61,11 +57,11 @@ def mask(message: str) -> str:
 
 
 def is_for_pipecat(name: str, path: str) -> bool:
-    """Tell whether a line comes from a package for Pipecat, not from Pipecat or from the user.
+    """Whether a line comes from a package for Pipecat, not from Pipecat or the user.
 
     Args:
-        name: The module that the line comes from.
-        path: Its file, as the line's record has it.
+        name: The module, or the logger, that the line comes from.
+        path: The module's file, as the line's record has it.
     """
     top = name.partition(".")[0]
     if top in ("pipecat", _OURS) or not top:
@@ -74,12 +70,13 @@ def is_for_pipecat(name: str, path: str) -> bool:
     module = sys.modules.get(name) or sys.modules.get(top)
     where = _file_of(module) or (path if Path(path).stem == name.rpartition(".")[2] else "")
     if not where:
-        # Nothing that is loaded: the name of a logger. A package's modules lie within it.
+        # No module has this name, so it is a logger's. Loggers of packages are named after
+        # modules in the package.
         return is_named and "." in name
     within = _installed_in(Path(where))
     if within is None:
         return False
-    return (is_named or _uses_pipecat(module)) and within[1] not in _own(within[0])
+    return (is_named or _uses_pipecat(module)) and within[1] not in _local_packages(within[0])
 
 
 def _file_of(module: Any) -> str:
@@ -88,7 +85,7 @@ def _file_of(module: Any) -> str:
 
 
 def _installed_in(file: Path) -> tuple[Path, str] | None:
-    """Return the directory of installed packages that a file lies in, and the top of its path."""
+    """Return the ``site-packages`` that a file is in, and the name of its package there."""
     parts = file.parts
     for at in range(len(parts) - 2, 0, -1):
         if parts[at] in _INSTALLED:
@@ -97,13 +94,13 @@ def _installed_in(file: Path) -> tuple[Path, str] | None:
 
 
 def _uses_pipecat(module: Any) -> bool:
-    """Tell whether a module has something of Pipecat's in it."""
+    """Whether a module has imported anything from Pipecat."""
     try:
         values = list(vars(module).values())
     except TypeError:
         return False
     for value in values:
-        # Nothing else is asked for its attributes: what stands in a module may answer anyhow.
+        # Only these types are inspected: the attributes of other objects may run any code.
         if issubclass(type(value), (type, FunctionType)):
             if str(value.__module__).startswith(_USED):
                 return True
@@ -113,15 +110,15 @@ def _uses_pipecat(module: Any) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _own(directory: Path) -> frozenset[str]:
-    """Return the packages in a directory that were installed from a directory of one's own."""
+def _local_packages(directory: Path) -> frozenset[str]:
+    """Return the packages in ``site-packages`` that were installed from a local directory."""
     try:
-        return frozenset(_tops_from_elsewhere(directory))
+        return frozenset(_locally_installed(directory))
     except OSError:
         return frozenset()
 
 
-def _tops_from_elsewhere(directory: Path) -> Iterator[str]:
+def _locally_installed(directory: Path) -> Iterator[str]:
     for direct in directory.glob("*.dist-info/direct_url.json"):
         if '"file:' not in direct.read_text(errors="replace").replace(" ", ""):
             continue

@@ -1,14 +1,13 @@
-"""The lines in which Pipecat itself writes what was said.
+"""Masks the content of conversations in Pipecat's own lines.
 
 Pipecat logs transcripts, prompts, whole chat contexts, tool arguments and digits that callers
-press, mostly at DEBUG and TRACE. They are content, and content leaves only if it was asked
-for. The table below holds the words after which content follows, as they stand in the source
-of Pipecat 1.0.0 to 1.14.0, of each minor version; from there to its end a line is masked, since
-what was said may itself hold any bracket or quote that seems to close it.
+press, mostly at DEBUG and TRACE. This is content, which is sent only if the user asks for it. The
+table below has the words that precede content in the source of each minor version of Pipecat from
+1.0.0 to 1.14.0. A line is masked from there to its end, since the content may contain the bracket
+or quote that seems to end it.
 
-A test reads the source of the Pipecat that is installed and fails when a line that prints
-something named like content is not covered: that is the place to see what a new Pipecat
-brought.
+A test reads the source of the installed Pipecat. It fails if a line prints something that is
+named like content and is not masked, which shows what a new version of Pipecat has added.
 """
 
 from typing import Any, Final
@@ -18,7 +17,7 @@ from pipecat_dd.export.logs.other_packages import is_for_pipecat
 from pipecat_dd.export.secrets import REDACTED
 
 _EVERYWHERE: Final = (
-    # What was heard: stt services, observers, realtime services.
+    # Transcripts: STT services, observers, realtime services.
     "Transcription: [",
     "transcription: [",
     "[Transcription:",
@@ -41,7 +40,7 @@ _EVERYWHERE: Final = (
     "TurnInfo event",
     "Classifying response: ",
     "No classification found: ",
-    # What was spoken: tts services.
+    # Spoken text: TTS services.
     "TTS [",
     "TTS: [",
     "not speaking [",
@@ -61,7 +60,7 @@ _EVERYWHERE: Final = (
     "llm_consumed ",
     "Flushing Aggregated Frame ",
     "reply(answer=",
-    # What went into and out of a model.
+    # Input and output of models.
     "Generating LLM response",
     "Setting up LLM conversation",
     "Generating chat from ",
@@ -106,8 +105,8 @@ _EVERYWHERE: Final = (
     "DTMF tone",
     "DTMF value: ",
     "Sending DTMF: ",
-    # Frames and messages written out whole; "text: " also stands in the repr of every text
-    # frame, "(message: " in that of transport messages, the last two in those of DTMF frames.
+    # Whole frames and messages. "text: " is also in the repr of every text frame, "(message: " in
+    # that of transport messages, "(tone: " and "(buttons: " in those of DTMF frames.
     "text: ",
     "(message: ",
     "(tone: ",
@@ -144,10 +143,10 @@ _EVERYWHERE: Final = (
     "Raw body: ",
 )
 
-# Lines that hold a piece of what streams: frames written out at TRACE, and what logs each token.
+# Lines with a piece of streamed content: frames at TRACE, and code that logs each token.
 _PIECES: Final = ("TextFrame#", "MessageFrame#", "MessageUrgentFrame#", "LLM GENERATING: ")
 
-# Words too common to stand for content anywhere but in the one module.
+# Words that precede content in one module only, and are too common to mask elsewhere.
 _BY_MODULE: Final[dict[str, tuple[str, ...]]] = {
     "pipecat.extensions.voicemail.voicemail_detector": (") for ",),
     "pipecat.observers.loggers.debug_log_observer": (": ",),
@@ -172,23 +171,22 @@ _others: dict[str, bool] = {}
 
 
 def mask(name: str, message: str, file: Any = None) -> str:
-    """Return a line's message without the content it holds.
+    """Return a line's message without content of the conversation.
 
     Args:
-        name: The module the line comes from; the user's own are left alone.
-        message: The line's message.
-        file: The module's file, as in a record of Loguru's: it tells packages for Pipecat from
-            the user's modules.
+        name: The module the line comes from. Lines of the user's own modules are not masked.
+        message: The message to mask.
+        file: The record's file, which distinguishes packages for Pipecat from the user's modules.
     """
     if not name.startswith("pipecat."):
         is_other = _others.get(name)
         if is_other is None:
-            if len(_others) >= _REMEMBERED:  # names made up at run time must not pile up
+            if len(_others) >= _REMEMBERED:  # a program may generate names without end
                 _others.clear()
             is_other = _others[name] = is_for_pipecat(name, str(getattr(file, "path", "")))
         return other_packages.mask(message) if is_other else message
     first = _first(message, _OTHERS)
-    # Most phrases end in ": " or "[": looking at those few places beats a hundred searches.
+    # Most phrases end in ": " or "[": checking those few places is faster than a hundred searches.
     for mark, phrases in ((": ", _COLONS), ("[", _BRACKETS)):
         end = message.find(mark) + len(mark)
         while end >= len(mark) and (first < 0 or end < first):
@@ -203,15 +201,15 @@ def mask(name: str, message: str, file: Any = None) -> str:
 
 
 def mask_pieces(name: str, message: str, _: Any = None) -> str:
-    """Return a line's message without the pieces of content that stream one by one.
+    """Return a line's message without pieces of streamed content.
 
-    A secret that a model says comes in pieces, and half a secret is not recognised as one. So
-    pieces are masked also where content is asked for: it stands in other lines, whole.
+    If a model writes a secret, its pieces cannot be recognised as a secret. So pieces are masked
+    even if content is captured: other lines have the whole text.
 
     Args:
         name: The module the line comes from.
-        message: The line's message.
-        _: The module's file.
+        message: The message to mask.
+        _: Not used; `mask` has the same parameters.
     """
     if not name.startswith("pipecat.") or not any(piece in message for piece in _PIECES):
         return message

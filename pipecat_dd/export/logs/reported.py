@@ -1,8 +1,8 @@
-"""The exception of a line in which Pipecat reports an error, and logs it without.
+"""Finds the exception of lines in which Pipecat logs only an error's message.
 
-Pipecat catches what a processor, a handler or a task raises, and writes an error's message alone:
-``push_error``, the dispatcher of events, the task manager. The exception is at hand where that is
-written: it is being handled there, or it is what is reported.
+Pipecat catches what a processor, an event handler or a task raises and logs only its message: in
+``push_error``, the event dispatcher and the task manager. The code that logs the line either
+handles the exception at that moment or has it in a variable.
 """
 
 import sys
@@ -16,20 +16,17 @@ if TYPE_CHECKING:
     from loguru import Record
 
 ERROR: Final = 40
-"""The least severity of a line that is asked for an exception."""
+"""The lowest severity of lines whose exception is looked for."""
 _REPORTED_AS: Final = ("exception", "error", "error_frame", "frame")
-"""What Pipecat calls an exception, or a frame that holds one, where it reports it."""
+"""The variables in which Pipecat has the exception, or a frame with it, when it logs the line."""
 
 _ExcInfo = tuple[Any, Any, Any]
 
 
 def exception_of(record: "Record") -> _ExcInfo | None:
-    """Return a record's exception: its own, or the one that Pipecat's line is about.
+    """Return a record's exception: its own, or the one that a line of Pipecat's reports.
 
-    Asked from within Loguru's call of a format function.
-
-    Args:
-        record: The record.
+    Call it while Loguru runs a format function: the stack leads to the code that logs.
     """
     exception: Any = record["exception"]
     if exception is not None or record["level"].no < ERROR:
@@ -44,7 +41,7 @@ def exception_of(record: "Record") -> _ExcInfo | None:
 
 
 def _reported(frame: FrameType) -> BaseException | None:
-    """Return what the code at work was given to report."""
+    """Return the exception in a variable of the code that logs."""
     variables = frame.f_locals
     for name in _REPORTED_AS:
         given = variables.get(name)
@@ -56,10 +53,9 @@ def _reported(frame: FrameType) -> BaseException | None:
 
 
 def _handled(frame: FrameType) -> BaseException | None:
-    """Return what the code at work has caught.
+    """Return the exception that the code that logs is handling.
 
-    Not what code above it has: that may handle something else, in the course of which this went
-    wrong.
+    Exceptions that its callers are handling do not count: they may be about something else.
     """
     error = sys.exc_info()[1]
     traceback = None if error is None else error.__traceback__

@@ -1,9 +1,9 @@
-"""Keeping a share of the lines of a level, whole sessions at a time.
+"""Keeps a share of the lines of a level, for whole sessions.
 
-A session is kept or dropped by the hash by which ddtrace samples its trace
-(``ddtrace._trace.sampler.RateSampler``): at the same rate the lines that are kept are those of
-the traces that are kept, and at a higher rate they contain them. Dropping is a filter's work:
-a Loguru format function cannot return None.
+The hash that decides for a session is the one by which ddtrace samples its trace
+(``ddtrace._trace.sampler.RateSampler``). At the same rate, lines are kept for exactly the sessions
+whose traces are kept; at a higher rate, for those and others. A filter drops the lines, since a
+format function of Loguru's cannot.
 """
 
 import random
@@ -17,8 +17,8 @@ from pipecat_dd.settings.choices import SampledBy
 if TYPE_CHECKING:
     from loguru import Record
 
-# ddtrace's SAMPLING_KNUTH_FACTOR, SAMPLING_HASH_MODULO and MAX_UINT_64BITS: private there, but
-# the same in all of Datadog's tracers, since services must agree. A test compares them.
+# ddtrace's SAMPLING_KNUTH_FACTOR, SAMPLING_HASH_MODULO and MAX_UINT_64BITS. They are private, but
+# the same in all of Datadog's tracers, so that services agree. A test compares them.
 _KNUTH_FACTOR: Final = 1111111111111111111
 _MODULO: Final = 2**64
 _MAX_UINT64: Final = 2**64 - 1
@@ -59,11 +59,11 @@ class Sampler:
             self._rates[number] = float(rate)
 
     def rate_of(self, record: "Record") -> float | None:
-        """Return the share kept of a record's level; None where all are."""
+        """Return the share of a record's level that is kept, 0 to 1; None if all of it is."""
         return self._rates.get(record["level"].no)
 
     def keeps(self, record: "Record") -> bool:
-        """Tell whether a record is kept. Never raises."""
+        """Whether a record is kept. Never raises."""
         rate = self._rates.get(record["level"].no)
         if rate is None:
             return True
@@ -75,10 +75,10 @@ class Sampler:
 
 
 def keeps_trace(trace_id: int, rate: float) -> bool:
-    """Tell whether ddtrace keeps a trace at a rate.
+    """Whether ddtrace keeps a trace at a sample rate.
 
     Args:
-        trace_id: The trace's id; of its 128 bits the lower 64 count.
-        rate: The share kept, 0 to 1.
+        trace_id: An id of 128 bits, of which the lower 64 count.
+        rate: The share that is kept, 0 to 1.
     """
     return (trace_id % _MODULO) * _KNUTH_FACTOR % _MODULO <= rate * _MAX_UINT64

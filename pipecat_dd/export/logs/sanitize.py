@@ -1,8 +1,8 @@
-"""Any Python value as plain JSON, redacted and within Datadog's limits.
+"""Converts any Python value to JSON types, redacted and within Datadog's limits.
 
-What is bound to a line is whatever the user had at hand. Here it becomes dicts with string
-keys, lists, strings, finite numbers, booleans and None, and never an exception: a value that
-cannot be read says so in its place.
+Users bind objects of any type to a line. Here they become dicts with string keys, lists, strings,
+finite numbers, booleans and None. Nothing raises: a value that cannot be read is replaced by a
+placeholder.
 """
 
 import dataclasses
@@ -20,37 +20,38 @@ from pipecat_dd.export.redaction import Redactor, Secrecy
 from pipecat_dd.export.secrets import REDACTED
 
 # Datadog's limits (https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding):
-# fewer than 256 attributes, keys under 50 characters, nested in fewer than 10 levels. Of the
-# attributes and levels some are kept for the fields of the line itself.
+# fewer than 256 attributes, keys under 50 characters, fewer than 10 levels of nesting. Some of the
+# attributes and levels are reserved for the fields of the line itself.
 MAX_ATTRIBUTES: Final = 220
 MAX_KEY_CHARS: Final = 49
 MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 500
-"""Items kept of a list: it counts as one attribute, but it has to be walked."""
+"""The most items of a list. A list counts as one attribute, but converting it takes time."""
 MAX_ITEMS_IN_ALL: Final = 5_000
 MAX_TEXT_CHARS: Final = 50_000
-"""Characters of a text that are looked at at all; a whole line has half as many bytes."""
+"""The most characters of a text that are processed; a whole line has at most half as many bytes."""
 MAX_BOUND_CHARS: Final = 100_000
-"""Characters that are looked at of all bound values; a whole line has a quarter as many bytes."""
+"""The most characters of all bound values together that are processed; a whole line has at most a
+quarter as many bytes."""
 LEAST_CHARS: Final = 250
-"""Characters of a bound text that are looked at in any case: a long value that was bound first
-must not empty those beside it."""
+"""Characters of a bound text that are processed in any case, so that a long value that was bound
+first does not leave the others empty."""
 
 _NAME_CHARS: Final = 500
-"""Characters of a name that are looked at: 49 of them are written."""
+"""The most characters of a name that are processed; 49 of them are written."""
 _WORD_CHARS: Final = 4096
 _NUMBER_CHARS: Final = "0123456789 ().-+"
 _BIGGEST: Final = 2**63
 
 
 class Sanitizer:
-    """Makes the values of one line plain, and counts what it has made.
+    """Converts the values of one line, and counts them against the limits.
 
     Args:
-        redactor: Takes secrets out of text, by look and by name.
+        redactor: Redacts secrets, which it recognises by their form and by their names.
 
     Attributes:
-        cut: Whether something had to be left out to stay within the limits.
+        cut: Whether something was cut or left out to stay within the limits.
     """
 
     __slots__ = ("_attributes_left", "_chars_left", "_items_left", "_path", "_redactor", "cut")
@@ -64,10 +65,10 @@ class Sanitizer:
         self.cut = False
 
     def text(self, text: str, name: str | None = None, limit: int = MAX_TEXT_CHARS) -> str:
-        """Return redacted text of at most about ``limit`` characters.
+        """Return redacted text of at most ``limit`` characters and an ellipsis.
 
-        The text is redacted before it is cut. One too long to be looked at whole is first cut
-        at a space: half a secret is no longer recognised as one.
+        The text is redacted before it is cut. If it is too long to process as a whole, it is cut
+        at a space first, since half a secret would not be recognised.
         """
         if len(text) > MAX_TEXT_CHARS:
             self.cut = True
@@ -79,9 +80,9 @@ class Sanitizer:
         return text
 
     def _bound_text(self, text: str, name: str | None = None) -> str:
-        """Return redacted text of a bound value, cut where all of them together are too long.
+        """Return redacted text of a bound value, cut if all of them together are too long.
 
-        Redacting takes time by the character, and holds up the bot.
+        Redaction takes time for each character, and blocks the bot meanwhile.
         """
         chars = len(text)
         room = max(self._chars_left, LEAST_CHARS)
@@ -95,20 +96,20 @@ class Sanitizer:
         return text + "…" if is_cut else text
 
     def id(self, text: str) -> str:
-        """Return an id, kept as it is unless it is a secret."""
+        """Return an id, unchanged unless it is a secret."""
         return self._redactor.id(text)
 
     def item(
         self, key: object, value: object, depth: int = 1, owner: str | None = None
     ) -> tuple[str, Any] | None:
-        """Return a key and its value, plain; None when the line has no room for one more.
+        """Return a converted key and value; None if the line has no room for another attribute.
 
         Args:
-            key: The name it was bound under; anything, though mostly a string.
-            value: Anything.
-            depth: How many objects of the line it stands in.
-            owner: The name to judge the value by instead of its own: that of the object it
-                stands in, where that one names tokens.
+            key: The name the value was bound under: an object of any type, mostly a string.
+            value: An object of any type.
+            depth: The number of objects around the value, those of the line included.
+            owner: The name that decides how the value is redacted, instead of the key: that of
+                the object around it, if that is a name of tokens.
         """
         if self._attributes_left <= 0:
             self.cut = True
@@ -124,14 +125,9 @@ class Sanitizer:
         return written, self._value(value, name, depth, secrecy)
 
     def add_all(self, fields: dict[str, Any], values: Mapping[Any, Any]) -> None:
-        """Add values that were bound to a line's fields, plain, but under no name that is there.
-
-        Args:
-            fields: The fields.
-            values: The values.
-        """
+        """Convert bound values and add them to a line's fields, without replacing any field."""
         for key, value in values.items():
-            # What most lines bind; all else takes the longer way.
+            # A faster way for the most common types.
             if type(key) is str and len(key) <= MAX_KEY_CHARS and self._attributes_left > 0:
                 written, secrecy = self._redactor.judge(key)
                 if secrecy is Secrecy.NONE:
@@ -149,7 +145,13 @@ class Sanitizer:
                 fields.setdefault(*pair)
 
     def value(self, value: Any, name: str | None = None, depth: int = 1) -> Any:
-        """Return a value as plain JSON. Never raises."""
+        """Return a value as JSON types. Never raises.
+
+        Args:
+            value: An object of any type.
+            name: The name that decides how the value is redacted; None if it has none.
+            depth: The number of objects around the value, those of the line included.
+        """
         secrecy = Secrecy.NONE if name is None else self._redactor.secrecy(name)
         return self._value(value, name, depth, secrecy)
 
@@ -169,7 +171,7 @@ class Sanitizer:
             return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
         try:
             return self._other(value, name, depth)
-        except Exception:  # the value's own code ran: its repr, its properties
+        except Exception:  # the value's own code has raised: its __str__, its properties
             return f"<unreadable {kind.__name__}>"
 
     def _integer(self, value: int, name: str | None, secrecy: Secrecy) -> int | str:
@@ -179,7 +181,7 @@ class Sanitizer:
             return REDACTED
         if -_BIGGEST <= value < _BIGGEST:
             return value
-        # More than Datadog, or any reader with 64 bits, could hold as a number.
+        # Datadog, like any reader with 64 bits, cannot store it as a number.
         bits = value.bit_length()
         return str(value) if bits < 4096 else f"<integer of {bits} bits>"
 
@@ -189,7 +191,7 @@ class Sanitizer:
             return self.value(value, name, depth)
         if isinstance(value, str):
             return self._bound_text(str.__str__(value), name)
-        if isinstance(value, Integral):  # bool and int of other makes: numpy, subclasses
+        if isinstance(value, Integral):  # numpy's types, and subclasses of int
             return self.value(int(value), name, depth)
         if isinstance(value, (Real, Decimal)):
             return self.value(float(value), name, depth)
@@ -237,7 +239,7 @@ class Sanitizer:
             self._path.discard(id(value))
 
     def _bytes(self, head: bytes, length: int, name: str | None) -> str:
-        # Bytes in a bot are mostly audio: their size says more than they do.
+        # Bytes in a bot are mostly audio, of which only the size is of interest.
         if length <= 64 and head.isascii() and head.decode("ascii").isprintable():
             return self.text(head.decode("ascii"), name)
         return f"<{length} bytes>"
@@ -247,7 +249,7 @@ class Sanitizer:
         return self.text(name)[:MAX_KEY_CHARS]
 
     def _shorter(self, name: str) -> str:
-        """Return a text that somebody keyed a dict by, no longer than any name is."""
+        """Return a name without the characters that are too many to process."""
         self.cut = True
         return _cut_at_space(name, _NAME_CHARS, _NAME_CHARS // 2)
 
@@ -263,7 +265,7 @@ def _fields_of(value: Any) -> Mapping[Any, Any] | None:
     if isinstance(value, Mapping):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # What its author keeps out of the repr stays out of the line.
+        # Fields with repr=False stay out of the line, too.
         return {f.name: getattr(value, f.name, None) for f in dataclasses.fields(value) if f.repr}
     kind = type(value)
     if isinstance(models := getattr(kind, "model_fields", None), dict):  # pydantic
@@ -278,14 +280,15 @@ def _fields_of(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _cut_at_space(text: str, chars: int, word_chars: int = _WORD_CHARS) -> str:
-    """Return the beginning of a text that is too long, without half a secret at its end.
+    """Return the beginning of a text, without the first half of a secret at its end.
 
-    A secret is one word; a telephone number may be several.
+    A word that was cut is dropped, since it may be a secret; so is a number of several words,
+    since it may be a telephone number.
 
     Args:
-        text: The text, longer than ``chars``.
-        chars: How many characters it may have.
-        word_chars: How many of them may be dropped as the word, or the number, that was cut.
+        text: A text of more than ``chars`` characters.
+        chars: The most characters of the result.
+        word_chars: The most characters that are dropped for a cut word or number.
     """
     head = text[:chars]
     if not (head[-1].isspace() or text[chars].isspace()):

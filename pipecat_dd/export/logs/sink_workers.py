@@ -1,9 +1,9 @@
-"""Which code posts a sink's lines later: the worker that a sink has had from the start.
+"""Recognises the worker of a sink: the thread or task that posts the sink's lines later.
 
-Many a sink only puts a line into a queue, for a thread or a task that was started when the sink was
-made, and so is no descendant of its work. The stack tells such a worker: a method of the sink's
-own object is on it, or a function that has taken from the very queue that the sink puts into.
-Nothing else is taken for one: a function that merely knows the queue is not.
+Many sinks only put a line into a queue. A thread or task that was started when the sink was
+created, and not while it writes, reads the queue. Such a worker is recognised by its stack: it has
+a method of the sink's object on it, or a function that has taken something from the sink's queue.
+A function that only refers to the queue does not count.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from pipecat_dd import _loguru
 
 _MAX_FRAMES: Final = 64
 _QUEUES: Final = (queue.Queue, queue.SimpleQueue, asyncio.Queue, deque)
-_TAKES: Final = frozenset({"get", "get_nowait", "popleft", "pop", "get_message"})
+_READS: Final = frozenset({"get", "get_nowait", "popleft", "pop", "get_message"})
 _LOCALS: Final = frozenset({"locals", "vars", "dir", "eval", "exec"})
-_LISTENERS: Final = QueueListener.handle.__code__.co_filename
+_LISTENER_FILE: Final = QueueListener.handle.__code__.co_filename
 
 
-class _Known:
-    """What is known of the sinks that there are.
+class _Sinks:
+    """The objects, queues and code of the current sinks.
 
     Attributes:
-        objects: The objects that sinks are, or are methods of, by id.
-        queues: What their code puts lines into, by id.
-        codes: The code of the objects' methods, and of functions within those.
+        objects: The sinks that are objects with methods of their own, by ``id()``.
+        queues: The queues that the sinks may put lines into, by ``id()``.
+        codes: The code of the objects' methods, and of functions inside of these.
     """
 
     def __init__(self, sinks: Iterable[Any]) -> None:
@@ -53,7 +53,7 @@ class _Known:
                 self._add_queue(given)
             sink = sink.func
         if inspect.isroutine(sink):
-            # Not the object whose method it is: that may be the whole bot.
+            # The object of a bound method does not count: it may be the whole bot.
             self._add_function(inspect.unwrap(sink))
             return
         kind = type(sink)
@@ -67,7 +67,7 @@ class _Known:
         function = getattr(routine, "__func__", routine)
         if not isinstance(function, FunctionType):
             return
-        for value in _reached_by(function):
+        for value in _referenced_by(function):
             self._add_queue(value)
         of_owner = getattr(getattr(routine, "__self__", None), "__dict__", {})
         for name in function.__code__.co_names:
@@ -79,66 +79,71 @@ class _Known:
 
 
 _handlers: Mapping[int, Any] | None = None
-_known = _Known(())
+_sinks = _Sinks(())
 
 
 def is_at_work() -> bool:
-    """Tell whether a worker of a sink's is on this thread's stack."""
-    global _handlers, _known
+    """Whether the calling code runs in the worker of a sink."""
+    global _handlers, _sinks
     handlers = _loguru.handlers()
     if handlers is not _handlers:
-        _handlers, _known = handlers, _Known(_loguru.sinks(handlers))
-    return bool(_known) and _is_on_stack(_known, sys._getframe(1))
+        _handlers, _sinks = handlers, _Sinks(_loguru.sinks(handlers))
+    return bool(_sinks) and _is_on_stack(_sinks, sys._getframe(1))
 
 
-def _is_on_stack(known: _Known, frame: FrameType | None) -> bool:
+def _is_on_stack(sinks: _Sinks, frame: FrameType | None) -> bool:
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return False
         code = frame.f_code
-        if known.queues and _listens(known, frame):
+        if sinks.queues and _is_listener(sinks, frame):
             return True
-        if code in known.codes and _has(known.objects, frame.f_locals.values()):
+        if code in sinks.codes and _contains(sinks.objects, frame.f_locals.values()):
             return True
-        if known.queues and _has_taken(known, frame):
+        if sinks.queues and _has_read(sinks, frame):
             return True
         frame = frame.f_back
     return False
 
 
-def _has_taken(known: _Known, frame: FrameType) -> bool:
-    taken = _takes(frame.f_code)
-    if not taken:
+def _has_read(sinks: _Sinks, frame: FrameType) -> bool:
+    reads = _queue_reads(frame.f_code)
+    if not reads:
         return False
-    for name, attribute, at in taken:
+    for name, attribute, at in reads:
         if frame.f_lasti < at:
             continue
         value = frame.f_locals.get(name, frame.f_globals.get(name))
         if attribute is not None:
             value = getattr(value, "__dict__", {}).get(attribute)
-        if known.queues.get(id(value)) is value and value is not None:
+        if sinks.queues.get(id(value)) is value and value is not None:
             return True
     return False
 
 
-def _listens(known: _Known, frame: FrameType) -> bool:
-    """Tell whether it is a `QueueListener` that has its handlers handle what it has taken."""
-    if frame.f_code.co_filename != _LISTENERS:
+def _is_listener(sinks: _Sinks, frame: FrameType) -> bool:
+    """Whether a frame is that of a `QueueListener` which passes a record on to its handlers."""
+    if frame.f_code.co_filename != _LISTENER_FILE:
         return False
     listener = frame.f_locals.get("self")
-    return isinstance(listener, QueueListener) and _has(known.queues, (listener.queue,))
+    return isinstance(listener, QueueListener) and _contains(sinks.queues, (listener.queue,))
 
 
 @lru_cache(maxsize=4096)
-def _takes(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
-    """Return from what code takes: a variable, or one's attribute, and from where in it on."""
-    # Before Python 3.13 to look at a frame's variables is to write into what locals() returned.
-    if _TAKES.isdisjoint(code.co_names) or not _LOCALS.isdisjoint(code.co_names):
+def _queue_reads(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
+    """Return where code takes something from a queue.
+
+    Each item is the variable that holds the queue, or holds an object with the queue in an
+    attribute; that attribute, or None; and the offset of the instruction.
+    """
+    # Code that calls locals() or the like is skipped: before Python 3.13, reading a frame's
+    # variables changes the dict that locals() returned.
+    if _READS.isdisjoint(code.co_names) or not _LOCALS.isdisjoint(code.co_names):
         return ()
     found: list[tuple[str, str | None, int]] = []
     before: list[Any] = []
     for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_METHOD", "LOAD_ATTR") and step.argval in _TAKES and before:
+        if step.opname in ("LOAD_METHOD", "LOAD_ATTR") and step.argval in _READS and before:
             of = before[-1]
             if of.opname == "LOAD_ATTR" and len(before) > 1:
                 found.append((_variable(before[-2]), str(of.argval), step.offset))
@@ -150,7 +155,7 @@ def _takes(code: CodeType) -> tuple[tuple[str, str | None, int], ...]:
 
 
 def _variable(step: Any) -> str:
-    """Return the variable that a step loads; nothing where it loads none."""
+    """Return the variable that an instruction loads; an empty text if it loads none."""
     if not step.opname.startswith("LOAD_"):
         return ""
     value = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
@@ -158,7 +163,7 @@ def _variable(step: Any) -> str:
 
 
 def _codes_of(kind: type) -> Iterator[CodeType]:
-    """Yield the code of a class's methods, but for those of the standard library's classes."""
+    """Yield the code of a class's methods, without those of the standard library's classes."""
     for base in kind.__mro__:
         if base.__module__.partition(".")[0] in sys.stdlib_module_names:
             continue
@@ -175,8 +180,8 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
             yield from _with_inner(constant)
 
 
-def _reached_by(function: FunctionType) -> Iterator[Any]:
-    """Yield what a function's code knows by name."""
+def _referenced_by(function: FunctionType) -> Iterator[Any]:
+    """Yield the objects that a function's code refers to by name."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
@@ -189,5 +194,5 @@ def _reached_by(function: FunctionType) -> Iterator[Any]:
     yield from (function.__kwdefaults__ or {}).values()
 
 
-def _has(objects: dict[int, Any], values: Iterable[Any]) -> bool:
+def _contains(objects: dict[int, Any], values: Iterable[Any]) -> bool:
     return any(objects.get(id(value)) is value for value in values if value is not None)

@@ -1,10 +1,10 @@
-"""A line's fields as JSON text, and cutting it where it is too long for Datadog.
+"""Writes a line's fields as JSON, and cuts lines that are too long for Datadog.
 
-Datadog advises at most 25 kB a line
-(https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding), and the Agent splits
-one far longer in two, of which the second has no ids; container runtimes split at less (see
-``containers.py``). Text is cut first, the longest first; then whole bound values go; then, where
-a line may be very short, what else it can be read without. Its ids are never cut.
+Datadog recommends at most 25 kB a line
+(https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding). The Agent splits a much
+longer line in two, the second without ids; container runtimes split at less (see
+``containers.py``). Long texts are cut first. If that is not enough, bound values are removed, and
+then, if the limit is very small, all fields but the ids, which are never cut.
 """
 
 import json
@@ -30,23 +30,23 @@ _LEFT_OUT_LAST: Final = (
     fields.SAMPLE_RATE,
     fields.SERVICE,
 )
-"""What goes last, one after the other, where a line may hold little more than its ids."""
+"""The fields that are removed last, in this order, if the limit is hardly enough for the ids."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 class Json:
-    """Writes plain values as JSON text.
+    """Writes values of JSON types as JSON text.
 
     Args:
-        ascii_only: Write every character beyond ASCII as an escape, for a stream whose
-            encoding is not UTF-8.
+        ascii_only: Whether to escape all characters beyond ASCII, for a stream whose encoding is
+            not UTF-8.
     """
 
     __slots__ = ("quote", "text")
 
     def __init__(self, *, ascii_only: bool = False) -> None:
         self.quote = encode_basestring_ascii if ascii_only else encode_basestring
-        # The values are plain by now: no cycles to look for.
+        # Sanitized values have no cycles.
         self.text = json.JSONEncoder(
             ensure_ascii=ascii_only, check_circular=False, separators=(",", ":")
         ).encode
@@ -57,7 +57,7 @@ class Json:
         members = ""
         for name, value in fields.items():
             kind = type(value)
-            # An encoder costs more to start than most values cost to write.
+            # Calling the encoder takes longer than writing most values.
             if kind is str:
                 members += f",{quote(name)}:{quote(value)}"
             elif kind is int or kind is float:
@@ -68,13 +68,13 @@ class Json:
 
 
 def limit_size(text: str, json_: Json, kept: frozenset[str], limit: int = MAX_LINE_BYTES) -> str:
-    """Return a line's JSON text within its limit and of characters that UTF-8 has.
+    """Return a line's JSON text, cut to its limit, in characters that UTF-8 can encode.
 
     Args:
         text: The line, a JSON object.
-        json_: What wrote it.
-        kept: The fields that are never cut, but for a limit that holds little more than ids.
-        limit: The most bytes that it may have with the end that is put to it.
+        json_: Writes the line again if it is cut.
+        kept: The fields that are not cut unless the limit is hardly enough for the ids.
+        limit: The most bytes of the line, its end included.
     """
     text, size = _measured(text)
     return text if size < limit else _cut(json.loads(text), json_, kept, limit)
@@ -86,7 +86,7 @@ def _measured(text: str) -> tuple[str, int]:
         return text, len(text)
     try:
         return text, len(text.encode())
-    except UnicodeEncodeError:  # half a surrogate pair: nothing that UTF-8 could hold
+    except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot encode
         text = _SURROGATES.sub("\ufffd", text)
         return text, len(text.encode())
 
@@ -104,23 +104,23 @@ def _cut(line: dict[str, Any], json_: Json, kept: frozenset[str], limit: int) ->
         key for key in line if key not in kept and key not in (fields.MESSAGE, fields.ERROR)
     ]:
         del line[key]
-    for lessen in (_nothing, _error_lessened, _participant_lessened, *_LEFT_OUT_LAST):
-        if callable(lessen):
-            lessen(line)
+    for step in (_keep, _shorten_error, _shorten_participant, *_LEFT_OUT_LAST):
+        if callable(step):
+            step(line)
         else:
-            line.pop(lessen, None)
+            line.pop(step, None)
         text, size = _measured(json_.text(line))
         if size < limit:
             break
     return text
 
 
-def _nothing(line: dict[str, Any]) -> None:
+def _keep(line: dict[str, Any]) -> None:
     """Leave a line as it is."""
 
 
-def _error_lessened(line: dict[str, Any]) -> None:
-    """Leave of an error what Error Tracking reads."""
+def _shorten_error(line: dict[str, Any]) -> None:
+    """Keep only the parts of an error that Error Tracking reads."""
     error = line.get(fields.ERROR)
     if isinstance(error, dict):
         line[fields.ERROR] = {
@@ -130,8 +130,8 @@ def _error_lessened(line: dict[str, Any]) -> None:
         }
 
 
-def _participant_lessened(line: dict[str, Any]) -> None:
-    """Leave of a participant's values those that say who it is."""
+def _shorten_participant(line: dict[str, Any]) -> None:
+    """Keep only the parts of a participant that identify it."""
     person = line.get(fields.PARTICIPANT)
     if isinstance(person, dict):
         line[fields.PARTICIPANT] = {
@@ -145,7 +145,7 @@ def _capped(value: Any, cap: int) -> Any:
     if isinstance(value, str):
         if len(value) <= cap:
             return value
-        # A traceback says most at its end, a message at its start: keep of both.
+        # Both ends are kept: a traceback's end and a message's beginning matter most.
         tail = cap // 3
         return value[: cap - tail] + " … " + value[-tail:]
     if isinstance(value, list):

@@ -1,14 +1,18 @@
-"""Bringing the lines of the standard library's ``logging`` into Loguru.
+"""Routes the lines of the standard library's ``logging`` to Loguru.
 
-A handler on the root logger hands each record to Loguru, with the name, function, line, time
-and thread that the record itself tells. What else is on the root logger (Sentry, pytest's
-capture, a file) stays, with one exception: a plain `logging.StreamHandler` to standard output
-or error would print every line once more, as text without ids, and Datadog reads both. Where
-our lines go to the console such handlers are taken off, from the root logger and from any
-other (ddtrace's has one, uvicorn's two that do not propagate, which is why their place is then
-taken by ours), and `Interception.undo` puts them back. Subclasses are left alone: nobody knows
-what else they do. An ``InterceptHandler`` after the recipe in Loguru's documents does what ours
-does, so that each line would come twice: it is taken off in the same way.
+A handler on the root logger passes each record to Loguru, with the record's own name, function,
+line, time and thread. Other handlers of the root logger (Sentry's, pytest's, a file's) stay, with
+two exceptions:
+
+* A plain `logging.StreamHandler` to standard output or error would print every line again, as
+  text without ids, and Datadog reads both. So if our lines go to the console, such handlers are
+  removed, from the root logger and from all others: ddtrace's logger has one, and uvicorn has two
+  loggers that do not propagate, which get a handler of ours instead. Subclasses stay, since they
+  may do more than print.
+* An ``InterceptHandler`` as in Loguru's documentation does the same as ours, so that each line
+  would be written twice.
+
+`Interception.undo` adds the removed handlers again.
 """
 
 import logging
@@ -25,9 +29,9 @@ from loguru import logger
 from pipecat_dd import _loguru
 from pipecat_dd.export.logs import failed_tasks
 from pipecat_dd.export.logs.failing import report_once
-from pipecat_dd.export.logs.feeding import is_sinks_work
-from pipecat_dd.export.logs.forking import forks, hold_back
-from pipecat_dd.export.logs.passing import FromLogging, Passing, log_as
+from pipecat_dd.export.logs.forking import defer, is_forking
+from pipecat_dd.export.logs.routing import FromLogging, Routing, log_as
+from pipecat_dd.export.logs.sink_work import is_sink_work
 from pipecat_dd.export.logs.structured import (
     NoText,
     Structured,
@@ -40,7 +44,7 @@ from pipecat_dd.export.logs.structured import (
 if TYPE_CHECKING:
     from loguru import Record
 
-# What a LogRecord has without anybody's ``extra=``.
+# The attributes of a LogRecord without ``extra=``.
 _STANDARD: Final = frozenset(
     logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys()
     | {"message", "asctime", "taskName"}
@@ -65,48 +69,48 @@ QUIET: Final = (
     "urllib3",
     "websockets",
 )
-"""Libraries that at DEBUG print each packet or span, or whole requests with what was said.
+"""Libraries that log each packet or span, or whole requests with conversations, at DEBUG.
 
-They are held at INFO, also where everything else is at DEBUG, unless ``levels`` names them.
+They log at INFO even if everything else is at DEBUG, unless ``levels`` names them.
 """
 
 
 class InterceptHandler(logging.Handler):
-    """Hands records of the standard library's ``logging`` to Loguru."""
+    """Passes records of the standard library's ``logging`` to Loguru."""
 
     def __init__(self, level: int = logging.NOTSET) -> None:
         super().__init__(level)
         self._busy = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one record to Loguru, unless it comes from there."""
+        """Pass a record to Loguru, unless it comes from there."""
         failed = None
         if record.name == failed_tasks.LOGGER:
-            failed = failed_tasks.told(str(record.msg))
-        # The stack tells of Loguru at work; the flag is for a Loguru that no longer can.
-        if getattr(self._busy, "now", False) or is_sinks_work() or _loguru.is_writing():
+            failed = failed_tasks.find_failed_task(str(record.msg))
+        # `is_writing` inspects the stack; the flag is for versions of Loguru where it cannot.
+        if getattr(self._busy, "now", False) or is_sink_work() or _loguru.is_writing():
             if failed is not None:
-                failed.run_later(partial(self._hand_over, record))
+                failed.run_later(partial(self._log, record))
             return
         if failed is not None:
-            failed.run(partial(self._hand_over, record))
+            failed.run(partial(self._log, record))
         else:
-            self._hand_over(record)
+            self._log(record)
 
-    def _hand_over(self, record: logging.LogRecord) -> None:
-        if forks():
-            hold_back(partial(self._hand_over, record))
+    def _log(self, record: logging.LogRecord) -> None:
+        if is_forking():
+            defer(partial(self._log, record))
             return
         self._busy.now = True
         try:
-            _hand_over(record)
-        except Exception as error:  # the code that logged must not learn of it
+            _log(record)
+        except Exception as error:  # an error must not reach the code that logged
             report_once("a line of the standard library's logging is lost", error)
         finally:
             self._busy.now = False
 
 
-def _hand_over(record: logging.LogRecord) -> None:
+def _log(record: logging.LogRecord) -> None:
     message, exc_info = "", record.exc_info
     structured = of_record(record)
     if structured is not None and structured.text is not None:
@@ -121,8 +125,8 @@ def _hand_over(record: logging.LogRecord) -> None:
     def as_recorded(made: "Record") -> None:
         _copy(record, made, structured)
 
-    # By name where Loguru knows it as the same; else by number, and named in the copy.
-    level: str | int = max(record.levelno, 0)  # Loguru knows none below
+    # By name if Loguru has the same level; else by number, and `_copy` sets the name.
+    level: str | int = max(record.levelno, 0)  # Loguru has no negative levels
     try:
         if logger.level(record.levelname).no == record.levelno:
             level = record.levelname
@@ -133,7 +137,7 @@ def _hand_over(record: logging.LogRecord) -> None:
 
 
 def _message_of(record: logging.LogRecord) -> str:
-    """Return a record's message; where its arguments do not fit it, or fail, what there is."""
+    """Return a record's message; if its arguments cannot be formatted, message and arguments."""
     with suppress(Exception):
         return record.getMessage()
     message, args = readable(record.msg), record.args
@@ -143,7 +147,7 @@ def _message_of(record: logging.LogRecord) -> str:
 
 
 class _Readable(NamedTuple):
-    """Has a value within a tuple written so that it never fails."""
+    """Wraps a value of a tuple so that its repr never raises."""
 
     value: Any
 
@@ -152,7 +156,7 @@ class _Readable(NamedTuple):
 
 
 def _copy(record: logging.LogRecord, made: "Record", structured: Structured | None) -> None:
-    """Let a Loguru record say what the standard library's said, and not where we are."""
+    """Copy a record of ``logging`` into Loguru's, which otherwise names this module."""
     made["name"] = FromLogging(record.name)
     if structured is not None and structured.text is None:
         made["message"] = NoText(made["message"])
@@ -163,8 +167,8 @@ def _copy(record: logging.LogRecord, made: "Record", structured: Structured | No
     made["level"].name = record.levelname
     made["thread"].id = record.thread or 0
     made["thread"].name = record.threadName or ""
-    # Loguru's own kind of datetime: people's text formats depend on it.
-    with suppress(Exception):  # made by hand, without one: then it is now
+    # Loguru's own type of datetime: text formats of users depend on it.
+    with suppress(Exception):  # a record made by hand may have no time
         made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
     extra = made["extra"]
     extra.update(named_values(record) if structured is None else structured.values)
@@ -180,17 +184,17 @@ _in_force: "Final[list[Interception]]" = []
 
 
 class Interception:
-    """The changes made to the standard library's loggers, and how to undo them.
+    """The changes to the standard library's loggers, which `undo` reverts.
 
     Args:
-        level: The least severity the root logger lets through.
-        levels: The least severity of loggers, by name.
+        level: The lowest severity that the root logger lets through.
+        levels: The lowest severity that other loggers let through, by their names.
         sink: Where our lines go.
     """
 
     def __init__(self, level: int, levels: Mapping[str, int], sink: object) -> None:
         self._to_console = is_console(sink)
-        self._passing = Passing(sink)
+        self._routing = Routing(sink)
         self._handlers: list[tuple[logging.Logger, logging.Handler]] = []
         self._removed: list[tuple[logging.Logger, logging.Handler]] = []
         self._levels: list[tuple[logging.Logger, int]] = []
@@ -209,7 +213,7 @@ class Interception:
         self.sweep()
 
     def sweep(self) -> None:
-        """Take console handlers off again: a web server may have set its up since."""
+        """Remove console handlers again: a web server may have added its own since."""
         root = logging.getLogger()
         if not _has_intercept(root):
             self._add(root, InterceptHandler())
@@ -218,7 +222,7 @@ class Interception:
             for handler in list(target.handlers):
                 recipe = _is_the_recipe(handler)
                 if recipe:
-                    self._passing.gets_all = True
+                    self._routing.gets_all = True
                 elif not _is_plain_console(handler):
                     continue
                 if not reaches_root and not _has_intercept(target):
@@ -228,7 +232,7 @@ class Interception:
                     self._removed.append((target, handler))
 
     def undo(self) -> None:
-        """Put handlers and levels back as they were, but for what others changed since."""
+        """Restore handlers and levels, except those that were changed since by other code."""
         for target, handler in self._handlers:
             target.removeHandler(handler)
         for target, handler in self._removed:
@@ -243,7 +247,7 @@ class Interception:
             _in_force.remove(self)
         if self._captures_warnings:
             logging.captureWarnings(False)
-        self._passing.undo()
+        self._routing.undo()
 
     def _add(self, target: logging.Logger, handler: logging.Handler) -> None:
         target.addHandler(handler)
@@ -283,7 +287,7 @@ def _reaches_root(target: logging.Logger) -> bool:
 
 
 def _has_intercept(target: logging.Logger) -> bool:
-    """Tell whether a record of this logger comes by one of our handlers already."""
+    """Whether records of this logger already reach one of our handlers."""
     current: logging.Logger | None = target
     while current is not None:
         if any(isinstance(handler, InterceptHandler) for handler in current.handlers):
@@ -302,7 +306,7 @@ def _is_the_recipe(handler: logging.Handler) -> bool:
 
 
 def is_console(stream: object) -> bool:
-    """Tell whether a stream is the process's standard output or error."""
+    """Whether a stream is the process's standard output or error."""
     return any(
         stream is console
         for console in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)

@@ -1,8 +1,8 @@
-"""Messages that are mappings: their members are fields of the line, not the text of a dict.
+"""Turns a message that is a mapping into fields of the line.
 
-structlog hands an event over to ``logging`` as a mapping, or as the JSON text of one; users of
-python-json-logger, and of Loguru, log a dict themselves. Each member then counts as a value that
-was bound. One of them, where there is one, is the line's text.
+structlog passes an event to ``logging`` as a mapping, or as the JSON text of one. Users of
+python-json-logger and of Loguru also log dicts. Each member of such a mapping becomes a bound
+value, and one of them, such as ``message`` or ``event``, the line's message.
 """
 
 import json
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _TEXTS: Final = ("message", "msg", "event")
 _TEXTS_OF_STRUCTLOG: Final = ("event", "message", "msg")
 _STRUCTLOGS: Final = frozenset({"_logger", "_name", "_record", "_from_structlog"})
-"""What structlog puts beside the values for its own formatter."""
+"""The keys that structlog adds for its own formatter."""
 _BEGINNINGS: Final = ("{", "OrderedDict(", "defaultdict(", "Counter(", "mappingproxy(", "ChainMap(")
-"""How the texts of the usual mappings begin."""
+"""How the text of a common mapping begins."""
 FIRST: Final = frozenset(beginning[0] for beginning in _BEGINNINGS)
-"""Their first characters: most lines begin with none of these, and each line is asked."""
+"""Their first characters. Checking these first is fast, and most lines begin otherwise."""
 _MAX_JSON_CHARS: Final = 100_000
 _MAX_FRAMES: Final = 40
 _NAMED: Final = re.compile(r"%\(([^)]{1,200})\)")
@@ -36,18 +36,18 @@ _LAST_OF_TRACEBACK: Final = re.compile(r"([\w.]+)(?:: (.*))?", re.DOTALL)
 
 
 class NoText(str):
-    """The text of a mapping that has no message: its members stand beside it, as values."""
+    """The text of a mapping without a message, which is not written: its members are values."""
 
     __slots__ = ()
 
 
 class Structured(NamedTuple):
-    """What a mapping says.
+    """The parts of a mapping.
 
     Attributes:
-        text: Its message; None where it has none.
-        values: What counts as bound.
-        exc_info: The exception that it names: what ``logging`` takes as ``exc_info``.
+        text: The message; None if it has none.
+        values: The members that become bound values.
+        exc_info: The mapping's exception, in any form that ``logging`` accepts as ``exc_info``.
     """
 
     text: str | None
@@ -56,11 +56,7 @@ class Structured(NamedTuple):
 
 
 def of_record(record: "LogRecord") -> Structured | None:
-    """Return what a record of ``logging`` says, whose message is a mapping; else None.
-
-    Args:
-        record: The record.
-    """
+    """Return the parts of a record of ``logging`` whose message is a mapping; else None."""
     message: Any = record.msg
     if isinstance(message, str):
         given = _rendered_by_structlog(message)
@@ -69,7 +65,7 @@ def of_record(record: "LogRecord") -> Structured | None:
         return None
     try:
         given = dict(message)
-    except Exception:  # a mapping of somebody's own: then its text has to do
+    except Exception:  # the code of a custom mapping has raised
         return None
     if _is_masked(record.name, readable(message)):
         return None
@@ -81,10 +77,7 @@ def of_record(record: "LogRecord") -> Structured | None:
 def named_values(record: "LogRecord") -> dict[str, Any]:
     """Return the values that a record's message names: ``logger.info("%(a)s", {"a": 1})``.
 
-    Not the others that it was given: they may be anything, and are not written without us.
-
-    Args:
-        record: A record of ``logging``.
+    Other values of the dict are left out: ``logging`` itself would not write them either.
     """
     args, message = record.args, record.msg
     if not isinstance(args, Mapping) or type(message) is not str:
@@ -93,24 +86,17 @@ def named_values(record: "LogRecord") -> dict[str, Any]:
 
 
 def is_structlogs(key: str) -> bool:
-    """Tell whether structlog put this on a record for its own formatter.
-
-    Args:
-        key: The name of the record's attribute.
-    """
+    """Whether structlog adds an attribute of this name to records for its own formatter."""
     return key in _STRUCTLOGS
 
 
 def spread(record: "Record") -> tuple[str | None, Mapping[Any, Any]]:
-    """Return a Loguru record's message and bound values; a mapping's members are among these.
+    """Return a Loguru record's message and bound values, which include a mapping's members.
 
-    Asked from within Loguru's call of a format function.
-
-    Args:
-        record: The record.
+    Call it while Loguru runs a format function: the mapping is found through the stack.
 
     Returns:
-        The message, None where it is a mapping without one, and the values.
+        The message, or None for a mapping without one; and the values.
     """
     message: Any = record["message"]
     extra: Mapping[Any, Any] = record["extra"]
@@ -118,8 +104,8 @@ def spread(record: "Record") -> tuple[str | None, Mapping[Any, Any]]:
         return (None, extra) if type(message) is NoText else (str(message), extra)
     if not message.startswith(_BEGINNINGS):
         return message, extra
-    given = _loguru.message_given()
-    # A patcher's word for it stands.
+    given = _loguru.message_object()
+    # If the texts differ, a patcher has replaced the message.
     if not isinstance(given, Mapping) or str(given) != message:
         return message, extra
     if _is_masked(record["name"] or "", message):
@@ -129,11 +115,11 @@ def spread(record: "Record") -> tuple[str | None, Mapping[Any, Any]]:
 
 
 def readable(value: object, text_of: Callable[[object], str] = str) -> str:
-    """Return the text of a value, or what stands for it where its own code fails.
+    """Return the text of a value, or a placeholder if the value's own code raises.
 
     Args:
-        value: The value.
-        text_of: Makes it: ``str`` or ``repr``.
+        value: An object of any type.
+        text_of: Makes the text: ``str`` or ``repr``.
     """
     try:
         return text_of(value)
@@ -142,11 +128,11 @@ def readable(value: object, text_of: Callable[[object], str] = str) -> str:
 
 
 def summary(values: Mapping[str, Any], chars: int) -> str:
-    """Return a text for a mapping that has none, so that a list of lines can be read.
+    """Return a message for a mapping without one, so that lists of lines are readable.
 
     Args:
         values: The line's fields, redacted.
-        chars: The most characters that it may have.
+        chars: The most characters of the message, without the ellipsis.
     """
     text = " ".join(
         f"{name}={value}"
@@ -162,7 +148,7 @@ def _of(given: dict[Any, Any], texts: tuple[str, ...]) -> Structured:
         value = given.get(name)
         if isinstance(value, (str, int, float, BaseException)):
             text = readable(value)
-            # Where nothing else is the text, "event" is that and a field: people search by it.
+            # Without structlog, "event" is kept as a field, too, since people search for it.
             if name != "event" or texts is _TEXTS_OF_STRUCTLOG:
                 del given[name]
             break
@@ -170,7 +156,7 @@ def _of(given: dict[Any, Any], texts: tuple[str, ...]) -> Structured:
 
 
 def _with_exception(found: Structured) -> Structured:
-    """Return the same with the exception that is named among the values, as in ``logging``."""
+    """Move the exception from the values to ``exc_info``."""
     exc_info = found.values.get("exc_info")
     if exc_info is True:
         exc_info = sys.exc_info()
@@ -182,7 +168,7 @@ def _with_exception(found: Structured) -> Structured:
 
 
 def _is_masked(name: str, text: str) -> bool:
-    """Tell whether a line is one whose content is masked in its text: it has to stay text."""
+    """Whether a line has content that is masked in its text, so that it must stay a text."""
     return name.startswith("pipecat.") or pipecat_lines.mask(name, text) != text
 
 
@@ -196,7 +182,7 @@ def _of_structlog(given: dict[Any, Any]) -> Structured:
 
 
 def _rendered_by_structlog(message: str) -> dict[Any, Any] | None:
-    """Return the values of a message that structlog has made JSON text of."""
+    """Return the values of a message that structlog has rendered as JSON; else None."""
     if message[:1] != "{" or message[-1:] != "}" or "structlog" not in sys.modules:
         return None
     if len(message) > _MAX_JSON_CHARS or not _is_below_structlog():
@@ -220,10 +206,10 @@ def _is_below_structlog() -> bool:
 
 
 def _error_of(exception: Any) -> dict[str, str] | None:
-    """Return a line's ``error`` for what structlog has made of an exception.
+    """Return a line's ``error`` for structlog's rendering of an exception.
 
-    That is the text of its traceback, or a list of what is in it. The list may hold the values of
-    local variables, which are what a caller said: they are left out.
+    That is the text of a traceback, or a list of its parts. The list may have values of local
+    variables, which are left out: they may be conversations.
     """
     if isinstance(exception, str):
         last = _LAST_OF_TRACEBACK.fullmatch(exception.rstrip().rpartition("\n")[2])
@@ -242,7 +228,7 @@ def _error_of(exception: Any) -> dict[str, str] | None:
         first = exception[0]
         stacks = [_stack_of(one) for one in reversed(exception)]
         kind, message = str(first["exc_type"]), str(first["exc_value"])
-    except Exception:  # somebody else's list
+    except Exception:  # a list that structlog did not make
         return None
     return {
         fields.KIND_KEY: kind,

@@ -1,11 +1,11 @@
-"""Handing a finished line to Loguru.
+"""Passes a finished line to Loguru.
 
-Loguru takes what a format function returns for a *template* and formats it once more with the
-record, so a line cannot simply be returned: its braces and ``<tags>`` would be read as markup.
-Escaping them would be right but would have Loguru parse every line anew. The line is instead
-left in the record as a slip, and the template, always the same one, names it. The slip takes
-itself out of the record when Loguru has read it, so that no other sink (``serialize=True``, a
-callable that dumps the record, a queue that pickles it) ever meets it.
+Loguru formats what a format function returns as a *template* with the record. So a line cannot
+simply be returned: its braces and ``<tags>`` would be read as markup. Escaping them would work,
+but Loguru would parse every line as a new template. Instead, the line is put into the record, and
+a constant template refers to it. When Loguru has read the line, it is removed from the record, so
+that no other sink (``serialize=True``, a function that dumps the record, a queue that pickles it)
+gets it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from loguru import Record
 
 KEY: Final = "pipecat_dd_line"
-"""Where in the record (not in its ``extra``) the slip lies between two calls of Loguru's."""
+"""The key of the line in the record (not in its ``extra``)."""
 
 _LINE: Final = "{" + KEY + ":line}"
 
 
 class _Pending:
-    """Parts of a line, until the last of them is read."""
+    """The parts of a line, in the record until the last of them is read."""
 
     __slots__ = ("_last", "_parts", "_record")
 
@@ -38,13 +38,13 @@ class _Pending:
         return self._parts[part]
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        # Only a line written with opt(raw=True), which reads no template, has its slip still
-        # when it is queued: leave nothing of it but a string.
+        # A line written with opt(raw=True) uses no template, so this is still in the record when
+        # it is queued: it is pickled as an empty string.
         return (str, ("",))
 
 
 class _Line(_Pending):
-    """A line that has but one part."""
+    """A line of one part."""
 
     __slots__ = ("_line",)
 
@@ -60,14 +60,14 @@ class _Line(_Pending):
 def format_function(
     make: Callable[["Record"], Mapping[str, str]], template: str, last: str
 ) -> Callable[["Record"], str]:
-    """Return a Loguru format function that writes what ``make`` returns, to the letter.
+    """Return a Loguru format function that writes the parts that ``make`` returns, unchanged.
 
     Args:
-        make: Returns the parts of a record's line by name. Must not raise.
-        template: Loguru's template, always the same, that names the parts as
-            ``{pipecat_dd_line:<part>}``. Not ``{exception}``: Loguru's own rendering of it
-            is not redacted.
-        last: The part that the template names last.
+        make: Returns the parts of a record's line by their names. It must not raise.
+        template: A template of Loguru's that refers to the parts as
+            ``{pipecat_dd_line:<part>}``. It must not refer to ``{exception}``: Loguru's rendering
+            of it is not redacted.
+        last: The name of the last part in the template.
     """
 
     def format_record(record: "Record") -> str:
@@ -75,7 +75,7 @@ def format_function(
         slots[KEY] = _Pending(make(record), last, slots)
         return template
 
-    # By which a handler whose sink fails is known as one of ours.
+    # The mark identifies our handlers when a sink fails.
     return mark(format_record)
 
 

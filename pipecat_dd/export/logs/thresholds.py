@@ -1,4 +1,4 @@
-"""The least severity of a line, by the name it comes from."""
+"""The lowest severity of lines that are written, by the name they come from."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -13,12 +13,12 @@ class Thresholds:
     """Lets records through by their name and severity.
 
     Args:
-        level: The least severity of all names not in ``by_name``.
-        by_name: The least severity of a name and of those below it ("httpx" for
-            "httpx._client", not for "httpx2"); the longest that fits decides.
+        level: The lowest severity for names that are not in ``by_name``.
+        by_name: The lowest severity for a name and the names below it ("httpx" applies to
+            "httpx._client", not to "httpx2"). The longest matching name decides.
 
     Attributes:
-        least: The least severity that any name has: what a handler has to be added with.
+        least: The lowest of all these severities, with which the handler is added.
     """
 
     __slots__ = ("_by_name", "_level", "_names", "least")
@@ -30,13 +30,13 @@ class Thresholds:
         self.least = min([level, *self._by_name.values()])
 
     def lets_through(self, record: "Record") -> bool:
-        """Tell whether a record is grave enough for where it comes from."""
+        """Whether a record's severity is high enough for its name."""
         if not self._by_name:
             return True
         name = record["name"]
         threshold = self._names.get(name)
         if threshold is None:
-            if len(self._names) >= _REMEMBERED:  # names made up at run time must not pile up
+            if len(self._names) >= _REMEMBERED:  # a program may generate names without end
                 self._names.clear()
             threshold = self._names[name] = self._of(name)
         return record["level"].no >= threshold

@@ -1,9 +1,9 @@
-"""What nobody catches is a line too.
+"""Logs uncaught exceptions.
 
-The interpreter prints an exception that ends the program, or a thread, to standard error: many
-lines of text, which Datadog takes for as many logs, none of them a session's. So one line is
-written of it. The interpreter's own report stays, and so does whatever else is to be called:
-Sentry's hook, ddtrace's, the user's, whether they were set before ours or after.
+The interpreter prints an exception that ends the program, or a thread, to standard error. Datadog
+reads each line of that text as a log of its own, without a session. So one line is logged for the
+exception. The interpreter still prints it, and all other hooks are still called: Sentry's,
+ddtrace's and the user's, whether they were set before ours or after.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from loguru import logger
 
 from pipecat_dd.conversation.raised import run_where_raised
 from pipecat_dd.export.logs.errors import message_of
-from pipecat_dd.export.logs.passing import Passing, Uncaught, log_as
+from pipecat_dd.export.logs.routing import Routing, Uncaught, log_as
 from pipecat_dd.names import fields
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _NO_FAILURES: Final = (KeyboardInterrupt, SystemExit)
 _MAX_TEXT_CHARS: Final = 500
-"""Characters of an exception's text that stand in the message; ``error.message`` has more."""
+"""The longest exception message that is part of the line's message. ``error.message`` has more."""
 
 
-class Hooks:
-    """The hooks that write a line of what nobody catches, until they are taken back.
+class ExceptionHooks:
+    """Hooks that log uncaught exceptions, until `undo`.
 
     Args:
         sink: Where our lines go.
@@ -37,17 +37,17 @@ class Hooks:
 
     def __init__(self, sink: object) -> None:
         self._is_on = True
-        self._passing = Passing(sink)
+        self._routing = Routing(sink)
         self._of_program = sys.excepthook
         self._of_threads = threading.excepthook
-        # Kept, since each look at a method gives another object.
+        # Stored, since each access to a bound method creates a new object.
         self._ours = (self._program_failed, self._thread_failed)
         sys.excepthook, threading.excepthook = self._ours
 
     def undo(self) -> None:
-        """Put back what was there before, unless somebody has set another hook since."""
+        """Restore the previous hooks, unless other hooks were set since."""
         self._is_on = False
-        self._passing.undo()
+        self._routing.undo()
         if sys.excepthook is self._ours[0]:
             sys.excepthook = self._of_program
         if threading.excepthook is self._ours[1]:
@@ -57,7 +57,7 @@ class Hooks:
         self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         try:
-            # What is mistyped at a prompt ends nothing.
+            # At an interactive prompt an exception does not end the program.
             if self._is_on and not hasattr(sys, "ps1"):
                 _write(kind, error, traceback, "")
         finally:
@@ -78,14 +78,14 @@ def _write(
     traceback: TracebackType | None,
     where: str,
 ) -> None:
-    """Write the line. Never raises."""
+    """Log the line. Never raises."""
     if issubclass(kind, _NO_FAILURES):
         return
     with contextlib.suppress(Exception):
         error = kind() if error is None else error
         message = f"Uncaught exception{where}: {kind.__qualname__}"
         text = message_of(error)
-        # Not a part of a long one: half a secret is not recognised as one.
+        # A long text is left out, not cut: half a secret would not be recognised.
         if 0 < len(text) <= _MAX_TEXT_CHARS:
             message = f"{message}: {text}"
         exception = (kind, error, traceback)
@@ -113,5 +113,5 @@ def _log(
             made["file"].name = code.co_filename.replace("\\", "/").rpartition("/")[2]
             made["module"] = made["file"].name.rpartition(".")[0]
 
-    # Not by the name of a library that is silenced: what it was called for has failed.
+    # Logged as the main module, since lines of the library that raised may be disabled.
     log_as("__main__")(logger.opt(exception=exception).patch(as_raised), "ERROR", message)

@@ -1,1 +1,1 @@
-"""Metrics: what a conversation adds up to, sent to DogStatsD."""
+"""Metrics of conversations and of the process, sent to DogStatsD."""

@@ -1,15 +1,14 @@
-"""The one door to the ``datadog`` package: its DogStatsD client.
+"""The only module that uses the ``datadog`` package, for its DogStatsD client.
 
-Sending must never hold the event loop up. A UDP socket takes what it is given; a Unix socket
-whose Agent does not read is full at some point, and a host's name has to be looked up. So the
-client's own background thread does the sending, on sockets that never wait, from a queue that
-drops its oldest packet when it is full. What is sent at once is as few packets as it fits into,
-handed over at once: the client's own buffer, and the thread that empties it, are not used.
+Sending must never block the event loop: a Unix socket fills up when the Agent does not read, and
+a host name must be resolved. So the client's background thread sends, on non-blocking sockets,
+from a queue that drops its oldest packet when it is full. Metrics that are sent together share as
+few packets as possible; the client's own buffer, and the thread that flushes it, are not used.
 
 The client adds ``DD_SERVICE``, ``DD_ENV``, ``DD_VERSION`` and ``DATADOG_TAGS`` as tags, and the
-Agent the tags of the container; ``DD_TAGS``, which it does not know, is added here. Its own
-telemetry (``datadog.dogstatsd.client.*``, what it sent and dropped) is left on: it is not billed,
-and tells when metrics are missing.
+Agent adds the tags of the container. ``DD_TAGS``, which the client ignores, is added here. The
+client's own telemetry (``datadog.dogstatsd.client.*``, the counts of what it sent and dropped)
+stays on: it is not billed, and it shows when metrics are missing.
 """
 
 import logging
@@ -26,20 +25,20 @@ from pipecat_dd.names.metric_tags import UNIFIED
 from pipecat_dd.names.metrics import Type
 
 PRIVATE: dict[str, str] = {
-    "<class>_sender_thread": "the name of the client's thread, by which its log lines are told "
+    "<class>_sender_thread": "the name of the client's thread, which distinguishes its log lines "
     "from those of other clients",
 }
-"""What is used here without being documented, and what it is used for."""
+"""The undocumented parts of the client that are used here, and what for."""
 
 DEFAULT_PORT = 8125
 DEFAULT_SOCKET = "/var/run/datadog/dsd.socket"
-"""Where the Agent listens on a host or in Kubernetes, by Datadog's own defaults."""
+"""Where the Agent listens on a host or in Kubernetes, by Datadog's defaults."""
 
 QUEUE_PACKETS = 1_000
-"""How many packets wait to be sent at most: minutes' worth of a hundred conversations."""
+"""The most packets that wait to be sent: enough for minutes of a hundred conversations."""
 
 WARNING_EVERY_SECS = 60.0
-"""How often the client may say that the Agent does not answer."""
+"""How often the client may log that the Agent does not answer."""
 
 _UNIX_SCHEMES = ("unix", "unixgram", "unixstream")
 _NAME = "PipecatDogStatsd"
@@ -49,14 +48,13 @@ Line = tuple[Type, str, float, list[str]]
 
 
 class Client:
-    """A connection to the Agent, or to where it will be."""
+    """Sends metrics to the Agent at `address`, whether or not it runs already."""
 
     def __init__(self) -> None:
-        """Begin to send where the environment says."""
         from datadog.dogstatsd.base import DogStatsd
 
-        _Seldom.install()
-        # By the class's name the client names its thread, and that its log lines.
+        _WarningLimit.install()
+        # The client names its thread after its class, and log lines carry the thread's name.
         kind: Any = type(_NAME, (DogStatsd,), {})
         self._statsd = kind(
             **address(),
@@ -65,7 +63,7 @@ class Client:
             disable_buffering=True,
             disable_background_sender=False,
             sender_queue_size=QUEUE_PACKETS,
-            # Otherwise each fork waits for the thread to end. A child makes a client anew.
+            # Else each fork would wait for the thread to end. A child creates a new client anyway.
             track_instance=False,
         )
         self._by_type: dict[Type, Callable[..., None]] = {
@@ -75,30 +73,27 @@ class Client:
         }
 
     def send(self, lines: Sequence[Line]) -> None:
-        """Hand metrics to the sending thread, in as few packets as they fit into.
-
-        Args:
-            lines: The metrics.
-        """
+        """Queue metrics for the sending thread, in as few packets as possible."""
         with self._statsd:
             for type_, name, value, tags in lines:
                 self._by_type[type_](name, value, tags=tags)
 
     def flush(self, timeout_secs: float) -> None:
-        """Wait until what was handed over is sent, or dropped.
+        """Wait until the queued metrics are sent or dropped.
 
         Args:
-            timeout_secs: How long at most.
+            timeout_secs: The longest wait, in seconds.
         """
         self._statsd.wait_for_pending(timeout_secs)
 
 
 def address() -> dict[str, Any]:
-    """Return where metrics are sent to, as the client's arguments.
+    """Return where metrics are sent to, as arguments of the client.
 
-    As Datadog's own libraries have it: ``DD_DOGSTATSD_URL``; ``DD_DOGSTATSD_SOCKET``;
-    ``DD_DOGSTATSD_HOST`` or ``DD_AGENT_HOST`` with ``DD_DOGSTATSD_PORT``; the Agent's default
-    Unix socket, where there is one. Failing these, the host that traces are sent to.
+    As in Datadog's own libraries, the first of these that is set: ``DD_DOGSTATSD_URL``;
+    ``DD_DOGSTATSD_SOCKET``; ``DD_DOGSTATSD_HOST`` or ``DD_AGENT_HOST``, with
+    ``DD_DOGSTATSD_PORT``; the Agent's default Unix socket, if it exists; else the host that
+    traces are sent to.
     """
     url = _variable("DD_DOGSTATSD_URL")
     if url:
@@ -110,7 +105,7 @@ def address() -> dict[str, Any]:
                 return {"host": parts.hostname, "port": parts.port or DEFAULT_PORT}
         except ValueError:
             pass
-        _say_ignored("DD_DOGSTATSD_URL", url, "udp://host:port or unix:///path")
+        _warn_ignored("DD_DOGSTATSD_URL", url, "udp://host:port or unix:///path")
     socket_path = _variable("DD_DOGSTATSD_SOCKET")
     if socket_path:
         return {"socket_path": socket_path}
@@ -124,9 +119,9 @@ def address() -> dict[str, Any]:
 
 
 def missing_tags() -> list[str]:
-    """Return service, env and version where the client does not find them for itself.
+    """Return the tags service, env and version if the client cannot find them itself.
 
-    Spans have them from ddtrace, which knows more places to look, and infers a service.
+    Spans get them from ddtrace, which reads more sources and infers a service.
     """
     return [
         f"{name}:{value}"
@@ -136,9 +131,9 @@ def missing_tags() -> list[str]:
 
 
 def tags_of_spans() -> list[str]:
-    """Return ``DD_TAGS``, which spans carry too, but for what ``DATADOG_TAGS`` says already.
+    """Return ``DD_TAGS``, which spans also carry, except for names in ``DATADOG_TAGS``.
 
-    A user's ``team:voice`` must not find the traces of a bot and miss its metrics.
+    A search for ``team:voice`` must find a bot's metrics as well as its traces.
     """
     own = {tag.partition(":")[0].strip() for tag in _variable("DATADOG_TAGS").split(",")}
     return [
@@ -151,7 +146,7 @@ def tags_of_spans() -> list[str]:
 def _port() -> int | None:
     text = _variable("DD_DOGSTATSD_PORT")
     if text and (not text.isascii() or not text.isdigit() or not 0 < int(text) < 65_536):
-        _say_ignored("DD_DOGSTATSD_PORT", text, "a number from 1 to 65535")
+        _warn_ignored("DD_DOGSTATSD_PORT", text, "a number from 1 to 65535")
         return None
     return int(text) if text else None
 
@@ -167,14 +162,14 @@ def _variable(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
-def _say_ignored(name: str, value: str, allowed: str) -> None:
+def _warn_ignored(name: str, value: str, allowed: str) -> None:
     logger.warning(f"pipecat_dd: {name}={value!r} is ignored: must be {allowed}")
 
 
-class _Seldom(logging.Filter):
+class _WarningLimit(logging.Filter):
     """Lets our client's warnings through once a minute.
 
-    With no Agent there is one for every packet. Other clients' lines are left alone.
+    Without an Agent the client logs one for every packet. Lines of other clients always pass.
     """
 
     _installed = False

@@ -1,9 +1,9 @@
-"""What is true of the process rather than of a session: told once, however many run in it.
+"""Metrics of the process, which are sent once, however many sessions run in it.
 
-A timer in each event loop that sessions run in takes the loop's lag and passes on what their
-stages have to say; now and then it says how many sessions run and what this package says of
-itself. It starts with the first of them and stops with the last: no task and no timer is left
-behind.
+A timer in each event loop with sessions measures the loop's lag and sends the queued metrics of
+their stages. At a longer interval it reports the number of running sessions and the metrics about
+this package. It starts with the loop's first session and stops with the last, so that no timer
+is left behind.
 """
 
 import asyncio
@@ -23,22 +23,16 @@ from pipecat_dd.export.metrics.sender import Sender
 from pipecat_dd.names import metrics
 
 LAG_EVERY_SECS = 0.5
-"""How often a loop's lag is taken, and how long a stage's metrics wait for those of others."""
+"""How often a loop's lag is measured, and how long a stage's metrics may be queued."""
 
 REPORT_EVERY_SECS = 5.0
-"""How often the rest is said: the Agent keeps a gauge for ten seconds."""
+"""How often the other metrics are sent: the Agent keeps a gauge for ten seconds."""
 
 
-class Pulse:
+class LoopTimer:
     """The timer of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, process: "Process") -> None:
-        """Prepare the timer.
-
-        Args:
-            loop: The event loop.
-            process: Who reports.
-        """
         self._loop = loop
         self._process = process
         self._timer: asyncio.TimerHandle | None = None
@@ -48,20 +42,21 @@ class Pulse:
         self.sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
     def start(self) -> None:
-        """Start the timer, if it does not run."""
+        """Start the timer if it does not run."""
         if self._timer is None:
-            self._arm()
+            self._schedule()
 
     def stop(self) -> list[float]:
-        """Stop the timer; return what is left to say of the loop's lag."""
+        """Stop the timer and return the lags, in seconds, that are not yet reported."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        return self._taken()
+        return self._take_lags()
 
-    def _arm(self) -> None:
+    def _schedule(self) -> None:
         self._due_secs = time.monotonic() + LAG_EVERY_SECS
-        # In a context of its own: it must keep no session's alive, nor act in its name.
+        # In an empty context: a session's context would be kept alive, and the timer would count
+        # as the session's work.
         self._timer = self._loop.call_later(
             LAG_EVERY_SECS, self._tick, context=contextvars.Context()
         )
@@ -73,86 +68,73 @@ class Pulse:
             self._lags.append(max(0.0, now_secs - self._due_secs))
             if not self.sessions or _guard.metrics.off:
                 return
-            self._arm()
+            self._schedule()
             if now_secs >= self._report_secs:
                 self._report_secs = now_secs + REPORT_EVERY_SECS
-                self._process.report(self._taken())
+                self._process.report(self._take_lags())
             else:
-                self._process.pass_on()
+                self._process.send_queued()
 
-    def _taken(self) -> list[float]:
+    def _take_lags(self) -> list[float]:
         lags, self._lags = self._lags, []
         return lags
 
 
 class Process:
-    """Tells what is true of the process."""
+    """Sends the metrics of the process."""
 
     def __init__(self, sender: Sender) -> None:
-        """Tell of the process.
-
-        Args:
-            sender: Sends metrics.
-        """
         self._sender = sender
         self._own = OwnMetrics()
         self._lock = threading.RLock()
-        self._pulses: dict[asyncio.AbstractEventLoop, Pulse] = {}
+        self._timers: dict[asyncio.AbstractEventLoop, LoopTimer] = {}
 
-    def session_begins(self, session: Session) -> None:
-        """A session begins, in the running event loop.
-
-        Args:
-            session: The session.
-        """
+    def add_session(self, session: Session) -> None:
+        """Note that a session begins in the running event loop."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            for closed in [other for other in self._pulses if other.is_closed()]:
-                del self._pulses[closed]
-            pulse = self._pulses.get(loop)
-            if pulse is None:
-                pulse = self._pulses[loop] = Pulse(loop, self)
-            pulse.sessions.add(session)
-        pulse.start()
+            for closed in [other for other in self._timers if other.is_closed()]:
+                del self._timers[closed]
+            timer = self._timers.get(loop)
+            if timer is None:
+                timer = self._timers[loop] = LoopTimer(loop, self)
+            timer.sessions.add(session)
+        timer.start()
         self.report([])
 
-    def session_ends(self, session: Session) -> None:
-        """A session has ended: in its event loop, or with its process in any thread.
-
-        Args:
-            session: The session.
-        """
+    def remove_session(self, session: Session) -> None:
+        """Note that a session has ended. Called in any thread when the process ends."""
         lags: list[float] = []
         with self._lock:
-            for loop, pulse in list(self._pulses.items()):
-                pulse.sessions.discard(session)
-                if not pulse.sessions:
-                    lags += pulse.stop()
-                    del self._pulses[loop]
+            for loop, timer in list(self._timers.items()):
+                timer.sessions.discard(session)
+                if not timer.sessions:
+                    lags += timer.stop()
+                    del self._timers[loop]
         self.report(lags)
 
     def report(self, lags: list[float]) -> None:
-        """Say how many sessions run, and what this package says of itself.
+        """Send the number of running sessions and the metrics about this package.
 
         Args:
-            lags: What was taken of an event loop's lag, in seconds.
+            lags: Measured lags of an event loop, in seconds, to be sent as well.
         """
         samples = [Sample(metrics.EVENT_LOOP_LAG_SECONDS, lag) for lag in lags]
         samples.append(Sample(metrics.SESSIONS_ACTIVE, running_count()))
         samples += self._own.poll()
         self._sender.send(samples)
 
-    def pass_on(self) -> None:
-        """Send what stages had to say since last time."""
-        self._sender.pass_on()
+    def send_queued(self) -> None:
+        """Send the queued metrics of stages."""
+        self._sender.send_queued()
 
     def after_fork(self) -> None:
-        """Begin anew in a child, in which none of the parent's sessions run."""
+        """Start empty in a child process, where none of the parent's sessions run."""
         self._lock = threading.RLock()
-        for pulse in self._pulses.values():
-            # The event loop may have been forked as it ran, and its timers with it.
-            pulse.sessions.clear()
-        self._pulses = {}
+        for timer in self._timers.values():
+            # A running event loop may have been forked together with its timers.
+            timer.sessions.clear()
+        self._timers = {}
         self._own.after_fork()
 
 
@@ -160,7 +142,7 @@ _shared: Process | None = None
 
 
 def shared() -> Process:
-    """Return the process."""
+    """Return the one instance, created on the first call."""
     global _shared
     if _shared is None:
         _shared = Process(sender.shared())

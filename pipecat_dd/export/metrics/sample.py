@@ -11,9 +11,9 @@ class Sample:
     """One value of a metric.
 
     Attributes:
-        metric: The metric's name, as in the contract.
-        value: The value.
-        tags: Its tags; None for one that is not known, which is left out.
+        metric: A name from the contract.
+        value: In the metric's unit.
+        tags: Tags by their names; one whose value is None is left out.
     """
 
     metric: str

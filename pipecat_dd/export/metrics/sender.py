@@ -1,4 +1,4 @@
-"""Sends a process's metrics: one client for all sessions, made with the first thing to send."""
+"""Sends the metrics of all sessions with one client, which the first metric creates."""
 
 import contextlib
 import threading
@@ -13,105 +13,97 @@ from pipecat_dd.export.metrics.values import Values
 from pipecat_dd.names.metrics import METRICS
 
 FLUSH_SECS = 0.5
-"""How long the end of the process waits for what is still to be sent. Nothing in that waits but
-for a host's name to be looked up."""
+"""How long the end of the process waits for queued metrics, in seconds. Only resolving a host
+name takes any time at all."""
 
-KEPT_MAX = 200
-"""How many metrics are kept back at most, to be sent together."""
+MAX_QUEUED = 200
+"""The most metrics that are queued to be sent together."""
 
 _TYPES = {metric.name: metric.type for metric in METRICS}
 
 
 class Sender:
-    """Sends metrics, in any thread."""
+    """Sends metrics. Its methods may be called in any thread.
+
+    Args:
+        connect: Creates the client.
+    """
 
     def __init__(self, connect: Callable[[], Client] = Client) -> None:
-        """Prepare to send.
-
-        Args:
-            connect: Makes the client.
-        """
         self._connect = connect
         self._client: Client | None = None
         self._values = Values()
-        self._kept: deque[Sample] = deque()
+        self._queued: deque[Sample] = deque()
         self._lock = threading.RLock()
-        self._within = threading.local()
+        self._thread = threading.local()
 
-    def keep(self, samples: Iterable[Sample]) -> None:
-        """Have metrics sent with the next that are, or by :meth:`pass_on`.
+    def queue(self, samples: Iterable[Sample]) -> None:
+        """Queue metrics, to be sent with the next call of `send` or `send_queued`.
 
-        Each packet wakes the sending thread, which then takes the interpreter from the event
-        loop: with fifty conversations and a packet for each stage, for milliseconds at a time.
-
-        Args:
-            samples: The metrics.
+        Each packet wakes the sending thread, which then takes the GIL from the event loop: with
+        fifty conversations and a packet for each stage, for milliseconds at a time.
         """
-        self._kept.extend(samples)
-        if len(self._kept) >= KEPT_MAX:
-            self.pass_on()
+        self._queued.extend(samples)
+        if len(self._queued) >= MAX_QUEUED:
+            self.send_queued()
 
-    def pass_on(self) -> None:
-        """Send what was kept back."""
-        if self._kept:
+    def send_queued(self) -> None:
+        """Send the queued metrics."""
+        if self._queued:
             self.send(())
 
     def send(self, samples: Iterable[Sample]) -> None:
-        """Send metrics, together with what was kept back before them; returns at once.
+        """Send metrics together with the queued ones. Returns at once.
 
-        Called in the middle of another call in the same thread, as by a handler of a signal
-        that closes sessions, it drops them: the client's locks may be held by what was
-        interrupted, and it would wait for them for ever.
-
-        Args:
-            samples: The metrics.
+        A nested call in the same thread drops its metrics: a signal handler that closes sessions
+        may have interrupted a call that holds the client's locks, and would wait forever.
         """
-        if getattr(self._within, "call", False):
+        if getattr(self._thread, "is_sending", False):
             return
-        self._within.call = True
+        self._thread.is_sending = True
         try:
             client = self._connected()
-            lines = [*self._lines((*self._taken(), *samples))]
+            lines = [*self._lines((*self._take_queued(), *samples))]
             if lines:
                 client.send(lines)
         finally:
-            self._within.call = False
+            self._thread.is_sending = False
 
     def flush(self, timeout_secs: float) -> None:
-        """Wait until all is sent.
+        """Send the queued metrics and wait until the client has sent all.
 
         Args:
-            timeout_secs: How long at most.
+            timeout_secs: The longest wait, in seconds.
         """
-        self.pass_on()
+        self.send_queued()
         client = self._client
-        if client is not None and not getattr(self._within, "call", False):
+        if client is not None and not getattr(self._thread, "is_sending", False):
             client.flush(timeout_secs)
 
     def after_fork(self) -> None:
-        """Begin anew in a child: the client's thread, and whoever held its locks, are not in it.
+        """Start empty in a child process: the client's thread does not exist there.
 
-        What was kept back is the parent's to send.
+        The parent sends the queued metrics.
         """
         self._client = None
-        self._kept = deque()
+        self._queued = deque()
         self._lock = threading.RLock()
-        self._within = threading.local()
+        self._thread = threading.local()
 
     def _lines(self, samples: Iterable[Sample]) -> Iterator[Line]:
         for sample in samples:
             try:
                 line = _TYPES[sample.metric], sample.metric, sample.value, self._tags(sample)
-            except Exception as error:  # each by itself: they are of several sessions
+            except Exception as error:  # the other metrics, of other sessions, are still sent
                 _guard.metrics.failed(error)
             else:
                 yield line
 
-    def _taken(self) -> Iterator[Sample]:
-        """Take what was kept back, of which another thread may be taking some too."""
+    def _take_queued(self) -> Iterator[Sample]:
+        """Take the queued metrics; another thread may be taking some at the same time."""
         with contextlib.suppress(IndexError):
             while True:
-                yield self._kept.popleft()
+                yield self._queued.popleft()
 
     def _connected(self) -> Client:
         client = self._client
@@ -130,13 +122,13 @@ _prepared = False
 
 
 def shared() -> Sender:
-    """Return the process's sender, which is flushed when the process ends."""
+    """Return the one sender of this process, which is flushed when the process ends."""
     global _shared, _prepared
     if _shared is None:
         _shared = Sender()
         if not _prepared:
             _prepared = True
-            _exit.do_last(_flush)
+            _exit.run_at_exit(_flush)
             in_forked_processes(_after_fork)
     return _shared
 

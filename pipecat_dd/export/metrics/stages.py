@@ -1,7 +1,7 @@
-"""What the stages of a conversation add up to: a table of what each kind of them is good for.
+"""Computes the metrics of stages, depending on their kind.
 
-A stage is measured when it has ended and all that will be known of it is known, from the facts
-that its span carries: metrics and spans of a conversation cannot disagree.
+A stage is measured when it has ended, from the attributes that its span has, so that metrics and
+spans of a conversation cannot disagree.
 """
 
 import math
@@ -28,33 +28,21 @@ _TOKENS = {
 
 
 def closed(stage: Stage) -> Iterator[Sample]:
-    """Yield what a stage that has ended adds.
-
-    Args:
-        stage: The stage.
-    """
+    """Yield the metrics of a stage that has ended."""
     for measure in _MEASURES.get(stage.kind, ()):
         yield from measure(stage)
-    # What a turn or a session failed for is counted where it happened.
+    # The failure of a turn or session is counted at the stage where it happened.
     if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION):
         yield _error(stage)
 
 
 def started(stage: Stage) -> Sample:
-    """Return what a session that has started adds.
-
-    Args:
-        stage: The session's stage.
-    """
+    """Return the metric of a session that has started, from the session's stage."""
     return Sample(metrics.SESSIONS_STARTED, 1, _transport(stage))
 
 
 def joined(stage: Stage) -> Sample:
-    """Return what a participant who has come adds.
-
-    Args:
-        stage: The participant's stage.
-    """
+    """Return the metric of a participant who has joined, from the participant's stage."""
     return Sample(metrics.PARTICIPANTS_JOINED, 1, {metric_tags.TRANSPORT: stage.resource})
 
 
@@ -87,7 +75,7 @@ def _turn(stage: Stage) -> Iterator[Sample]:
 
 
 def _answer(stage: Stage) -> Tags:
-    """Return the tags that say whose turn it was, and how long its answer took to come."""
+    """Return the tags for who began a turn, and how long its answer took."""
     latency = stage.attributes.get(tags.TURN_USER_BOT_LATENCY_SECONDS)
     by_user = stage.resource == BY_USER
     return {
@@ -172,7 +160,7 @@ def _error(stage: Stage) -> Sample:
 def _provider_at_work(stage: Stage) -> str | None:
     """Return the provider of a service that failed outside of its own stages.
 
-    A tool's failure is the tool's, whichever model asked for it.
+    Failures of tools have no provider: they are not the model's.
     """
     if stage.kind not in (Kind.FRAME, Kind.STARTUP):
         return None
@@ -190,7 +178,7 @@ def _number(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
 
 
 def _amount(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
-    """Yield what is counted; nothing adds nothing."""
+    """Yield a count, unless it is 0."""
     return (sample for sample in _number(metric, stage, fact, by) if sample.value)
 
 

@@ -1,21 +1,21 @@
-"""Tags of few values, whatever is put into them.
+"""Limits the number of values of each tag.
 
-Each combination of tags is a metric of its own to Datadog, and is billed as one. What stands in
-a tag here is a class, a provider, a model, a function: few by nature. But a bot may have a model
-for every customer, and a model may make a function's name up. So each tag has room for so many
-values in a process; what comes after those is ``other``.
+Datadog bills each combination of tags as a metric of its own. The tags here hold classes,
+providers, models and functions, usually few. But a bot may use a model for every customer, and a
+model may invent names of functions. So each tag has a limited number of values in a process; any
+further value is sent as ``other``.
 """
 
 import re
 
 MAX_VALUES = 50
-"""How many values a tag may have in one process."""
+"""The most values that a tag has in one process."""
 
 MAX_CHARS = 100
-"""How long a value may be; Datadog cuts a tag at 200 characters, its name included."""
+"""The most characters of a value. Datadog cuts a tag at 200, its name included."""
 
 OTHER = "other"
-"""What stands for every value that there was no room for."""
+"""The value sent for all values beyond the limit."""
 
 WITHIN_SECS = (1, 2, 3, 5, 8)
 """The seconds within which an answer may have come, as a tag says it: `2s`."""
@@ -24,7 +24,8 @@ BEYOND = "later"
 """What the tag says of an answer that took longer than all of these."""
 
 _OUTSIDE = re.compile(r"[^\w\-:/.]")
-"""What the client writes as ``_``. Done before values are counted, so that those are alike."""
+"""Characters that the client replaces by ``_``. They are replaced here before values are counted,
+so that values which are sent alike count as one."""
 
 
 def within(secs: float) -> str:
@@ -37,23 +38,22 @@ def within(secs: float) -> str:
 
 
 class Values:
-    """The values that tags have had in this process."""
+    """The values that tags have had in this process.
+
+    Args:
+        limit: The most values of each tag.
+    """
 
     def __init__(self, limit: int = MAX_VALUES) -> None:
-        """Keep values.
-
-        Args:
-            limit: How many a tag may have.
-        """
         self._limit = limit
         self._seen: dict[str, set[str]] = {}
 
     def tag(self, name: str, value: object) -> str | None:
-        """Return a tag as it is sent; None where there is nothing to say.
+        """Return a tag as it is sent: ``name:value``.
 
         Args:
-            name: The tag's name.
-            value: Its value. None and the empty text are none.
+            name: The part before the colon.
+            value: The part after it. For None or an empty text, None is returned.
         """
         if isinstance(value, bool):
             value = str(value).lower()

@@ -1,19 +1,19 @@
 """Lines to Datadog's log intake without an Agent: ``configure_logging(ship=True)``.
 
-A line is handed over where it is made, and the bot's logging call goes on; a thread sends what
-has come together. How lines fare can be asked at any time::
+The bot's logging call puts a line into memory and returns; a thread sends the lines in batches.
+The counts of what happened to them can be read at any time::
 
     from pipecat_dd.export.shipping import counts
 
     print(counts())  # Counts(written=12, shipped=10, dropped={}, waiting=2, …)
 
-- ``settings.py``: what can be set, and what is refused
-- ``waiting.py``, ``hand.py``: lines in memory; lines on their way
-- ``batches.py``: lines as requests within the intake's limits
-- ``_http.py``, ``answers.py``: the network, and what an answer means
+- ``settings.py``: the settings and their checks
+- ``buffer.py``, ``inflight.py``: lines in memory; lines being sent
+- ``batches.py``: requests within the intake's limits
+- ``_http.py``, ``retry.py``: the connection; what an answer means, and when to try again
 - ``spool.py``: lines on disk
-- ``worker.py``, ``shipper.py``, ``running.py``: the thread, its front, the process's one
-- ``counting.py``, ``saying.py``: what became of lines; what is said of it
+- ``worker.py``, ``shipper.py``, ``lifecycle.py``: the thread, what starts it, the process's shipper
+- ``counting.py``, ``notices.py``: counts of lines; log lines about shipping itself
 """
 
 from pipecat_dd.export.shipping.counting import COUNTERS, Counts, Reason
@@ -24,5 +24,5 @@ __all__ = ["Counts", "Reason", "Shipping", "counts", "flush"]
 
 
 def counts() -> Counts:
-    """Return what became of this process's lines so far: a snapshot that adds up."""
+    """Return the counts of this process's lines so far, all taken at the same moment."""
     return COUNTERS.snapshot()

@@ -1,13 +1,13 @@
-"""The door to the network: ``http.client``.
+"""Sends requests to the intake with ``http.client``.
 
-One host, one connection, one request at a time, from one thread: what a client library adds to
-that (pools, retries of its own, sessions) would be turned off again. ``datadog-api-client``
-makes an object of each line and takes 95 MB; ``httpx`` and ``urllib3`` log each request, which
-would be a line to ship, and are what ddtrace's integrations patch. ``http.client`` logs
-nothing, and is there in every installation.
+Shipping needs one connection to one host, one request at a time, from one thread. The pools,
+retries and sessions of a client library would only have to be turned off. ``datadog-api-client``
+creates an object for each line and takes 95 MB. ``httpx`` and ``urllib3`` log each request, which
+would be another line to ship, and ddtrace patches both. ``http.client`` logs nothing and is part
+of Python.
 
-ddtrace can be told to patch it as well. A request of ours must not become a span of the
-conversation, so the methods beneath whatever wraps them are called.
+ddtrace can be configured to patch it, too. Our requests must not become spans of the
+conversation, so the original methods are called.
 """
 
 import contextlib
@@ -26,29 +26,30 @@ from urllib.parse import urlsplit
 from pipecat_dd._network import connection_to, tls_context
 
 _IDLE_SECS: Final = 20.0
-"""How long a connection may lie idle and be used again: load balancers cut them at 30 or 60."""
+"""How long an idle connection is reused: load balancers close them after 30 or 60 seconds."""
 _MAX_ANSWER_BYTES: Final = 65_536
 
 
 class Unreachable(Exception):  # noqa: N818 (what the intake is)
-    """No answer came. Whether the request arrived is not known."""
+    """The intake did not answer. It may still have received the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the intake said.
+    """The intake's answer.
 
     Attributes:
         status: The HTTP status.
-        wait_secs: How long it asks to be left alone, in seconds; None where it does not say.
+        wait_secs: How long to wait before the next request, in seconds; None if the intake did
+            not specify it.
     """
 
     status: int
     wait_secs: float | None = None
 
 
-class _Beneath:
-    """Leaves aside whatever wraps the methods of `http.client.HTTPConnection`."""
+class _Unpatched:
+    """Calls the methods of `http.client.HTTPConnection` without any wrappers around them."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         inspect.unwrap(http.client.HTTPConnection.request)(self, *args, **kwargs)
@@ -65,23 +66,23 @@ class _Beneath:
         return response
 
 
-class _Plain(_Beneath, http.client.HTTPConnection):
+class _Plain(_Unpatched, http.client.HTTPConnection):
     pass
 
 
-class _Secure(_Beneath, http.client.HTTPSConnection):
+class _Secure(_Unpatched, http.client.HTTPSConnection):
     pass
 
 
 class Intake:
-    """Sends requests to one URL, over a connection that it keeps.
+    """Sends requests to one URL and keeps the connection open between them.
 
-    For one thread; only `interrupt` may be called from another.
+    It belongs to one thread; only `interrupt` may be called from another.
 
     Args:
-        url: Where to.
-        api_key: The API key.
-        timeout_secs: How long a connection, and an answer, may take.
+        url: The intake's URL, ``http://`` or ``https://``.
+        api_key: Sent as the header ``DD-API-KEY``.
+        timeout_secs: How long connecting, and each wait for an answer, may take, in seconds.
     """
 
     def __init__(self, url: str, api_key: str, timeout_secs: float) -> None:
@@ -93,8 +94,8 @@ class Intake:
         self._used_at = 0.0
 
     @property
-    def place(self) -> str:
-        """Host and port, for people, and as a directory's name."""
+    def address(self) -> str:
+        """Host, and the port if the URL has one: for messages, and to name a directory."""
         host = self._url.hostname or ""
         return host if self._url.port is None else f"{host}:{self._url.port}"
 
@@ -102,15 +103,15 @@ class Intake:
         """Send a request.
 
         Args:
-            body: A JSON array, compressed by gzip.
-            timeout_secs: How long it may take, where that is less than usual.
+            body: A JSON array, compressed with gzip.
+            timeout_secs: A shorter timeout than the usual one, in seconds; None for the usual.
 
         Raises:
-            Unreachable: No answer came.
+            Unreachable: The intake did not answer.
         """
         timeout_secs = min(self._timeout_secs, timeout_secs or self._timeout_secs)
         try:
-            connection = self._connected(timeout_secs)
+            connection = self._open(timeout_secs)
             connection.request(
                 "POST",
                 self._target(),
@@ -130,29 +131,30 @@ class Intake:
             return Answer(response.status, _wait_secs(response.headers))
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            # From nothing: what it holds (headers, a proxy's password) must not be logged.
-            raise Unreachable(_said(error)) from None
+            # "from None": the original error may hold headers or a proxy's password, which must
+            # not be logged.
+            raise Unreachable(_reason(error)) from None
         except BaseException:
             self.close()
             raise
 
     def interrupt(self) -> None:
-        """Cut the connection, so that a request that waits in another thread fails at once."""
+        """Cut the connection, so that a request in another thread fails at once."""
         connection = self._connection
         sock = getattr(connection, "sock", None)
         if sock is not None:
             with contextlib.suppress(OSError):
-                # Of the socket itself: TLS's own would first take leave of the other side.
+                # The plain socket's method: that of TLS would first wait for the other side.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection. The next request opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
 
-    def _connected(self, timeout_secs: float) -> http.client.HTTPConnection:
+    def _open(self, timeout_secs: float) -> http.client.HTTPConnection:
         connection = self._connection
         if connection is not None and connection.sock is not None:
             idle_secs = time.monotonic() - self._used_at
@@ -160,7 +162,7 @@ class Intake:
                 connection.sock.settimeout(timeout_secs)
                 return connection
         self.close()
-        # Known before it is connected: `interrupt` can then reach it.
+        # Assigned before it connects, so that `interrupt` can reach it.
         connection = self._connection = self._made(timeout_secs)
         connection.connect()
         return connection
@@ -175,7 +177,7 @@ class Intake:
 
 
 def _is_closed(sock: socket.socket) -> bool:
-    """Tell whether the other side has closed, or said what nobody asked for."""
+    """Whether the server has closed the connection, or sent something without a request."""
     try:
         if not hasattr(select, "poll"):
             return bool(select.select([sock], [], [], 0)[0])
@@ -187,7 +189,7 @@ def _is_closed(sock: socket.socket) -> bool:
 
 
 def _wait_secs(headers: http.client.HTTPMessage) -> float | None:
-    """Return how long the intake asks to be left alone."""
+    """Return how many seconds the intake asks us to wait before the next request."""
     for name in ("Retry-After", "X-RateLimit-Reset"):
         text = headers.get(name)
         if text is None:
@@ -204,14 +206,14 @@ def _wait_secs(headers: http.client.HTTPMessage) -> float | None:
     return None
 
 
-def _said(error: BaseException) -> str:
-    """Return what went wrong, of a kind that holds nothing of what was sent."""
+def _reason(error: BaseException) -> str:
+    """Return what went wrong, in words that contain nothing of the request."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
     if isinstance(error, socket.gaierror):
-        return "its name is not known"
+        return "its host name cannot be resolved"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__

@@ -1,9 +1,8 @@
-"""Lines as requests that keep within what the intake takes.
+"""Groups lines into requests within the intake's limits.
 
 Datadog's limits (https://docs.datadoghq.com/api/latest/logs/#send-logs): 5 MB a request before
-compression, 1,000 lines a request, 1 MB a line. Batches are kept smaller: what is sent at once
-is what is in memory three times over for a moment, and what is sent again when an answer is
-lost.
+compression, 1,000 lines a request, 1 MB a line. Batches are smaller than that: for a moment a
+batch is in memory three times, and all of it is sent again when its answer is lost.
 """
 
 import gzip
@@ -15,10 +14,10 @@ MAX_LINES: Final = 1_000
 MAX_REQUEST_BYTES: Final = 5_000_000
 MAX_LINE_BYTES: Final = 1_000_000
 BATCH_BYTES: Final = 2_000_000
-"""How much goes into one request, before compression."""
+"""The size of one request, before compression."""
 
 _LEVEL: Final = 3
-"""JSON lines get little smaller above it, and take twice as long."""
+"""Higher levels take twice as long and make JSON lines little smaller."""
 _REDACTED: Final = b"[redacted]"
 
 
@@ -38,7 +37,7 @@ class Batch:
     @cached_property
     def body(self) -> bytes:
         """The request's body: a JSON array, compressed."""
-        # Without a time in it, a request that is sent again is the same to the byte.
+        # Without a timestamp in it, a repeated request has the same bytes.
         return gzip.compress(b"[" + b",".join(self.lines) + b"]", _LEVEL, mtime=0)
 
     def halves(self) -> "tuple[Batch, Batch]":
@@ -47,27 +46,28 @@ class Batch:
         return Batch(self.lines[:middle]), Batch(self.lines[middle:])
 
     def packed(self) -> bytes:
-        """Return the lines for a file."""
+        """Return the lines as a file's content."""
         return gzip.compress(b"\n".join(self.lines), _LEVEL, mtime=0)
 
 
 def unpacked(content: bytes) -> Batch:
-    """Return the lines of a file.
+    """Return the lines of a file, from its content.
 
     Raises:
-        OSError: It is damaged.
-        EOFError: It is cut off.
+        OSError: The file is damaged.
+        EOFError: The file is incomplete.
     """
     return Batch(tuple(line for line in gzip.decompress(content).split(b"\n") if line))
 
 
-class Addressing:
-    """Makes a line of the log one of the intake's: says where it comes from.
+class Enricher:
+    """Adds to a line the fields that the intake needs: its source, host, service and tags.
 
     Args:
         fields: The members to put before the line's own, as JSON with a comma at the end:
             ``b'"ddsource":"python",'``.
-        secret: What is taken out of any line, should the bot have logged it: the API key.
+        secret: The API key, which is removed from lines in case the bot has logged it; None to
+            remove nothing.
     """
 
     def __init__(self, fields: bytes, secret: bytes | None) -> None:
@@ -75,7 +75,7 @@ class Addressing:
         self._secret = secret
 
     def __call__(self, line: str) -> bytes:
-        """Return a line, a JSON object, as what is sent."""
+        """Return a line, which is a JSON object, as it is sent."""
         text = line.encode("utf-8", "replace")
         if self._secret is not None and self._secret in text:
             text = text.replace(self._secret, _REDACTED)
@@ -84,15 +84,15 @@ class Addressing:
 
 
 def size_of(lines: Iterable[bytes]) -> int:
-    """Return the bytes that lines take in a request, before compression."""
+    """Return how many bytes the lines take in a request, before compression."""
     return 2 + sum(len(line) + 1 for line in lines)
 
 
 def batched(lines: Iterable[bytes]) -> Iterator[Batch]:
-    """Put lines together as requests, in order.
+    """Group lines into batches, in order.
 
     Args:
-        lines: Lines, each of at most `MAX_LINE_BYTES`.
+        lines: Lines of at most `MAX_LINE_BYTES` each.
     """
     taken: list[bytes] = []
     size = 2

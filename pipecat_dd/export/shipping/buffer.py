@@ -1,7 +1,7 @@
-"""The lines that wait to be shipped, in memory and within a bound.
+"""The lines in memory that wait to be shipped, up to a limit.
 
-What the bot's logging call waits for is in here, and nothing else of shipping is: a line is
-appended under a lock that is held for as long as that takes.
+This is the only part of shipping that the bot's logging call waits for: it appends a line under a
+lock that is held only that long.
 """
 
 from collections import deque
@@ -12,16 +12,17 @@ from typing import Final
 from pipecat_dd.export.shipping.batches import BATCH_BYTES, MAX_LINES
 from pipecat_dd.export.shipping.counting import Counters, Reason
 
-_BELL: Final = None
+_WAKE: Final = None
 
 
 class Buffer:
     """Lines in the order in which they were written.
 
     Args:
-        max_bytes: Memory that they may take; beyond it the oldest go. What happens now is
-            worth more than what happened when an outage began.
-        counters: Counts them.
+        max_bytes: How much memory the lines may take, lines being sent included. Beyond it the
+            oldest lines are dropped: during an outage, what happens now matters more than how
+            it began.
+        counters: Where written and dropped lines are counted. Its lock guards the buffer.
     """
 
     def __init__(self, max_bytes: int, counters: Counters) -> None:
@@ -29,16 +30,17 @@ class Buffer:
         self._counters = counters
         self._lines: deque[str] = deque()
         self._bytes = 0
-        self._in_hand_bytes = 0
-        self._is_awaited = False
-        # Unlike an Event, it can be rung by a finalizer in the middle of being rung.
-        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._inflight_bytes = 0
+        self._wakes_at_line = False
+        # Unlike an Event, a SimpleQueue is reentrant: a finalizer that logs may call `wake` while
+        # this thread is in it.
+        self._wakeups: SimpleQueue[None] = SimpleQueue()
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def put(self, line: str) -> None:
-        """Take a line. Does not block, however the intake fares.
+        """Add a line. Never waits for the network.
 
         Args:
             line: A JSON object.
@@ -49,20 +51,22 @@ class Buffer:
             before = self._bytes
             self._bytes = after = before + getsizeof(line)
             lines.append(line)
-            if after + self._in_hand_bytes > self._max_bytes:
-                self._let_go_of_the_oldest()
-            is_due = self._is_awaited or (before < BATCH_BYTES <= after or len(lines) == MAX_LINES)
-            self._is_awaited = False
+            if after + self._inflight_bytes > self._max_bytes:
+                self._drop_oldest()
+            is_due = self._wakes_at_line or (
+                before < BATCH_BYTES <= after or len(lines) == MAX_LINES
+            )
+            self._wakes_at_line = False
         if is_due:
-            self.ring()
+            self.wake()
 
-    def _let_go_of_the_oldest(self) -> None:
-        while self._lines and self._bytes + self._in_hand_bytes > self._max_bytes:
+    def _drop_oldest(self) -> None:
+        while self._lines and self._bytes + self._inflight_bytes > self._max_bytes:
             self._bytes -= getsizeof(self._lines.popleft())
             self._counters.drop(1, Reason.MEMORY_FULL)
 
     def take(self) -> list[str]:
-        """Return the oldest lines: as many as a request may hold, more or less."""
+        """Remove and return the oldest lines: about as many as fit into one request."""
         taken: list[str] = []
         with self._counters.lock:
             size = 0
@@ -73,34 +77,34 @@ class Buffer:
             self._bytes -= size
         return taken
 
-    def holding(self, bytes_: int) -> None:
-        """Say how many bytes are in hand: on their way, and as much in memory as before."""
+    def set_inflight_bytes(self, bytes_: int) -> None:
+        """Set how much memory the lines being sent take, which counts towards the limit."""
         with self._counters.lock:
-            self._in_hand_bytes = bytes_
+            self._inflight_bytes = bytes_
 
     @property
     def fills_a_request(self) -> bool:
-        """Whether there are as many lines as one request takes."""
+        """Whether the lines fill a whole request."""
         return len(self._lines) >= MAX_LINES or self._bytes >= BATCH_BYTES
 
-    def ring(self) -> None:
-        """Wake whoever waits."""
-        self._bell.put(_BELL)
+    def wake(self) -> None:
+        """Wake the thread that waits in `wait`."""
+        self._wakeups.put(_WAKE)
 
-    def pause(self, secs: float | None, *, for_a_line: bool = False) -> None:
-        """Wait until the bell rings: there is a request's worth of lines, or somebody rang.
+    def wait(self, secs: float | None, *, for_a_line: bool = False) -> None:
+        """Wait until there are enough lines for a request, or until `wake` is called.
 
         Args:
-            secs: How long at most; None for as long as it takes.
-            for_a_line: Whether one line is enough.
+            secs: The longest wait, in seconds; None for no limit.
+            for_a_line: Whether to return at the first line already.
         """
         with self._counters.lock:
             if for_a_line and self._lines:
                 return
-            self._is_awaited = for_a_line
+            self._wakes_at_line = for_a_line
         try:
-            self._bell.get(timeout=None if secs is None else max(secs, 0.0))
+            self._wakeups.get(timeout=None if secs is None else max(secs, 0.0))
             while True:
-                self._bell.get_nowait()
+                self._wakeups.get_nowait()
         except Empty:
             pass

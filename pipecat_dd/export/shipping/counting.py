@@ -1,8 +1,8 @@
-"""What became of the lines that were given to be shipped.
+"""Counts of the lines to be shipped, by what happened to them.
 
-The figures are the process's, from its start on: whoever polls them sees them only grow, also
-where logging is configured anew. A forked process begins at nothing; its parent's lines are not
-its own. All of shipping shares the one lock in here, so that a snapshot adds up.
+The counters belong to the process and never go down, not even when logging is configured again.
+A forked process starts from zero: its parent's lines are not its own. All parts of shipping share
+the lock in here, so that the numbers of a snapshot add up.
 """
 
 import threading
@@ -17,38 +17,38 @@ class Reason(StrEnum):
     """Why a line was dropped."""
 
     MEMORY_FULL = "memory_full"
-    """More lines were waiting than `Shipping.max_memory_bytes` holds; the oldest went."""
+    """The lines in memory exceeded `Shipping.max_memory_bytes`; this was one of the oldest."""
     SPOOL_FULL = "spool_full"
-    """More lay on disk than `Shipping.max_spool_bytes`; the oldest went."""
+    """The lines on disk exceeded `Shipping.max_spool_bytes`; this was one of the oldest."""
     SPOOL_UNREADABLE = "spool_unreadable"
-    """A file of the spool was damaged."""
+    """Its file in the spool was damaged."""
     TOO_OLD = "too_old"
-    """It lay in the spool for longer than the intake takes lines (18 hours)."""
+    """It was in the spool for more than 18 hours: the intake takes no older lines."""
     TOO_LARGE = "too_large"
-    """It is longer than the intake takes, or the intake said so (413)."""
+    """It was longer than the intake's limit, or the intake answered 413."""
     REFUSED = "refused"
-    """The intake refuses the API key (401, 403)."""
+    """The intake refused the API key (401, 403)."""
     REJECTED = "rejected"
-    """The intake would not have it, whatever the key (another 4xx)."""
+    """The intake rejected it for another reason than the key (another 4xx, or a redirect)."""
     EXIT = "exit"
     """The process ended, or shipping was turned off, before it could be sent."""
     FAILED = "failed"
-    """An error of this package's own."""
+    """This package itself failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of this process's lines so far.
+    """Counts of this process's lines so far.
 
     ``written + unspooled == shipped + sum(dropped.values()) + waiting + spooled``, always.
 
     Attributes:
-        written: Lines given to be shipped.
+        written: Lines that the bot has logged while shipping was on.
         shipped: Lines that the intake accepted.
         dropped: Lines that will not be sent, by `Reason`; only reasons that occurred.
-        waiting: Lines in memory now, those on their way included.
-        spooled: Lines that were written to disk, to be sent later, by this process or another.
-        unspooled: Lines that were read from disk, of this process or another.
+        waiting: Lines in memory now, those being sent included.
+        spooled: Lines that this process has written to disk; it or another sends them later.
+        unspooled: Lines from disk that were sent or dropped, whichever process wrote them.
         requests: Requests that were sent, failed ones included.
     """
 
@@ -62,23 +62,23 @@ class Counts:
 
     @property
     def dropped_in_all(self) -> int:
-        """Lines dropped, for whatever reason."""
+        """Lines dropped for any reason."""
         return sum(self.dropped.values())
 
 
 class Counters:
-    """The figures as they grow.
+    """The counters behind `Counts`.
 
     Attributes:
-        lock: Guards them, and what waits in memory. Reentrant: a signal's handler or a
-            finalizer may log in the middle of a line being taken.
+        lock: Guards the counters and the lines in memory. It is reentrant: a signal handler or a
+            finalizer may log while this thread holds it.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at nothing, with a lock that nobody holds: for a forked process."""
+        """Start from zero with a new lock, as a forked process must."""
         self.lock = threading.RLock()
         self.written = 0
         self.shipped = 0
@@ -91,15 +91,15 @@ class Counters:
         """Count lines that will not be sent.
 
         Args:
-            lines: How many.
-            reason: Why.
+            lines: The number of lines; may be 0.
+            reason: Why they are dropped.
         """
         if lines:
             with self.lock:
                 self._dropped[str(reason)] = self._dropped.get(str(reason), 0) + lines
 
     def snapshot(self) -> Counts:
-        """Return the figures as they are now."""
+        """Return the counts as they are now."""
         with self.lock:
             dropped = dict(self._dropped)
             return Counts(
@@ -118,4 +118,4 @@ class Counters:
 
 
 COUNTERS: Final = Counters()
-"""This process's."""
+"""The counters of this process."""

@@ -1,8 +1,8 @@
-"""What was taken from memory to be sent, until it is known what became of it.
+"""The batches that are being sent, until their result is known.
 
-One thread sends; at the process's end another may have to take over what it holds, since a
-thread that waits for the network cannot be told to stop. Whoever takes a batch out of here
-decides what became of it, so that no line is counted twice or left out.
+One thread sends. At the end of the process another may have to take over its batches, since a
+thread that waits for the network cannot be stopped. Whichever thread removes a batch from here
+counts its lines, so that each line is counted exactly once.
 """
 
 from collections import deque
@@ -14,15 +14,15 @@ from pipecat_dd.export.shipping.counting import Counters
 
 
 class Inflight:
-    """The batches in hand, in order.
+    """The batches that are being sent, in order.
 
     Args:
-        waiting: Counts them into the memory it may take.
-        counters: Whose lock guards this.
+        buffer: Where the lines come from: both share one memory limit.
+        counters: Their lock guards the batches.
     """
 
-    def __init__(self, waiting: Buffer, counters: Counters) -> None:
-        self._waiting = waiting
+    def __init__(self, buffer: Buffer, counters: Counters) -> None:
+        self._buffer = buffer
         self._counters = counters
         self._batches: deque[Batch] = deque()
 
@@ -31,48 +31,41 @@ class Inflight:
 
     @property
     def first(self) -> Batch | None:
-        """The batch to be sent next; it stays in hand."""
+        """The batch to send next. It stays here until `remove`."""
         with self._counters.lock:
             return self._batches[0] if self._batches else None
 
     def add(self, batches: Iterable[Batch]) -> None:
-        """Take batches in hand, after those that are."""
+        """Add batches behind the others."""
         with self._counters.lock:
             self._batches.extend(batches)
-            self._weigh()
+            self._update_size()
 
-    def let_go(self, batch: Batch) -> bool:
-        """Take the first batch out.
-
-        Args:
-            batch: What it is taken to be.
+    def remove(self, batch: Batch) -> bool:
+        """Remove a batch if it is still the first.
 
         Returns:
-            Whether it was; if not, somebody else has taken over.
+            Whether it was removed; if not, another thread has taken it over.
         """
         with self._counters.lock:
             if not self._batches or self._batches[0] is not batch:
                 return False
             self._batches.popleft()
-            self._weigh()
+            self._update_size()
             return True
 
     def put_back(self, batch: Batch) -> None:
-        """Put back what was let go of, before the others."""
+        """Add a removed batch again, before the others."""
         with self._counters.lock:
             self._batches.appendleft(batch)
-            self._weigh()
+            self._update_size()
 
     def split(self, batch: Batch) -> None:
-        """Put the halves of the first batch in its place.
-
-        Args:
-            batch: What it is taken to be.
-        """
+        """Replace a batch by its two halves if it is still the first."""
         with self._counters.lock:
-            if self.let_go(batch):
+            if self.remove(batch):
                 self._batches.extendleft(reversed(batch.halves()))
-                self._weigh()
+                self._update_size()
 
-    def _weigh(self) -> None:
-        self._waiting.holding(sum(size_of(batch.lines) for batch in self._batches))
+    def _update_size(self) -> None:
+        self._buffer.set_inflight_bytes(sum(size_of(batch.lines) for batch in self._batches))

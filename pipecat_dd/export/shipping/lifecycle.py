@@ -1,4 +1,4 @@
-"""The process's shipper: one, whoever configures logging, until another takes its place."""
+"""Starts, replaces and ends the one shipper of this process."""
 
 import threading
 from collections.abc import Callable
@@ -21,12 +21,9 @@ _is_prepared = False
 
 
 def shipper_for(settings: Settings) -> Shipper:
-    """Return a shipper that goes by these settings: the one that runs, or a new one.
+    """Return a shipper with these settings: the current one if it has them, else a new one.
 
-    A new one does nothing until `use` is called.
-
-    Args:
-        settings: What it goes by.
+    A new shipper does nothing until `use` is called.
 
     Raises:
         ValueError: The spool's directory cannot be used.
@@ -38,13 +35,13 @@ def shipper_for(settings: Settings) -> Shipper:
 
 
 def use(shipper: Shipper | None, *, finished: bool = False) -> None:
-    """Ship by this one from now on; the one before sends what it has, and ends.
+    """Ship with this shipper from now on. The previous one sends what it has and stops.
 
-    Waits for that for no longer than two seconds.
+    Waits for the previous one for two seconds at most.
 
     Args:
-        shipper: The one; None to ship no more.
-        finished: Whether `finish` was called: what has come since is not waited for.
+        shipper: The new shipper; None to stop shipping.
+        finished: Whether `finish` was just called: lines logged since then are not waited for.
     """
     global _current
     with _lock:
@@ -59,12 +56,12 @@ def use(shipper: Shipper | None, *, finished: bool = False) -> None:
 
 
 def flush(timeout_secs: float = 1.8) -> None:
-    """Send what has been written so far. Blocks: never to be called on the event loop.
+    """Send the lines written so far. This blocks, so never call it on the event loop.
 
-    What cannot be sent in that time stays where it is, and is sent later.
+    Lines that cannot be sent in time stay where they are and are sent later.
 
     Args:
-        timeout_secs: How long that may take, in seconds.
+        timeout_secs: How long to wait at most, in seconds.
     """
     with _guard.shipping.guarded():
         if _current is not None:
@@ -72,9 +69,9 @@ def flush(timeout_secs: float = 1.8) -> None:
 
 
 def finish() -> None:
-    """Send what there is, and give what is left then to the spool, or up: the end is near.
+    """Send all lines before the process ends; spool the rest, or drop it without a spool.
 
-    Waits for that for no longer than two seconds.
+    Waits for two seconds at most.
     """
     with _guard.shipping.guarded():
         if _current is not None:
@@ -82,11 +79,13 @@ def finish() -> None:
 
 
 def tapped(make: Callable[["Record"], str], shipper: Shipper) -> Callable[["Record"], str]:
-    """Return a function that makes lines and ships them. Shipping never fails the line.
+    """Return a function that makes a record's line and ships it.
+
+    An error of shipping does not affect the line.
 
     Args:
         make: Makes a record's line.
-        shipper: Gets it.
+        shipper: Ships the line.
     """
     put = shipper.put
 
@@ -107,15 +106,15 @@ def _prepare() -> None:
     if _is_prepared:
         return
     _is_prepared = True
-    _exit.do_last(finish)
+    _exit.run_at_exit(finish)
     in_forked_processes(_after_fork)
     _prepare_children()
 
 
 def _prepare_children() -> None:
-    """Have the children of ``multiprocessing`` send their lines too: they run no exit functions.
+    """Have children of ``multiprocessing`` send their lines, too: they run no exit functions.
 
-    What is used for it is as old as the module, and not in its documentation.
+    The functions used here are undocumented, but as old as the module.
     """
     util: Any = multiprocessing_util
 
@@ -132,4 +131,4 @@ def _after_fork() -> None:
         _lock = threading.RLock()  # type: ignore[misc]
         COUNTERS.reset()
         if _current is not None:
-            _current.forked()
+            _current.after_fork()

@@ -1,7 +1,7 @@
-"""What shipping says of itself, on the other sinks: seldom, and never of itself to itself.
+"""Shipping's own log lines, which go to the other sinks, and seldom.
 
-Lines of this module are not shipped (see `is_ours`): a line that tells of a line that could not
-be sent must not become another.
+They are not shipped themselves (see `is_ours`): a line about lines that cannot be sent must not
+join those lines.
 """
 
 import time
@@ -13,69 +13,74 @@ from pipecat_dd.export.shipping.counting import Counters, Reason
 
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _SILENCE_SECS: Final = 60.0
-"""After telling of an outage, the next is told no sooner."""
+"""The shortest time between two warnings."""
 
 
 def is_ours(name: str | None) -> bool:
-    """Tell whether a line is one of this package's own.
+    """Whether a line comes from this package.
 
     Args:
-        name: The module it comes from.
+        name: The module that logged the line; None if unknown.
     """
     return name is not None and name.startswith(_PACKAGE)
 
 
 class Notices:
-    """Says once what goes wrong, and when it is over.
+    """Logs what goes wrong, once, and when it works again.
 
     Args:
         host: The intake's host.
-        keeps: Where lines are kept meanwhile, in words.
-        counters: Tell what was dropped.
+        fallback: Where lines stay meanwhile, as a sentence without its full stop.
+        counters: Where dropped lines are counted.
     """
 
-    def __init__(self, host: str, keeps: str, counters: Counters) -> None:
+    def __init__(self, host: str, fallback: str, counters: Counters) -> None:
         self._host = host
-        self._keeps = keeps
+        self._fallback = fallback
         self._counters = counters
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._quiet_until = 0.0
         self._dropped_before: int | None = None
         self._overflowed = self._overflow()
 
     def unreachable(self, why: str) -> None:
-        """Say that lines cannot be sent now.
+        """Log that lines cannot be sent now.
 
         Args:
-            why: In words, or the status that was answered.
+            why: The reason, in a few words.
         """
         if self._dropped_before is not None or time.monotonic() < self._quiet_until:
             return
         self._dropped_before = self._counters.snapshot().dropped_in_all
         self._quiet_until = time.monotonic() + _SILENCE_SECS
         logger.warning(
-            "pipecat_dd: log lines do not reach {} ({}). {}, and are sent when it answers",
+            "pipecat_dd: log lines do not reach {} ({}). {} and are sent once it answers",
             self._host,
             why,
-            self._keeps,
+            self._fallback,
         )
 
     def reached(self) -> None:
-        """Say that lines can be sent again, if it was said that they cannot."""
-        if "refused" in self._said:
-            self._said.discard("refused")
-            logger.warning("pipecat_dd: {} takes the API key again", self._host)
+        """Log that lines can be sent again, if it was logged that they cannot."""
+        if "refused" in self._logged:
+            self._logged.discard("refused")
+            logger.warning("pipecat_dd: {} accepts the API key again", self._host)
         if self._dropped_before is None:
             return
         dropped = self._counters.snapshot().dropped_in_all - self._dropped_before
         self._dropped_before = None
         self._overflowed = self._overflow()
         logger.warning(
-            "pipecat_dd: log lines reach {} again; {} were dropped meanwhile", self._host, dropped
+            "pipecat_dd: log lines reach {} again; {} were dropped in the meantime",
+            self._host,
+            dropped,
         )
 
     def overflowing(self) -> None:
-        """Say that more is written than can be sent, where it is and no outage explains it."""
+        """Log that lines were dropped because the bot logs faster than they can be sent.
+
+        Does nothing during an outage, which `unreachable` has reported.
+        """
         overflowed = self._overflow()
         if (
             overflowed == self._overflowed
@@ -86,8 +91,8 @@ class Notices:
         lines, self._overflowed = overflowed - self._overflowed, overflowed
         self._quiet_until = time.monotonic() + _SILENCE_SECS
         logger.warning(
-            "pipecat_dd: {} log lines were dropped: more are written than {} takes in time. "
-            "Raise the level, sample, or give max_memory_bytes more",
+            "pipecat_dd: {} log lines were dropped: the bot logs faster than {} accepts lines. "
+            "Log less (level=, levels=, sample=) or raise max_memory_bytes",
             lines,
             self._host,
         )
@@ -97,58 +102,58 @@ class Notices:
         return dropped.get(Reason.MEMORY_FULL, 0) + dropped.get(Reason.SPOOL_FULL, 0)
 
     def refused(self, status: int, *, dropping: bool) -> None:
-        """Say that the key is wrong.
+        """Log that the intake refuses the API key.
 
         Args:
-            status: What was answered.
+            status: The HTTP status of its answer.
             dropping: Whether lines are dropped from now on.
         """
-        self._once(
+        self._log_once(
             "refused",
             f"pipecat_dd: {self._host} refuses the API key ({status}). Check that DD_API_KEY is "
-            f"an API key, not an application key, that it is not revoked, and that DD_SITE is "
-            f"its site; then start anew. "
-            + ("Lines are not shipped until then" if dropping else f"{self._keeps} until then"),
+            f"an API key, not an application key, that it is not revoked, and that it belongs to "
+            f"the site in DD_SITE; then restart the bot. "
+            + ("Lines are not shipped until then" if dropping else f"{self._fallback} until then"),
         )
 
     def rejected(self, status: int, lines: int) -> None:
-        """Say that lines were let go of, since the intake does not want them.
+        """Log that the intake rejects lines, which are dropped.
 
         Args:
-            status: What was answered.
-            lines: How many.
+            status: The HTTP status of its answer.
+            lines: The number of lines in the request.
         """
-        self._once(
+        self._log_once(
             f"rejected {status}",
-            f"pipecat_dd: {self._host} answered {status} to {lines} log lines, which are dropped, "
-            "as all are to which it answers so. If it is no intake of Datadog's logs, correct "
-            "DD_SITE or PIPECAT_DD_SHIP_URL",
+            f"pipecat_dd: {self._host} answered {status} to {lines} log lines. Lines with this "
+            "answer are dropped. If that host is not Datadog's log intake, correct DD_SITE or "
+            "PIPECAT_DD_SHIP_URL",
         )
 
     def spool_failed(self, why: str) -> None:
-        """Say that lines cannot be written to disk.
+        """Log that lines cannot be written to disk.
 
         Args:
-            why: What the system says.
+            why: The system's error message.
         """
-        self._once(
+        self._log_once(
             "spool",
             f"pipecat_dd: log lines cannot be spooled ({why}) and wait in memory instead",
         )
 
-    def ended_with(self, lines: int) -> None:
-        """Say that lines could not be sent before the end.
+    def dropped_at_end(self, lines: int) -> None:
+        """Log that lines could not be sent before shipping ended.
 
         Args:
-            lines: How many.
+            lines: The number of lines; nothing is logged for 0.
         """
         if lines:
             logger.warning(
-                "pipecat_dd: {} log lines could not be shipped before the end, and are dropped",
+                "pipecat_dd: {} log lines could not be shipped before the end and were dropped",
                 lines,
             )
 
-    def _once(self, kind: str, text: str) -> None:
-        if kind not in self._said:
-            self._said.add(kind)
+    def _log_once(self, kind: str, text: str) -> None:
+        if kind not in self._logged:
+            self._logged.add(kind)
             logger.error("{}", text)

@@ -1,4 +1,4 @@
-"""What an answer of the intake means for the lines, and how long to leave it alone."""
+"""What the intake's answer means for the lines, and how long to wait before the next request."""
 
 import random
 import time
@@ -10,11 +10,11 @@ from pipecat_dd.export.shipping._http import Answer
 FIRST_WAIT_SECS = 1.0
 LONGEST_WAIT_SECS = 60.0
 LONGEST_ASKED_SECS: Final = 300.0
-"""However long the intake asks to be left alone, it is asked again after this."""
+"""The longest wait, even if the intake asks for a longer one."""
 REFUSED_WAIT_SECS: Final = 300.0
-"""How often a key that was refused is tried again: somebody may have put it right."""
+"""The wait after a refused key, which may have been put right by then."""
 REFUSALS_BEFORE_DROPPING: Final = 3
-"""A single 401 or 403 may be the intake's own trouble; after so many the key is wrong."""
+"""One 401 or 403 may be a fault of the intake; after this many the key is taken to be wrong."""
 
 _RETRIED: Final = frozenset({408, 425, 429})
 
@@ -31,14 +31,14 @@ class Verdict(Enum):
     TOO_LARGE = auto()
     """Send them in two halves."""
     REJECTED = auto()
-    """Let go of them: they would be rejected again."""
+    """Drop them: they would be rejected again."""
 
 
 def verdict_on(answer: Answer | None) -> Verdict:
     """Return what an answer means.
 
     Args:
-        answer: The answer; None where none came.
+        answer: None if the intake did not answer.
     """
     if answer is None or answer.status >= 500 or answer.status in _RETRIED:
         return Verdict.RETRY
@@ -49,12 +49,12 @@ def verdict_on(answer: Answer | None) -> Verdict:
     return Verdict.TOO_LARGE if answer.status == 413 else Verdict.REJECTED
 
 
-class Trouble:
-    """Whether the intake is to be left alone, and until when.
+class Backoff:
+    """How long to wait before the next request.
 
     Attributes:
         failures: How many requests in a row have failed.
-        refusals: How many of them because of the key.
+        refusals: How many of those failed because of the key.
     """
 
     def __init__(self) -> None:
@@ -65,25 +65,25 @@ class Trouble:
 
     @property
     def asked_secs(self) -> float:
-        """How long the intake has asked to be left alone still, in seconds."""
-        return self.left_secs if self._is_asked else 0.0
+        """The remaining wait if the intake has asked for one, else 0, in seconds."""
+        return self.remaining_secs if self._is_asked else 0.0
 
     @property
-    def left_secs(self) -> float:
-        """How long it is still to be left alone, in seconds; 0 where it need not be."""
+    def remaining_secs(self) -> float:
+        """The remaining wait, in seconds; 0 if a request may be sent now."""
         return max(self._until - time.monotonic(), 0.0) if self.failures else 0.0
 
     @property
     def is_refused(self) -> bool:
-        """Whether the key is wrong for all we know."""
+        """Whether the key is taken to be wrong."""
         return self.refusals >= REFUSALS_BEFORE_DROPPING
 
-    def failed(self, asked_secs: float | None, *, refused: bool = False) -> None:
+    def record_failure(self, asked_secs: float | None, *, refused: bool = False) -> None:
         """Note that a request has failed.
 
         Args:
-            asked_secs: How long the intake asks to be left alone; None where it does not say.
-            refused: Whether it was because of the key.
+            asked_secs: The wait that the intake asks for, in seconds; None if it asks for none.
+            refused: Whether the request failed because of the key.
         """
         self.failures += 1
         self.refusals += refused
@@ -92,11 +92,11 @@ class Trouble:
             secs = REFUSED_WAIT_SECS
         else:
             longest = min(FIRST_WAIT_SECS * 2 ** min(self.failures - 1, 16), LONGEST_WAIT_SECS)
-            # Many bots lose the intake at the same moment; they must not return at the same.
+            # Many bots lose the intake at the same moment; they must not all retry at once.
             secs = random.uniform(longest / 2, longest)
             secs = max(secs, min(asked_secs or 0.0, LONGEST_ASKED_SECS))
         self._until = time.monotonic() + secs
 
-    def is_over(self) -> None:
-        """Note that a request has arrived."""
+    def reset(self) -> None:
+        """Note that the intake has received a request."""
         self.failures = self.refusals = 0

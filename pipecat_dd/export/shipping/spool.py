@@ -1,13 +1,13 @@
-"""Lines on disk that could not be sent yet: they outlive the process.
+"""Lines on disk that could not be sent yet, and that outlive the process.
 
-A directory of files, each the lines of one request. A file appears under its name whole
-(written beside it and renamed) and is never changed, so that a process that is killed leaves
-nothing half written. Whoever sends a file's lines holds a lock on it meanwhile, which the
-system takes back when the process dies. That is all that processes sharing the directory need
-to know of each other: any of them sends what any of them has left.
+The spool is a directory; each file in it holds the lines of one request. A file is written under
+a hidden name, renamed when it is complete, and never changed, so that a killed process leaves no
+incomplete file behind. A process holds a lock on a file while it sends its lines; the system
+releases the lock if the process dies. Processes that share the directory need no other
+coordination: each of them sends what any of them has left.
 
-Nothing is synced to the disk: a restart of the process, or of the container around a mounted
-directory, loses nothing; a machine that loses power may.
+Nothing is synced to the disk. A restart of the process, or of a container with a mounted
+directory, loses nothing; a power failure may.
 """
 
 import itertools
@@ -31,12 +31,12 @@ _SUFFIX: Final = ".lines.gz"
 _MAX_AGE_SECS: Final = 18 * 3600
 """Datadog takes lines that are up to 18 hours old."""
 _ABANDONED_SECS: Final = 3600
-"""After how long a file that is being written is one that nobody writes any more."""
+"""The age at which an incomplete file is taken to be left by a process that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """What a file's name says: when it was written, by whom, and how many lines it holds."""
+    """The parts of a file's name: when it was written, by which process, and its lines."""
 
     text: str
     written_ns: int
@@ -55,10 +55,10 @@ class _Name:
 
 
 class Claim:
-    """A file of the spool that nobody else sends meanwhile.
+    """A file of the spool, locked, so that no other process sends it.
 
     Attributes:
-        batch: Its lines.
+        batch: The lines of the file.
     """
 
     def __init__(self, path: Path, descriptor: int, batch: Batch) -> None:
@@ -67,12 +67,12 @@ class Claim:
         self.batch = batch
 
     def done(self) -> None:
-        """Its lines are dealt with: remove it."""
+        """Remove the file: its lines were sent or dropped."""
         self._path.unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
-        """Leave it for later, or for others."""
+        """Release the lock and keep the file, for later or for another process."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -82,11 +82,11 @@ class Spool:
     """The spool of one destination.
 
     Args:
-        directory: Where; made if it is not there.
-        destination: The host that the lines are for. Lines for different ones lie apart.
-        max_bytes: Disk that all of them may take, whoever has written them; beyond it the
-            oldest go.
-        counters: Counts them.
+        directory: The directory of all spools; created if it does not exist.
+        destination: The host that the lines are for, which has a directory of its own in it.
+        max_bytes: How much disk space the files may take, those of other processes included;
+            beyond it the oldest are deleted.
+        counters: Where the lines are counted.
 
     Raises:
         ValueError: The directory cannot be used.
@@ -97,14 +97,14 @@ class Spool:
     ) -> None:
         if fcntl is None:
             raise ValueError(
-                f"spool_dir={str(directory)!r}: this system has no file locks of POSIX's; "
+                f"spool_dir={str(directory)!r}: this system has no POSIX file locks; "
                 "without a spool, lines wait in memory"
             )
         self._directory = directory / destination
         self._max_bytes = max_bytes
         self._counters = counters
         self._numbers = itertools.count()
-        self._begin()
+        self._set_owner()
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = self._directory / f".{self._owner}"
@@ -115,24 +115,21 @@ class Spool:
                 f"spool_dir={str(directory)!r}: cannot be written to: {error.strerror}"
             ) from error
 
-    def _begin(self) -> None:
+    def _set_owner(self) -> None:
         self._owner = f"{os.getpid()}.{secrets.token_hex(4)}"
 
-    def forked(self) -> None:
-        """Write in the name of this process from now on, not in its parent's."""
-        self._begin()
+    def after_fork(self) -> None:
+        """Name files after the forked process from now on, not after its parent."""
+        self._set_owner()
 
     def put(self, batch: Batch) -> None:
-        """Write lines, and let go of the oldest where that is too much.
-
-        Args:
-            batch: The lines.
+        """Write lines, and delete the oldest files if the limit is exceeded.
 
         Raises:
-            OSError: They cannot be written.
+            OSError: The lines cannot be written.
         """
         written_ns = time.time_ns()
-        # Digits enough for names to sort by time.
+        # Padded with zeros, so that names sort by time.
         number = next(self._numbers)
         name = f"{written_ns:020d}-{self._owner}-{number:08d}-{len(batch)}{_SUFFIX}"
         hidden = self._directory / f".{name}"
@@ -146,20 +143,17 @@ class Spool:
             raise
         with self._counters.lock:
             self._counters.spooled += len(batch)
-        self._keep_within_bounds()
+        self._enforce_limit()
 
-    def oldest(self, *, own: bool) -> Claim | None:
-        """Claim the oldest lines that nobody else is sending.
+    def claim_oldest(self, *, own: bool) -> Claim | None:
+        """Claim the oldest file that no other process is sending; None if there is none.
 
         Args:
-            own: Whether only those that this process has written.
-
-        Returns:
-            Them, or None where there are none.
+            own: Whether to consider only files that this process has written.
         """
-        for name in self._names(of=self._owner if own else None):
+        for name in self._names(owner=self._owner if own else None):
             path = self._directory / name.text
-            descriptor = self._locked(path)
+            descriptor = self._try_lock(path)
             if descriptor is None:
                 continue
             if time.time() - name.written_ns / 1e9 > _MAX_AGE_SECS:
@@ -174,9 +168,9 @@ class Spool:
             return Claim(path, descriptor, batch)
         return None
 
-    def _names(self, of: str | None = None) -> Iterator[_Name]:
-        """Yield what there is, the oldest first; only what one process has written if asked."""
-        part = "" if of is None else f"-{of}-"
+    def _names(self, owner: str | None = None) -> Iterator[_Name]:
+        """Yield the files, the oldest first: all of them, or those of one process."""
+        part = "" if owner is None else f"-{owner}-"
         try:
             found = sorted(entry.name for entry in os.scandir(self._directory))
         except OSError:
@@ -188,26 +182,26 @@ class Spool:
             if name is not None:
                 yield name
             elif text.startswith("."):
-                self._clear_away(self._directory / text)
+                self._remove_abandoned(self._directory / text)
 
-    def _clear_away(self, hidden: Path) -> None:
-        """Remove what a process that was killed had begun to write."""
+    def _remove_abandoned(self, hidden: Path) -> None:
+        """Remove an incomplete file if the process that wrote it was killed."""
         try:
             if time.time() - hidden.stat().st_mtime > _ABANDONED_SECS:
                 hidden.unlink()
         except OSError:
             pass
 
-    def _locked(self, path: Path) -> int | None:
-        """Return a file's descriptor, locked, or None where another process has it."""
+    def _try_lock(self, path: Path) -> int | None:
+        """Lock a file and return its descriptor; None if another process has locked it."""
         locks: Any = fcntl
         try:
             descriptor = os.open(path, os.O_RDONLY)
-        except OSError:  # sent meanwhile
+        except OSError:  # another process has sent and removed it
             return None
         try:
             locks.flock(descriptor, locks.LOCK_EX | locks.LOCK_NB)
-            # Another may have sent and removed it between the two.
+            # Another process may have removed it after it was opened here.
             if os.fstat(descriptor).st_nlink:
                 return descriptor
         except OSError:
@@ -222,7 +216,7 @@ class Spool:
             self._counters.unspooled += lines
             self._counters.drop(lines, reason)
 
-    def _keep_within_bounds(self) -> None:
+    def _enforce_limit(self) -> None:
         names = list(self._names())
         sizes = {name.text: self._size(name) for name in names}
         excess = sum(sizes.values()) - self._max_bytes
@@ -230,7 +224,7 @@ class Spool:
             if excess <= 0:
                 return
             path = self._directory / name.text
-            descriptor = self._locked(path)
+            descriptor = self._try_lock(path)
             if descriptor is not None:
                 self._discard(path, descriptor, name.lines, Reason.SPOOL_FULL)
                 excess -= sizes[name.text]

@@ -1,7 +1,7 @@
-"""The thread that ships: takes lines from memory, sends them, keeps them when it cannot.
+"""The thread that ships: it takes lines from memory, sends them, and spools what it cannot send.
 
-Order, where there is a choice: what is in hand, then what this process has spooled, then what
-waits in memory, and last what other processes have left in the spool.
+It sends in this order: batches that it has begun to send, lines that this process has spooled,
+lines in memory, and last the lines that other processes have left in the spool.
 """
 
 import threading
@@ -11,32 +11,32 @@ from typing import Final
 
 from pipecat_dd import _guard
 from pipecat_dd.export.shipping._http import Answer, Intake, Unreachable
-from pipecat_dd.export.shipping.batches import MAX_LINE_BYTES, Addressing, Batch, batched
+from pipecat_dd.export.shipping.batches import MAX_LINE_BYTES, Batch, Enricher, batched
 from pipecat_dd.export.shipping.buffer import Buffer
 from pipecat_dd.export.shipping.counting import Counters, Reason
 from pipecat_dd.export.shipping.inflight import Inflight
 from pipecat_dd.export.shipping.notices import Notices
-from pipecat_dd.export.shipping.retry import Trouble, Verdict, verdict_on
+from pipecat_dd.export.shipping.retry import Backoff, Verdict, verdict_on
 from pipecat_dd.export.shipping.spool import Claim, Spool
 
 SETTLE_SECS: Final = 0.3
-"""Of the time there is at the end, what is kept for writing down what could not be sent."""
-_GLANCE_SECS: Final = 30.0
-"""How often to look for what other processes have left in the spool."""
-_ASIDE_SECS: Final = 5.0
-"""While lines cannot be sent, how often they are spooled, or dropped where the key is wrong."""
+"""How much of the time of a flush is reserved for spooling what could not be sent."""
+_SPOOL_CHECK_SECS: Final = 30.0
+"""How often to look for lines that other processes have left in the spool."""
+_SPOOL_SECS: Final = 5.0
+"""How often lines are spooled while they cannot be sent, or dropped while the key is refused."""
 _AFTER_ERROR_SECS: Final = 1.0
 _LAST_TRY_SECS: Final = 0.1
 
 
 @dataclass
-class Ending:
-    """A wish to have everything sent.
+class Flush:
+    """A request to send all lines.
 
     Attributes:
-        deadline: Until when, on `time.monotonic`'s clock.
-        drops: Whether what is left then is given up.
-        is_done: Set when it is over.
+        deadline: When it must be done, by `time.monotonic`.
+        drops: Whether lines that are left at the deadline, and cannot be spooled, are dropped.
+        is_done: Set when the request is done.
     """
 
     deadline: float
@@ -45,266 +45,263 @@ class Ending:
 
     @property
     def send_secs(self) -> float:
-        """How long there is still to send, in seconds."""
+        """The time that is left for sending, in seconds."""
         return max(self.deadline - SETTLE_SECS - time.monotonic(), 0.0)
 
 
 class Worker:
-    """Ships, in a thread of its own, until it is told to stop.
+    """Ships lines, in the thread that calls `run`.
 
     Args:
-        waiting: The lines in memory.
-        hand: What was taken from there.
-        spool: Where lines lie that cannot be sent now; None to keep them in memory.
-        intake: Where they go.
-        address: Makes lines of the log those of the intake.
-        saying: Says what goes wrong.
-        counters: Counts.
-        flush_interval_secs: How long a line waits for others.
+        buffer: The lines in memory.
+        inflight: The batches that are being sent.
+        spool: Where lines are kept that cannot be sent now; None to keep them in memory.
+        intake: Where lines are sent.
+        enrich: Adds the fields that the intake needs.
+        notices: Logs what goes wrong.
+        counters: Where the lines are counted.
+        flush_interval_secs: How long a line waits for others to be sent with, in seconds.
     """
 
     def __init__(
         self,
-        waiting: Buffer,
-        hand: Inflight,
+        buffer: Buffer,
+        inflight: Inflight,
         spool: Spool | None,
         intake: Intake,
-        address: Addressing,
-        saying: Notices,
+        enrich: Enricher,
+        notices: Notices,
         counters: Counters,
         flush_interval_secs: float,
     ) -> None:
-        self._waiting = waiting
-        self._hand = hand
+        self._buffer = buffer
+        self._inflight = inflight
         self._spool = spool
         self._intake = intake
-        self._address = address
-        self._saying = saying
+        self._enrich = enrich
+        self._notices = notices
         self._counters = counters
         self._interval_secs = flush_interval_secs
-        self._trouble = Trouble()
-        self._own_in_spool = False
-        self._others_at = time.monotonic()
-        self._others_had_their_turn = False
+        self._backoff = Backoff()
+        self._has_spooled = False
+        self._next_others_at = time.monotonic()
+        self._others_were_last = False
         self._claim: Claim | None = None
-        self._ending: Ending | None = None
+        self._flush: Flush | None = None
         self._is_stopped = False
 
-    # From other threads
+    # Called from other threads
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to send, of this process."""
-        return not (self._counters.snapshot().waiting or self._own_in_spool)
+        """Whether this process has no lines to send."""
+        return not (self._counters.snapshot().waiting or self._has_spooled)
 
-    def end(self, ending: Ending) -> None:
-        """Have everything sent; the ending says when that is done.
-
-        Args:
-            ending: Until when, and what then.
-        """
-        self._ending = ending
-        self._waiting.ring()
+    def request_flush(self, flush: Flush) -> None:
+        """Have the thread send all lines. Returns at once; `Flush.is_done` reports the end."""
+        self._flush = flush
+        self._buffer.wake()
 
     def stop(self) -> None:
-        """End the thread, soon."""
+        """Have the thread end soon."""
         self._is_stopped = True
-        self._waiting.ring()
+        self._buffer.wake()
 
-    def settle(self, *, drop: bool) -> None:
-        """Give what is in memory to the spool; without one, or if that fails, drop it if asked.
+    def spool_lines(self, *, drop: bool) -> None:
+        """Write the lines in memory to the spool, if there is one.
 
-        Called from the thread itself, or from another when the thread is stuck.
+        Called from the thread itself, or from another if the thread is stuck.
 
         Args:
             drop: Whether to drop what cannot be spooled.
         """
-        reason = Reason.REFUSED if self._trouble.refusals else Reason.EXIT
-        while (batch := self._in_hand()) is not None:
-            if self._spool is not None and self._spooled(batch):
+        reason = Reason.REFUSED if self._backoff.refusals else Reason.EXIT
+        while (batch := self._next_batch()) is not None:
+            if self._spool is not None and self._try_spool(batch):
                 continue
             if not drop:
                 return
-            if self._hand.let_go(batch):
+            if self._inflight.remove(batch):
                 self._counters.drop(len(batch), reason)
 
-    def forked(self) -> None:
-        """Let go, in a forked process, of what is its parent's."""
+    def after_fork(self) -> None:
+        """Release the parent's connection and locks in a forked process."""
         self._intake.close()
         if self._claim is not None:
             self._claim.release()
 
-    # In the thread
+    # Called in the thread
 
     def run(self) -> None:
-        """Ship until told to stop, or until it has failed too often."""
+        """Ship until `stop` is called, or until shipping has failed too often."""
         while not (self._is_stopped or _guard.shipping.off):
             try:
-                self._turn()
+                self._step()
             except Exception as error:
                 try:
-                    self._broke(error)
+                    self._recover(error)
                 except Exception:
                     time.sleep(_AFTER_ERROR_SECS)
         self._intake.close()
 
-    def _turn(self) -> None:
-        self._pause()
+    def _step(self) -> None:
+        self._wait()
         if self._is_stopped:
             return
-        ending, self._ending = self._ending, None
-        if ending is not None:
-            self._finish(ending)
+        flush, self._flush = self._flush, None
+        if flush is not None:
+            self._finish(flush)
             return
-        if not self._trouble.left_secs:
-            if self._are_others_next:
+        if not self._backoff.remaining_secs:
+            if self._is_others_turn:
                 self._send_others()
             else:
                 self._send_next(None)
-        if self._trouble.left_secs:
-            self._set_aside()
-        self._saying.overflowing()
+        if self._backoff.remaining_secs:
+            self._spool_or_drop()
+        self._notices.overflowing()
 
-    def _pause(self) -> None:
+    def _wait(self) -> None:
         """Wait until there is something to do."""
-        if self._is_asked:
+        if self._is_interrupted:
             return
-        waiting, spool = self._waiting, self._spool
-        if left_secs := self._trouble.left_secs:
-            keeps = spool is None and not self._trouble.is_refused
-            waiting.pause(left_secs if keeps else min(left_secs, _ASIDE_SECS))
+        buffer, spool = self._buffer, self._spool
+        if remaining_secs := self._backoff.remaining_secs:
+            keeps = spool is None and not self._backoff.is_refused
+            buffer.wait(remaining_secs if keeps else min(remaining_secs, _SPOOL_SECS))
             return
-        others_secs = self._others_at - time.monotonic()
-        if self._hand or self._own_in_spool or waiting.fills_a_request:
+        others_secs = self._next_others_at - time.monotonic()
+        if self._inflight or self._has_spooled or buffer.fills_a_request:
             return
         if spool is not None and others_secs <= 0:
             return
-        if not len(waiting):
-            waiting.pause(None if spool is None else others_secs, for_a_line=True)
-        if len(waiting) and not waiting.fills_a_request and not self._is_asked:
-            waiting.pause(self._interval_secs)
+        if not len(buffer):
+            buffer.wait(None if spool is None else others_secs, for_a_line=True)
+        if len(buffer) and not buffer.fills_a_request and not self._is_interrupted:
+            buffer.wait(self._interval_secs)
 
     @property
-    def _is_asked(self) -> bool:
-        return self._is_stopped or self._ending is not None
+    def _is_interrupted(self) -> bool:
+        return self._is_stopped or self._flush is not None
 
-    def _set_aside(self) -> None:
-        """Do with lines what is to be done while they cannot be sent."""
+    def _spool_or_drop(self) -> None:
+        """Spool lines while they cannot be sent; without a spool, drop them if the key is wrong."""
         if self._spool is not None:
-            self.settle(drop=False)
-        elif self._trouble.is_refused:
-            self.settle(drop=True)
+            self.spool_lines(drop=False)
+        elif self._backoff.is_refused:
+            self.spool_lines(drop=True)
 
-    def _finish(self, ending: Ending) -> None:
-        """Send all there is, for as long as there is time."""
+    def _finish(self, flush: Flush) -> None:
+        """Send all lines, as long as there is time."""
         dropped_before = self._counters.snapshot().dropped_in_all
         try:
             tries = 0
-            while self._may_still_send(ending):
-                # Where lines stay, a request that is given up on early would be sent twice.
-                if not self._send_next(ending.send_secs if ending.drops else None):
+            while self._may_still_send(flush):
+                # Lines that are not dropped are sent again after a timeout: a shorter one than
+                # usual would send some of them twice.
+                if not self._send_next(flush.send_secs if flush.drops else None):
                     break
-                if self._trouble.failures:
+                if self._backoff.failures:
                     tries += 1
-                    time.sleep(min(_LAST_TRY_SECS * 2**tries, ending.send_secs))
-            if ending.drops or self._spool is not None:
-                self.settle(drop=ending.drops)
-            self._saying.ended_with(self._counters.snapshot().dropped_in_all - dropped_before)
+                    time.sleep(min(_LAST_TRY_SECS * 2**tries, flush.send_secs))
+            if flush.drops or self._spool is not None:
+                self.spool_lines(drop=flush.drops)
+            self._notices.dropped_at_end(self._counters.snapshot().dropped_in_all - dropped_before)
         finally:
-            ending.is_done.set()
+            flush.is_done.set()
 
-    def _may_still_send(self, ending: Ending) -> bool:
-        secs = ending.send_secs
-        return secs > 0 and not self._trouble.refusals and self._trouble.asked_secs <= secs
+    def _may_still_send(self, flush: Flush) -> bool:
+        secs = flush.send_secs
+        return secs > 0 and not self._backoff.refusals and self._backoff.asked_secs <= secs
 
     def _send_next(self, timeout_secs: float | None) -> bool:
         """Send one request of this process's lines.
 
         Args:
-            timeout_secs: How long it may take, where that is less than usual.
+            timeout_secs: A shorter timeout than the usual one, in seconds; None for the usual.
 
         Returns:
             Whether there was anything to send.
         """
-        self._others_had_their_turn = False
-        if self._own_in_spool and not self._hand:
-            claim = self._spool.oldest(own=True) if self._spool is not None else None
-            self._own_in_spool = claim is not None
+        self._others_were_last = False
+        if self._has_spooled and not self._inflight:
+            claim = self._spool.claim_oldest(own=True) if self._spool is not None else None
+            self._has_spooled = claim is not None
             if claim is not None:
                 self._send_claimed(claim, timeout_secs)
                 return True
-        batch = self._in_hand()
+        batch = self._next_batch()
         if batch is None:
             return False
-        self._settle_by(self._posted(batch, timeout_secs), batch, None)
+        self._apply(self._post(batch, timeout_secs), batch, None)
         return True
 
     @property
-    def _are_others_next(self) -> bool:
-        """Whether it is the turn of what other processes have left: after ours, and by turns."""
-        if self._spool is None or self._hand or self._own_in_spool:
+    def _is_others_turn(self) -> bool:
+        """Whether to send what other processes have left, in turn with lines in memory."""
+        if self._spool is None or self._inflight or self._has_spooled:
             return False
-        due = time.monotonic() >= self._others_at
-        return due and not (self._others_had_their_turn and len(self._waiting))
+        due = time.monotonic() >= self._next_others_at
+        return due and not (self._others_were_last and len(self._buffer))
 
     def _send_others(self) -> None:
-        """Send what another process has left, if one has."""
-        self._others_had_their_turn = True
-        claim = self._spool.oldest(own=False) if self._spool is not None else None
+        """Send one file that another process has left in the spool, if there is one."""
+        self._others_were_last = True
+        claim = self._spool.claim_oldest(own=False) if self._spool is not None else None
         if claim is None:
-            self._others_at = time.monotonic() + _GLANCE_SECS
+            self._next_others_at = time.monotonic() + _SPOOL_CHECK_SECS
         else:
             self._send_claimed(claim, None)
 
     def _send_claimed(self, claim: Claim, timeout_secs: float | None) -> None:
         self._claim = claim
         try:
-            self._settle_by(self._posted(claim.batch, timeout_secs), claim.batch, claim)
+            self._apply(self._post(claim.batch, timeout_secs), claim.batch, claim)
         finally:
             claim.release()
             self._claim = None
 
-    def _in_hand(self) -> Batch | None:
-        """Return the next batch from memory, in hand."""
-        while not self._hand:
-            lines = self._waiting.take()
+    def _next_batch(self) -> Batch | None:
+        """Return the batch to send next, taking lines from memory if there is none."""
+        while not self._inflight:
+            lines = self._buffer.take()
             if not lines:
                 return None
-            addressed = [self._address(line) for line in lines]
-            fitting = [line for line in addressed if len(line) <= MAX_LINE_BYTES]
-            self._counters.drop(len(addressed) - len(fitting), Reason.TOO_LARGE)
-            self._hand.add(batched(fitting))
-        return self._hand.first
+            enriched = [self._enrich(line) for line in lines]
+            sendable = [line for line in enriched if len(line) <= MAX_LINE_BYTES]
+            self._counters.drop(len(enriched) - len(sendable), Reason.TOO_LARGE)
+            self._inflight.add(batched(sendable))
+        return self._inflight.first
 
-    def _posted(self, batch: Batch, timeout_secs: float | None) -> Answer | None:
-        """Send a batch, note what that says of the intake, and return its answer."""
+    def _post(self, batch: Batch, timeout_secs: float | None) -> Answer | None:
+        """Send a batch, update the backoff and the notices, and return the intake's answer."""
         with self._counters.lock:
             self._counters.requests += 1
         answer, why = None, ""
         try:
             answer = self._intake.post(batch.body, timeout_secs)
-            why = f"it answers {answer.status}"
+            why = f"HTTP status {answer.status}"
         except Unreachable as error:
             why = str(error)
         match verdict_on(answer):
             case Verdict.RETRY:
-                self._trouble.failed(answer.wait_secs if answer is not None else None)
-                self._saying.unreachable(why)
+                self._backoff.record_failure(answer.wait_secs if answer is not None else None)
+                self._notices.unreachable(why)
             case Verdict.REFUSED:
-                self._trouble.failed(None, refused=True)
+                self._backoff.record_failure(None, refused=True)
                 if answer is not None:
-                    self._saying.refused(answer.status, dropping=self._spool is None)
+                    self._notices.refused(answer.status, dropping=self._spool is None)
             case Verdict.REJECTED:
-                self._trouble.is_over()
+                self._backoff.reset()
                 if answer is not None:
-                    self._saying.rejected(answer.status, len(batch))
+                    self._notices.rejected(answer.status, len(batch))
             case _:
-                self._trouble.is_over()
-                self._saying.reached()
+                self._backoff.reset()
+                self._notices.reached()
         return answer
 
-    def _settle_by(self, answer: Answer | None, batch: Batch, claim: Claim | None) -> None:
-        """Do with a batch what its answer says."""
+    def _apply(self, answer: Answer | None, batch: Batch, claim: Claim | None) -> None:
+        """Count, keep or split a batch, depending on the answer."""
         verdict = verdict_on(answer)
         if verdict in (Verdict.RETRY, Verdict.REFUSED):
             return
@@ -313,14 +310,14 @@ class Worker:
             with self._counters.lock:
                 self._counters.unspooled += len(batch)
                 if verdict is Verdict.TOO_LARGE and len(batch) > 1:
-                    self._hand.add(batch.halves())
+                    self._inflight.add(batch.halves())
                 else:
                     self._count(batch, verdict)
         elif verdict is Verdict.TOO_LARGE and len(batch) > 1:
-            self._hand.split(batch)
+            self._inflight.split(batch)
         else:
             with self._counters.lock:
-                if self._hand.let_go(batch):
+                if self._inflight.remove(batch):
                     self._count(batch, verdict)
 
     def _count(self, batch: Batch, verdict: Verdict) -> None:
@@ -330,24 +327,24 @@ class Worker:
             too_large = verdict is Verdict.TOO_LARGE
             self._counters.drop(len(batch), Reason.TOO_LARGE if too_large else Reason.REJECTED)
 
-    def _spooled(self, batch: Batch) -> bool:
-        """Write a batch in hand to the spool; return whether it is out of hand."""
+    def _try_spool(self, batch: Batch) -> bool:
+        """Write a batch to the spool; return whether it has left memory."""
         assert self._spool is not None
-        if not self._hand.let_go(batch):
+        if not self._inflight.remove(batch):
             return True
         try:
             self._spool.put(batch)
         except OSError as error:
-            self._hand.put_back(batch)
-            self._saying.spool_failed(error.strerror or type(error).__name__)
+            self._inflight.put_back(batch)
+            self._notices.spool_failed(error.strerror or type(error).__name__)
             return False
-        self._own_in_spool = True
+        self._has_spooled = True
         return True
 
-    def _broke(self, error: Exception) -> None:
-        """Go on after an error of our own, without what it may have been about."""
+    def _recover(self, error: Exception) -> None:
+        """Continue after an error of our own, without the batch that may have caused it."""
         _guard.shipping.failed(error)
-        if (batch := self._hand.first) is not None and self._hand.let_go(batch):
+        if (batch := self._inflight.first) is not None and self._inflight.remove(batch):
             self._counters.drop(len(batch), Reason.FAILED)
-        if self._ending is None:
-            self._waiting.pause(_AFTER_ERROR_SECS)
+        if self._flush is None:
+            self._buffer.wait(_AFTER_ERROR_SECS)

@@ -57,7 +57,7 @@ def test_a_failure_costs_what_llm_observability_shows_and_nothing_else(agent: Te
         if way == "missing":
             assert "pipecat_dd:" not in complaints
         else:
-            assert complaints.count("telling LLM Observability failed; the bot is not") == 1
+            assert complaints.count("reporting to LLM Observability failed; the bot is not") == 1
         assert (session.raw.get("type") == "llm") is (way == "annotate")
 
 

@@ -103,7 +103,7 @@ def err(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
 def assert_said_once(text: str) -> None:
     for secret in SECRETS:
         assert secret not in text
-    assert text.count("This is said once") == 1, text
+    assert text.count("This is reported once") == 1, text
     assert len(text.splitlines()) == 1, text
     assert text.startswith("pipecat_dd: the log sink ")
 

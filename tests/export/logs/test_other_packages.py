@@ -117,7 +117,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
     yield make
     for name in made:
         sys.modules.pop(name, None)
-    other_packages._own.cache_clear()
+    other_packages._local_packages.cache_clear()
 
 
 INSTALLED = "lib/python3.12/site-packages"

@@ -194,11 +194,11 @@ def test_what_one_session_says_wrongly_takes_nothing_of_others_with_it(
 
     with listening() as received, sending_to(received.url):
         sends = sender.Sender(connect)
-        sends.keep([Sample("pipecat.turns", 1)] * 5)
-        sends.keep([Sample("pipecat.turns", 1, {"transport": Unprintable()})])
+        sends.queue([Sample("pipecat.turns", 1)] * 5)
+        sends.queue([Sample("pipecat.turns", 1, {"transport": Unprintable()})])
         with pytest.raises(OSError, match="not yet"):
-            sends.pass_on()
-        sends.pass_on()
+            sends.send_queued()
+        sends.send_queued()
         received.until(lambda: received.total("pipecat.turns") >= 5)
         assert received.total("pipecat.turns") == 5
     assert _guard.metrics.failures == 1

@@ -37,7 +37,7 @@ class Timers:
         self.fired = 0
 
         def noting(secs: float, callback: Any, *args: Any, **options: Any) -> asyncio.TimerHandle:
-            if not isinstance(getattr(callback, "__self__", None), process.Pulse):
+            if not isinstance(getattr(callback, "__self__", None), process.LoopTimer):
                 other: asyncio.TimerHandle = call_later(secs, callback, *args, **options)
                 return other
 
@@ -137,7 +137,7 @@ def test_each_loop_has_its_own_lag_and_the_process_one_gauge(received: Received)
     assert max(active) == 2
     assert active[-1] == 0
     assert received.total("pipecat.sessions.ended") == 2
-    assert not process.shared()._pulses
+    assert not process.shared()._timers
 
 
 async def test_sessions_without_metrics_are_counted_among_the_active(received: Received) -> None:

@@ -133,7 +133,7 @@ def test_ending_while_a_name_is_looked_up_takes_two_seconds(
         found.wait(60)
         raise OSError
 
-    monkeypatch.setattr(_http.Intake, "_connected", stuck)
+    monkeypatch.setattr(_http.Intake, "_open", stuck)
     ship_to(intake)
     logger.info("one")
     assert looks_up.wait(5)

@@ -94,7 +94,7 @@ def test_what_keeps_failing_is_turned_off_and_lines_are_counted_as_dropped(
     monkeypatch.setattr(_guard.shipping, "off", False)
     monkeypatch.setattr(_guard.shipping, "failures", 0)
     monkeypatch.setattr(worker, "_AFTER_ERROR_SECS", 0.0)
-    monkeypatch.setattr(worker.Worker, "_posted", raises)
+    monkeypatch.setattr(worker.Worker, "_post", raises)
     sink = ship_to(intake, flush_interval_secs=0.001)
     deadline = time.monotonic() + 10
     while not _guard.shipping.off:

@@ -22,7 +22,7 @@ from tests.support.ports import free_server_port
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_ASIDE_SECS", 0.02)
+    monkeypatch.setattr(worker, "_SPOOL_SECS", 0.02)
 
 
 def files(directory: Path) -> list[Path]:
@@ -114,14 +114,14 @@ def test_what_is_being_sent_is_not_sent_or_removed_by_another(tmp_path: Path) ->
     one, other = (Spool(tmp_path, "host", 2**22, Counters()) for _ in range(2))
     one.put(Batch((b'{"n":1}',)))
     one.put(Batch((b'{"n":2}',)))
-    first_, second = one.oldest(own=True), other.oldest(own=False)
+    first_, second = one.claim_oldest(own=True), other.claim_oldest(own=False)
     assert first_ is not None
     assert second is not None
     assert first_.batch.lines + second.batch.lines == (b'{"n":1}', b'{"n":2}')
-    assert other.oldest(own=False) is None
+    assert other.claim_oldest(own=False) is None
     first_.release()
     second.done()
-    again = other.oldest(own=False)
+    again = other.claim_oldest(own=False)
     assert again is not None
     assert again.batch.lines == (b'{"n":1}',)
     again.done()
@@ -140,7 +140,7 @@ def test_what_another_has_just_sent_is_not_sent_again(
         lock(descriptor, how)
 
     monkeypatch.setattr(spool.fcntl, "flock", after_another)
-    assert kept.oldest(own=True) is None
+    assert kept.claim_oldest(own=True) is None
 
 
 def test_a_damaged_file_is_counted_and_does_not_stop_the_rest(
@@ -166,7 +166,7 @@ def test_what_the_intake_would_not_take_for_its_age_is_dropped(
     kept = Spool(tmp_path, "host", 2**22, counters)
     kept.put(Batch((b"{}", b"{}")))
     monkeypatch.setattr(spool, "_MAX_AGE_SECS", -1)
-    assert kept.oldest(own=False) is None
+    assert kept.claim_oldest(own=False) is None
     assert counters.snapshot().dropped == {Reason.TOO_OLD: 2}
     assert not files(tmp_path)
 
@@ -178,7 +178,7 @@ def test_what_a_killed_process_had_begun_to_write_is_cleared_away(tmp_path: Path
     for path in (begun, fresh):
         path.touch()
     os.utime(begun, (time.time() - 7_200,) * 2)
-    assert kept.oldest(own=False) is None
+    assert kept.claim_oldest(own=False) is None
     assert files(tmp_path) == [fresh]
 
 
@@ -228,8 +228,8 @@ def _send_and_write(url: str, directory: Path, process: int, results: Any) -> No
     from tests.support.intake import KEY
 
     retry.FIRST_WAIT_SECS = retry.LONGEST_WAIT_SECS = 0.05
-    worker._ASIDE_SECS = 0.01  # type: ignore[misc]
-    worker._GLANCE_SECS = 0.05  # type: ignore[misc]
+    worker._SPOOL_SECS = 0.01  # type: ignore[misc]
+    worker._SPOOL_CHECK_SECS = 0.05  # type: ignore[misc]
     counters = Counters()
     shipper = Shipper(
         Settings.of(Shipping(url=url, api_key=KEY, spool_dir=directory, flush_interval_secs=0.01)),

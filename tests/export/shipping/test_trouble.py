@@ -95,10 +95,10 @@ def test_waits_grow_and_are_not_the_same_for_all(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(retry, "LONGEST_WAIT_SECS", 60.0)
 
     def waits() -> list[float]:
-        trouble, found = retry.Trouble(), []
+        backoff, found = retry.Backoff(), []
         for _ in range(12):
-            trouble.failed(None)
-            found.append(trouble.left_secs)
+            backoff.record_failure(None)
+            found.append(backoff.remaining_secs)
         return found
 
     one, other = waits(), waits()
@@ -132,7 +132,7 @@ def test_a_key_that_is_refused_is_said_once_and_not_tried_for_ever(
 def test_lines_are_dropped_soon_after_the_key_is_refused_not_at_the_end(
     intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_ASIDE_SECS", 0.05)
+    monkeypatch.setattr(worker, "_SPOOL_SECS", 0.05)
     intake.script = always(403)
     ship_to(intake)
     write("first")
@@ -148,14 +148,14 @@ def test_a_single_refusal_loses_nothing(intake: Intake, ship_to: ShipTo) -> None
     intake.wait_for_lines(1)
     unconfigure_logging()
     assert not check_sum().dropped
-    assert "takes the API key again" in sink.text
+    assert "accepts the API key again" in sink.text
 
 
 def test_a_key_that_was_put_right_is_noticed(
     intake: Intake, ship_to: ShipTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "REFUSED_WAIT_SECS", 0.2)
-    monkeypatch.setattr(worker, "_ASIDE_SECS", 0.05)
+    monkeypatch.setattr(worker, "_SPOOL_SECS", 0.05)
     intake.script = first(*[Reply(403)] * 5)
     ship_to(intake)
     write("one")

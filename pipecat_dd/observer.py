@@ -172,8 +172,8 @@ class DatadogObserver(BaseObserver):
             session_id = None
         if self._session_count == 1 and given is not None:
             logger.warning(
-                f"pipecat_dd: session_id={given!r} names one conversation, and its "
-                "DatadogObserver is used for another, which gets an id of its own. Make a "
+                f"pipecat_dd: session_id={given!r} names one conversation, but its "
+                "DatadogObserver is used for another, too, which gets an id of its own. Create a "
                 "DatadogObserver for each conversation"
             )
         # In the form that log lines and spans carry, since what is sent is matched to the session
@@ -367,7 +367,7 @@ class DatadogObserver(BaseObserver):
         logger.warning(
             "pipecat_dd: two DatadogObservers are on one worker. The first, of session "
             f"{other.id}, goes on; the other, of session {found.session.id}, records nothing. Give "
-            "each worker one"
+            "each worker only one"
         )
         self._over.update(found.callers)
         self._sessions.remove(found)

@@ -200,10 +200,10 @@ class Workers:
                 self._is_said = True
                 several = len(names) > 1
                 logger.warning(
-                    f"pipecat_dd: nothing is seen of {'workers' if several else 'worker'} "
-                    f"{', '.join(names)} of this conversation: call add_observer(observer) on "
-                    f"{'each' if several else 'it'}, with the observer of the others, before it "
-                    "runs"
+                    f"pipecat_dd: {'workers' if several else 'worker'} {', '.join(names)} of this "
+                    f"conversation {'are' if several else 'is'} not observed: call "
+                    f"add_observer(observer) on {'each' if several else 'it'}, with the observer "
+                    "of the others, before it runs"
                 )
 
 

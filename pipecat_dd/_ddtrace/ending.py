@@ -17,7 +17,7 @@ def before_shutdown(callback: Callable[[bool], None]) -> None:
     calls for it. So no signal handler needs to be replaced.
 
     Args:
-        callback: Its argument is whether ddtrace shuts the tracer down in its exit function.
+        callback: Its argument is whether ddtrace itself, rather than the user, shuts it down.
     """
     inner = tracer.shutdown
 

@@ -106,7 +106,7 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
 
     Args:
         span: The span.
-        type_: The error's class, with its module.
+        type_: The error's type, such as ``ValueError``.
         message: The error's message.
         stack: The traceback; empty if there is none.
     """

@@ -9,7 +9,7 @@ from pipecat_dd._ddtrace import Span
 from pipecat_dd._llmobs.on import llmobs
 
 _here = threading.local()
-"""In this thread: ``emptied``, whether content was removed from the span that is about to be sent."""
+"""In this thread: ``emptied``, whether content was removed from the span being processed."""
 
 
 class _Processor:

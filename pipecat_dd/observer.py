@@ -93,8 +93,8 @@ class DatadogObserver(BaseObserver):
                 do with frames that carry data. ``"all"``: each frame in each processor.
                 ``"off"``: none. In every mode, each processor's work is counted on the turn.
                 ``PIPECAT_DD_FRAME_SPANS``.
-            slow_frame_ms: From how many milliseconds on the processing of a frame is slow: 0 to
-                60000, 10 by default. ``PIPECAT_DD_SLOW_FRAME_MS``.
+            slow_frame_ms: The processing of a frame is slow if it takes at least this many
+                milliseconds: 0 to 60000, 10 by default. ``PIPECAT_DD_SLOW_FRAME_MS``.
             trace_scope: ``"session"`` (default): the conversation is one trace. ``"turn"``:
                 each turn is a trace of its own, linked to the session's span; use it for long
                 calls and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
@@ -115,8 +115,8 @@ class DatadogObserver(BaseObserver):
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
 
         Raises:
-            ValueError: An argument has an invalid value; the message lists the valid ones.
-            TypeError: An argument has the wrong type; the message names the right ones.
+            ValueError: An argument has an invalid value; the message says what is valid.
+            TypeError: An argument has the wrong type; the message says which is right.
             ImportError: ``metrics`` is on and its extra is not installed.
         """
         # Pipecat 1.12 and later can skip a frame's later pushes; earlier versions ignore this.
@@ -176,8 +176,7 @@ class DatadogObserver(BaseObserver):
                 "DatadogObserver is used for another, too, which gets an id of its own. Create a "
                 "DatadogObserver for each conversation"
             )
-        # In the form that log lines and spans carry, since what is sent is matched to the session
-        # by it.
+        # In the form that log lines and spans carry, since they are matched to the session by it.
         session_id = _ddtrace.writable(session_id or str(uuid.uuid4()))
         self._session_count += 1
         made = SessionInstrumentation(session_id, self._settings, self)
@@ -339,7 +338,7 @@ class DatadogObserver(BaseObserver):
         return found
 
     def _is_for_another(self, found: SessionInstrumentation) -> bool:
-        """Whether a session was begun at module level, and the call has an id of its own."""
+        """Whether a session begun at module level lacks the id that the present call has."""
         if self._settings.session_id is not None or not self._is_of_module or found.callers:
             return False
         return (_contextual_session_id() or found.session.id) != found.session.id

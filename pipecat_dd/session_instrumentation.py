@@ -1,4 +1,4 @@
-"""Sets up one session: connects the instrumentation of its workers to its exporters."""
+"""Connects the instrumentation of one session's workers to its exporters."""
 
 import asyncio
 import contextvars

@@ -27,8 +27,7 @@ def _is_over(found: Active | None) -> bool:
 def set_aside() -> Callable[[], None]:
     """Make nothing active here, until the returned function is called.
 
-    For work during which a span happens to be active that it is no part of, such as that of a web
-    request.
+    For work that is not part of the span that happens to be active, such as that of a web request.
     """
     found = activated()
     if found is None:

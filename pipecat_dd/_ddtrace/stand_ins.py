@@ -1,4 +1,4 @@
-"""Stand-ins: the spans under which others nest, and that user code gets, before ours are started.
+"""Stand-ins: spans that user code gets, and under which others nest, before ours are started.
 
 ddtrace holds back the finished spans of a trace until all spans *started* in it have finished. A
 span that is created but not started holds nothing back, and its children are treated like those of

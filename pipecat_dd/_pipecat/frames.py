@@ -92,7 +92,7 @@ def context_counts(held: Any) -> tuple[int | None, int | None]:
 def context_text(held: Any, max_chars: int) -> str:
     """Return the beginning of the messages that a model gets, as JSON.
 
-    To write all messages of a long conversation, or an image among them, would block the event
+    Serializing all messages of a long conversation, or an image among them, would block the event
     loop for many milliseconds.
 
     Args:
@@ -113,7 +113,7 @@ def context_text(held: Any, max_chars: int) -> str:
 
 
 def _shortened(value: Any, max_chars: int) -> Any:
-    """Cut each text in a message to a length."""
+    """Cut each text in a message to the given length."""
     if isinstance(value, str):
         return value[:max_chars]
     if isinstance(value, dict):

@@ -44,7 +44,7 @@ def having_behind(outermost: Any, is_wanted: Callable[[Any], bool]) -> set[int]:
         is_wanted: Whether a processor is of that kind.
 
     Returns:
-        The processors' ids, as of :func:`id`. Processors of that kind are among them.
+        The ids, as of :func:`id`, of these processors and of those of that kind themselves.
     """
     found: set[int] = set()
 

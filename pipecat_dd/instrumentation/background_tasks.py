@@ -17,8 +17,8 @@ from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.turns import Turns
 
 CALLED_BACK = ":on_context_updated"
-"""The end of a task's name, given by Pipecat, if the task runs a tool's callback for the time when
-the tool's result is in the context."""
+"""The suffix of the names of Pipecat's tasks that run a tool's callback, once the tool's result is
+in the context."""
 
 
 def watch_task(turns: Turns) -> object:

@@ -2,7 +2,7 @@
 
 Pipecat's queue for each observer is unbounded, and a bot must not run out of memory because it is
 observed. Events about media are dropped first, then those about other data, and those about
-control frames last. Frames that start or end a pipeline are always kept.
+control frames last. Events about frames that start or end a pipeline are never dropped.
 """
 
 from collections.abc import Callable

@@ -1,13 +1,13 @@
 """Reads ``llmobs_kind``, by which a processor's author declares what kind of work it does.
 
-By itself, a processor that looks something up shows only as one that processed a frame. Its author
-or user can say more, in an attribute of the class or of the instance::
+By default, a processor that looks something up appears only as one that processed a frame. An
+attribute of its class, or of the instance, can declare more::
 
     class Knowledge(FrameProcessor):
         llmobs_kind = "retrieval"
 
-In LLM Observability its work is then a retrieval, whenever it processes a frame that can hold a
-question. A mapping selects other frames: ``llmobs_kind = {"TranscriptionFrame": "retrieval"}``.
+In LLM Observability, its processing of any frame that can hold a question is then a retrieval. A
+mapping selects the frames: ``llmobs_kind = {"TranscriptionFrame": "retrieval"}``.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def declared_kinds(instance: Any) -> Mapping[str, str]:
             _refused.add(name)
             logger.warning(
                 f"pipecat_dd: {name}.llmobs_kind={declared!r}: must be one of "
-                f"{', '.join(map(repr, KINDS))}, or a mapping of frames' classes to these; ignored"
+                f"{', '.join(map(repr, KINDS))}, or a mapping of frame classes to these; ignored"
             )
         return {}
     return named

@@ -203,7 +203,7 @@ class FrameTracker:
                     hears(meaning.handler, frame, None, None)
             except Exception as error:
                 guard.failed(error)
-            # Outside our guard: an exception of the bot's is the bot's, and must be raised once.
+            # Outside our guard: an exception of the bot's must reach the bot, and only once.
             if work is not None:
                 return hear_out(call, work, frame, direction)
             if meaning is None or meaning.is_media:

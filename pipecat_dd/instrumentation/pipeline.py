@@ -224,13 +224,13 @@ class PipelineInstrumentation:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
                 if meaning.handler is not None and tracker.is_on and frame.id not in heard_before:
-                    # Each chunk of audio counts twice: where it is made and where it is written.
+                    # Audio counts twice: where it is generated and where it is written.
                     hears(meaning.handler, frame, processor, instance, once=not meaning.is_media)
                 if meaning.purpose is not None and processor.pipeline is not None:
                     processor.pipeline.pass_on(processor, meaning.purpose)
             except Exception as error:
                 _guard.instrumentation.failed(error)
-            # The second call is cheaper, and nearly always the one that is made.
+            # The call without kwargs is cheaper, and nearly always the one that is made.
             return inner(frame, *args, **kwargs) if kwargs else inner(frame, *args)
 
         return push_frame

@@ -26,7 +26,7 @@ class Reader:
 
     Attributes:
         transport: Pipecat's transport.
-        calls: Telephone calls that are known from elsewhere than the transport.
+        calls: Telephone calls known from sources other than the transport.
         is_for_one: Whether it serves one peer at a time, so that the next replaces the last.
     """
 
@@ -228,7 +228,7 @@ class SmallWebRTCReader(Reader):
 
 
 class WebsocketReader(Reader):
-    """A websocket is that of a telephone call, or of a peer without a name."""
+    """A websocket belongs to a telephone call, or to a peer without a name."""
 
     is_for_one = True
 

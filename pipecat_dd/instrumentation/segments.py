@@ -1,7 +1,7 @@
 """Reports when an STT service that works segment by segment has finished a segment.
 
 A cough is sent to be transcribed like any speech, and if it yields no text, nothing is pushed.
-Without this report, the next transcription, of what the user says later, would be taken for its.
+Without this report, it would be matched with the transcription of what the user says next.
 """
 
 import time

@@ -202,7 +202,7 @@ class _TransportInstrumentation:
     # The events
 
     def looks_around(self) -> None:
-        """Record who is there already, which somebody is if the observer was added late."""
+        """Record the participants who are present already, if the observer was added late."""
         for who in self.reader.there():
             self._people.join(who, time.time_ns(), self._as_told)
 

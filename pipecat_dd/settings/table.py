@@ -126,7 +126,7 @@ SLOW_FRAME_MS: Final[Setting[float]] = Setting(
     taker=Taker.OBSERVER,
     check=Number(unit="milliseconds", most=60_000),
     default=10.0,
-    meaning="how long the processing of a frame must take to be notable",
+    meaning="how long the processing of a frame must take to count as slow",
 )
 TRACE_SCOPE: Final[Setting[TraceScope]] = Setting(
     argument="trace_scope",

@@ -34,7 +34,7 @@ MAX_HELD = 300
 keeps."""
 
 ENDS = frozenset({span_name(Kind.TURN), span_name(Kind.SESSION)})
-"""The spans that end the wait of those that sampling rejects."""
+"""When one of these spans finishes, the waiting spans of a rejected session are sent."""
 
 CANCELLED = frozenset(
     {"asyncio.exceptions.CancelledError", "concurrent.futures._base.CancelledError"}
@@ -50,7 +50,7 @@ class Owner:
     Attributes:
         context: A context of the session's trace, with the sampling decision.
         is_over: Whether the session has ended.
-        shared: Set if several sessions share a trace; each of them keeps this object alive.
+        shared: Set if several sessions share a trace; their owners keep this object alive.
     """
 
     __slots__ = (
@@ -155,7 +155,7 @@ class Owner:
 
 
 class _Shared:
-    """Marks a trace that several sessions share; there, only a span's root shows whose it is."""
+    """Marks a trace of several sessions, where only a span's root shows to which it belongs."""
 
 
 _owners: "weakref.WeakValueDictionary[int, Owner | _Shared]" = weakref.WeakValueDictionary()

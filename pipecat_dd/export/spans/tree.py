@@ -43,11 +43,12 @@ KEPT = frozenset({tags.SESSION_ID, tags.COMPONENT, "llmobs_trace_id", "llmobs_pa
 for LLM Observability on a trace's root."""
 
 MAX_CONTENT_CHARS = 2_000
-"""The longest content of a tag: transcripts, prompts, replies, tool arguments and results."""
+"""Content in a tag (transcripts, prompts, replies, tool arguments and results) is cut to this
+length."""
 
 MAX_TAG_CHARS = 5_000
-"""A tag's longest value. ddtrace cuts a value of over 25,000 characters to 2,500; the Agent
-refuses it. Of a stack trace the beginning is cut, since the end says what failed."""
+"""The value of a tag is cut to this length. ddtrace cuts a value of over 25,000 characters to
+2,500, and the Agent refuses it. A stack trace loses its beginning: its end shows the error."""
 
 MAX_TRACES = 256
 """How many traces of turns a session remembers, with ``trace_scope="turn"``. Work still in progress
@@ -285,13 +286,13 @@ class SpanTree:
                 self._links.append(caller.context if isinstance(caller, Span) else caller)
 
     def is_foreign(self, found: Active) -> bool:
-        """Whether a span that is active in the session's tasks is the user's or an integration's.
+        """Whether the active span is the user's or an integration's, so that new spans nest in it.
 
-        New spans then nest under it. Otherwise their parent is looked up anew. That is so for a
-        span of ours: when its child finishes, ddtrace makes it active again, though its stage may
-        have ended. It is also so for the bare context of a span of ours, which ddtrace passes on
-        to a thread pool or a task, but not for that of a user's span. The caller's spans, and
-        those of Pipecat's own tracing, are ignored.
+        For a span of ours this is False, and the parent of a new span is looked up anew: when a
+        child finishes, ddtrace makes its parent active again, even if that stage has ended. The
+        same applies to the bare context of a span of ours, which ddtrace passes on to a thread
+        pool or a task; the context of a user's span is the user's. The caller's spans and those
+        of Pipecat's own tracing are ignored.
 
         Args:
             found: The span or context that ddtrace reports as active.
@@ -369,8 +370,8 @@ class SpanTree:
     def _early_turn(self, start_ns: int) -> StandIn:
         """Return a stand-in for the user's next turn, under which its first stages nest.
 
-        The user's speech and its transcription come before it is decided that they are a turn.
-        Log lines and spans that refer to them by then need the ids that they will have.
+        The user's speech and its transcription come before the decision that they are a turn. Log
+        lines and spans that refer to them before that need the ids that they will have.
         """
         if self._early is None:
             context = self._new_trace(_ddtrace.new_span_id())

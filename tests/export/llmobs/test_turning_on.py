@@ -69,7 +69,9 @@ def test_what_an_older_ddtrace_shows_less_of_is_said_once(agent: TestAgent) -> N
 def test_true_needs_a_name_for_the_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DD_LLMOBS_ML_APP", raising=False)
     monkeypatch.setattr("ddtrace.config.service", None)
-    with pytest.raises(ValueError, match=r"^llmobs=True: .*DD_LLMOBS_ML_APP or DD_SERVICE must be set"):
+    with pytest.raises(
+        ValueError, match=r"^llmobs=True: .*DD_LLMOBS_ML_APP or DD_SERVICE must be set"
+    ):
         Settings.read(llmobs=True)
     monkeypatch.setenv("DD_LLMOBS_ML_APP", "voice")
     assert Settings.read(llmobs=True).llmobs is True

@@ -1,4 +1,4 @@
-"""Intervenes between a span's finish and the writer that sends it."""
+"""Processes finished spans before the writer sends them, and has them sent early."""
 
 import contextlib
 import threading

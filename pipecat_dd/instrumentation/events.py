@@ -31,7 +31,7 @@ MAX_TONE_CHARS = 8
 """The longest name of a key."""
 
 KIND = re.compile(r"[\w.:/\-]{1,64}")
-"""Matches a word that names a kind of thing, but no text that a person wrote."""
+"""Matches identifiers, such as the type of a message, but not text that a person wrote."""
 
 _NUMBERS = PhoneNumbers()
 
@@ -175,7 +175,7 @@ def _error(event: str, args: tuple[Any, ...]) -> Said:
 
 
 def _kinds(*values: tuple[str, Any]) -> dict[str, AttributeValue]:
-    """Return the values that name a kind of thing; text that a person wrote is left out."""
+    """Return the values that are identifiers, without any text that a person wrote."""
     return {name: v for name, v in values if isinstance(v, str) and KIND.fullmatch(v)}
 
 

@@ -132,8 +132,8 @@ def _transcription(event: FrameEvent) -> None:
 def _announced(event: FrameEvent) -> None:
     """Begin a response at the first frame that announces it.
 
-    Realtime services begin a response by themselves, and this is how it shows; for other services
-    the processing of the context frame has begun it.
+    Only realtime services need this, since they begin responses by themselves; the responses of
+    other services begin with the processing of a context frame.
     """
     if event.source is not None and event.source.role is not Role.LLM:
         begins_to_answer(event, event.source)

@@ -45,7 +45,7 @@ class FrameTracker:
         """Prepare to track; :attr:`is_on` starts it.
 
         Args:
-            conversation: The conversation that the processors carry on.
+            conversation: The conversation in which the processors take part.
             dispatcher: Receives the frames whose pusher is not patched.
             table: Knows what each class of frame means.
             set_aside: Called for a processor that runs in the pusher's task. It makes the

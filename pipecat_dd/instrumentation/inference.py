@@ -192,9 +192,11 @@ def _reading_usage(service: Any) -> Iterator[None]:
 
 
 def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | None:
-    """Return a key for the object that reports a service's token usage, and how to start reading.
+    """Return how to read a service's token usage; None if there is no way.
 
-    Starting returns a function that stops reading again. None if there is no such object.
+    Returns:
+        A key for the SDK's object that reports the usage, and a function that starts reading and
+        returns another one that stops it.
     """
     call = _pipecat.asking_call(service)
     if call is not None:

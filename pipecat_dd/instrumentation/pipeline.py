@@ -53,7 +53,7 @@ class PipelineInstrumentation:
         """Prepare to patch; nothing is patched yet.
 
         Args:
-            conversation: The conversation that the processors carry on.
+            conversation: The conversation in which the processors take part.
             dispatcher: Receives the frames that they push.
             table: Knows what each class of frame means.
             tracker: Records what they process.
@@ -73,7 +73,7 @@ class PipelineInstrumentation:
         patch_inference()
 
     def is_patched(self, processor: Any) -> bool:
-        """Whether a processor is patched, or patching it was tried and failed."""
+        """Whether a processor is patched, or an attempt to patch it has failed."""
         return id(processor) in self._known
 
     def is_covered(self, processor: Any) -> bool:

@@ -55,7 +55,7 @@ class Workers:
         """Prepare to patch; nothing is patched yet.
 
         Args:
-            conversation: The conversation that the workers carry on.
+            conversation: The conversation in which the workers take part.
             table: Knows what each class of frame means.
         """
         self._conversation = conversation

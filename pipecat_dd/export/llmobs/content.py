@@ -1,8 +1,8 @@
 """Removes or redacts content on all spans of LLM Observability.
 
 ddtrace's integrations report each model's prompts and answers. If a session does not capture
-content, it is removed before it leaves the process, from every span that was opened in the
-session, including the user's own.
+content, all spans that were opened in it, including the user's own, lose their content before they
+leave the process.
 """
 
 import weakref
@@ -23,7 +23,7 @@ _AS_THEY_ARE = ("role", "type", *_MEDIA)
 
 
 def knows(session: Session) -> None:
-    """Register a session; unless it captures content, its content is removed from all spans."""
+    """Register a session; unless it captures content, content is removed from its spans."""
     _sessions.add(session)
 
 

@@ -9,7 +9,7 @@ from pipecat_dd.export.spans.tree import MAX_CONTENT_CHARS, SpanTree
 from pipecat_dd.names import tags
 
 KINDS = {Kind.SESSION: "agent", Kind.TURN: "workflow", Kind.LLM: "llm", Kind.TOOL: "tool"}
-"""The kind of each stage there. That of a frame is the one its processor declares, if any."""
+"""The kind of each stage in LLM Observability. That of a frame is what its processor declares."""
 
 KEPT_TURNS = 1_000
 """How many ended turns are remembered, so that their ids can be looked up."""
@@ -45,7 +45,7 @@ class LLMObsSpans:
         self._turns: dict[int, dict[str, str]] = {}
         session.exporter = self.export
 
-    # Where things belong
+    # Parents and ids
 
     def nearest(self, stage: Stage) -> Stage:
         """Return the stage itself or, if it has no kind here, the nearest above that has one."""
@@ -180,7 +180,7 @@ class LLMObsSpans:
         return {"span_id": str(turn.handle.span_id), "trace_id": _llmobs.written(trace_id)}
 
     def _overhear(self, stage: Stage) -> None:
-        """Collect, from the stages within a turn, the content that its own span will show."""
+        """Collect, from the stages within a turn, the content for the turn's own span."""
         turn = stage.parent
         if not stage.content or turn is None or turn.kind is not Kind.TURN or not turn.is_open:
             return

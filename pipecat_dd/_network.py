@@ -1,24 +1,26 @@
-"""How this package gets out to the network: one way for whatever sends, and for what checks it.
+"""Connects to the network, for everything that sends data and for the commands that check it.
 
-Had each its own, ``pipecat-dd doctor`` could reach what a bot cannot, or the other way.
+They share these rules, or ``pipecat-dd doctor`` could reach a server that a bot cannot, or the
+reverse.
 
-Which proxy leads to a URL is decided by `proxy_for`, from the environment:
+`proxy_for` chooses the proxy for a URL from the environment:
 
-* ``DD_PROXY_HTTPS``, ``DD_PROXY_HTTP`` and ``DD_PROXY_NO_PROXY`` (separated by spaces) win, each
-  over its counterpart below. One that is set and empty means no proxy, or no host that bypasses
-  it. The rule is the Agent's: https://docs.datadoghq.com/agent/configuration/proxy/.
-* Else ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` (separated by commas) hold, by the rules of
-  Python's ``urllib.request``: the name in small letters wins; ``HTTP_PROXY`` in capitals is left
-  aside in a CGI script, whose client could set it.
-* What bypasses the proxy goes by ``urllib.request`` too: a name stands for itself and what is below
-  it, with a port for that port, and ``*`` alone for every host. The Agent does so with
-  ``no_proxy_nonexact_match``, which Datadog recommends; its ranges of addresses are not read here.
-* A proxy without a scheme is spoken to over HTTP, on port 80 where none is named: as by ddtrace.
+* ``DD_PROXY_HTTPS``, ``DD_PROXY_HTTP`` and ``DD_PROXY_NO_PROXY`` (separated by spaces) each take
+  precedence over their counterparts below. An empty value means no proxy, or no host that bypasses
+  it. These are the Agent's rules: https://docs.datadoghq.com/agent/configuration/proxy/.
+* Otherwise ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` (separated by commas) apply, by the
+  rules of Python's ``urllib.request``: the name in lower case takes precedence; ``HTTP_PROXY`` in
+  upper case is ignored in a CGI script, since the script's client could set it.
+* Which hosts bypass the proxy also follows ``urllib.request``: a name stands for itself and its
+  subdomains, a name with a port for that port only, and ``*`` alone for every host. The Agent does
+  the same with ``no_proxy_nonexact_match``, which Datadog recommends. Its address ranges are not
+  supported here.
+* A proxy without a scheme is an HTTP proxy, on port 80 unless it names another, as in ddtrace.
 * This machine itself (``localhost``, ``127.0.0.1``, ``::1``) is reached without a proxy, as by the
-  Agent (Go's ``ProxyFromEnvironment``): a tunnel's end that is given keys in the clear stays here.
+  Agent (Go's ``ProxyFromEnvironment``): keys that are sent unencrypted to a local tunnel stay here.
 
-What macOS or Windows has set up for browsers is not asked: a forked process does not survive that.
-The Agent is nearby, and is reached without a proxy, as ddtrace reaches it.
+Proxies configured in macOS or Windows are not used, because looking them up can crash a forked
+process. The Agent is nearby and is reached without a proxy, as by ddtrace.
 """
 
 import http.client
@@ -39,14 +41,14 @@ class ProxyError(ValueError):
 
 
 def proxy_for(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that leads to a URL, or None where none does.
+    """Return the proxy to use for a URL; None means a direct connection.
 
     Args:
-        url: Where to: ``http://`` or ``https://``.
+        url: An ``http://`` or ``https://`` URL.
 
     Raises:
-        ProxyError: The variable that names the proxy holds no URL of one. Its value, which may hold
-            a password, is not in the message.
+        ProxyError: The variable that names the proxy does not hold a proxy's URL. The message does
+            not show the value, which may hold a password.
     """
     proxies = urllib.request.getproxies_environment()
     for scheme in ("https", "http"):
@@ -74,7 +76,7 @@ def proxy_for(url: SplitResult) -> SplitResult | None:
 
 def _variable_of(scheme: str) -> str:
     """Return the variable that names the proxy for a scheme."""
-    names = (f"DD_PROXY_{scheme}", f"{scheme}_proxy".lower(), f"{scheme}_PROXY")
+    names = (f"DD_PROXY_{scheme}", "_".join((scheme, "proxy")).lower(), f"{scheme}_PROXY")
     return next((name for name in names if os.environ.get(name)), names[-1])
 
 
@@ -88,17 +90,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def _bypasses(url: SplitResult, proxies: dict[str, str]) -> bool:
-    # Also with its port, by which NO_PROXY may name it.
+    # Also with its port, since NO_PROXY may list it so.
     hosts = {url.hostname or "", url.netloc.rpartition("@")[2]}
     bypasses: Any = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
     return any(bypasses(host, proxies) for host in hosts)
 
 
 def proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    """Return the headers by which a proxy knows its user.
+    """Return the headers that authenticate us to a proxy.
 
     Args:
-        proxy: The proxy's URL, with user and password where it wants them.
+        proxy: The proxy's URL, with user and password if the proxy requires them.
     """
     if proxy.username is None:
         return {}
@@ -115,15 +117,15 @@ def connection_to(
     plain: type[http.client.HTTPConnection] = http.client.HTTPConnection,
     secure: type[http.client.HTTPSConnection] = http.client.HTTPSConnection,
 ) -> http.client.HTTPConnection:
-    """Return a connection to a URL's server, not open yet, through the proxy that leads there.
+    """Return a connection, not open yet, to a URL's server, through a proxy if one applies.
 
     Args:
-        url: Where to: ``http://`` or ``https://``.
+        url: An ``http://`` or ``https://`` URL.
         timeout_secs: How long each step may take, in seconds.
-        through_proxy: False for what is nearby: an Agent.
-        tls: What certificates are checked with; by default `tls_context`.
-        plain: What connections over HTTP are made of.
-        secure: What connections over HTTPS are made of.
+        through_proxy: Whether to use a proxy; False for an Agent, which is nearby.
+        tls: Checks certificates; None means `tls_context`.
+        plain: The class of HTTP connections.
+        secure: The class of HTTPS connections.
     """
     proxy = proxy_for(url) if through_proxy else None
     host, port = _host_and_port(proxy or url)
@@ -142,10 +144,10 @@ def _host_and_port(url: SplitResult) -> tuple[str, int]:
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return what certificates are checked with, also where Python knows none."""
+    """Return a context that checks certificates, even if this Python has no CA certificates."""
     context = ssl.create_default_context()
     if not context.cert_store_stats()["x509_ca"] and not ssl.get_default_verify_paths().capath:
-        # A Python that knows no certificates (python.org's for macOS).
+        # A Python without CA certificates, such as python.org's for macOS.
         try:
             import certifi
 

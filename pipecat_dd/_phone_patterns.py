@@ -1,37 +1,37 @@
-"""What a telephone number looks like: in a line, in a transport's words, and as a name or an id.
+"""Recognizes telephone numbers in log lines, in transports' texts, and as names or ids.
 
-One number is written in many ways, and digits are often no telephone number. What is taken for one
-depends on where it stands:
+The same number can be written in many ways, and a row of digits is often something else. What
+counts as a telephone number depends on where it is:
 
-* In lines (`without_phone_numbers`) times, sizes and ids are everywhere: only what is written as a
-  telephone number counts.
-* In what a transport says of a participant (`without_long_numbers`) any number that is long enough
-  may be the caller's.
-* A name or an id (`digits_of`) is a telephone number if it holds nothing else.
-* Under a key that names a telephone (`PHONE_KEY`) whatever has enough digits counts.
+* Log lines are full of times, sizes and ids; only what is written like a telephone number counts
+  (`without_phone_numbers`).
+* In a transport's text about a participant, any number that is long enough may be the caller's
+  (`without_long_numbers`).
+* A name or an id is a telephone number if it holds nothing else (`digits_of`).
+* Under a key that names a telephone (`PHONE_KEY`), anything with enough digits counts.
 
-Every pattern takes time that grows with the length of the text and no faster: runs are bounded, or
-begin where the character before rules out another start in the same run.
+Each pattern takes time linear in the length of the text: runs of digits are bounded in length, or
+a match can begin only at the start of a run.
 """
 
 import re
 from typing import Final
 
 PHONE: Final = "[phone]"
-"""What stands for a number in a line."""
+"""Replaces a number in a log line."""
 
 MIN_DIGITS: Final = 7
 MAX_DIGITS: Final = 15
-"""The most digits that a number has (E.164)."""
+"""The greatest number of digits (E.164)."""
 
 PHONE_KEY: Final = re.compile(r"phone|msisdn|caller[-_]?(?:id|number)$|^e164$", re.IGNORECASE)
 
-# "+" and eight to fifteen digits (E.164), with the separators people write between them. Not
-# after a word or a digit: that is an offset ("16:30:45+05:30") or a sum. In the URLs that HTTP
+# "+" and eight to fifteen digits (E.164), with the usual separators between them. Not after a
+# letter or a digit: that is a time offset ("16:30:45+05:30") or a sum. In the URLs that HTTP
 # clients and servers log, "+" is "%2B".
 _WITH_PLUS: Final = re.compile(r"(?:(?<![\w+])\+|%2[Bb])[1-9](?:[ ().-]{0,3}\d){7,14}(?!\d)")
-# North American numbers without "+": the plan has no area code or exchange that begins with 0
-# or 1, which keeps Unix times and most counters out. Not within a number, an id or a UUID.
+# North American numbers without "+". No area code or exchange begins with 0 or 1, which excludes
+# Unix times and most counters. Not within a number, an id or a UUID.
 _NATIONAL: Final = re.compile(
     r"(?<![\w.+-])(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-]?)[2-9]\d\d[ .-]?\d{4}"
     r"(?![\w-]|\.\d)"
@@ -49,7 +49,7 @@ _NO_DIGIT: Final = re.compile(r"\D")
 
 
 def without_phone_numbers(text: str) -> str:
-    """Return a line's text without what is written as a telephone number."""
+    """Replace, in the text of a log line, whatever is written like a telephone number."""
     if _HINT.search(text) is None:
         return text
     if "+" in text or "%2" in text:
@@ -58,7 +58,7 @@ def without_phone_numbers(text: str) -> str:
 
 
 def without_long_numbers(text: str) -> str:
-    """Return a text without the numbers in it that may be a telephone's."""
+    """Replace, in a transport's text, all numbers that may be a telephone number."""
     return _LONG.sub(_masked, text)
 
 
@@ -68,10 +68,10 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def digits_of(text: str | None) -> str | None:
-    """Return the digits of the telephone number that a name or id is, or None.
+    """Return the digits of a name or id that is a telephone number, or None if it is none.
 
     Args:
-        text: The name or id, whole: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
+        text: The whole name or id: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.
     """
     if not text or _UUID_LIKE.match(text):
         return None

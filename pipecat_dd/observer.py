@@ -1,4 +1,4 @@
-"""The observer that a user adds to a bot: it puts hearing, knowing and telling together."""
+"""The observer that a user adds to a bot: it connects instrumentation, conversation and export."""
 
 import time
 import uuid
@@ -27,15 +27,16 @@ from pipecat_dd.settings import MAX_SESSION_ID_CHARS, Settings, environment
 class DatadogObserver(BaseObserver):
     """Shows a bot's conversation in Datadog, stage by stage.
 
-    From its making on, the function that makes it belongs to a session, with all that it starts:
-    every log line that the bot writes carries the session's id and the ids of the span that was at
-    work when it was written (see :func:`~pipecat_dd.configure_logging`), and whatever ddtrace's
-    integrations open in the bot nests under that span.
+    Creating an observer begins a session. From then on, the function that created it belongs to
+    the session, together with everything that the function starts: each log line that the bot
+    writes carries the session's id and the ids of the span that was active at the time (see
+    :func:`~pipecat_dd.configure_logging`), and the spans that ddtrace's integrations open in the
+    bot nest under that span.
 
-    Make one for each conversation, in the first line of the function that runs it. One that
-    several conversations use (made at module level, say) records each as a session of its own;
-    then only the pipeline's lines carry its id, and not those of the function that runs the call.
-    Nothing that goes wrong in here reaches the bot.
+    Create one observer per conversation, in the first line of the function that runs it. If
+    several conversations share an observer (one created at module level, for example), each is
+    recorded as a session of its own, but only the log lines of the pipeline carry its id, not
+    those of the function that runs the call. An error inside the observer never reaches the bot.
 
     Example::
 
@@ -63,60 +64,62 @@ class DatadogObserver(BaseObserver):
     ) -> None:
         """Begin a session.
 
-        Each argument but ``parent`` and ``transport`` can also be given by an environment
-        variable, which an argument wins over. A variable that is wrong, or asks for what is not
-        installed, is left aside and said in one line: it never keeps a bot from answering.
+        Each argument except ``parent`` and ``transport`` can also be set by the environment
+        variable named at the end of its entry; an argument takes precedence over the variable. A
+        variable with an invalid value, or one that needs something that is not installed, is
+        ignored and reported in one log line: it never keeps a bot from answering.
 
         Args:
-            session_id: The session's id, 1 to 200 characters. Else the ``session_id`` that
-                ``logger.contextualize`` holds (Pipecat Cloud sets one), else that of the
-                ``runner_args`` which Pipecat's runner called the bot with, else a new UUID.
+            session_id: The session's id, 1 to 200 characters. By default the ``session_id`` set
+                with ``logger.contextualize`` (Pipecat Cloud sets one), else that of the
+                ``runner_args`` with which Pipecat's runner called the bot, else a new UUID.
                 ``PIPECAT_DD_SESSION_ID``.
             name: The bot's name, 1 to 100 characters; the resource of the session's span.
-                Else ``DD_SERVICE``. ``PIPECAT_DD_NAME``.
+                ``DD_SERVICE`` by default. ``PIPECAT_DD_NAME``.
             tags: Tags for every span of the session. ``PIPECAT_DD_TAGS``, as
                 ``key:value,key:value``.
-            parent: The context of a remote parent, as
-                ``HTTPPropagator.extract(headers)`` returns it: the session continues its
-                trace. Without one the session has a trace of its own. A span that is active
-                where the observer is made is linked, not continued: ddtrace would hold the
-                session's spans back until that span has finished.
-            capture_content: Whether transcripts, prompts, replies, tool arguments and results
-                may be sent. Off by default. ``PIPECAT_DD_CAPTURE_CONTENT``.
-            turn_end_timeout_secs: How long the bot must be quiet, with nothing under way, for
-                the turn to be over: above 0, at most 3600 seconds; 2.5 by default.
+            parent: The context of a remote parent, as returned by
+                ``HTTPPropagator.extract(headers)``: the session continues its trace. Without
+                one, the session has a trace of its own. A span that is active where the
+                observer is created is linked, not continued, because ddtrace would hold back
+                the session's spans until that span finishes.
+            capture_content: Whether transcripts, prompts, replies, tool arguments and tool
+                results may be sent. Off by default. ``PIPECAT_DD_CAPTURE_CONTENT``.
+            turn_end_timeout_secs: How long the bot must be silent, with no work in progress,
+                before the turn ends: above 0, at most 3600 seconds; 2.5 by default.
                 ``PIPECAT_DD_TURN_END_TIMEOUT_SECS``.
-            frame_spans: Which of a processor's work on frames gets a span: ``"notable"``
-                (default) what was slow, failed, wrote a line or opened a span, and what a
-                processor of your own does with frames that carry data; ``"all"``; ``"off"``.
-                In every mode each processor's work is counted on the turn.
+            frame_spans: Which frame processing gets a span. ``"notable"`` (default): any that
+                was slow, failed, wrote a log line or opened a span, and what your own processors
+                do with frames that carry data. ``"all"``: each frame in each processor.
+                ``"off"``: none. In every mode, each processor's work is counted on the turn.
                 ``PIPECAT_DD_FRAME_SPANS``.
-            slow_frame_ms: How long work on a frame takes for that to be notable: 0 to 60000
-                milliseconds, 10 by default. ``PIPECAT_DD_SLOW_FRAME_MS``.
+            slow_frame_ms: The processing of a frame is slow if it takes at least this many
+                milliseconds: 0 to 60000, 10 by default. ``PIPECAT_DD_SLOW_FRAME_MS``.
             trace_scope: ``"session"`` (default): the conversation is one trace. ``"turn"``:
-                each turn is a trace of its own, linked to the session's span, for long calls
-                and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
-            transport: A transport whose participants are to be followed, or several, where the
-                pipeline's input and output do not lead to it. Pipecat's own are found.
+                each turn is a trace of its own, linked to the session's span; use it for long
+                calls and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
+            transport: One or several transports whose participants to follow. Needed only where
+                they cannot be reached from the pipeline's input and output; Pipecat's own
+                transports are found automatically.
             participant_names: Whether participants' names may be sent; their ids always are.
                 On by default. ``PIPECAT_DD_PARTICIPANT_NAMES``.
             phone_hash_key: A secret of at least 16 bytes. Telephone numbers are never sent;
-                with a key, spans of participants carry their HMAC-SHA256 by it, so that the
-                same caller can be found again. ``PIPECAT_DD_PHONE_HASH_KEY``.
-            llmobs: Whether the session is shown in LLM Observability too, as an agent with its
+                with a key, participants' spans carry the number's HMAC-SHA256, so that you can
+                find the same caller again. ``PIPECAT_DD_PHONE_HASH_KEY``.
+            llmobs: Whether the session also appears in LLM Observability, as an agent with its
                 turns, model calls and tools. True turns that product on in this process, which
                 needs ``DD_LLMOBS_ML_APP`` or ``DD_SERVICE``; False leaves the session out of
-                it; by default it follows ``DD_LLMOBS_ENABLED``, or whether your code has
-                turned it on. ``PIPECAT_DD_LLMOBS``.
+                it. By default the session appears if ``DD_LLMOBS_ENABLED`` or your code has
+                turned the product on. ``PIPECAT_DD_LLMOBS``.
             metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
 
         Raises:
-            ValueError: An argument has a value that is not allowed; says which are.
-            TypeError: An argument is of a type that is not allowed; says which are.
-            ImportError: Metrics are asked for and their extra is not installed.
+            ValueError: An argument has an invalid value; the message says what is valid.
+            TypeError: An argument has the wrong type; the message says which is right.
+            ImportError: ``metrics`` is on and its extra is not installed.
         """
-        # Pipecat 1.12 and later can leave out a frame's later pushes; earlier ones ignore it.
+        # Pipecat 1.12 and later can skip a frame's later pushes; earlier versions ignore this.
         super().__init__(observe_every_push=False)
         settings = Settings.read(
             session_id=session_id,
@@ -149,16 +152,16 @@ class DatadogObserver(BaseObserver):
         with _guard.instrumentation.guarded():
             carry_into_pools()
             carry_into_threads()
-            # Loggers that came after configure_logging(), such as uvicorn's.
+            # For loggers created after configure_logging(), such as uvicorn's.
             refresh_logging()
             write_notices()
             environment.report()
 
     def _begin(self) -> SessionInstrumentation:
-        """Begin the session of a conversation: of the first, or of another that uses this one."""
+        """Begin the session of this observer's first or next conversation."""
         for other in (self._latest, *self._sessions):
             if other is not None and other.binding is not None:
-                # The code that made this observer runs more than one call.
+                # The code that created this observer runs more than one call.
                 other.binding.is_for_many = True
         self._sessions = [one for one in self._sessions if not one.is_over]
         given = self._settings.session_id
@@ -169,11 +172,11 @@ class DatadogObserver(BaseObserver):
             session_id = None
         if self._session_count == 1 and given is not None:
             logger.warning(
-                f"pipecat_dd: session_id={given!r} names one conversation, and its "
-                "DatadogObserver is used for another, which gets an id of its own. Make a "
+                f"pipecat_dd: session_id={given!r} names one conversation, but its "
+                "DatadogObserver is used for another, too, which gets an id of its own. Create a "
                 "DatadogObserver for each conversation"
             )
-        # As it will stand on lines and spans, by which what is sent is known as the session's.
+        # In the form that log lines and spans carry, since they are matched to the session by it.
         session_id = _ddtrace.writable(session_id or str(uuid.uuid4()))
         self._session_count += 1
         made = SessionInstrumentation(session_id, self._settings, self)
@@ -183,10 +186,10 @@ class DatadogObserver(BaseObserver):
 
     @property
     def session_id(self) -> str:
-        """The session's id, as on its spans and lines.
+        """The session's id, as on its spans and log lines.
 
-        Of an observer that several conversations use, each a session of its own: the id of the
-        session that the calling code belongs to, else of the one that began last.
+        If several conversations share the observer, this is the id of the session that the
+        calling code belongs to, or else of the session that began last.
         """
         with _guard.spans.guarded():
             return self._asked().session.id
@@ -194,11 +197,11 @@ class DatadogObserver(BaseObserver):
 
     @property
     def context(self) -> _ddtrace.Context:
-        """The context of the session's span, for what takes part in it elsewhere.
+        """The context of the session's span, with which other code can continue its trace.
 
-        Several workers of one runner take the same observer, each; that needs no context. What
-        runs in another process, or is to be a session of its own in this trace, is given this
-        one: as ``parent``, or in headers.
+        Pass it, as ``parent`` or in headers, to what runs in another process or is a session of
+        its own in the same trace. Several workers of one runner do not need it: give each of them
+        the same observer.
 
         Example::
 
@@ -210,7 +213,7 @@ class DatadogObserver(BaseObserver):
         return _ddtrace.Context()
 
     def _asked(self) -> SessionInstrumentation:
-        """Return the session of the code that asks, else the one that began last."""
+        """Return the session of the calling code, else the one that began last."""
         if len(self._sessions) > 1:
             asking = current_session()
             for one in self._sessions:
@@ -221,15 +224,15 @@ class DatadogObserver(BaseObserver):
     # Called by Pipecat
 
     async def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Begin the session, in the context that the processors' tasks descend from.
+        """Begin the session, in the context that the processors' tasks inherit.
 
-        Called by Pipecat from 1.8 on, before the processors are set up.
+        Pipecat 1.8 and later call this before the processors are set up.
 
         Args:
-            *args: The task manager.
-            **kwargs: None known.
+            *args: Pipecat's task manager, passed on unchanged.
+            **kwargs: Passed on unchanged; Pipecat passes none so far.
         """
-        if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8 it is the user's own call
+        if hasattr(BaseObserver, "setup"):  # before Pipecat 1.8, only a user calls this
             await super().setup(*args, **kwargs)
         with _guard.instrumentation.guarded():
             proxy, worker = _pipecat.calling()
@@ -239,10 +242,10 @@ class DatadogObserver(BaseObserver):
             found.set_up(worker)
 
     async def on_processor_setup(self, data: Any) -> None:
-        """Wrap the pipeline's processors as soon as one leads to them (Pipecat 1.8 on).
+        """Patch the whole pipeline once its first processor has been set up (Pipecat 1.8 on).
 
         Args:
-            data: Which processor was set up.
+            data: Pipecat's event: the processor, and when its set-up started and finished.
         """
         with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
@@ -255,17 +258,17 @@ class DatadogObserver(BaseObserver):
                 found.record_setup(data)
 
     async def on_pipeline_started(self) -> None:
-        """Note that the pipeline has started: the StartFrame has passed through all of it."""
+        """Record the pipeline's start: the StartFrame has passed through all of it."""
         with _guard.instrumentation.guarded():
             found = self._called_by(*_pipecat.calling())
             if found is not None:
                 found.start()
 
     async def on_process_frame(self, data: Any) -> None:
-        """Wrap what is not wrapped yet.
+        """Patch the processor if it is not patched yet.
 
         Args:
-            data: Which processor works on which frame.
+            data: Pipecat's event: the processor and the frame that it processes.
         """
         for one in self._sessions:
             if one.pipelines.is_patched(data.processor):
@@ -275,10 +278,10 @@ class DatadogObserver(BaseObserver):
         self._hook(data.processor)
 
     async def on_push_frame(self, data: Any) -> None:
-        """Hear what was pushed by a processor that is not wrapped.
+        """Dispatch a frame pushed by a processor that is not patched.
 
         Args:
-            data: The frame, and who pushed it.
+            data: Pipecat's event: the frame and the processor that pushed it.
         """
         if any(one.pipelines.is_covered(data.source) for one in self._sessions):
             return
@@ -295,9 +298,9 @@ class DatadogObserver(BaseObserver):
             found.dispatcher.dispatch(handler, data.frame, processor, data.source, at_ns)
 
     async def cleanup(self) -> None:
-        """End the session: close what is open. Bears being called twice.
+        """End the session and close what is open; a second call does nothing.
 
-        Called by each worker that it observes: the session ends with the last of them.
+        Each observed worker calls this, and the session ends with the last of them.
         """
         ended = False
         with _guard.instrumentation.guarded():
@@ -311,12 +314,12 @@ class DatadogObserver(BaseObserver):
         if ended and not self._sessions:
             await super().cleanup()  # type: ignore[no-untyped-call]
 
-    # Which of its sessions
+    # Which session an event belongs to
 
     def _for_worker(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
-        """Return the session of a worker, and begin one where it is of another conversation.
+        """Return a worker's session, beginning one if the worker serves another conversation.
 
-        None where its session is over: what still comes of it is not recorded.
+        None if its session is over; later events are not recorded.
         """
         if self._over.have(proxy, worker):
             return None
@@ -335,13 +338,13 @@ class DatadogObserver(BaseObserver):
         return found
 
     def _is_for_another(self, found: SessionInstrumentation) -> bool:
-        """Whether a session was begun for no call in particular, and the call has an id."""
+        """Whether a session begun at module level lacks the id that the present call has."""
         if self._settings.session_id is not None or not self._is_of_module or found.callers:
             return False
         return (_contextual_session_id() or found.session.id) != found.session.id
 
     def _called_by(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
-        """Return the session of a worker that was seen; where that is unknown, the only one."""
+        """Return the session of a known worker; if the caller is unknown, the only session."""
         if self._over.have(proxy, worker):
             return None
         for one in self._sessions:
@@ -356,14 +359,14 @@ class DatadogObserver(BaseObserver):
         return self._called_by(_pipecat.proxy_of(processor), _pipecat.worker_of(processor))
 
     def _may_see(self, found: SessionInstrumentation, outermost: Any) -> bool:
-        """Whether a worker's pipeline is this observer's to record: the first one's, of several."""
+        """Whether this observer may record a worker's pipeline; of several, only the first may."""
         other = claim(outermost, found.session)
         if other is None:
             return True
         logger.warning(
             "pipecat_dd: two DatadogObservers are on one worker. The first, of session "
             f"{other.id}, goes on; the other, of session {found.session.id}, records nothing. Give "
-            "each worker one"
+            "each worker only one"
         )
         self._over.update(found.callers)
         self._sessions.remove(found)
@@ -403,11 +406,11 @@ def _contextual_session_id() -> str | None:
 
 
 _runners: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
-"""What runners gave bots whose sessions have its id: it is one session's."""
+"""Runner arguments whose session id is in use; only one session gets it."""
 
 
 def _runners_session_id() -> str | None:
-    """Return the id that Pipecat's runner gave the bot which makes the observer, for the first."""
+    """Return the id that Pipecat's runner gave the bot, unless another session has it already."""
     arguments = _pipecat.runner_arguments()
     found = _as_session_id(getattr(arguments, "session_id", None))
     if found is None or _runners.get(id(arguments)) is arguments:
@@ -419,5 +422,5 @@ def _runners_session_id() -> str | None:
 def _as_session_id(found: Any) -> str | None:
     if not found:
         return None
-    # Whoever set it may not know of our limit, and the bot must run.
+    # Cut, not rejected: whoever set it may not know our limit, and the bot must run.
     return str(found).strip()[:MAX_SESSION_ID_CHARS].rstrip() or None

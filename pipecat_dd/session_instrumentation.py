@@ -1,4 +1,4 @@
-"""What follows one session: the instrumentation of its workers, put together with its exporters."""
+"""Connects the instrumentation of one session's workers to its exporters."""
 
 import asyncio
 import contextvars
@@ -36,7 +36,7 @@ from pipecat_dd.settings import Settings
 
 
 class Callers:
-    """Who calls an observer: workers, and Pipecat's proxies of their observers, held weakly."""
+    """The workers that call an observer, and Pipecat's proxies of their observers; held weakly."""
 
     def __init__(self) -> None:
         self._held: dict[int, weakref.ref[Any]] = {}
@@ -45,10 +45,10 @@ class Callers:
         return bool(self._held)
 
     def have(self, *callers: Any) -> bool:
-        """Whether one of these is among them.
+        """Whether any of these callers is known.
 
         Args:
-            *callers: Who calls; None where that is unknown.
+            *callers: Workers or proxies; None if unknown.
         """
         for caller in callers:
             held = self._held.get(id(caller))
@@ -57,25 +57,21 @@ class Callers:
         return False
 
     def add(self, *callers: Any) -> None:
-        """Add those that are known.
+        """Add callers.
 
         Args:
-            *callers: Who calls; None where that is unknown.
+            *callers: Workers or proxies; None, if unknown, is skipped.
         """
         for caller in callers:
             if caller is not None:
                 self._held[id(caller)] = weakref.ref(caller, partial(self._forget, id(caller)))
 
     def update(self, others: "Callers") -> None:
-        """Add all of others.
-
-        Args:
-            others: The others.
-        """
+        """Add all of another's callers."""
         self.add(*others.known())
 
     def known(self) -> list[Any]:
-        """Return those that are still there."""
+        """Return the callers that still exist."""
         found = (held() for held in list(self._held.values()))
         return [caller for caller in found if caller is not None]
 
@@ -86,22 +82,26 @@ class Callers:
 
 
 class SessionInstrumentation:
-    """Instruments the workers of one conversation, which one runner runs.
+    """Instruments the workers of one conversation; a single runner runs them.
 
     Attributes:
-        told: The session, with what exports it.
-        hooks: What instruments its processors.
-        making: Where the session's observer was made, while that binds this session.
+        runtime: The session, its conversation and its span tree.
+        traits: What each class of frame means.
+        dispatcher: Dispatches each frame to its handler.
+        pipelines: Patches the workers' processors.
+        binding: Binds the session to the code that created the observer; None if that failed.
         callers: The workers that call the observer for this session.
+        set_up_count: How many workers have set up the observer.
+        cleaned_up_count: How many have cleaned it up.
     """
 
     def __init__(self, session_id: str, settings: Settings, observer: Any) -> None:
         """Begin a session.
 
         Args:
-            session_id: Its id.
+            session_id: As log lines and spans carry it.
             settings: The observer's settings.
-            observer: The observer. It is held weakly.
+            observer: Held weakly.
         """
         session = Session(
             id=session_id,
@@ -121,7 +121,7 @@ class SessionInstrumentation:
             phone_hash_key=settings.phone_hash_key,
         )
         self._observer = weakref.ref(observer)
-        # A subclass of the user's is one of ours, too.
+        # Instances of a user's subclass count as ours, too.
         kinds = type(observer).__mro__
         self._kind = next(k for k in kinds if k.__module__ == "pipecat_dd.observer")
         self._patience: Timer | None = None
@@ -147,7 +147,7 @@ class SessionInstrumentation:
         self.set_up_count = 0
         self.cleaned_up_count = 0
         self._let_loop_end: Callable[[], None] | None = None
-        # One that is thrown away before it ran must not be taken for a session that goes on.
+        # An observer that is dropped before it ran must not leave a session that seems to go on.
         self._abandons = weakref.finalize(observer, _abandon, session)
         self._abandons.atexit = False
         active.register(self.runtime)
@@ -165,12 +165,13 @@ class SessionInstrumentation:
         return self.session.phase is Phase.ENDED
 
     def admits(self, worker: Any) -> bool:
-        """Whether a worker is part of this conversation, which is what one runner runs.
+        """Whether a worker is part of this conversation.
 
-        Two workers that each have an input of their own serve two callers.
+        It is if the same runner runs it. But two workers that each have an input of their own
+        serve two callers, and so two conversations.
 
         Args:
-            worker: The worker, or None if unknown.
+            worker: None if unknown.
         """
         if self.is_over:
             return False
@@ -182,11 +183,11 @@ class SessionInstrumentation:
         return not (self._has_input and _has_input(worker))
 
     def bind(self, proxy: Any, worker: Any) -> None:
-        """Take a worker for one of this conversation's.
+        """Make a worker part of this conversation.
 
         Args:
-            proxy: Pipecat's proxy of the worker's observers, or None if unknown.
-            worker: The worker, or None if unknown.
+            proxy: Pipecat's proxy of the worker's observers; None if unknown.
+            worker: None if unknown.
         """
         self.callers.add(proxy, worker)
         if worker is None:
@@ -196,20 +197,20 @@ class SessionInstrumentation:
         runner = _pipecat.runner_of(worker)
         if runner is not None:
             self._runner = weakref.ref(runner)
-            # What it runs without a pipeline (a worker that only takes jobs) never calls us.
+            # A worker without a pipeline (one that only takes jobs) never calls us.
             beside = (one for one in _pipecat.beside(worker) if not _pipecat.is_worker(one))
             for one in (runner, *beside):
                 stack_lookup.register(self.session, one)
 
     def abandon(self) -> None:
-        """Record nothing: another observer does."""
+        """Record nothing, since another observer records this conversation."""
         self._abandons()
 
     def set_up(self, worker: Any) -> None:
-        """Begin, in the context from which the processors' tasks of a worker descend.
+        """Begin in the context that the tasks of a worker's processors inherit.
 
         Args:
-            worker: The worker, or None if unknown.
+            worker: None if unknown.
         """
         self.set_up_count += 1
         if worker is not None:
@@ -222,14 +223,14 @@ class SessionInstrumentation:
         if isinstance(work, AmbientContext) and work.session is self.session:
             resolved = work.resolve()
             if resolved is not None and resolved.session is self.session:
-                return  # it says so already, and for no longer than it should
+                return  # bound already, and released in time
         current.set(RunContext(self.session))
 
     def record_setup(self, data: Any) -> None:
         """Record how long a processor's set-up took.
 
         Args:
-            data: Pipecat's, with times on the monotonic clock.
+            data: Pipecat's event, with times on the monotonic clock.
         """
         offset_ns = time.time_ns() - time.monotonic_ns()
         self.runtime.conversation.record_setup(
@@ -237,16 +238,16 @@ class SessionInstrumentation:
         )
 
     def start(self) -> None:
-        """Note that a pipeline has started: the StartFrame has passed through all of it."""
+        """Record a pipeline's start: the StartFrame has passed through all of it."""
         self.runtime.conversation.start(time.time_ns())
         self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
     def hook(self, processor: Any, worker: Any) -> None:
-        """Instrument a processor, and with the first all of its pipeline.
+        """Instrument a processor; with the first one, its whole pipeline.
 
         Args:
             processor: The processor.
-            worker: Its worker, or None if unknown.
+            worker: The worker that runs it; None if unknown.
         """
         if self.is_over:
             return
@@ -256,7 +257,7 @@ class SessionInstrumentation:
             self.pipelines.patch(processor)
             self._listen([processor])
             return
-        # Before Pipecat 1.8, and where the observer was added late, nobody called setup().
+        # Before Pipecat 1.8, and if the observer was added late, setup() was not called.
         self._run(time.time_ns())
         self.pipelines.install(outermost)
         self.pipelines.patch(processor)
@@ -274,7 +275,7 @@ class SessionInstrumentation:
         root.set(tags.TRANSPORT, _pipecat.transport_of(self.pipelines.instances))
 
     def _look_around(self) -> None:
-        """Log which workers of the conversation are not observed, if any."""
+        """Log which of the conversation's workers are not observed, if any."""
         patience, self._patience = self._patience, None
         if patience is not None:
             patience.cancel()
@@ -288,26 +289,26 @@ class SessionInstrumentation:
         contextvars.copy_context().run(look)
 
     def clean_up(self, *, is_removed: bool = False) -> bool:
-        """End the session with the last of its workers.
+        """Clean up for one worker; with the last one, end the session.
 
         Args:
             is_removed: Whether the worker goes on without the observer.
 
         Returns:
-            Whether it has ended.
+            Whether the session has ended.
         """
         self.cleaned_up_count += 1
         with _guard.instrumentation.guarded():
             if not isinstance(current.get(), (AmbientContext, RunContext)):
-                # The processors' clean-up, and the worker's last lines, come after this, and may
-                # know the session by nothing else.
+                # The processors' clean-up and the worker's last log lines follow, and may have no
+                # other link to the session.
                 current.set(RunContext(self.session))
-            # One that it was added to as it ran already has not set it up; before Pipecat 1.8
-            # none does.
+            # A worker that was running already when it got the observer has not set it up; before
+            # Pipecat 1.8 no worker does.
             if self.cleaned_up_count < max(self.set_up_count, len(self._workers)):
                 self.runtime.conversation.continue_without()
                 return False
-        # Each by itself: whatever fails, nothing else is left behind.
+        # Each step is guarded by itself, so that one failure leaves nothing else undone.
         with _guard.instrumentation.guarded():
             self._look_around()
         with _guard.conversation.guarded():
@@ -371,6 +372,6 @@ def _start_timer(secs: float, callback: Callable[[], None]) -> Timer:
         with _guard.conversation.guarded():
             callback()
 
-    # In a context of its own: a timer must not keep a visit's alive, nor act in its name.
+    # In an empty context: a timer must neither keep a frame's work context alive nor act in it.
     loop = asyncio.get_running_loop()
     return loop.call_later(secs, run, context=contextvars.Context())

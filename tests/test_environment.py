@@ -146,7 +146,7 @@ def test_a_name_that_is_none_is_said_with_the_one_that_may_be_meant(
     DatadogObserver()
     configure_logging(lambda message: None)
     (line,) = written
-    assert line.startswith(f"WARNING pipecat_dd: {name} is no variable of pipecat_dd's")
+    assert line.startswith(f"WARNING pipecat_dd: {name} is not a variable of pipecat_dd")
     assert (f"{meant} may be meant" in line) if meant else ("may be meant" not in line)
 
 

@@ -1,8 +1,8 @@
-"""The one door to ddtrace.
+"""The only module that uses ddtrace.
 
-Everything this package takes from ddtrace passes through here: starting, dating and finishing
-spans, deciding sampling, being asked which span is active. Public names only, but for those
-listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
+It starts, dates and finishes spans, makes sampling decisions, and answers ddtrace's question which
+span is active. Only public names are used, except for those listed in :data:`PRIVATE`; if one of
+those is missing, less is shown, but nothing fails.
 """
 
 from pipecat_dd._ddtrace.asking import activated, answer_active, answers, set_aside, traces_messages

@@ -1,4 +1,4 @@
-"""Who asks which span is active, and who answers."""
+"""Answers ddtrace's question which span is active."""
 
 import sys
 from collections.abc import Callable
@@ -13,22 +13,21 @@ from pipecat_dd._ddtrace.stand_ins import StandIn, note_begun
 
 
 def activated() -> Active | None:
-    """Return what ddtrace has active in this task, leaving aside what we would answer."""
+    """Return what ddtrace itself has as active in this task, without our answer."""
     provider = tracer.context_provider
     found = provider.activated() if isinstance(provider, _Answering) else provider.active()
     return None if _is_over(found) else found
 
 
 def _is_over(found: Active | None) -> bool:
-    """Whether it is a stand-in whose span is sent. Not every ddtrace looks at those itself."""
+    """Whether this is a stand-in whose span has been sent; not every ddtrace checks that itself."""
     return isinstance(found, StandIn) and found.finished
 
 
 def set_aside() -> Callable[[], None]:
-    """Have nothing active here until what is returned is called.
+    """Make nothing active here, until the returned function is called.
 
-    For what somebody else's span (a web request's) happens to be active around, and which is
-    no part of it.
+    For work that is not part of the span that happens to be active, such as that of a web request.
     """
     found = activated()
     if found is None:
@@ -49,11 +48,11 @@ _ASKING_FOR_CONTEXT = "current_trace_context"
 
 
 def _asker(caller: FrameType) -> FrameType | None:
-    """Return who asks what is active without anything to nest in it, if it is one of those.
+    """Return the function of ddtrace that asks, if it will nest nothing under the answer.
 
-    With ``ddtrace.auto`` it asks at every callback of the event loop, to tell its profiler, and
-    at every task that is made and that begins. An answer would be taken for work on whatever is
-    at work there, and cost what an answer costs.
+    With ``ddtrace.auto``, ddtrace asks at every callback of the event loop, for its profiler, and
+    at every task that is created or begins. Our answer would count as a reference to the current
+    stage, and would take time.
     """
     name = caller.f_code.co_name
     if name in (_PROFILING, _MAKING_TASK):
@@ -89,36 +88,35 @@ def answer_active(
     answer: Callable[[Active | None], Active | None],
     taken: Callable[[Active, Context | None], Active | None] = lambda found, taken: found,
 ) -> None:
-    """Have ddtrace ask us which span is active.
+    """Make ddtrace ask us which span is active.
 
-    Every integration, log injection and ``tracer.trace()`` goes through the tracer's context
-    provider, so one place serves them all. Done once per process; what was there before keeps
-    doing its work underneath.
+    All integrations, log injection and ``tracer.trace()`` use the tracer's context provider, which
+    is replaced once per process. The existing provider stays in use underneath.
 
     Args:
-        answer: Given what ddtrace has active in the task that asks, returns what is. It must
-            not raise.
-        taken: Given what ddtrace has active where a task is made, returns what the task takes
-            along; where the task begins, it is given that too, and returns what is active
-            there. It must not raise.
+        answer: Given what ddtrace has as active in the calling task, returns what to report as
+            active. Must not raise.
+        taken: Called where a task is created, with what ddtrace has as active; returns what the
+            task inherits. Called again where the task begins, with that as well; returns what is
+            active in the task. Must not raise.
     """
     provider = tracer.context_provider
-    # configure() turns on what DD_TRACE_ENABLED=false has turned off; with nothing to nest,
-    # there is nothing to answer.
+    # configure() would turn on again what DD_TRACE_ENABLED=false has turned off; and without
+    # spans there is nothing to answer.
     if isinstance(provider, _Answering) or not is_enabled():
         return
     kind: Any = type(provider)
 
     class AnsweringProvider(kind, _Answering):  # type: ignore[misc]
-        """Answers with the stage of the conversation that is at work."""
+        """Reports the conversation's current stage as active."""
 
         def active(self) -> Active | None:
             beneath: tuple[Active, list[Span]] | None = getattr(thread_state, "beneath", None)
             if beneath is not None:
                 return beneath[0]
             found: Active | None = super().active()
-            # Whoever asks, asyncio's create_task among them, must not hear of an error of ours.
-            # (ddtrace.auto asks at each callback of the event loop: no context manager here.)
+            # Callers, including asyncio's create_task, must never get an error of ours. There is
+            # no context manager here, since ddtrace.auto asks at each callback of the event loop.
             try:
                 if is_busy():
                     return found
@@ -159,5 +157,5 @@ def traces_messages(websocket: Any) -> bool:
     Args:
         websocket: The websocket, with its ASGI scope.
     """
-    # ddtrace's middleware leaves websockets alone, and their scope, where that is turned off.
+    # If that is turned off, ddtrace's middleware leaves the scope of websockets unchanged.
     return "datadog" in (getattr(websocket, "scope", None) or ())

@@ -1,4 +1,4 @@
-"""Inside ddtrace on our own behalf, where its questions must be answered without doing anything."""
+"""Marks our own calls of ddtrace, during which its questions must have no side effects."""
 
 import contextlib
 import threading
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pipecat_dd._ddtrace.public import Active, Span
 
 thread_state = threading.local()
-"""Set while this thread is inside ddtrace on our behalf.
+"""Set while this thread is in a call of ours to ddtrace.
 
-ddtrace asks which span is active when one starts (to set ``version``) and when one finishes;
-asked by our own doing, the answer must open nothing: it would recurse without end.
+ddtrace asks which span is active when a span starts (to set ``version``) and when one finishes. If
+the span is ours, answering must not open another, or the recursion would never end.
 """
 
 
 def is_busy() -> bool:
-    """Whether this thread is inside ddtrace on our behalf."""
+    """Whether this thread is in a call of ours to ddtrace."""
     return getattr(thread_state, "depth", 0) > 0
 
 
@@ -33,11 +33,11 @@ BUSY = _Busy()
 
 @contextlib.contextmanager
 def beneath(parent: Active, begun: list[Span]) -> Iterator[None]:
-    """Have what ddtrace starts in a block begin beneath a parent, and make nothing active.
+    """Set the parent of the spans that ddtrace starts in a block; none of them becomes active.
 
     Args:
         parent: The parent, which need not have been started.
-        begun: What is started is appended to it.
+        begun: The started spans are appended to this list.
     """
     thread_state.beneath = parent, begun
     try:

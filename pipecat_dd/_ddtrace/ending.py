@@ -11,13 +11,13 @@ from pipecat_dd._ddtrace.public import tracer
 
 
 def before_shutdown(callback: Callable[[bool], None]) -> None:
-    """Have something done before the tracer is shut down: what is finished by then is still sent.
+    """Call a function before the tracer is shut down; spans finished by then are still sent.
 
-    ddtrace shuts its tracer down in its handler of SIGTERM, whoever calls that, in its exit
-    function, and where the user asks for it. So nobody's handler of a signal need be replaced.
+    ddtrace shuts its tracer down in its SIGTERM handler, in its exit function, and when the user
+    calls for it. So no signal handler needs to be replaced.
 
     Args:
-        callback: Told whether ddtrace itself shuts the tracer down.
+        callback: Its argument is whether ddtrace itself, rather than the user, shuts it down.
     """
     inner = tracer.shutdown
 
@@ -31,10 +31,10 @@ def before_shutdown(callback: Callable[[bool], None]) -> None:
 
 
 def flush(timeout_secs: float) -> None:
-    """Send what is finished, and wait for that, but not for an Agent that does not answer.
+    """Send the finished spans, and wait for that, but not for an Agent that does not answer.
 
     Args:
-        timeout_secs: How long to wait.
+        timeout_secs: How long to wait at most.
     """
 
     def send() -> None:

@@ -1,4 +1,4 @@
-"""What ddtrace offers, by the names it has here."""
+"""Defines this package's names for ddtrace's public classes."""
 
 from ddtrace import trace as _trace
 
@@ -7,4 +7,4 @@ Span = _trace.Span
 tracer = _trace.tracer
 
 Active = Span | Context
-"""What ddtrace may have active: a span, or the context of one that is not here."""
+"""What can be active in ddtrace: a span, or the context of one elsewhere."""

@@ -1,4 +1,4 @@
-"""What becomes of spans between their finish and the writer that sends them."""
+"""Processes finished spans before the writer sends them, and has them sent early."""
 
 import contextlib
 import threading
@@ -15,15 +15,15 @@ from pipecat_dd._private import peek
 
 
 class _PartsLeave:
-    """Has a span that finishes take along all that has finished in its trace.
+    """Sends, when one of our spans finishes, all finished spans of its trace.
 
-    ddtrace waits for all spans that were started in a trace, those of others too, or for 300
-    that have finished (``DD_TRACE_PARTIAL_FLUSH_MIN_SPANS``, read when it is imported). That
-    number is lowered for as long as a span of ours finishes, and not for other people's traces.
+    By itself ddtrace waits until all spans started in a trace have finished, or at least 300 of
+    them (``DD_TRACE_PARTIAL_FLUSH_MIN_SPANS``, read when ddtrace is imported). This lowers that
+    number while a span of ours finishes, so that no other trace is affected.
     """
 
     def __init__(self) -> None:
-        # A signal's handler may finish a span in the very thread that finishes one.
+        # Reentrant: a signal handler may finish a span in a thread that is finishing one.
         self._lock = threading.RLock()
         self._count = 0
         self._before: tuple[Any, bool, int] | None = None
@@ -31,7 +31,7 @@ class _PartsLeave:
     def __enter__(self) -> None:
         with self._lock:
             if self._count == 0:
-                # Whatever fails here, the span in this block must be finished.
+                # Whatever fails here, the span must finish.
                 try:
                     self._before = _lower()
                 except Exception as error:
@@ -55,7 +55,7 @@ class _PartsLeave:
             aggregator.partial_flush_min_spans = least
 
     def renew(self) -> None:
-        """In a forked process: the threads that were at it are not here."""
+        """Reset in a forked process, which lacks the threads that were finishing spans."""
         self._lock = threading.RLock()
         if self._count:
             self._count = 0
@@ -63,33 +63,33 @@ class _PartsLeave:
 
 
 def _lower() -> tuple[Any, bool, int] | None:
-    """Have any span that finishes take along all that has; return what was set, if known."""
+    """Lower the number to one; return the settings before, or None if they are unknown."""
     aggregator = peek(tracer, "_span_aggregator")
     is_on = getattr(aggregator, "partial_flush_enabled", None)
     least = getattr(aggregator, "partial_flush_min_spans", None)
     if aggregator is None or not isinstance(is_on, bool) or not isinstance(least, int):
-        return None  # they wait, as they would without us
+        return None  # finished spans wait, as they would without us
     aggregator.partial_flush_enabled = True
     aggregator.partial_flush_min_spans = 1
     return aggregator, is_on, least
 
 
 PARTS_LEAVE = _PartsLeave()
-"""Marks a block in which a span finishes: ``with PARTS_LEAVE:``."""
+"""Marks a block in which a span of ours finishes: ``with PARTS_LEAVE:``."""
 
 in_forked_processes(PARTS_LEAVE.renew)
 
 
 def send_finished(trace_ids: Iterable[int]) -> None:
-    """Hand over to the writer what has finished in traces that somebody has a span open in.
+    """Pass to the writer the finished spans of traces in which other spans are still open.
 
     Args:
-        trace_ids: The traces.
+        trace_ids: The ids of the traces.
     """
     aggregator = peek(tracer, "_span_aggregator")
     traces, lock = peek(aggregator, "_traces"), peek(aggregator, "_lock")
     for trace_id in trace_ids:
-        # Whatever it is that ddtrace has changed, what is open goes on as it would without us.
+        # If this fails with another version of ddtrace, the spans wait as they would without us.
         with contextlib.suppress(Exception):
             trace = traces.get(trace_id)
             if trace is None:
@@ -97,7 +97,7 @@ def send_finished(trace_ids: Iterable[int]) -> None:
             with lock, BUSY, PARTS_LEAVE:
                 done = next((span for span in trace.spans if span.finished), None)
                 if done is not None:
-                    trace.num_finished -= 1  # it is counted again, as if it had finished now
+                    trace.num_finished -= 1  # the next call counts it again
                     aggregator.on_span_finish(done)
 
 
@@ -105,7 +105,7 @@ Spans = list[Span]
 
 
 class _PassingBy(TraceFilter):
-    """Shows what is about to be sent to us, before the user's own filters see it."""
+    """Lets us process spans that are about to be sent, before the user's own filters do."""
 
     def __init__(self, look: Callable[[Spans], Spans]) -> None:
         self._look = look
@@ -119,16 +119,16 @@ class _PassingBy(TraceFilter):
 
 
 def look_at_parts(look: Callable[[Spans], Spans]) -> bool:
-    """Have each part of a trace pass by before it is sent. Once in a process.
+    """Process each part of a trace before it is sent; done once per process.
 
-    ddtrace's public way, ``tracer.configure(trace_processors=...)``, takes the place of the
-    user's own filters, and makes the writer anew.
+    ddtrace's public ``tracer.configure(trace_processors=...)`` would replace the user's own
+    filters and create a new writer.
 
     Args:
-        look: Given spans of one trace that have finished, returns those to send now.
+        look: Given finished spans of one trace, returns those to send now.
 
     Returns:
-        Whether they pass by.
+        Whether this ddtrace allows it.
     """
     filters = _filters()
     if filters is not None and not looks_at_parts():
@@ -137,11 +137,11 @@ def look_at_parts(look: Callable[[Spans], Spans]) -> bool:
 
 
 def looks_at_parts() -> bool:
-    """Whether each part of a trace passes by before it is sent."""
+    """Whether each part of a trace is processed before it is sent."""
     return any(isinstance(one, _PassingBy) for one in _filters() or ())
 
 
 def _filters() -> list[Any] | None:
-    """Return ddtrace's own filters, which none of the user's takes the place of."""
+    """Return the list of ddtrace's own filters, which the user's never replace."""
     found = getattr(peek(tracer, "_span_aggregator"), "dd_processors", None)
     return found if isinstance(found, list) else None

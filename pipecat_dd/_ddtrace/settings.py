@@ -1,4 +1,4 @@
-"""Who the bot is to Datadog, and what is switched on."""
+"""Reads ddtrace's settings: the bot's service, env, version and tags, and what is turned on."""
 
 import os
 import sys
@@ -24,19 +24,19 @@ def is_otel() -> bool:
 
 
 def service() -> str | None:
-    """``DD_SERVICE``, or None where it is not set."""
+    """Return ``DD_SERVICE``; None if it is not set."""
     return _text(ddtrace.config.service)
 
 
 def mapped_service() -> str | None:
-    """Return the service that spans have: ``DD_SERVICE``, as ``DD_SERVICE_MAPPING`` renames it."""
+    """Return the service of our spans: ``DD_SERVICE``, as ``DD_SERVICE_MAPPING`` renames it."""
     own = service()
     mapping = getattr(ddtrace.config, "service_mapping", None)
     return _text(mapping.get(own, own)) if isinstance(mapping, Mapping) else own
 
 
 def env() -> str | None:
-    """``DD_ENV``, or None where it is not set."""
+    """Return ``DD_ENV``; None if it is not set."""
     return _text(ddtrace.config.env)
 
 
@@ -46,21 +46,21 @@ def ddtrace_version() -> str:
 
 
 def version() -> str | None:
-    """``DD_VERSION``, or None where it is not set."""
+    """Return ``DD_VERSION``; None if it is not set."""
     return _text(ddtrace.config.version)
 
 
 INJECTS_IDS = os.environ.get("DD_LOGS_INJECTION", "").strip().lower() not in ("false", "0")
-"""Whether log lines carry the ids of trace and span; ``DD_LOGS_INJECTION=false`` turns it off."""
+"""Whether log lines carry trace and span ids; ``DD_LOGS_INJECTION=false`` turns that off."""
 
 _UNIFIED_FOR_SECS = 1.0
 _unified: tuple[float, tuple[str | None, str | None, str | None]] | None = None
 
 
 def unified() -> tuple[str | None, str | None, str | None]:
-    """Return service, env and version of what is sent.
+    """Return the service, env and version of what is sent.
 
-    They are looked up at most once a second: each line asks.
+    They are looked up at most once a second, since each log line needs them.
     """
     global _unified
     now = time.monotonic()
@@ -71,7 +71,7 @@ def unified() -> tuple[str | None, str | None, str | None]:
 
 
 def tags() -> dict[str, str]:
-    """``DD_TAGS``: what ddtrace puts on every span, but for service, env and version."""
+    """Return ``DD_TAGS``, which ddtrace puts on every span, without service, env and version."""
     found = getattr(ddtrace.config, "tags", None)
     if not isinstance(found, Mapping):
         return {}

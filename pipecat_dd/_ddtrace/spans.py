@@ -1,4 +1,4 @@
-"""Spans: dated, started and finished in one go."""
+"""Starts, dates, describes and finishes spans."""
 
 import math
 import re
@@ -21,13 +21,10 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def writable(text: str) -> str:
-    """Return text of characters that UTF-8 has.
+    """Replace the characters of a text that UTF-8 cannot encode.
 
-    Half a surrogate pair (of a file's name, or of text that was cut) cannot be encoded: ddtrace
-    then drops the span, and with it what else it was about to send of the trace.
-
-    Args:
-        text: Any text.
+    Half a surrogate pair (from a file name, or a text that was cut) cannot be encoded. ddtrace
+    would drop the span, and with it all that it was about to send of the trace.
     """
     if text.isascii():
         return text
@@ -42,13 +39,13 @@ def start(name: str, parent: Active, resource: str) -> Span:
     """Start a span without making it active.
 
     Args:
-        name: Its name.
-        parent: Its parent, which need not have been started.
-        resource: Its resource.
+        name: The span's operation name.
+        parent: The span's parent, which need not have been started.
+        resource: Any text.
     """
     with BUSY:
         span = tracer.start_span(name, child_of=parent, resource=writable(resource))
-    # What is started must be finished: nothing may be raised from here on.
+    # A started span must be finished, so nothing may raise from here on.
     try:
         _set_version(span)
     except Exception as error:
@@ -57,20 +54,20 @@ def start(name: str, parent: Active, resource: str) -> Span:
 
 
 def _set_version(span: Span) -> None:
-    """Put ``DD_VERSION`` on a span: ddtrace goes by what is active, which may be another's."""
+    """Set ``DD_VERSION`` on a span; ddtrace decides by the active span, which may be unrelated."""
     version = unified()[2]
     if version is not None and span.get_tag(VERSION_KEY) is None:
         span.set_tag(VERSION_KEY, version)
 
 
 def place(span: Span, start_ns: int, span_id: int, *, is_root: bool = False) -> None:
-    """Put a span that has just been started where it belongs.
+    """Set the start and the id of a span that has just been started.
 
     Args:
         span: The span.
         start_ns: When it began, in nanoseconds since the epoch.
         span_id: The id reserved for it.
-        is_root: Whether the parent that it was started with is never sent.
+        is_root: Whether to remove the parent, because it will never be sent.
     """
     if is_root:
         span.parent_id = None
@@ -79,12 +76,12 @@ def place(span: Span, start_ns: int, span_id: int, *, is_root: bool = False) -> 
 
 
 def finish(span: Span, end_ns: int) -> None:
-    """Finish a span, and send what has finished in its trace, whoever has a span open there.
+    """Finish a span, and send all finished spans of its trace, though others may be open.
 
     Args:
         span: The span.
-        end_ns: When it ended, in nanoseconds since the epoch; a time before its start is
-            taken to be its start, since ddtrace does not clamp a negative duration.
+        end_ns: When it ended, in nanoseconds since the epoch. A time before its start counts as
+            its start, since ddtrace accepts negative durations.
     """
     end_secs = max(end_ns, span.start_ns) / 1e9
     while int(end_secs * 1e9) < span.start_ns:
@@ -95,24 +92,12 @@ def finish(span: Span, end_ns: int) -> None:
 
 
 def set_tag(span: Span, name: str, value: str) -> None:
-    """Put text on a span.
-
-    Args:
-        span: The span.
-        name: The tag's name.
-        value: The text.
-    """
+    """Set a tag on a span; characters that cannot be encoded are replaced."""
     span.set_tag(writable(name), writable(value))
 
 
 def set_metric(span: Span, name: str, value: float) -> None:
-    """Put a number on a span.
-
-    Args:
-        span: The span.
-        name: The metric's name.
-        value: The number.
-    """
+    """Set a number on a span."""
     span.set_metric(writable(name), value)
 
 
@@ -121,9 +106,9 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
 
     Args:
         span: The span.
-        type_: The kind of error.
-        message: What it says.
-        stack: Its traceback; left out where it is empty.
+        type_: The error's type, such as ``ValueError``.
+        message: The error's message.
+        stack: The traceback; empty if there is none.
     """
     span.error = 1
     set_tag(span, ERROR_TYPE, type_)
@@ -133,11 +118,7 @@ def set_error(span: Span, type_: str, message: str, stack: str) -> None:
 
 
 def clear_error(span: Span) -> None:
-    """Take off a span that it has failed.
-
-    Args:
-        span: The span.
-    """
+    """Remove the error from a span."""
     span.error = 0
     remove = getattr(span, "remove_tag", None)
     if remove is None:  # not in every ddtrace
@@ -148,16 +129,12 @@ def clear_error(span: Span) -> None:
 
 
 def is_by_otel(span: Span) -> bool:
-    """Whether a span was begun through OpenTelemetry's interface.
-
-    Args:
-        span: The span.
-    """
+    """Whether a span was started through OpenTelemetry's API."""
     return bool(peek(span, "_span_api") == "otel")
 
 
 def with_those_above(span: Span) -> Iterator[Span]:
-    """Yield a span, its parent, and so on, as far as they are here."""
+    """Yield a span, its parent, and so on, as far as they are in this process."""
     found: Span | None = span
     while found is not None:
         yield found
@@ -165,10 +142,9 @@ def with_those_above(span: Span) -> Iterator[Span]:
 
 
 def log_ids(active: Active) -> tuple[str | None, str | None]:
-    """Return the trace and span id of a span as ddtrace writes them into log lines.
+    """Return the trace and span id of a span or context, as ddtrace writes them into log lines.
 
-    Args:
-        active: The span, or its context.
+    Each is None if there is none.
     """
     ids = tracer.get_log_correlation_context(active)
     trace_id, span_id = ids.get(fields.DD_TRACE_ID), ids.get(fields.DD_SPAN_ID)

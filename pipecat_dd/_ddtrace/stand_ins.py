@@ -1,9 +1,9 @@
-"""Stand-ins: what others nest in, and what user code is handed, before a span of ours is started.
+"""Stand-ins: spans that user code gets, and under which others nest, before ours are started.
 
-ddtrace keeps back what has finished in a trace until all that was *started* in it has. A span
-that is made but not started holds nothing back, and its children are what those of a started
-span are: of its service, and no entry to it. What is set on it is carried over to the span that
-is sent in its place.
+ddtrace holds back the finished spans of a trace until all spans *started* in it have finished. A
+span that is created but not started holds nothing back, and its children are treated like those of
+a started span: they have its service, and are no service entries. Whatever is set on a stand-in is
+copied to the span that is sent in its place.
 """
 
 import threading
@@ -23,7 +23,7 @@ from pipecat_dd._private import peek
 _ERROR_TEXTS = (ERROR_MSG, ERROR_STACK)
 
 MAX_BEGUN = 256
-"""How many spans beneath a stand-in are looked at, to know whether one is a client's."""
+"""How many spans beneath a stand-in are kept, to find out whether one is a client span."""
 
 # Spans begin beneath one stand-in in several threads.
 _lock = threading.Lock()
@@ -41,12 +41,12 @@ class StandIn(Span):
     """Stands for a span until that is sent.
 
     Attributes:
-        begun: Spans of others beneath it, and beneath no other stand-in, that go on or may be
-            clients'; None where nothing depends on it.
-        has_client: Whether one of those that have ended was a client's.
-        owner: Whose it is: the same object for all stand-ins of one session.
-        made_with: The resource, service and tags that it was made with.
-        replayed: What was called on it that the span that is sent is to be called with.
+        begun: The spans directly beneath it (with no other stand-in between) that go on, or may be
+            client spans; None if it stands for no call of a provider.
+        has_client: Whether one of the spans that have ended was a client span.
+        owner: The same object for all stand-ins of one session.
+        made_with: The resource, service and tags with which it was created.
+        replayed: The calls to repeat on the span that is sent; None if there are none.
     """
 
     __slots__ = ("begun", "has_client", "made_with", "owner", "replayed")
@@ -84,20 +84,20 @@ def stand_in(
     tags: Mapping[str, str] | None = None,
     may_call: bool = False,
 ) -> StandIn:
-    """Return a span that others can be children of while it has not been started.
+    """Return a span that can have children although it has not been started.
 
     Args:
-        name: The name of the span it stands in for.
-        above: The stand-in of that span's parent; for a trace's root a context of the trace.
-        resource: Its resource.
-        start_ns: When it began, in nanoseconds since the epoch.
-        span_id: Its id.
-        owner: Whose it is.
-        parent_id: For a trace's root, the id of its remote parent, if it has one.
-        tags: For a trace's root, the tags that it can be asked for, and ``version`` is added:
-            ddtrace puts that on a span only if the root that it knows carries it.
-        may_call: Whether it stands for a call of a provider: then spans that begin beneath it are
-            noted, for `has_client`.
+        name: The name of the span that it stands for.
+        above: The stand-in of the parent; for a trace's root, a context of the trace.
+        resource: The span's resource.
+        start_ns: When the span began, in nanoseconds since the epoch.
+        span_id: The id reserved for the span.
+        owner: The same object for all stand-ins of one session.
+        parent_id: For a trace's root, the id of its remote parent; None if there is none.
+        tags: For a trace's root, its tags. ``version`` is added, since ddtrace puts that on a
+            span only if the trace's root carries it.
+        may_call: Whether it stands for a call of a provider: then `has_client` needs the spans
+            that begin beneath it.
     """
     root = isinstance(above, Context)
     context = above if isinstance(above, Context) else above.context
@@ -129,29 +129,28 @@ def stand_in(
 
 
 def _hang(span: Any, above: Any) -> None:
-    """Have a stand-in lead to the one above it, and so to the root of its trace."""
+    """Connect a stand-in to the one above it, and thereby to the root of its trace."""
     try:
         inherit = peek(span, "_inherit_from_parent")
         if inherit is not None:
             inherit(above)
-        else:  # before ddtrace 4.16, or whichever brought that
+        else:  # in an older ddtrace (before about 4.16)
             span._parent = above
             span._local_root = above._local_root
     except Exception:
-        return  # then it is a root of its own: what is set on that is on its own span
+        return  # it is then its own root: what user code sets on the root is set on this span
 
 
 def root_of(span: Span) -> Span | None:
-    """Return the root of what is here of a span's trace, as far as it is known."""
+    """Return the topmost span of a span's trace in this process; None if unknown."""
     found: Span | None = peek(span, "_local_root")
     return found
 
 
 def retire(stand_in: StandIn) -> None:
-    """Mark a stand-in as over, so that ddtrace no longer takes it to be active.
+    """Mark a stand-in as finished, so that ddtrace no longer regards it as active.
 
-    Args:
-        stand_in: The span, which was never started and so is not sent.
+    It was never started, and so is not sent.
     """
     with BUSY:
         stand_in.finish()
@@ -159,13 +158,10 @@ def retire(stand_in: StandIn) -> None:
 
 
 def note_begun(span: Span) -> None:
-    """Note a span of others with the stand-in that it is beneath, for as long as that is open.
+    """Record a span with the stand-in that it is beneath, while that is open.
 
-    What it is, a client's or not, an integration says after it has begun; so it is kept until
-    it has finished as something else.
-
-    Args:
-        span: The span.
+    An integration marks a span as a client span only after starting it; so each span is kept until
+    it has finished without that mark.
     """
     if isinstance(span, StandIn) or not isinstance(root_of(span), StandIn):
         return
@@ -183,11 +179,7 @@ def note_begun(span: Span) -> None:
 
 
 def has_client(stand_in: StandIn) -> bool:
-    """Whether a client's span, an integration's most likely, has begun beneath a stand-in.
-
-    Args:
-        stand_in: The stand-in, which is open.
-    """
+    """Whether a client span, most likely an integration's, has begun beneath an open stand-in."""
     return stand_in.has_client or any(map(_is_client, list(stand_in.begun or ())))
 
 
@@ -198,13 +190,13 @@ def _is_client(span: Span) -> bool:
 def carry(
     stand_in: StandIn, span: Span, redact: Callable[[str], str], keep: Collection[str]
 ) -> None:
-    """Carry what was set on a stand-in over to the span that is sent in its place.
+    """Copy what was set on a stand-in to the span that is sent in its place.
 
     Args:
         stand_in: The stand-in.
-        span: The span, with all that is ours on it.
-        redact: Takes out of an error's text what must not leave.
-        keep: Tags of ours that stay as they are.
+        span: The span, on which our own tags are set already.
+        redact: Redacts the text of an error.
+        keep: The names of tags that are not copied.
     """
     resource, of_service, made_with = stand_in.made_with
     for name, value in stand_in.get_tags().items():

@@ -1,4 +1,4 @@
-"""Traces, and the one decision whether one is sampled."""
+"""Begins and continues traces, each with a single sampling decision."""
 
 import secrets
 
@@ -11,34 +11,32 @@ from pipecat_dd._private import peek
 _DECIDED_BY = "_dd.p.dm"
 _BY_HAND = "-4"
 _OF_ONE_TRACE = ("_dd.p.tid", "traceparent", "tracestate")
-"""What the facts of a trace hold of its id: header injection writes it there."""
+"""The metadata of a context that holds the trace's id; header injection writes it."""
 
 
 def new_span_id() -> int:
     """Return an id for a span that will be started later.
 
-    63 random bits, as ddtrace makes its own; drawn from the system, so that a forked process
-    does not draw the same ones.
+    It has 63 random bits, like ddtrace's own. They come from the operating system, so that a forked
+    process does not repeat the same ids.
     """
     return secrets.randbits(63) or 1
 
 
 def new_trace(name: str, resource: str, tags: dict[str, str]) -> Context:
-    """Begin a trace and decide whether it is sampled, once for all of it.
+    """Begin a trace, and decide once for all of it whether it is sampled.
 
-    A trace that is sent in parts is otherwise sampled anew for each part, by rates that the
-    Agent may have changed in between. The decision is made on a span with the name, resource
-    and tags of the one that will stand at the trace's root, so that the user's own rules
-    match it; that span is never started.
+    Otherwise, a trace that is sent in parts would be sampled anew for each part, by rates that the
+    Agent may have changed in between. The decision is made on a span with the name, resource and
+    tags of the trace's root, so that the user's own rules match it; that span is never started.
 
     Args:
-        name: Name of the span at the root.
-        resource: Its resource.
-        tags: Its tags.
+        name: The operation name of the root.
+        resource: The root's resource.
+        tags: The root's tags.
 
     Returns:
-        The context of the trace's root, with a new trace id, a reserved span id and the
-        sampling decision.
+        The root's context, with a new trace id, a reserved span id and the sampling decision.
     """
     root = Span(name, service=mapped_service(), resource=writable(resource))
     if (environment := env()) is not None:
@@ -51,17 +49,17 @@ def new_trace(name: str, resource: str, tags: dict[str, str]) -> Context:
 
 
 def continue_trace(parent: Context, name: str, resource: str, tags: dict[str, str]) -> Context:
-    """Continue a trace that came from elsewhere.
+    """Continue a trace from another process.
 
     Args:
         parent: The remote parent, as extracted from headers.
-        name: Name of the span that continues it.
-        resource: Its resource.
-        tags: Its tags.
+        name: The operation name of the span that continues the trace.
+        resource: That span's resource.
+        tags: That span's tags.
 
     Returns:
-        The context of that span, with the sampling decision of the parent; where that has
-        made none, with one made here.
+        The context of that span. Its sampling decision is the parent's, or a new one if the
+        parent has none.
     """
     assert parent.trace_id is not None
     if parent.sampling_priority is None:
@@ -78,17 +76,17 @@ def beside(context: Context, span_id: int) -> Context:
 
     Args:
         context: Any context of the trace.
-        span_id: The span's id.
+        span_id: The id of the other span.
     """
     assert context.trace_id is not None
     return context.copy(context.trace_id, span_id)
 
 
 def above(context: Context | Span) -> Context:
-    """Return what the root of a trace is a child of: the trace, and no span of it.
+    """Return a context to use as the parent of a trace's root: the trace's id, without a span's.
 
     Args:
-        context: Any context of the trace.
+        context: Any span or context of the trace.
     """
     context = context if isinstance(context, Context) else context.context
     return beside(context, 0)
@@ -98,8 +96,8 @@ def new_trace_like(context: Context, span_id: int) -> Context:
     """Begin a trace that shares the sampling decision of another.
 
     Args:
-        context: The context of the other.
-        span_id: The id of the span at the new trace's root.
+        context: A context of the other trace.
+        span_id: The id of the new trace's root.
     """
     begun = context.copy(Span("pipecat.trace").trace_id, span_id)
     facts = peek(begun, "_meta")
@@ -109,14 +107,15 @@ def new_trace_like(context: Context, span_id: int) -> Context:
 
 
 def agree(context: Context, of_session: Context) -> None:
-    """Have a context know the decision whether a session is sampled.
+    """Make a context and its session agree on the sampling decision.
 
-    Contexts of a trace share it, but for one that was made of an id alone (OpenTelemetry's). A
-    decision that was made by hand on either (``manual.keep``, ``manual.drop``) is the session's.
+    All contexts of a trace share the decision, except one that was created from ids alone (by
+    OpenTelemetry). A manual decision on either (``manual.keep``, ``manual.drop``) applies to both;
+    otherwise the session's does.
 
     Args:
-        context: The context.
-        of_session: One of the session's.
+        context: A context of another span in the session's trace.
+        of_session: A context of the session.
     """
     facts, of_all = peek(context, "_meta"), peek(of_session, "_meta")
     if not isinstance(facts, dict) or not isinstance(of_all, dict):

@@ -1,7 +1,8 @@
-"""The one door to ddtrace's LLM Observability.
+"""The only module that uses ddtrace's LLM Observability.
 
-It is imported when it is first wanted: a bot without it pays nothing. Public names only, but
-for those listed in :data:`PRIVATE`, each of which degrades to less when it is missing.
+ddtrace's module is imported when it is first needed, so that a bot without LLM Observability pays
+nothing. Only public names are used, except for those listed in :data:`PRIVATE`; if one of those is
+missing, less is shown, but nothing fails.
 """
 
 from pipecat_dd._llmobs.ids import (

@@ -1,4 +1,4 @@
-"""Taking content out of spans: the processor they pass by, and what it is not shown of them."""
+"""Removes content from spans: in a span processor, and where span processors do not see it."""
 
 import threading
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from pipecat_dd._ddtrace import Span
 from pipecat_dd._llmobs.on import llmobs
 
 _here = threading.local()
-"""In this thread: ``emptied``, whether content was taken out of the span that is about to leave."""
+"""In this thread: ``emptied``, whether content was removed from the span being processed."""
 
 
 class _Processor:
-    """The processor of LLM Observability's spans: the user's, and then ours."""
+    """A span processor for LLM Observability that calls the user's, and then ours."""
 
     def __init__(self, users: Callable[[Any], Any] | None, process: Callable[[Any], bool]) -> None:
         self._users = users
@@ -23,7 +23,7 @@ class _Processor:
         try:
             result = span if self._users is None else self._users(span)
         except Exception:
-            # ddtrace says so, and sends the span that it gave.
+            # ddtrace logs the error, and sends the span that it passed in.
             self._take(span)
             raise
         if result is not span:
@@ -37,7 +37,7 @@ class _Processor:
 
 
 def chain(instance: Any, process: Callable[[Any], bool]) -> None:
-    """Have spans pass by us after the user's own processor, whenever that was registered."""
+    """Process spans after the user's own processor, whenever that was registered."""
     with _guard.llmobs.guarded():
         users = getattr(instance, "_user_span_processor", None)
         if not isinstance(users, _Processor):
@@ -47,9 +47,9 @@ def chain(instance: Any, process: Callable[[Any], bool]) -> None:
 def take_content_out(
     instance: Any, process: Callable[[Any], bool], rest: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Have spans pass by us, with what a processor is not shown of them."""
+    """Process spans, including the parts of them that span processors do not see."""
     chain(instance, process)
-    # The step that calls the processor: by itself, or, in ddtrace 4.0, with the rest.
+    # The method that calls the processor, and in ddtrace 4.0 does other things, too.
     is_alone = hasattr(instance, "_apply_user_span_processor")
     name = "_apply_user_span_processor" if is_alone else "_llmobs_span_event"
     inner = getattr(instance, name, None)

@@ -1,4 +1,4 @@
-"""Where a span belongs: the ids of LLM Observability's, and what is decided of a trace."""
+"""The ids of a span's trace and parent in LLM Observability, and the trace's sampling decision."""
 
 import contextlib
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ _AGENT_NAME = "_dd.p.llmobs_pagent_name"
 
 
 class Above:
-    """What a span begins beneath, as ddtrace reads it: a trace of LLM Observability's, and a span.
+    """The parent of a span in LLM Observability, in the form that ddtrace reads.
 
     Attributes:
-        span_id: The span's id; ``NO_PARENT`` for none.
-        trace_id: The trace's id.
+        span_id: The parent's id; ``NO_PARENT`` if there is none.
+        trace_id: The id of the trace in LLM Observability.
     """
 
     __slots__ = ("_meta", "span_id", "trace_id")
@@ -35,12 +35,12 @@ class Above:
 
 
 def trace_facts(session_id: str, trace_id: int, tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what all spans of a session share, with the decision whether they are sampled.
+    """Return the metadata that all spans of a session share, with the sampling decision.
 
     Args:
         session_id: The session's id.
-        trace_id: The trace's id, from which it is decided.
-        tags: The tags of the session's span, by which rules choose.
+        trace_id: The trace's id, on which the decision depends.
+        tags: The tags of the session's span, which sampling rules may match.
     """
     facts = {_SESSION_ID: session_id}
     with contextlib.suppress(Exception):
@@ -58,29 +58,25 @@ class _Sampled:
 
 
 def in_trace(facts: Mapping[str, str], trace_id: int) -> dict[str, str]:
-    """Return a session's facts with the id of a trace of LLM Observability's.
+    """Return a session's metadata, together with the id of a trace in LLM Observability.
 
     Args:
-        facts: What all spans of the session share.
+        facts: The metadata that all spans of the session share.
         trace_id: The trace's id.
     """
     return {**facts, _TRACE_ID: str(trace_id)}
 
 
 def written(trace_id: int) -> str:
-    """Return a trace's id as it is written there.
-
-    Args:
-        trace_id: The id.
-    """
+    """Return a trace's id in the form that LLM Observability uses."""
     return f"{trace_id:032x}" if trace_id >= 1 << 64 else str(trace_id)
 
 
 def by_agent(facts: Mapping[str, str], span_id: int, name: str) -> dict[str, str]:
-    """Return facts of what is done for an agent.
+    """Return metadata for spans beneath an agent's.
 
     Args:
-        facts: The facts.
+        facts: The metadata that all spans of the session share.
         span_id: The id of the agent's span.
         name: The agent's name.
     """
@@ -88,13 +84,13 @@ def by_agent(facts: Mapping[str, str], span_id: int, name: str) -> dict[str, str
 
 
 def remote(parent: Context | None) -> tuple[int, int, dict[str, str]] | None:
-    """Return the trace and span of LLM Observability's that came with a remote parent, if any.
+    """Return the trace and span of LLM Observability that came with a remote parent, if any.
 
     Args:
         parent: The remote parent, as extracted from headers.
 
     Returns:
-        The trace's id, the span's id, and what was decided of the trace there.
+        The trace's id, the span's id, and the sampling decision of the remote side.
     """
     try:
         meta: Mapping[str, str] = {} if parent is None else parent._meta
@@ -105,11 +101,11 @@ def remote(parent: Context | None) -> tuple[int, int, dict[str, str]] | None:
 
 
 def stamp(context: Context, above: Above) -> None:
-    """Note on a context what begins beneath it here, and on nothing that shared its facts.
+    """Put the ids of LLM Observability on a context, and on no other that shares its metadata.
 
     Args:
         context: A context of the trace.
-        above: What it stands for.
+        above: The parent of the spans that will begin beneath the context.
     """
     with contextlib.suppress(AttributeError):
         context._meta = {**context._meta, **above._meta, _PARENT_ID: str(above.span_id)}

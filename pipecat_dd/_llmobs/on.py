@@ -1,4 +1,4 @@
-"""Whether LLM Observability is on, turning it on, and the name it files everything under."""
+"""Checks whether LLM Observability is on, turns it on, and names the application for it."""
 
 import functools
 import inspect
@@ -26,7 +26,7 @@ def is_on() -> bool:
 
 
 def has_name() -> bool:
-    """Whether there is a name for the application, which everything is filed under."""
+    """Whether there is a name for the application, without which nothing can be sent."""
     return bool(os.environ.get("DD_LLMOBS_ML_APP") or _ddtrace.service())
 
 
@@ -34,10 +34,10 @@ def enable() -> bool:
     """Turn LLM Observability on.
 
     Returns:
-        Whether it is on: ``DD_LLMOBS_ENABLED=false`` wins over everything.
+        Whether it is on: ``DD_LLMOBS_ENABLED=false`` takes precedence over this call.
 
     Raises:
-        ValueError: ddtrace lacks what it needs; says what.
+        ValueError: ddtrace lacks a setting; the message says which.
     """
     enable = llmobs().enable
     enable(**named(enable))
@@ -47,21 +47,21 @@ def enable() -> bool:
 def knows_less() -> bool:
     """Whether this ddtrace sends the product's spans apart from the trace, as 4.0 does.
 
-    It then knows neither a span's own name, nor whose session one is of that is opened beneath
-    it, nor whether the session is sampled.
+    It then supports neither a name of its own for a span, nor the session's id on spans nested
+    under it, nor a sampling decision for the whole session.
     """
     return not hasattr(llmobs()._instance, "_apply_user_span_processor")
 
 
 def llmobs() -> Any:
-    """Return ddtrace's ``LLMObs``, which is imported when it is first wanted."""
+    """Return ddtrace's ``LLMObs``, which is imported when it is first needed."""
     from ddtrace.llmobs import LLMObs
 
     return LLMObs
 
 
 def named(function: Callable[..., Any]) -> dict[str, str]:
-    """Name the application where ddtrace would not take the service for it."""
+    """Return the argument that names the application, if ddtrace does not use the service."""
     if _takes_service_for_it(function):
         return {}
     name = getattr(ddtrace.config, "_llmobs_ml_app", None) or _ddtrace.service()

@@ -1,21 +1,21 @@
-"""What is used of ddtrace's LLM Observability without being public."""
+"""Lists the private names of ddtrace's LLM Observability that are used."""
 
 PRIVATE: dict[str, str] = {
-    "LLMObs._instance": "leads to those below",
-    "LLMObs._llmobs_context_provider": "what is asked which of its spans one begins beneath; "
-    "without it no stage is told, and the spans of integrations stand alone",
-    "LLMObs._user_span_processor": "the processor that the user registered, so that ours calls it",
-    "LLMObs._apply_user_span_processor": "leads to the span itself, of which a processor sees only "
-    "input, output and metadata; without it documents, prompt templates, instructions and "
-    "descriptions of tools that integrations report stay on their spans",
+    "LLMObs._instance": "gives access to the names below",
+    "LLMObs._llmobs_context_provider": "determines the parent of a span; without it no stage is "
+    "exported, and the spans of integrations stand alone",
+    "LLMObs._user_span_processor": "the user's span processor, which ours calls",
+    "LLMObs._apply_user_span_processor": "gives access to the whole span, of which a processor "
+    "sees only input, output and metadata; without it documents, prompt templates, instructions "
+    "and tool descriptions that integrations report stay on their spans",
     "LLMObs._llmobs_span_event": "the same, in an older ddtrace",
-    "LLMObs._current_trace_context": "a function that asks what is active without anything to nest",
-    "LLMObs._current_span": "another",
-    "LLMObs._sampler": "whether a session is sampled, decided once; without it none is stated",
-    "Context._meta": "where ids that cross processes are",
-    "_dd.p.llmobs_*": "those ids, by the names of ddtrace's protocol",
-    "Span._get_struct_tag": "what an integration reported, to take content out of it",
-    "_config._llmobs_ml_app": "the application's name, which ddtrace 4.0 insists on",
-    "llmobs_parent_id": "a tag: which span of a trace is at its root, by the id it ends with",
+    "LLMObs._current_trace_context": "a function that asks for the active span, but nests nothing",
+    "LLMObs._current_span": "another such function",
+    "LLMObs._sampler": "decides once whether a session is sampled; without it no decision is set",
+    "Context._meta": "holds the ids that cross processes",
+    "_dd.p.llmobs_*": "the names of those ids in ddtrace's protocol",
+    "Span._get_struct_tag": "an integration's report, from which content is removed",
+    "_config._llmobs_ml_app": "the application's name, which ddtrace 4.0 requires",
+    "llmobs_parent_id": "a tag with the id of the span at a trace's root",
 }
-"""What is used here without being public, and what it is used for."""
+"""The private names that are used, and their use."""

@@ -1,9 +1,9 @@
-"""Starting spans and describing them, and answering what others begin beneath.
+"""Starts and describes spans of LLM Observability, and determines the parents of others.
 
-ddtrace's own functions (``LLMObs.workflow()`` and its kin) start a span beneath whatever is
-active and make it active. Ours are started when they have ended, beneath a stage that is over
-or never was a span: so while one is started, both of ddtrace's context providers answer with
-what it is beneath, and take no notice of what they are told to activate.
+ddtrace's own functions (``LLMObs.workflow()`` and the like) start a span under the active one and
+make it active. Our spans are started only when their stage has ended, under a stage that is over or
+never was a span. So while one is being started, both of ddtrace's context providers report its
+parent as active, and ignore requests to activate a span.
 """
 
 import sys
@@ -18,16 +18,17 @@ from pipecat_dd._llmobs.ids import Above
 from pipecat_dd._llmobs.on import llmobs, named
 
 KINDS = frozenset({"agent", "workflow", "task", "tool", "retrieval", "embedding", "llm"})
-"""The kinds of spans there are."""
+"""The kinds of spans in LLM Observability."""
 
 _LOOKING = frozenset({"_current_trace_context", "_current_span"})
-"""They ask at every task that is made, say."""
+"""Functions of ddtrace that ask for the active span, at every new task for example, but nest
+nothing under it."""
 
 _MARK = "pipecat_dd_is_asked"
-"""On an instance of LLM Observability that asks us: there is one for each time it is enabled."""
+"""Set on each instance of LLM Observability that we have patched; enabling it creates a new one."""
 
 _here = threading.local()
-"""In this thread: ``above``, what the span that is being started begins beneath."""
+"""In this thread: ``above``, the parent of the span that is being started."""
 
 
 # Starting and describing
@@ -36,17 +37,17 @@ _here = threading.local()
 def start(
     kind: str, name: str, above: Above, parent: Active, facts: Mapping[str, str | None]
 ) -> Span | None:
-    """Start a span that is LLM Observability's too, without making it active.
+    """Start a span that is also LLM Observability's, without making it active.
 
     Args:
-        kind: Its kind.
-        name: Its name there.
-        above: What it begins beneath there.
+        kind: One of :data:`KINDS`.
+        name: The span's name in LLM Observability.
+        above: Its parent there.
         parent: Its parent in the trace.
-        facts: What ddtrace's function for the kind takes besides.
+        facts: Further arguments of ddtrace's function for the kind.
 
     Returns:
-        The span; None where ddtrace cannot be told what it begins beneath.
+        The span; None if this ddtrace does not let us set the parent.
     """
     LLMObs = llmobs()  # noqa: N806
     if not LLMObs.enabled or not _is_ours(LLMObs._instance) or not _ddtrace.answers():
@@ -61,7 +62,8 @@ def start(
     except Exception as error:
         if not begun:
             raise
-        # It is started, and would hold back its trace for ever: a span, and nothing more.
+        # It has been started, and unfinished would hold back its trace for ever. So it becomes a
+        # span of the trace only.
         begun[0].span_type = None
         _guard.llmobs.failed(error)
         return begun[0]
@@ -71,27 +73,27 @@ def start(
 
 
 def settle(span: Span) -> None:
-    """Correct what ddtrace noted of a span when it had another id.
+    """Correct the tag that ddtrace set on a span when the span had another id.
 
     Args:
-        span: The span, with the id it ends with.
+        span: The span, with its final id.
     """
     if span.get_tag("llmobs_parent_id") is not None:
         span.set_tag("llmobs_parent_id", str(span.span_id))
 
 
 def annotate(span: Span, **facts: Any) -> None:
-    """Describe a span, with what ``LLMObs.annotate`` takes.
+    """Describe a span.
 
     Args:
         span: The span.
-        **facts: Its description.
+        **facts: The arguments of ``LLMObs.annotate``.
     """
     llmobs().annotate(span, **_writable(facts))
 
 
 def _writable(value: Any) -> Any:
-    """Return text, or what holds text, with only what ddtrace can write."""
+    """Return a value whose texts hold only characters that ddtrace can encode."""
     if isinstance(value, str):
         return _ddtrace.writable(value)
     if isinstance(value, Mapping):
@@ -101,7 +103,7 @@ def _writable(value: Any) -> Any:
     return value
 
 
-# Being asked
+# Determining the parents of other spans
 
 
 class _Answering:
@@ -114,16 +116,16 @@ def answer_active(
     process: Callable[[Any], bool],
     rest: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Have LLM Observability ask us what its spans begin beneath, and pass them by us.
+    """Make LLM Observability ask us for the parents of its spans, and let us process the spans.
 
-    Done once for each time it is enabled; what was there before keeps doing its work underneath.
+    Done once each time it is enabled. The existing context provider stays in use underneath.
 
     Args:
-        answer: Given what is active in the task that asks, returns what is. Must not raise.
-        began: Told of a span of somebody else's that has begun, after ``answer``.
-        process: Takes content out of a span, or lets it pass; says whether it has taken it out.
+        answer: Given what ddtrace has as active in the calling task, returns the parent to use.
             Must not raise.
-        rest: Takes it out of what a processor is not shown, too.
+        began: Called after ``answer`` with a span that has begun and is not ours.
+        process: Removes content from a span if need be; returns whether it did. Must not raise.
+        rest: Removes content from the parts of a span that span processors do not see.
     """
     instance = llmobs()._instance
     if getattr(instance, _MARK, False):
@@ -136,10 +138,10 @@ def answer_active(
     kind: Any = type(provider)
 
     class AnsweringProvider(kind, _Answering):  # type: ignore[misc]
-        """Answers with the stage of the conversation that is at work."""
+        """Reports the conversation's current stage as active."""
 
         def __init__(self) -> None:
-            """Leave what is active as it is: ddtrace's own begins with nothing."""
+            """Leave the active span as it is; ddtrace's own ``__init__`` would reset it."""
 
         def active(self) -> Any:
             above = getattr(_here, "above", None)

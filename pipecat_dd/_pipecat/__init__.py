@@ -1,8 +1,8 @@
-"""The one door to Pipecat's internals.
+"""The only module that uses Pipecat's internals.
 
-What differs between Pipecat's versions, and what is not public, is asked for here and nowhere
-else. Everything private is listed in :data:`PRIVATE`; where it is missing, the answer is less
-and never an exception.
+Whatever differs between Pipecat's versions or is not public is accessed here and nowhere else. All
+private names are listed in :data:`PRIVATE`; if one of them is missing, less is known, but nothing
+raises.
 """
 
 from pipecat.processors.frame_processor import FrameProcessor

@@ -1,12 +1,12 @@
-"""What is known of a telephone call outside of its transport: the runner's word, and the bot's.
+"""Finds the caller's number of a telephone call, outside of its transport.
 
-A provider says whose call it is in the first message of its websocket, and Pipecat's runner, or
-the bot, has read that before there is a transport. What it said is found in the websocket, where
-Pipecat keeps what it has parsed, in what the runner gave the bot, or in the variables of the
-functions that make the observer.
+A provider sends it in the first message of its websocket, which Pipecat's runner or the bot has
+read before there is a transport. It is found on the websocket, where Pipecat keeps the parsed
+message, in the arguments that the runner passed to the bot, or in the variables of the functions
+that create the observer.
 
-All of it is of this very call: a call's data counts only for the transport that has the same id,
-and the runner's arguments only where they are an argument of a function that makes the observer.
+Only data of the same call is used: a call's data must have the id of the transport's call, and the
+runner's arguments must be an argument of a function that creates the observer.
 """
 
 import re
@@ -21,7 +21,7 @@ from pipecat_dd._private import peek
 from pipecat_dd.conversation.telephone import PhoneNumbers
 
 _MAX_CALLS = 60
-"""How many calls up the stack the bot's own function is looked for."""
+"""How many frames up the stack the bot's own function is searched for."""
 
 _CALLERS = (
     "from",
@@ -61,11 +61,11 @@ _NUMBERS = PhoneNumbers()
 
 @dataclass(frozen=True, slots=True)
 class KnownCall:
-    """A call, as somebody has described it.
+    """A telephone call, as described outside of its transport.
 
     Attributes:
         ids: The provider's ids of the call and its stream.
-        number: The telephone number of whoever is at the other end.
+        number: The other party's telephone number.
         source: ``websocket``, ``dialin`` or ``whatsapp``.
     """
 
@@ -75,10 +75,10 @@ class KnownCall:
 
 
 def runner_arguments() -> Any:
-    """Return what Pipecat's runner gave the bot that makes an observer here, or None.
+    """Return the arguments with which Pipecat's runner called the bot, or None.
 
-    It is looked for among the arguments of the functions that are under way here, from the
-    innermost on: what one was called with is what it works on, unlike what else it may hold.
+    The arguments of the functions on the stack are searched, the innermost first. Other variables
+    are not, since a function works on its arguments, but may hold anything else.
     """
     for frame in _frames():
         code = frame.f_code
@@ -91,7 +91,7 @@ def runner_arguments() -> Any:
 
 
 def calls_here() -> tuple[KnownCall, ...]:
-    """Return the calls that the functions under way here know of."""
+    """Return the calls found in the functions on the stack."""
     found: list[KnownCall | None] = []
     arguments = runner_arguments()
     if arguments is not None:
@@ -105,11 +105,11 @@ def calls_here() -> tuple[KnownCall, ...]:
 
 
 def number_behind(transport: Any, known: tuple[KnownCall, ...]) -> str | None:
-    """Return the number of whoever is at the other end of a call over a websocket, or None.
+    """Return the other party's number of a call over a websocket, or None.
 
     Args:
         transport: The websocket's transport.
-        known: What else is known of calls; what is said of another one does not count.
+        known: Calls known from elsewhere; those with other ids are ignored.
     """
     ids = call_ids_of(transport)
     parsed = peek(websocket_of(transport), "_pipecat_parsed_telephony")
@@ -121,7 +121,7 @@ def number_behind(transport: Any, known: tuple[KnownCall, ...]) -> str | None:
 
 
 def _frames() -> Iterator[FrameType]:
-    """Yield what is under way here, from the innermost on, as far as it is one task's."""
+    """Yield the frames of this task's stack, the innermost first, without this package's own."""
     frame = sys._getframe(1)
     for _ in range(_MAX_CALLS):
         if frame.f_back is None:
@@ -135,20 +135,20 @@ def _frames() -> Iterator[FrameType]:
 
 
 def _in_body(body: Any) -> Iterator[KnownCall]:
-    """Yield the calls that the body of the request says the bot was started for."""
+    """Yield the calls for which the bot was started, according to the request's body."""
     settings = body.get("dialin_settings") if isinstance(body, dict) else None
     settings = settings if settings is not None else peek(body, "dialin_settings")
     number = _text(_get(settings, "From")) or _text(_get(settings, "from"))
     if number is not None:
         yield KnownCall(frozenset(), number, "dialin")
     if _is_of(body, "WhatsAppConnectCall"):
-        number = _text(peek(body, "from_"))  # it is the caller's in each
+        number = _text(peek(body, "from_"))  # always the caller's
         if number is not None:
             yield KnownCall(frozenset(), number, "whatsapp")
 
 
 def _call_in(value: Any) -> KnownCall | None:
-    """Return the call that a provider's first message, or what was read of it, describes."""
+    """Return the call that a provider's first message, raw or parsed, describes."""
     start = _get(value, "start")
     parts = [value, start] if isinstance(start, dict) else [value]
     ids = {text for part in parts for name in _IDS if (text := _text(_get(part, name)))}
@@ -171,7 +171,7 @@ def _call_in(value: Any) -> KnownCall | None:
 
 
 def _entries(custom: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield what a bot's own parameters are: a mapping, or text that holds one."""
+    """Yield a bot's own parameters, from a mapping or from text that holds one."""
     if type(custom) is dict:
         yield from custom.items()
     elif isinstance(custom, str) and len(custom) <= _MAX_PARAMETERS_CHARS:
@@ -185,7 +185,7 @@ _PAIR = re.compile(r"([\w\-]+)[\"']?\s*[:=]\s*[\"']?([^,;&{}\"']+)")
 def _get(value: Any, name: str) -> Any:
     if type(value) is dict:
         return value.get(name)
-    # No other object's attributes are asked for: its own code might run.
+    # Attributes of other objects are not read, since that might run their code.
     return peek(value, _ALIASES.get(name, name)) if _is_of(value, *_MODELS) else None
 
 

@@ -1,4 +1,4 @@
-"""What Pipecat's frames and contexts hold, where that is not plain to read."""
+"""Reads Pipecat's frames and contexts, where that takes more than an attribute."""
 
 import inspect
 import json
@@ -10,11 +10,11 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat_dd._private import peek
 
 DOWNSTREAM = FrameDirection.DOWNSTREAM
-"""The way that frames go unless said otherwise."""
+"""The default direction of frames."""
 
 
 def frame_class(name: str) -> type | None:
-    """Return a frame's class, or None where this version of Pipecat has none of that name.
+    """Return a frame's class, or None if this version of Pipecat has none of that name.
 
     Args:
         name: The class's name in ``pipecat.frames.frames``.
@@ -24,10 +24,10 @@ def frame_class(name: str) -> type | None:
 
 
 def naming_attribute(kind: type) -> str | None:
-    """Return the attribute by which frames of a class name a participant, if they do.
+    """Return the attribute of a class of frames that names a participant; None if there is none.
 
-    Only what Pipecat's own classes define counts: what a user's class calls ``user_id`` need
-    not be a participant of the room.
+    Only the attributes of Pipecat's own classes count: ``user_id`` in a user's class need not be a
+    participant of the room.
 
     Args:
         kind: The frame's class.
@@ -65,12 +65,12 @@ _ASIDES = tuple(
 
 
 def is_aside(frame: Any) -> bool:
-    """Whether a frame has the bot say a backchannel ("mm-hm"), which is no answer."""
+    """Whether a frame makes the bot say a backchannel ("mm-hm"), which is not a response."""
     return isinstance(frame, _ASIDES)
 
 
 def context_counts(held: Any) -> tuple[int | None, int | None]:
-    """Return how many messages and tools a model is given.
+    """Return how many messages and tools a model gets; None if unknown.
 
     Args:
         held: A context, or an ``LLMContextFrame`` that holds one.
@@ -90,14 +90,14 @@ def context_counts(held: Any) -> tuple[int | None, int | None]:
 
 
 def context_text(held: Any, max_chars: int) -> str:
-    """Return the messages that a model is given, as JSON, at least as far as is asked for.
+    """Return the beginning of the messages that a model gets, as JSON.
 
-    A long conversation's messages, or a picture among them, would take the event loop many
-    milliseconds to write down whole.
+    Serializing all messages of a long conversation, or an image among them, would block the event
+    loop for many milliseconds.
 
     Args:
         held: A context, or an ``LLMContextFrame`` that holds one.
-        max_chars: How much of it is of use.
+        max_chars: How many characters are needed; the result may be longer.
     """
     try:
         written, separator = "", "["
@@ -113,7 +113,7 @@ def context_text(held: Any, max_chars: int) -> str:
 
 
 def _shortened(value: Any, max_chars: int) -> Any:
-    """Cut every text in a message to what could be of use of it."""
+    """Cut each text in a message to the given length."""
     if isinstance(value, str):
         return value[:max_chars]
     if isinstance(value, dict):
@@ -124,40 +124,32 @@ def _shortened(value: Any, max_chars: int) -> Any:
 
 
 def audio_secs(frame: Any) -> float:
-    """Return how long the audio of a frame plays, in seconds.
-
-    Args:
-        frame: A frame of 16-bit audio.
-    """
+    """Return the duration in seconds of a frame's 16-bit audio."""
     samples = len(frame.audio) / (2 * max(1, frame.num_channels))
     return float(samples / max(1, frame.sample_rate))
 
 
 _MARKERS = frozenset("●◐○✓")
-"""What a model says of the user's turn, rather than to the user. Before Pipecat 1.8 it is text."""
+"""What a model writes to classify the user's turn; before Pipecat 1.8 it comes as text."""
 
 
 def is_marker(text: str) -> bool:
-    """Whether a text only says whether the user has finished, and is not for them.
-
-    Args:
-        text: The text of an LLM's frame.
-    """
+    """Whether a model's text only marks whether the user has finished speaking."""
     return text.strip() in _MARKERS
 
 
 def skips_voice(service: Any, frame: Any) -> bool:
-    """Whether a model's text is only to be read.
+    """Whether a model's text is meant to be read and not spoken.
 
     Args:
-        service: The service that pushes it. It marks its text only as it passes that on.
+        service: The service that pushes the text; it marks the frame only while pushing it.
         frame: The frame that holds the text.
     """
     return bool(getattr(frame, "skip_tts", None) or peek(service, "_skip_tts"))
 
 
 def asks_model(frame: Any) -> bool | None:
-    """Whether the model is asked to respond to what a frame brings; None where that depends.
+    """Whether a frame asks the model to respond; None if the frame does not decide it.
 
     Args:
         frame: One that changes the context: a tool's result, messages, or a plain request.
@@ -167,17 +159,17 @@ def asks_model(frame: Any) -> bool | None:
     if wanted is None:
         wanted = getattr(frame, "run_llm", None)
     if hasattr(frame, "result") and not frame.result:
-        return False  # the aggregator takes it to be nothing to talk about
+        return False  # the aggregator does not ask the model to respond to an empty result
     return None if wanted is None else bool(wanted)
 
 
 def spoken_join(service: Any, before: str, text: str) -> str:
-    """Return a text as it goes on from what is spoken before it.
+    """Return a text, with a space before it if one is needed after the text before.
 
     Args:
-        service: The TTS service, which is given sentences, or tokens with their own spaces.
-        before: What is spoken before.
-        text: What follows.
+        service: The TTS service, which gets sentences, or tokens with their own spaces.
+        before: The text spoken before.
+        text: The text that follows.
     """
     mode = peek(service, "_text_aggregation_mode")
     if str(getattr(mode, "value", mode)) == "token" or not before or not text:
@@ -188,5 +180,5 @@ def spoken_join(service: Any, before: str, text: str) -> str:
 
 
 def _is_unspaced(character: str) -> bool:
-    """Whether nothing is put between a sentence that ends in this and the next."""
+    """Whether no space follows a sentence that ends in this character."""
     return "\u3000" <= character <= "\u9fff" or "\uff00" <= character <= "\uffef"

@@ -1,4 +1,4 @@
-"""Processors that answer as models do, and are no services: which model is behind one."""
+"""Finds the model behind a processor that responds like a model but is not an LLM service."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,13 +9,13 @@ from pipecat_dd._private import peek
 
 
 def model_behind(processor: Any) -> tuple[str, str | None]:
-    """Return the provider and model that a processor which is no service answers with.
+    """Return the provider and model of a processor that responds but is not an LLM service.
 
     Args:
-        processor: The processor: LangChain's, Strands', or one of the user's own.
+        processor: LangChain's, Strands', or one of the user's own.
 
     Returns:
-        The provider, empty where it is not known, and the model, None where it is not.
+        The provider, empty if unknown, and the model, None if unknown.
     """
     for found in _held(processor):
         for read in (_langchain_model, _strands_model):
@@ -38,7 +38,7 @@ _FRAMEWORKS = ("langchain", "langgraph", "strands")
 
 
 def _held(processor: Any) -> Iterator[Any]:
-    """Yield what a processor's chain or agent is made of, the outermost first."""
+    """Yield the parts of a processor's chain or agent, the outermost first."""
     waiting = [peek(processor, "_chain"), getattr(processor, "agent", None)]
     seen: set[int] = set()
     while waiting and len(seen) < _MAX_HELD:
@@ -50,7 +50,7 @@ def _held(processor: Any) -> Iterator[Any]:
         elif type(found).__module__.startswith(_FRAMEWORKS) and id(found) not in seen:
             seen.add(id(found))
             yield found
-            # As variables, not by asking: an attribute of a framework's may be computed.
+            # Read from __dict__: a framework's attribute may be computed, and run code.
             for name in (*_PARTS, *_FUNCTIONS):
                 part = peek(found, "__dict__", {}).get(name)
                 if part is not None:
@@ -58,7 +58,7 @@ def _held(processor: Any) -> Iterator[Any]:
 
 
 def _closure(function: Any) -> list[Any]:
-    """Return what a function of a chain's brings along: other chains, mostly."""
+    """Return what a chain's function has in its closure, mostly other chains."""
     held = []
     for cell in getattr(function, "__closure__", None) or ():
         with contextlib.suppress(ValueError):  # an empty one

@@ -1,7 +1,7 @@
-"""What LLM services are asked beside the pipeline: by which methods, and what it used.
+"""Finds how LLM services run inference outside the pipeline, and how many tokens it uses.
 
-``run_inference`` returns text and reports no usage. Where the service asks through an SDK, the
-SDK's answer has it.
+``run_inference`` returns text and reports no usage. If the service uses an SDK, the SDK's answer
+has it.
 """
 
 import sys
@@ -19,7 +19,7 @@ RUN_INFERENCE = "run_inference"
 def inference_classes() -> Iterator[type]:
     """Yield the classes of LLM services, imported so far, that define ``run_inference``.
 
-    The base class's is left out: it only says that a service cannot.
+    The base class is left out, since its method only raises.
     """
     base = getattr(sys.modules.get("pipecat.services.llm_service"), "LLMService", None)
     waiting = [] if base is None else base.__subclasses__()
@@ -34,11 +34,11 @@ def inference_classes() -> Iterator[type]:
 
 
 class Call(NamedTuple):
-    """A method of an SDK's that asks a model.
+    """An SDK's method that calls a model.
 
     Attributes:
-        owner: What has it.
-        name: Its name.
+        owner: The object that has the method.
+        name: The method's name.
     """
 
     owner: Any
@@ -49,11 +49,7 @@ _SDKS = ("openai.", "anthropic.", "google.genai.")
 
 
 def asking_call(service: Any) -> Call | None:
-    """Return the SDK's method by which a service runs an inference, where that is known.
-
-    Args:
-        service: The LLM service.
-    """
+    """Return the SDK's method with which an LLM service runs inference; None if unknown."""
     if is_a(service, "BaseOpenAILLMService"):
         path, name = "chat.completions", "create"
     elif is_a(service, "_BaseOpenAIResponsesLLMService"):
@@ -67,19 +63,19 @@ def asking_call(service: Any) -> Call | None:
     owner = peek(service, "_client")
     for step in path.split("."):
         owner = getattr(owner, step, None)
-    # Nothing else is touched: a test's stand-in, say, that is asked afterwards how it was called.
+    # Only an SDK's own object is patched, and not, for example, a mock whose calls a test checks.
     is_sdks = type(owner).__module__.startswith(_SDKS)
     return Call(owner, name) if is_sdks and callable(getattr(owner, name, None)) else None
 
 
 def bedrock_session(service: Any) -> Any:
-    """Return the AWS session through which a service asks Bedrock, or None."""
+    """Return the AWS session through which a service calls Bedrock, or None."""
     session = peek(service, "_aws_session") if is_a(service, "AWSBedrockLLMService") else None
     return session if callable(getattr(session, "register", None)) else None
 
 
 BEDROCK_ANSWERED = "after-call.bedrock-runtime.Converse"
-"""botocore's event of an answer that has come."""
+"""botocore's event for an answer that has arrived."""
 
 _INPUT, _OUTPUT = tags.GEN_AI_USAGE_INPUT_TOKENS, tags.GEN_AI_USAGE_OUTPUT_TOKENS
 _CACHED = tags.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS
@@ -87,7 +83,7 @@ _CACHED_NOW = tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS
 _REASONING = tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS
 
 _TOKENS = (
-    # As SDKs call them: OpenAI's two, Anthropic's, Google's, AWS's.
+    # The SDKs' names: those of OpenAI's two APIs, Anthropic's, Google's, AWS's.
     ("prompt_tokens", _INPUT),
     ("completion_tokens", _OUTPUT),
     ("prompt_tokens_details.cached_tokens", _CACHED),
@@ -112,11 +108,7 @@ _TOKENS = (
 
 
 def tokens_of(answer: Any) -> dict[str, int]:
-    """Return what an SDK says that an answer used, by the names that it has on spans.
-
-    Args:
-        answer: The SDK's answer.
-    """
+    """Return the tokens that an SDK's answer reports, by their tags on spans."""
     usage = None
     for name in ("usage", "usage_metadata"):
         usage = usage or _get(answer, name)
@@ -128,7 +120,7 @@ def tokens_of(answer: Any) -> dict[str, int]:
         if isinstance(value, int) and not isinstance(value, bool):
             tokens.setdefault(known_as, value)
     if _get(usage, "candidates_token_count") is not None and _REASONING in tokens:
-        # Google counts thinking apart, and it is output all the same: so Pipecat reports it.
+        # Google counts thinking separately; Pipecat reports it as output, and so do we.
         tokens[_OUTPUT] += tokens[_REASONING]
     return tokens
 

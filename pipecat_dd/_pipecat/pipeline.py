@@ -1,4 +1,4 @@
-"""A pipeline: what it is made of, who runs it, and the queues of its observers."""
+"""Looks into a pipeline: its processors, the worker that runs it, and its observers' queues."""
 
 import asyncio
 import sys
@@ -17,52 +17,45 @@ _COMPOUND = "pipecat.pipeline."
 _MAX_CALLERS: Final = 24
 _PROXIES: Final = frozenset({"WorkerObserver", "TaskObserver"})
 _WORKERS: Final = frozenset({"PipelineWorker", "PipelineTask"})
-"""The names of Pipecat's classes, the second those before 1.3."""
+"""The names of Pipecat's classes; in each pair the second is the name before 1.3."""
 _RUN: Final = _WORKERS | {"WorkerRunner", "PipelineRunner"}
 
 
 def is_compound(processor: Any) -> bool:
-    """Whether a processor is one of Pipecat's own that only hold others, or their ends.
+    """Whether a processor of Pipecat's only holds others, or is an end of one that does.
 
-    A user's subclass of one is not: it may do work of its own.
-
-    Args:
-        processor: The processor.
+    A user's subclass of one does not count, since it may do work of its own.
     """
     return type(processor).__module__.startswith(_COMPOUND)
 
 
 def walk(processor: Any) -> Iterator[Any]:
-    """Yield a processor and all that it holds, in the pipeline's order.
-
-    Args:
-        processor: The outermost.
-    """
+    """Yield a processor and all processors within it, in the pipeline's order."""
     yield processor
     for inner in getattr(processor, "processors", None) or ():
         yield from walk(inner)
 
 
 def having_behind(outermost: Any, is_wanted: Callable[[Any], bool]) -> set[int]:
-    """Return which processors have one of a kind behind them, downstream.
+    """Return the processors that have one of a certain kind downstream.
 
     Args:
         outermost: The pipeline that holds them.
         is_wanted: Whether a processor is of that kind.
 
     Returns:
-        Their ids, as of :func:`id`.
+        The ids, as of :func:`id`, of these processors and of those of that kind themselves.
     """
     found: set[int] = set()
 
     def look(processor: Any, behind: bool) -> bool:
-        """Return whether it is one, or holds one."""
+        """Return whether a processor is of that kind, or holds one that is."""
         held = getattr(processor, "processors", None) or ()
         has = is_wanted(processor)
         if behind or has:
             found.add(id(processor))
         if is_a(processor, "ParallelPipeline", "SyncParallelPipeline"):
-            # What is in one branch is not behind what is in another.
+            # No branch is downstream of another.
             return sum(look(inner, behind) for inner in held) > 0 or has
         for inner in reversed(held):
             has = look(inner, behind or has) or has
@@ -73,11 +66,11 @@ def having_behind(outermost: Any, is_wanted: Callable[[Any], bool]) -> set[int]:
 
 
 def outermost(processor: Any) -> Any:
-    """Return the outermost pipeline that a processor runs in, as far as that is known.
+    """Return the outermost pipeline of a processor, or the processor itself if unknown.
 
     Args:
-        processor: A processor that has been set up. From Pipecat 1.8 on it leads to its
-            worker; before, the first to be heard of is the outermost itself.
+        processor: A processor that has been set up. From Pipecat 1.8 on it has a reference to its
+            worker; before, the first one reported is the outermost pipeline itself.
     """
     try:
         return processor.pipeline_worker.pipeline
@@ -86,7 +79,7 @@ def outermost(processor: Any) -> Any:
 
 
 def worker_of(processor: Any) -> Any:
-    """Return the worker that runs a processor's pipeline, or None where it is not known."""
+    """Return the worker that runs a processor's pipeline, or None if unknown."""
     try:
         return processor.pipeline_worker
     except Exception:
@@ -94,9 +87,9 @@ def worker_of(processor: Any) -> Any:
 
 
 def runner_of(worker: Any) -> Any:
-    """Return the runner that a worker was added to, or None where it is not known.
+    """Return the runner to which a worker was added, or None if unknown.
 
-    Before Pipecat 1.3 a worker does not know it.
+    It is unknown before Pipecat 1.3.
     """
     try:
         return worker.worker_runner
@@ -105,14 +98,14 @@ def runner_of(worker: Any) -> Any:
 
 
 def is_run(found: Any) -> bool:
-    """Whether an object is a worker of Pipecat's, or a runner, whose ``run`` holds a call."""
+    """Whether an object is a Pipecat worker or runner, whose ``run`` lasts for a whole call."""
     return any(kind.__name__ in _RUN for kind in type(found).__mro__)
 
 
 def calling() -> tuple[Any, Any]:
-    """Return who calls an observer: Pipecat's proxy for a worker's observers, and the worker.
+    """Return the callers of an observer: Pipecat's proxy for a worker's observers, and the worker.
 
-    Each is None where it is not on the stack.
+    Each is None if it is not on the stack.
     """
     proxy = worker = None
     frame: FrameType | None = sys._getframe(1)
@@ -138,7 +131,7 @@ def proxy_of(processor: Any) -> Any:
 
 
 def conversation_id(worker: Any) -> str | None:
-    """Return the ``conversation_id`` that a worker was given, if it was."""
+    """Return a worker's ``conversation_id``; None if it has none."""
     found = peek(worker, "_conversation_id")
     return str(found) if found else None
 
@@ -149,7 +142,7 @@ def is_users(processor: Any) -> bool:
 
 
 def runs_in_pushers_task(processor: Any) -> bool:
-    """Whether a processor works in the task of whoever pushes to it (direct mode)."""
+    """Whether a processor runs in the task of the processor that pushes to it (direct mode)."""
     return bool(peek(processor, "_enable_direct_mode", True))
 
 
@@ -159,26 +152,26 @@ def spare_events(
     heard: Set[int],
     admits: Callable[[type, int], bool] = lambda kind, waiting: True,
 ) -> bool:
-    """Have an observer's queue take only what is not heard elsewhere.
+    """Keep events out of an observer's queue if our patches report them already.
 
-    Pipecat queues every push and every visit for every observer, and wakes its task for it;
-    that is most of what an observer costs. What we hear in the processors themselves need not
-    be queued too.
+    For every observer, Pipecat queues each push and each processing of a frame, and wakes the
+    observer's task for it, which is most of an observer's cost. What happens in a patched
+    processor does not need to be queued as well.
 
     Args:
-        processor: A processor of the pipeline, which leads to the observers.
+        processor: Any processor of the pipeline.
         observer: The observer.
-        heard: The ids, as of :func:`id`, of the processors that are heard themselves.
-        admits: Whether an event about a frame of that class is still queued where so many
-            wait. It must not raise.
+        heard: The ids, as of :func:`id`, of the processors whose events are not queued.
+        admits: Given the class of an event's frame and how many events wait, returns whether to
+            queue the event. Must not raise.
 
     Returns:
-        Whether that could be arranged; if not, all events come, and cost what they cost.
+        Whether this worked; if not, all events are queued.
     """
     try:
         queue = peek(proxy_of(processor), "_proxies")[observer].queue
         put: Callable[[Any], Awaitable[None]] = queue.put
-        # Awaited for nothing some hundred times a second; a coroutine each time costs more.
+        # Awaited some hundred times a second; a new coroutine each time would cost more.
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
     except Exception:
@@ -200,12 +193,12 @@ def spare_events(
 
 
 def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:
-    """Return when something happened that an observer's queue brought late.
+    """Return the time of a queued event, in nanoseconds since the epoch.
 
     Args:
-        source: The processor it happened in.
-        timestamp_ns: Its time on the pipeline's clock; 0 before the clock was started.
-        now_ns: Now, in nanoseconds since the epoch.
+        source: The processor in which it happened.
+        timestamp_ns: When, on the pipeline's clock; 0 before the clock has started.
+        now_ns: The present time, in nanoseconds since the epoch.
     """
     try:
         elapsed_ns = source.get_clock().get_time() - timestamp_ns

@@ -1,4 +1,4 @@
-"""A processor's part in the conversation, and the provider, model and settings behind it."""
+"""Determines a processor's role in the conversation, and a service's provider and model."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ _ROLES = (
 )
 
 _PROVIDERS = {
-    # Where the provider's name by OpenTelemetry's GenAI conventions is not the class's.
+    # Providers whose name in OpenTelemetry's GenAI conventions differs from that in the class.
     "AWSBedrock": "aws.bedrock",
     "AWSNovaSonic": "aws.bedrock",
     "AWSPolly": "aws.polly",
@@ -37,12 +37,12 @@ _PROVIDERS = {
 }
 
 _OF_A_PROVIDER = re.compile(r"pipecat\.services\.\w+\.")
-"""The modules of services for one provider; the base classes are in modules right below."""
+"""The modules of services for one provider; base classes are in modules one level higher."""
 
 IN_PROCESS = frozenset(
     {"KokoroTTSService", "MoondreamService", "PiperTTSService", "PocketTTSService"}
 )
-"""Services of Pipecat's whose model runs in the bot's own process: they make no call."""
+"""Pipecat's services whose model runs in the bot's own process and which make no network call."""
 
 _CLIENTS = (
     ("aiohttp", "ClientSession"),
@@ -50,7 +50,7 @@ _CLIENTS = (
     ("httpx2", "AsyncClient"),
     ("openai", "AsyncOpenAI"),
 )
-"""What a service of the user's own calls its provider with, where it holds one."""
+"""Network clients; a user's own service that holds one is remote."""
 
 _NONE = object()
 
@@ -67,7 +67,7 @@ _REQUEST_SETTINGS = (
 
 
 def role_of(processor: Any) -> Role:
-    """Return what a processor does for the conversation."""
+    """Return a processor's role in the conversation."""
     for module, name, role in _ROLES:
         kind = _imported(module, name)
         if kind is not None and isinstance(processor, kind):
@@ -76,12 +76,12 @@ def role_of(processor: Any) -> Role:
 
 
 def is_a(instance: Any, *class_names: str) -> bool:
-    """Whether an object is of a class of that name, or of a subclass, imported or not."""
+    """Whether an object's class, or a base class, has one of these names; imports nothing."""
     return any(kind.__name__ in class_names for kind in type(instance).__mro__)
 
 
 def service_of(processor: Any) -> Service:
-    """Return the provider, model and settings of a service as they are at this moment.
+    """Return the present provider, model and settings of a service.
 
     Args:
         processor: An LLM, STT or TTS service.
@@ -108,7 +108,7 @@ def service_of(processor: Any) -> Service:
 
 
 def _is_remote(processor: Any) -> bool:
-    """Whether a service calls its provider over the network; False where that is not known."""
+    """Whether a service calls its provider over the network; False if unknown."""
     kind = _provided(type(processor))
     if kind is not None:
         return kind.__name__ not in IN_PROCESS
@@ -119,17 +119,17 @@ def _is_remote(processor: Any) -> bool:
         return True
     clients = tuple(found for one in _CLIENTS if (found := _imported(*one)) is not None)
     held = peek(processor, "__dict__", {}).values()
-    # By its type: a proxy's `__class__` may be computed, and raise.
+    # Not isinstance(): a proxy's `__class__` may be computed, and raise.
     return any(issubclass(type(value), clients) for value in list(held))
 
 
 def _imported(module: str, name: str) -> Any:
-    # A class whose module nobody has imported has no instances.
+    # A class whose module is not imported has no instances.
     return getattr(sys.modules.get(module), name, None)
 
 
 def _provided(kind: type) -> type | None:
-    """Return the class of Pipecat's for one provider that a service is of, if it is of one."""
+    """Return Pipecat's own service class among a class and its bases; None if there is none."""
     # A user's subclass of a service still talks to the service's provider.
     return next((k for k in kind.__mro__ if _OF_A_PROVIDER.match(k.__module__)), None)
 
@@ -141,32 +141,28 @@ def _provider(kind: type) -> str:
             name = name.removesuffix(suffix)
             break
     if name not in _PROVIDERS:
-        # The provider is the same, whatever it is called over.
+        # The provider does not depend on the protocol.
         name = re.sub(r"(?<=.)(Http|HTTP)$", "", name)
     return _PROVIDERS.get(name, name.lower())
 
 
 def is_realtime(processor: Any) -> bool:
-    """Whether an LLM service begins responses of itself, on what it hears or is shown.
-
-    Args:
-        processor: The service.
-    """
+    """Whether an LLM service begins responses by itself, from audio or images."""
     if not hasattr(processor, "service_metadata_frame") and is_a(processor, "VisionService"):
         return True
     try:
         return bool(processor.service_metadata_frame().is_realtime_service)
     except Exception:
-        # Before Pipecat 1.5 services did not say.
+        # Before Pipecat 1.5, only the name of its class shows it.
         names = " ".join(kind.__name__ for kind in type(processor).__mro__)
         return any(word in names for word in ("Realtime", "GeminiLive", "NovaSonic", "Ultravox"))
 
 
 def analyzer_of(*processors: Any) -> str | None:
-    """Return the class of the voice activity detector that processors ask, if one does.
+    """Return the class name of the processors' voice activity detector; None if none has one.
 
     Args:
-        *processors: The processors, the likeliest first.
+        *processors: The first one that has a detector counts.
     """
     for processor in processors:
         for analyzer in (
@@ -179,11 +175,7 @@ def analyzer_of(*processors: Any) -> str | None:
 
 
 def stop_strategy_of(*processors: Any) -> str | None:
-    """Return the class of what rules that the user's turn has ended, where there is one.
-
-    Args:
-        *processors: The pipeline's processors.
-    """
+    """Return the class name of the strategy that ends the user's turn; None if not exactly one."""
     for processor in processors:
         strategies = getattr(peek(processor, "_params"), "user_turn_strategies", None)
         stop = getattr(strategies, "stop", None)

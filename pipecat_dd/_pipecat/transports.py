@@ -1,4 +1,4 @@
-"""A transport: how to find it, its events, and who is connected to it."""
+"""Finds a pipeline's transport, its events, and who is connected to it."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -11,7 +11,7 @@ from pipecat_dd.conversation.model import Role
 
 
 def transport_of(processors: Iterable[Any]) -> str | None:
-    """Return the class of the transport that a pipeline talks through.
+    """Return the class name of the transport that a pipeline uses; None if there is none.
 
     Args:
         processors: The pipeline's processors.
@@ -29,11 +29,7 @@ def transport_of(processors: Iterable[Any]) -> str | None:
 
 
 def behind(processor: Any) -> list[Any]:
-    """Return the transport and the client that a transport's processor works for.
-
-    Args:
-        processor: The processor.
-    """
+    """Return the transport and the client behind a transport's input or output processor."""
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
         return []
     held = (peek(processor, "_transport"), peek(processor, "_client"))
@@ -41,7 +37,7 @@ def behind(processor: Any) -> list[Any]:
 
 
 def is_transport(value: Any) -> bool:
-    """Whether something is a transport of Pipecat's, whose events can be listened to."""
+    """Whether an object is a Pipecat transport, which dispatches events."""
     kind = getattr(sys.modules.get("pipecat.transports.base_transport"), "BaseTransport", None)
     return kind is not None and isinstance(value, kind)
 
@@ -49,9 +45,8 @@ def is_transport(value: Any) -> bool:
 def transport_behind(processor: Any) -> Any:
     """Return the transport whose input or output a processor is, or None.
 
-    Args:
-        processor: The processor. Most hold their transport; the others hold a client that
-            calls it back.
+    Most such processors have a reference to their transport; the others have one to a client with
+    callbacks of the transport.
     """
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
         return None
@@ -71,16 +66,12 @@ def transport_behind(processor: Any) -> Any:
 
 
 def handler_runner(instance: Any) -> Callable[..., Awaitable[Any]] | None:
-    """Return the method of a processor or transport that runs one handler of an event.
-
-    Args:
-        instance: The processor or transport.
-    """
+    """Return the method of a processor or transport that runs one handler of an event, or None."""
     return cast("Callable[..., Awaitable[Any]] | None", peek(instance, RUN_HANDLER))
 
 
 def event_caller(transport: Any) -> Callable[..., Awaitable[Any]] | None:
-    """Return the method of a transport that tells all handlers of an event."""
+    """Return the method of a transport that dispatches an event to all its handlers, or None."""
     return cast("Callable[..., Awaitable[Any]] | None", peek(transport, CALL_EVENT_HANDLER))
 
 
@@ -90,25 +81,25 @@ def has_event(transport: Any, name: str) -> bool:
 
 
 def handler_count(transport: Any, name: str) -> int:
-    """Return how many handlers of an event are registered at this moment."""
+    """Return how many handlers of an event are registered now."""
     event = peek(transport, "_event_handlers", {}).get(name)
     return len(getattr(event, "handlers", ()))
 
 
 def daily_room(transport: Any) -> Any:
-    """Return the participants of the room that a Daily transport is in; None before it is."""
+    """Return the participants of a Daily transport's room; None before the bot has joined it."""
     client = peek(transport, "_client")
     joined = peek(client, "_joined_event")
     return transport.participants() if joined is not None and joined.is_set() else None
 
 
 def livekit_participant(transport: Any, participant_id: str) -> Any:
-    """Return a participant of a LiveKit room, or None where it is not there.
+    """Return a participant of a LiveKit room, or None if it is not there.
 
     Args:
-        transport: The transport.
-        participant_id: The participant as Pipecat calls it: its identity, or in older
-            versions its ``sid``.
+        transport: The LiveKit transport.
+        participant_id: Pipecat's id for the participant: its identity, or in older versions its
+            ``sid``.
     """
     room = getattr(peek(transport, "_client"), "room", None)
     participants = getattr(room, "remote_participants", None) or {}
@@ -122,7 +113,7 @@ def livekit_participant(transport: Any, participant_id: str) -> Any:
 
 
 def connected_peer(transport: Any) -> Any:
-    """Return the peer that a transport for one is connected to at this moment, or None."""
+    """Return the connected peer of a transport that serves one at a time, or None."""
     client = peek(transport, "_client")
     connection = peek(client, "_webrtc_connection")
     if connection is not None:
@@ -144,11 +135,7 @@ _CALLS = {
 
 
 def call_of(transport: Any) -> tuple[str, str] | None:
-    """Return the telephony provider and the call's id behind a websocket, if there is one.
-
-    Args:
-        transport: The websocket's transport.
-    """
+    """Return the telephony provider and the call's id of a websocket transport, or None."""
     serializer = serializer_of(transport)
     for kind in type(serializer).__mro__:
         if kind.__name__ in _CALLS:
@@ -161,7 +148,7 @@ def call_of(transport: Any) -> tuple[str, str] | None:
 
 
 def call_ids_of(transport: Any) -> frozenset[str]:
-    """Return the provider's ids of the call, and of its stream, behind a websocket."""
+    """Return the provider's ids of a websocket transport's call and stream."""
     serializer = serializer_of(transport)
     found = (
         peek(serializer, attribute)
@@ -172,10 +159,10 @@ def call_ids_of(transport: Any) -> frozenset[str]:
 
 
 def websocket_of(transport: Any) -> Any:
-    """Return the websocket that a transport was given, behind FastAPI or the like, or None."""
+    """Return the websocket of a transport behind FastAPI or similar, or None."""
     return peek(peek(transport, "_client"), "_websocket")
 
 
 def serializer_of(transport: Any) -> Any:
-    """Return what reads and writes a websocket's messages, or None."""
+    """Return the serializer of a websocket transport's messages, or None."""
     return getattr(peek(transport, "_params"), "serializer", None)

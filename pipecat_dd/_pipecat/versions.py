@@ -1,7 +1,7 @@
-"""Which Pipecat is installed, and what it cannot do yet that a later one can.
+"""Determines the installed version of Pipecat, and which later features it lacks.
 
-:data:`CAME` is the one place for that: the line at the first session, the table in
-``docs/versions.md`` and the tests that are left out on an older Pipecat go by it.
+:data:`CAME` is the only list of these features. The log line at the first session, the table in
+``docs/versions.md`` and the tests skipped on an older Pipecat are based on it.
 """
 
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind, span_name
 
 OLDEST = (1, 0)
-"""The oldest Pipecat that is supported."""
+"""The oldest supported version of Pipecat."""
 
 
 @dataclass(frozen=True)
 class Came:
-    """Something that Pipecat can do from a version on.
+    """A feature that Pipecat has from a certain version on.
 
     Attributes:
         version: That version, major and minor.
-        what: What it is, as the line at the first session lists it.
-        before: What is seen without it.
+        what: The feature, as named in the log line at the first session.
+        before: What is different without it.
     """
 
     version: tuple[int, int]
@@ -31,7 +31,7 @@ class Came:
 
     @property
     def since(self) -> str:
-        """The version, as it is written."""
+        """The version as text."""
         return ".".join(map(str, self.version))
 
 
@@ -45,21 +45,21 @@ CAME = (
     Came(
         (1, 5),
         "time to first audio",
-        f"no `{tags.METRICS_TTFA}`; a realtime service is known by its class's name",
+        f"no `{tags.METRICS_TTFA}`; realtime services are recognized by their classes' names",
     ),
     Came((1, 7), "seconds of audio transcribed", f"no `{tags.METRICS_AUDIO_SECONDS}`"),
     Came((1, 7), "key presses in LiveKit rooms", "no `on_dtmf_event` from LiveKit"),
     Came(
         (1, 8),
         "startup of each processor",
-        f"`{span_name(Kind.STARTUP)}` is the pipeline's alone; the session's span begins with the "
-        "first frame, and a bot whose `setup()` fails leaves none",
+        f"`{span_name(Kind.STARTUP)}` covers the pipeline only; the session's span begins with "
+        "the first frame, and a bot whose `setup()` fails has no session's span",
     ),
     Came(
         (1, 8),
         "ids on lines of a processor's setup()",
-        "where one task makes several observers, lines that are written in a processor's "
-        "`setup()` carry no ids",
+        "if one task creates several observers, lines written in a processor's `setup()` carry no "
+        "ids",
     ),
     Came(
         (1, 8),
@@ -69,13 +69,13 @@ CAME = (
     Came(
         (1, 8),
         "answers to tools that raise or are late",
-        "Pipecat tells the model nothing of a tool that raised, whose span stays open; one past "
-        "its deadline is `completed`",
+        "Pipecat does not report to the model that a tool raised, and the tool's span stays open; "
+        "a tool past its deadline is `completed`",
     ),
     Came(
         (1, 8),
         "the user's speech at OpenAI's realtime service",
-        f"no `{span_name(Kind.USER_SPEECH)}` there, and a response can stand in the turn after "
+        f"no `{span_name(Kind.USER_SPEECH)}` there, and a response can appear in the turn after "
         "its own",
     ),
     Came(
@@ -86,8 +86,8 @@ CAME = (
     Came(
         (1, 12),
         "first pushes only",
-        "Pipecat sends an observer each push of a frame, not only the first; we leave the "
-        "others aside before they are queued",
+        "Pipecat sends an observer each push of a frame, not only the first; we drop the others "
+        "before they are queued",
     ),
     Came(
         (1, 14),
@@ -95,11 +95,11 @@ CAME = (
         "no `on_active_speaker_changed` from LiveKit",
     ),
 )
-"""What came with which version, oldest first, as far as it shows."""
+"""The features of later versions that make a visible difference, oldest first."""
 
 
 def pipecat_version() -> str:
-    """Return the version of Pipecat that is installed."""
+    """Return the installed version of Pipecat."""
     try:
         return package_version("pipecat-ai")
     except PackageNotFoundError:
@@ -107,11 +107,11 @@ def pipecat_version() -> str:
 
 
 def not_yet(version: str) -> list[Came]:
-    """Return what a version of Pipecat cannot do yet.
+    """Return the features that a version of Pipecat lacks.
 
     Args:
-        version: The version, as of :func:`pipecat_version`. One that cannot be read as one is
-            taken to be the newest.
+        version: As returned by :func:`pipecat_version`. If it cannot be parsed, it counts as the
+            newest.
     """
     try:
         major, minor = version.split(".")[:2]

@@ -1,4 +1,4 @@
-"""A worker, which runs a pipeline: its ends, its observers, and the others of its runner."""
+"""Looks into a worker: the ends of its pipeline, its observers, and its runner's other workers."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,12 +10,12 @@ IDLE_TIMEOUT_DETECTED = "_idle_timeout_detected"
 
 
 def source_of(outermost: Any) -> Any:
-    """Return the first of a worker's pipeline, by which what goes upstream comes out, or None."""
+    """Return the first processor of a worker's pipeline, where upstream frames end, or None."""
     return _end_of(outermost, 0, "PipelineSource")
 
 
 def sink_of(outermost: Any) -> Any:
-    """Return the last of a worker's pipeline, by which what goes downstream comes out, or None."""
+    """Return the last processor of a worker's pipeline, where downstream frames end, or None."""
     return _end_of(outermost, -1, "PipelineSink")
 
 
@@ -26,11 +26,11 @@ def _end_of(outermost: Any, place: int, class_name: str) -> Any:
 
 
 def worker_behind(outermost: Any) -> Any:
-    """Return the worker that runs a pipeline, or None where it is not known.
+    """Return the worker that runs a pipeline, or None if unknown.
 
     Args:
-        outermost: The worker's pipeline. Before Pipecat 1.3 it does not lead to its worker, but
-            hands on to it what comes out at its end.
+        outermost: The worker's pipeline. Before Pipecat 1.3 it has no reference to its worker, but
+            its last processor calls the worker.
     """
     try:
         return outermost.pipeline_worker
@@ -40,17 +40,17 @@ def worker_behind(outermost: Any) -> Any:
 
 
 def is_worker(value: Any) -> bool:
-    """Whether something is a worker that runs a pipeline."""
+    """Whether an object is a worker that runs a pipeline."""
     return any(kind.__name__ in ("PipelineWorker", "PipelineTask") for kind in type(value).__mro__)
 
 
 def was_cancelled(worker: Any) -> bool:
-    """Whether a worker was told to cancel: one that has not started yet pushes no frame for it."""
+    """Whether a worker was cancelled; one that has not started yet pushes no frame for that."""
     return bool(peek(worker, "_cancelled", False))
 
 
 def cancels_when_idle(worker: Any) -> bool:
-    """Whether a worker cancels its pipeline of itself where nobody has spoken for long."""
+    """Whether a worker cancels its pipeline by itself after a long silence."""
     return bool(peek(worker, "_cancel_on_idle_timeout", False))
 
 
@@ -67,7 +67,7 @@ def brings_down(worker: Any, error: Any) -> bool:
         worker: The worker.
         error: The ``ErrorFrame``.
     """
-    # As it stands there: reading it by its name may warn of its age.
+    # Read from __dict__, since reading the attribute may emit a deprecation warning.
     if error.__dict__.get("fatal", False):
         return True
     if getattr(error.__dict__.get("processor"), "is_usable", True):
@@ -77,33 +77,19 @@ def brings_down(worker: Any, error: Any) -> bool:
 
 
 def is_observed_by(worker: Any, kind: type) -> bool:
-    """Whether a worker has an observer of a class.
-
-    Args:
-        worker: The worker.
-        kind: The observer's class.
-    """
+    """Whether a worker has an observer of a class."""
     observers = peek(peek(worker, "_observer"), "_observers") or ()
     return any(isinstance(observer, kind) or observer is kind for observer in list(observers))
 
 
 def has_removed(worker: Any, observer: Any) -> bool:
-    """Whether a worker that goes on has let go of an observer (``remove_observer``).
-
-    Args:
-        worker: The worker.
-        observer: The observer.
-    """
+    """Whether an observer was removed (``remove_observer``) from a worker that goes on."""
     proxies = peek(peek(worker, "_observer"), "_proxies")
     return isinstance(proxies, dict) and observer not in proxies
 
 
 def beside(worker: Any) -> Iterator[Any]:
-    """Yield the other workers of a worker's runner, with a pipeline or without.
-
-    Args:
-        worker: The worker.
-    """
+    """Yield the other workers of a worker's runner, with or without a pipeline."""
     entries = peek(peek(worker, "worker_runner"), "_entries")
     for entry in list(entries.values()) if isinstance(entries, dict) else ():
         other = getattr(entry, "worker", None)

@@ -319,7 +319,7 @@ class Conversation:
             stage, error = processing.stage, processing.failure
             failed = isinstance(error, Exception)
             responded = stage is not None and stage.kind is not Kind.FRAME
-            # What a service raises is its stage's, once Pipecat has said what it means.
+            # An exception of a service belongs to its stage, once Pipecat's ErrorFrame explains it.
             for_stage = failed and stage is None and processor.stage is not None
             if isinstance(error, Exception):
                 self.note_raised(processor, error, told=not for_stage)
@@ -329,7 +329,7 @@ class Conversation:
                     _fail(stage, error)
                 self.end_processing(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:
-                return  # the stage of the response says all there is to say of it
+                return  # the response's stage shows it already
             if stage is not None and not responded:
                 return
             slow = end_ns - processing.start_ns >= frames.slow_ns

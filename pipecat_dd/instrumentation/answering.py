@@ -1,8 +1,8 @@
-"""Who answers, and with which frames: what is known of it where frames are pushed.
+"""Follows a response through the frames that carry its text, so that speech is attributed to it.
 
-A model's text goes on in the frames that hold it, through whatever stands between the model and
-the voice: passed on as it is, or put together to sentences by something that pushes frames of its
-own while it works on the model's. So what is spoken can be put down to the answer it is part of.
+Between the model and the TTS service, processors pass the model's frames on as they are, or
+aggregate them into sentences. An aggregator pushes frames of its own while it is processing the
+model's; that is how its frames are attributed to the response.
 """
 
 import asyncio
@@ -18,11 +18,7 @@ from pipecat_dd.names import tags
 
 
 def processing_of(source: Processor | None) -> FrameProcessing | None:
-    """Return the visit that a processor is in the middle of in this task, if it is in one.
-
-    Args:
-        source: The processor.
-    """
+    """Return the frame processing that a processor has in progress in this task, if any."""
     work = current.get()
     if isinstance(work, FrameProcessing) and work.processor is source and not work.done:
         return work
@@ -30,12 +26,12 @@ def processing_of(source: Processor | None) -> FrameProcessing | None:
 
 
 def answer_of(answers: Answers, source: Processor | None, *, at_end: bool = True) -> Stage | None:
-    """Return the response that a processor is passing on, or answering with, in this task.
+    """Return the response that a processor is passing on, or generating, in this task.
 
     Args:
-        answers: The answers.
-        source: The processor.
-        at_end: Whether it counts that it works on the response's end, rather than on its text.
+        answers: The conversation's responses, by the frames that carry them.
+        source: The processor; None if unknown.
+        at_end: Whether the frame that ends a response counts, too, and not only its text.
     """
     processing = processing_of(source)
     if processing is None:
@@ -49,14 +45,14 @@ def answer_of(answers: Answers, source: Processor | None, *, at_end: bool = True
 
 
 def answers_spoken(answers: Answers, source: Processor) -> list[Stage] | None:
-    """Return the responses whose text a service is about to synthesize in this task.
+    """Return the responses whose text a TTS service is about to synthesize in this task.
 
     Args:
-        answers: The answers.
+        answers: The conversation's responses, by the frames that carry them.
         source: The service.
 
     Returns:
-        None where that is not known, and it may be any.
+        None if unknown: it may be any response.
     """
     processing = processing_of(source)
     if processing is None:
@@ -68,7 +64,7 @@ def answers_spoken(answers: Answers, source: Processor) -> list[Stage] | None:
 
 
 def text_passes(event: FrameEvent) -> None:
-    """Text was pushed that is no model's own frame."""
+    """Handle text in a frame that no LLM service pushed."""
     source, answers = event.source, event.conversation.bot.answers
     if source is None:
         return
@@ -80,18 +76,18 @@ def text_passes(event: FrameEvent) -> None:
 
 
 def speech_passes(event: FrameEvent) -> None:
-    """The bot is to say something: words of its own, or a model's, made into such a request."""
+    """Handle a request to speak; its text is the bot's own or comes from a model's response."""
     answers = event.conversation.bot.answers
     stage = answer_of(answers, event.source, at_end=False)
     if stage is not None:
         answers.carry(event.frame.id, stage)
     if _pipecat.is_aside(event.frame):
-        return  # the user goes on: a backchannel begins no turn, and answers none
+        return  # a backchannel: the user goes on, and no turn begins or is answered
     event.conversation.bot.ask_speech(event.at_ns)
 
 
 def text_comes(event: FrameEvent) -> None:
-    """A model's text came."""
+    """Handle a piece of a model's text."""
     source, frame = event.source, event.frame
     stage = None if source is None else source.stage
     if source is None or stage is None or stage.kind is not Kind.LLM:
@@ -109,11 +105,11 @@ def text_comes(event: FrameEvent) -> None:
 
 
 def begins_to_answer(event: FrameEvent, source: Processor) -> None:
-    """A processor that is no service of Pipecat's announced a response.
+    """Begin the response that a processor other than Pipecat's services has announced.
 
     Args:
         event: The announcement.
-        source: The processor.
+        source: The processor that pushed it.
     """
     if source.role is not Role.OTHER:
         return
@@ -126,7 +122,7 @@ def begins_to_answer(event: FrameEvent, source: Processor) -> None:
         if processing is not None:
             asked_with(bot.answers, processing.frame, source)
     elif processing is not None and bot.answers.carried_by(processing.frame.id) is not None:
-        return  # it passes on what a model answers
+        return  # it passes on a model's response
     if not source.has_answered:
         source.has_answered = True
         source.service = _service_behind(event.instance)
@@ -141,15 +137,15 @@ def begins_to_answer(event: FrameEvent, source: Processor) -> None:
 
 
 def has_answered(event: FrameEvent, source: Processor) -> None:
-    """A processor that is no service of Pipecat's announced that its response has ended.
+    """End the response of a processor other than Pipecat's services, as it has announced.
 
     Args:
         event: The announcement.
-        source: The processor.
+        source: The processor that pushed it.
     """
     bot, processing = event.conversation.bot, processing_of(source)
     stage = processing.stage if processing is not None else None
-    # Most announce it in any case, also as they are cut off.
+    # Most processors announce the end in any case, even when they are cut off.
     task = asyncio.current_task()
     interrupted = task is not None and task.cancelling() > 0
     if stage is not None and stage.kind is Kind.LLM:
@@ -162,7 +158,7 @@ def has_answered(event: FrameEvent, source: Processor) -> None:
 
 
 def context_passes(event: FrameEvent) -> None:
-    """A model is asked: with what another answered, where something works on that."""
+    """Handle a context on its way to a model; another model's response may have led to it."""
     answers = event.conversation.bot.answers
     stage = answer_of(answers, event.source)
     if stage is not None:
@@ -170,12 +166,12 @@ def context_passes(event: FrameEvent) -> None:
 
 
 def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
-    """A model begins on a context. What another answered may have led to it, and has its use.
+    """Mark the response that led to a context as used, now that another model processes it.
 
     Args:
-        answers: The answers.
+        answers: The conversation's responses, by the frames that carry them.
         frame: The frame that holds the context.
-        processor: The model's processor.
+        processor: The processor of the model that is asked.
     """
     stage = answers.carried_by(frame.id)
     if stage is not None and stage.processor is not processor:
@@ -183,13 +179,13 @@ def asked_with(answers: Answers, frame: Any, processor: Processor) -> None:
 
 
 def is_asked(event: FrameEvent) -> None:
-    """The model is asked to respond to the context as it is."""
+    """Handle a request that the model respond to the context as it is."""
     context_passes(event)
     event.conversation.turns.ask()
 
 
 def is_asked_with_messages(event: FrameEvent) -> None:
-    """The context is changed, and the model may be asked to respond to that."""
+    """Handle a change of the context; the model may be asked to respond to it."""
     if _pipecat.asks_model(event.frame):
         context_passes(event)
         event.conversation.turns.ask()

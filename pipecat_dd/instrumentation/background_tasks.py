@@ -1,7 +1,8 @@
-"""What goes on after a tool has settled: the rest of its handler, the transition of a flow.
+"""Follows the work that goes on after a tool's result.
 
-A tool may settle without the model being asked to respond (``run_llm=False``), and what it began
-asks for the answer later. That is known as long as its task runs, or one that its handler started.
+That is the rest of its handler, or the transition of a flow. A result may come without asking the
+model to respond (``run_llm=False``); such work may then ask for the response later. It is followed
+as long as the tool's task runs, or a task that the tool started.
 """
 
 import asyncio
@@ -16,15 +17,15 @@ from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.turns import Turns
 
 CALLED_BACK = ":on_context_updated"
-"""How Pipecat ends the name of the task that runs what a tool wanted run once its result is in the
-context."""
+"""The suffix of the names of Pipecat's tasks that run a tool's callback, once the tool's result is
+in the context."""
 
 
 def watch_task(turns: Turns) -> object:
-    """Return what stands for the running task, a tool's, and have its end be known.
+    """Report the end of the running task, a tool's; return the task.
 
     Args:
-        turns: Told of it.
+        turns: Gets the report.
     """
     task = asyncio.current_task()
     if task is not None:
@@ -35,12 +36,12 @@ def watch_task(turns: Turns) -> object:
 def watching_callbacks(
     inner: Callable[..., Any], turns: Turns, is_on: Callable[[], bool]
 ) -> Callable[..., Any]:
-    """Return a ``create_task`` that does what another does, and has us know of tools' callbacks.
+    """Return a ``create_task`` that calls the original and reports tools' callbacks.
 
     Args:
-        inner: The aggregator's own.
-        turns: Told that one runs.
-        is_on: Whether to tell still.
+        inner: The aggregator's own method.
+        turns: Gets the report of each callback that runs.
+        is_on: Whether still to report.
     """
 
     def create_task(coroutine: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +59,7 @@ def watching_callbacks(
 def _done(turns: Turns, task: "asyncio.Task[Any]") -> None:
     with _guard.conversation.guarded():
         if turns.is_awaiting(task):
-            # A handler may leave the rest to a task of its own, and be through.
+            # A handler may leave the rest to a task that it started, and return.
             for started in _started_by(task):
                 turns.expect(started)
                 started.add_done_callback(partial(_done, turns))
@@ -66,7 +67,7 @@ def _done(turns: Turns, task: "asyncio.Task[Any]") -> None:
 
 
 def _started_by(task: "asyncio.Task[Any]") -> "list[asyncio.Task[Any]]":
-    """Return the tasks that were started in the place of one, and still run."""
+    """Return the tasks that were started in a task's work context and still run."""
     work = _place_of(task)
     if work is None or work.bound is None:
         return []

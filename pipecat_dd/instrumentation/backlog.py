@@ -1,8 +1,8 @@
-"""Lets go of what comes faster than it can be taken.
+"""Drops events that come faster than the observer can process them.
 
-Pipecat queues for each observer without a bound, and a bot must not run out of memory for want of
-being watched. Media go first, then what else carries data; frames that only control are kept
-longest, and those that begin and end a pipeline always.
+Pipecat's queue for each observer is unbounded, and a bot must not run out of memory because it is
+observed. Events about media are dropped first, then those about other data, and those about
+control frames last. Events about frames that start or end a pipeline are never dropped.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from pipecat_dd import _guard, _pipecat
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 
 MEDIA_LIMIT = 1_000
-"""How many events may wait for media to be queued too."""
+"""Media are queued only while fewer events than this wait."""
 DATA_LIMIT = 2_000
 """The same for text, transcriptions and other data."""
 LIMIT = 4_000
-"""The same for frames that only control."""
+"""The same for control frames."""
 
 _ALWAYS = tuple(
     kind
@@ -27,24 +27,24 @@ _ALWAYS = tuple(
 
 
 class Backlog:
-    """Says what is still queued for an observer that is behind, of one session."""
+    """Decides which events are still queued when one session's observer falls behind."""
 
     def __init__(self, table: FrameTraitsTable, shed: Callable[[], None]) -> None:
-        """Watch a session's queue.
+        """Limit one session's queue.
 
         Args:
-            table: Says what a frame means.
-            shed: Told of each event that is let go.
+            table: Knows what each class of frame means.
+            shed: Called for each dropped event.
         """
         self._table = table
         self._shed = shed
         self._said = False
 
     def admits(self, kind: type, waiting: int) -> bool:
-        """Whether another event is queued; what is not is counted.
+        """Whether to queue another event; if not, count it as dropped.
 
         Args:
-            kind: The class of the frame that it is about.
+            kind: The class of the frame that the event is about.
             waiting: How many events wait already.
         """
         if waiting < MEDIA_LIMIT or issubclass(kind, _ALWAYS):
@@ -60,8 +60,8 @@ class Backlog:
             if not self._said:
                 self._said = True
                 logger.warning(
-                    f"pipecat_dd: {waiting} events wait to be told of; from here on some are let "
-                    "go, media first. The bot is not affected"
+                    f"pipecat_dd: {waiting} events wait to be processed; from here on some are "
+                    "dropped, media first. The bot is not affected"
                 )
         except Exception as error:
             _guard.instrumentation.failed(error)

@@ -1,13 +1,13 @@
-"""What a processor says of itself, in an attribute of its class or of the instance.
+"""Reads ``llmobs_kind``, by which a processor's author declares what kind of work it does.
 
-A processor that looks something up is, to us, one that worked on a frame. Whoever wrote it, or
-uses it, knows better::
+By default, a processor that looks something up appears only as one that processed a frame. An
+attribute of its class, or of the instance, can declare more::
 
     class Knowledge(FrameProcessor):
         llmobs_kind = "retrieval"
 
-It then is a retrieval in LLM Observability when it works on what can hold a question. A mapping
-says which frames those are: ``llmobs_kind = {"TranscriptionFrame": "retrieval"}``.
+In LLM Observability, its processing of any frame that can hold a question is then a retrieval. A
+mapping selects the frames: ``llmobs_kind = {"TranscriptionFrame": "retrieval"}``.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,16 @@ from typing import Any
 from loguru import logger
 
 KINDS = ("retrieval", "embedding", "task", "tool", "workflow", "agent")
-"""What a processor's work on a frame may be."""
+"""The kinds that a processor may declare."""
 
 QUESTIONS = ("LLMContextFrame", "TranscriptionFrame")
-"""Frames that can hold a question, for a processor that does not say which it looks up for."""
+"""Frames that can hold a question: the default of a processor that names no frames."""
 
 _refused: set[str] = set()
 
 
 def declared_kinds(instance: Any) -> Mapping[str, str]:
-    """Return what a processor says its work on frames is, by the frame's class.
-
-    Args:
-        instance: The processor.
-    """
+    """Return the kinds of work that a processor declares, by the frame's class name."""
     declared = getattr(instance, "llmobs_kind", None)
     if declared is None:
         return {}
@@ -44,7 +40,7 @@ def declared_kinds(instance: Any) -> Mapping[str, str]:
             _refused.add(name)
             logger.warning(
                 f"pipecat_dd: {name}.llmobs_kind={declared!r}: must be one of "
-                f"{', '.join(map(repr, KINDS))}, or a mapping of frames' classes to these; ignored"
+                f"{', '.join(map(repr, KINDS))}, or a mapping of frame classes to these; ignored"
             )
         return {}
     return named

@@ -1,7 +1,7 @@
-"""Hears each frame once, wherever it is first seen.
+"""Dispatches each frame to its handler once, where it is first seen.
 
-A frame is pushed again by each processor that passes it on, and one that is broadcast is two
-frames tied together. What it means is said once, by the first sight of either.
+Each processor that passes a frame on pushes it again, and a broadcast frame is a pair of frames.
+Only the first push, of either of the pair, is dispatched.
 """
 
 import time
@@ -14,23 +14,19 @@ from pipecat_dd.conversation.model import Phase, Processor
 from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
 
 REMEMBERED = 2_048
-"""How many frames are remembered as heard: some minutes' worth of those that mean something,
-far longer than a frame takes to travel through a pipeline."""
+"""How many dispatched frames are remembered: several minutes' worth of the frames that have a
+handler, far longer than a frame takes to travel through a pipeline."""
 
 
 class FrameDispatcher:
-    """Tells a conversation what happens, each thing once.
+    """Dispatches each frame of one conversation to its handler, once.
 
     Attributes:
-        heard: The ids of the frames that were heard lately.
+        seen_ids: The ids of the frames dispatched lately.
     """
 
     def __init__(self, conversation: Conversation) -> None:
-        """Listen for a conversation.
-
-        Args:
-            conversation: Who is told.
-        """
+        """Dispatch for one conversation, which the handlers update."""
         self._conversation = conversation
         self.seen_ids: set[int] = set()
         self._order: deque[int] = deque()
@@ -45,15 +41,15 @@ class FrameDispatcher:
         *,
         once: bool = True,
     ) -> None:
-        """A frame that means something was seen.
+        """Call a frame's handler, unless the frame was dispatched before.
 
         Args:
-            handler: What it means.
-            frame: The frame.
-            source: The processor that pushed it, where that is known.
-            instance: That processor's instance.
-            at_ns: When; now, where not given.
-            once: Whether a frame seen before is passed over.
+            handler: The handler for the frame's class.
+            frame: Pipecat's frame.
+            source: Our record of the processor that pushed it; None if unknown.
+            instance: Pipecat's processor that pushed it; None if unknown.
+            at_ns: When, in nanoseconds since the epoch; None means now.
+            once: Whether to skip a frame that was dispatched before.
         """
         if _guard.conversation.off or self._conversation.session.phase is Phase.ENDED:
             return

@@ -1,6 +1,6 @@
-"""What a transport's event says about itself, whichever transport it is.
+"""Reads the events of all transports.
 
-Nothing of what was said or sent is read, but its kind and size.
+Of messages, only the kind and the size are read, never the content.
 """
 
 import json
@@ -25,45 +25,45 @@ FLOODS = frozenset(
         "on_transcription_message",
     }
 )
-"""Events that may come many a second."""
+"""Events that may come many times a second."""
 
 MAX_TONE_CHARS = 8
-"""How long the name of a key is at most."""
+"""The longest name of a key."""
 
 KIND = re.compile(r"[\w.:/\-]{1,64}")
-"""What a word for a kind of thing looks like, rather than what somebody wrote."""
+"""Matches identifiers, such as the type of a message, but not text that a person wrote."""
 
 _NUMBERS = PhoneNumbers()
 
 
 class Effect(Enum):
-    """What an event says about who is there."""
+    """The effect of an event on the participants."""
 
     NONE = "none"
     JOINS = "joins"
     SEEN = "seen"
-    """Said of somebody who has joined, or of one nobody said it of."""
+    """About a participant who has joined, or whose joining was not reported."""
     UPDATED = "updated"
     LEAVES = "leaves"
     ENTERS = "enters"
-    """The bot itself is in the room now, with whoever was there before."""
+    """The bot itself has entered the room, with those who were there before."""
 
 
 @dataclass(slots=True)
 class Said:
-    """What an event says.
+    """The contents of an event.
 
     Attributes:
-        effect: What it says about who is there.
-        who: The participant it describes.
-        name: What the transport calls the participant it is about; empty where it is about no
-            one in particular.
-        room: Who was there before the bot.
-        facts: What it says about itself.
-        tone: A key that was pressed.
-        number: The telephone number of whom it is about, where it says so.
-        reason: Why somebody left.
-        error: What went wrong, where that is what it tells.
+        effect: Its effect on the participants.
+        who: The participant that it describes; None if it describes none.
+        name: The transport's name for the participant; empty if the event is about no one in
+            particular.
+        room: The participants who were there before the bot.
+        facts: The event's attributes.
+        tone: The key that was pressed; None if none was.
+        number: The participant's telephone number; None if unknown.
+        reason: Why the participant left.
+        error: What went wrong; None if the event is no error.
     """
 
     effect: Effect = Effect.NONE
@@ -78,10 +78,10 @@ class Said:
 
 
 def text_of(value: Any) -> str:
-    """Return what a transport says went wrong.
+    """Return the message of a transport's error.
 
     Args:
-        value: Its words for it, or a mapping that holds them.
+        value: The message, or a mapping that holds it.
     """
     if isinstance(value, Mapping):
         found = (value.get(name) for name in ("errorMsg", "error", "message", "msg"))
@@ -107,12 +107,12 @@ def _size(message: Any) -> int | None:
         return len(message.encode(errors="replace"))
     try:
         return len(json.dumps(message, default=str).encode())
-    except Exception:  # an object in it was asked for its text: its own code ran
+    except Exception:  # raised by the __str__ of an object in the message
         return None
 
 
 def _about(event: str, args: tuple[Any, ...]) -> Said:
-    """An event about a participant, given by id or with one."""
+    """Read an event about a participant, whose id is its first argument or in it."""
     first = args[0] if args else None
     key = first if isinstance(first, str) else _id_in(first, "id", *_SESSIONS)
     return Said(name=key)
@@ -122,13 +122,13 @@ _SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
 
 
 _STATES = {"dialin": tags.DIALIN_STATE, "dialout": tags.DIALOUT_STATE}
-"""The state of a call that comes in, or goes out."""
+"""The tags for the state of an incoming and of an outgoing call."""
 
 _NUMBERS_IN = {
     "dialin": ("sipFrom", "From", "from", "callerNumber", "phoneNumber"),
     "dialout": ("phoneNumber", "to", "To", "sipTo", "sipUri"),
 }
-"""Where a call's event has the number of who is at the other end."""
+"""The fields of a call's event that may hold the other party's number."""
 
 
 def _id_in(data: Any, *names: str) -> str:
@@ -146,7 +146,7 @@ def _dtmf(event: str, args: tuple[Any, ...]) -> Said:
 
 
 def _call(event: str, args: tuple[Any, ...]) -> Said:
-    """Dialling in or out: ``on_dialin_connected`` and its like."""
+    """Read an event about dialling in or out, such as ``on_dialin_connected``."""
     family, _, state = event.removeprefix("on_").partition("_")
     data = args[0] if args else None
     said = Said(name=_id_in(data, *_SESSIONS), facts={_STATES[family]: state})
@@ -175,7 +175,7 @@ def _error(event: str, args: tuple[Any, ...]) -> Said:
 
 
 def _kinds(*values: tuple[str, Any]) -> dict[str, AttributeValue]:
-    """Return those values that are words rather than what somebody wrote."""
+    """Return the values that are identifiers, without any text that a person wrote."""
     return {name: v for name, v in values if isinstance(v, str) and KIND.fullmatch(v)}
 
 

@@ -1,4 +1,4 @@
-"""What an ``ErrorFrame``, or a tool's result, says went wrong."""
+"""Reads failures from ``ErrorFrame`` and from tools' results."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ def failure_of(frame: Any) -> Failure:
     """Describe an error that a processor reports.
 
     Args:
-        frame: The ``ErrorFrame``. Without an exception its own class is the error's.
+        frame: The ``ErrorFrame``. If it holds no exception, its own class is the error's type.
     """
     category = getattr(frame, "category", None)
     if category is not None:
@@ -24,24 +24,24 @@ def failure_of(frame: Any) -> Failure:
 
 
 REPORTED = "the tool's result reports a failure"
-"""What is said of a failure that a tool reports, where results may not be sent."""
+"""The message of a failure that a tool reports, where results may not be sent."""
 
 _ABOUT_FAILURE = frozenset(
     {"status", "error", "message", "reason", "detail", "details", "code", "error_code", "type"}
 )
-"""What a result may hold that is about a failure and nothing else."""
+"""The fields of a result that does nothing but report a failure."""
 
 
 def reported_failure(result: Any, function_name: str) -> str | None:
-    """Return what a tool's result says went wrong; None where it reports no failure.
+    """Return the failure that a tool's result reports; None if it reports none.
 
-    Pipecat Flows reports what a function raised as ``{"status": "error", "error": "…"}``, and its
-    MCP client by a sentence. A result that merely holds a field ``status``, or ``error`` among
-    others, is what was asked for: the status of an order, the errors of a machine.
+    Pipecat Flows reports an exception as ``{"status": "error", "error": "…"}``, and Pipecat's MCP
+    client as a sentence. A result that merely has a field ``status``, or has ``error`` among other
+    fields, is no failure but the requested data: the status of an order, the errors of a machine.
 
     Args:
-        result: The result.
-        function_name: The function's name.
+        result: As the tool returned it.
+        function_name: The tool's name, which is part of the MCP client's sentences.
     """
     if isinstance(result, str):
         said, _, _ = result.partition(": ")
@@ -60,11 +60,11 @@ def reported_failure(result: Any, function_name: str) -> str | None:
 
 
 def _sentences(function_name: str) -> tuple[str, ...]:
-    """Return what the result of a call over MCP that failed is, up to a colon."""
+    """Return the sentences with which the result of a failed MCP call begins, up to the colon."""
     return (
         f"Error calling mcp tool {function_name}",
         "Sorry, could not call the mcp tool",
-        # What a server answers that MCP's SDK for Python makes. It marks that as an error, which
-        # Pipecat does not keep.
+        # From servers built with MCP's Python SDK. They mark it as an error, but Pipecat drops
+        # that mark.
         f"Error executing tool {function_name}",
     )

@@ -1,4 +1,4 @@
-"""What Pipecat's metrics say, by the names that it has on spans."""
+"""Translates Pipecat's metrics to the tags that they have on spans."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ _TOKENS = {
 
 
 def figures_of(data: Any) -> tuple[dict[str, AttributeValue], dict[str, AttributeValue]]:
-    """Return the figures of one measurement: those to note, and those to add up.
+    """Return the figures of one measurement: first those to set, then those to add up.
 
     Args:
-        data: One of a ``MetricsFrame``'s.
+        data: One entry of a ``MetricsFrame``.
     """
     kind = type(data).__name__
     if kind in _LATENCIES:

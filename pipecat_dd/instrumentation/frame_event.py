@@ -1,4 +1,4 @@
-"""One frame, where it was first pushed: what frames' handlers are given."""
+"""The event that a frame handler receives: one frame, where it was first pushed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from pipecat_dd.conversation.model import Processor
 
 @dataclass(slots=True)
 class FrameEvent:
-    """One frame, heard where it was first pushed.
+    """One frame, where it was first pushed.
 
     Attributes:
-        conversation: The conversation it is part of.
-        frame: The frame.
-        source: The processor that pushed it, where that is known.
-        instance: That processor's instance.
+        conversation: The conversation that the frame is part of.
+        frame: Pipecat's frame.
+        source: Our record of the processor that pushed it; None if unknown.
+        instance: Pipecat's processor that pushed it; None if unknown.
         at_ns: When, in nanoseconds since the epoch.
     """
 

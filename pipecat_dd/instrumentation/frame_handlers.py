@@ -1,4 +1,4 @@
-"""What each frame of Pipecat's says about the conversation: a function for each kind of frame."""
+"""Handlers of Pipecat's frames: a function for each kind of frame updates the conversation."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ from pipecat_dd.names import tags
 
 def _vad_started(event: FrameEvent) -> None:
     frame = event.frame
-    # The detector is sure of it only after `start_secs` of speech.
+    # The detector reports speech only after `start_secs` of it.
     said_ns = _wall_ns(getattr(frame, "timestamp", None), event.at_ns)
     start_ns = said_ns - _nanos(getattr(frame, "start_secs", 0.0))
     analyzer = _pipecat.analyzer_of(event.instance) or event.conversation.analyzer
@@ -42,10 +42,10 @@ def _vad_stopped(event: FrameEvent) -> None:
 
 
 def _service_heard_speech(event: FrameEvent) -> None:
-    """A service that owns the user's turn hears the user for itself.
+    """Record speech that a service with turn detection of its own has detected.
 
-    That is an STT service that detects turns, a speech-to-speech model, or a processor of the
-    user's own. A voice activity detector may hear the same beside it.
+    Such a service is an STT service that detects turns, a speech-to-speech model, or a user's own
+    processor. A voice activity detector may report the same speech.
     """
     source = event.source
     if source is not None and source.role is Role.LLM:
@@ -74,7 +74,7 @@ def _is_service(event: FrameEvent) -> bool:
 
 def _user_started(event: FrameEvent) -> None:
     if _is_service(event):
-        # It rules rather than proposes, as all did that own the turn before Pipecat 1.8.
+        # It decides the turn instead of proposing it, as all such services did before Pipecat 1.8.
         _service_heard_speech(event)
     event.conversation.user.start_turn(event.at_ns, _cause())
 
@@ -86,7 +86,7 @@ def _user_stopped(event: FrameEvent) -> None:
 
 
 def _cause() -> Cause | None:
-    """Return what a ruling follows from: what the processor is at work on that makes it."""
+    """Return the cause of a turn decision: the frame that the deciding processor is processing."""
     work = current.get()
     frame = work.frame if isinstance(work, FrameProcessing) else None
     return None if frame is None else Cause(frame.id, _pipecat.is_words(frame))
@@ -101,7 +101,7 @@ def _unmuted(event: FrameEvent) -> None:
 
 
 def _backchannel(event: FrameEvent) -> None:
-    # A service that knows one pushes it in place of a transcription.
+    # A service that recognizes a backchannel pushes this instead of a transcription.
     _transcription(event)
     event.conversation.user.note_backchannel(event.at_ns)
 
@@ -130,9 +130,10 @@ def _transcription(event: FrameEvent) -> None:
 
 
 def _announced(event: FrameEvent) -> None:
-    """A response was announced, by whichever frame comes first.
+    """Begin a response at the first frame that announces it.
 
-    That is how services begin one of themselves; in others the visit of the context has.
+    Only realtime services need this, since they begin responses by themselves; the responses of
+    other services begin with the processing of a context frame.
     """
     if event.source is not None and event.source.role is not Role.LLM:
         begins_to_answer(event, event.source)
@@ -160,11 +161,11 @@ def _response_over(event: FrameEvent) -> None:
         has_answered(event, source)
         return
     if source.stage is not None:
-        # What is left of its text is synthesized with this.
+        # This frame makes the TTS service synthesize the rest of the response's text.
         event.conversation.bot.answers.carry(event.frame.id, source.stage)
     mine = work.stage if isinstance(work, FrameProcessing) and work.processor is source else None
     if mine is not None and mine.kind is Kind.LLM:
-        return  # it ends with the visit
+        return  # it ends with the processing of the context frame
     event.conversation.bot.realtime.end(source, event.at_ns)
 
 
@@ -186,7 +187,8 @@ def _llm_thought(event: FrameEvent) -> None:
 def _tools_asked(event: FrameEvent) -> None:
     if event.source is not None:
         if _pipecat.is_realtime(event.instance):
-            _announce(event, anew=True)  # a response that only asks is announced by nothing else
+            # Nothing else announces a response that only calls tools.
+            _announce(event, anew=True)
         calls = [str(call.tool_call_id) for call in event.frame.function_calls]
         event.conversation.bot.tools_asked(event.source, event.at_ns, calls)
 
@@ -200,8 +202,8 @@ def _tool_began(event: FrameEvent) -> None:
     stage = bot.tool_begins(event.source, event.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
         stage.add_content(tags.GEN_AI_TOOL_CALL_ARGUMENTS, _as_text(frame.arguments))
-    # This runs in the task that the call has to itself: what its handler writes and calls
-    # from here on is the tool's.
+    # Each call has a task of its own, and this runs in it: what the handler logs and calls from
+    # here on belongs to the tool.
     current.set(WorkContext(event.conversation.session, event.source, stage))
 
 
@@ -214,7 +216,7 @@ def _tool_result(event: FrameEvent) -> None:
     call = event.conversation.bot.call(str(frame.tool_call_id))
     failed = bool(error)
     if call is not None and not hasattr(frame, "error"):
-        # Before Pipecat 1.9 only the error before it says that the result is that of a failure.
+        # Before Pipecat 1.9, only an earlier ErrorFrame shows that the tool failed.
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
         call.add_content(tags.GEN_AI_TOOL_CALL_RESULT, _as_text(frame.result))
@@ -223,7 +225,7 @@ def _tool_result(event: FrameEvent) -> None:
         text = reported_failure(frame.result, str(frame.function_name))
         if text is not None:
             failed = True
-            # The text is part of the result: content, which may be sent or not.
+            # The text is part of the result, which is content and may have to be withheld.
             failure = Failure("ToolError", text if call.session.capture_content else REPORTED)
             event.conversation.fail_tool(call, failure)
     event.conversation.bot.tool_ends(
@@ -236,8 +238,8 @@ def _tool_result(event: FrameEvent) -> None:
 
 
 def _tool_cancelled(event: FrameEvent) -> None:
-    # Inference is asked for by the deadline that settled the call, and by nothing else that
-    # cancels one (pipecat/observers/function_call_observer.py).
+    # Of all that can cancel a call, only its deadline requests inference
+    # (pipecat/observers/function_call_observer.py).
     timed_out = bool(getattr(event.frame, "run_llm", False))
     event.conversation.bot.tool_ends(
         str(event.frame.tool_call_id),
@@ -264,7 +266,7 @@ def _tts_audio(event: FrameEvent) -> None:
         _announce(event, anew=False)
         event.conversation.bot.note_output(source, event.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
-        # The output pushes on what it has written to the transport.
+        # The output transport pushes audio on after writing it.
         event.conversation.bot.write_audio(event.at_ns, secs)
 
 
@@ -290,7 +292,7 @@ def _interruption(event: FrameEvent) -> None:
 def _message(event: FrameEvent) -> None:
     messages = getattr(event.frame, "messages", None) or ()
     by_user = any(isinstance(m, dict) and m.get("role") == "user" for m in messages)
-    # An instruction of the developer's ("greet the caller") is the bot's to begin.
+    # A developer's instruction ("greet the caller") makes the bot begin, not the user.
     if by_user and getattr(event.frame, "run_llm", None):
         _typed(event)
     is_asked_with_messages(event)
@@ -325,7 +327,7 @@ def _error(event: FrameEvent) -> None:
     name = str(getattr(instance, "name", None))
     processor = event.conversation.session.processors.get(name)
     if processor is None and instance is not None:
-        # One that only holds others; what it reports may be what one of them has.
+        # A compound processor; the error that it reports may be that of one within it.
         processor = Processor(name, type(instance).__name__, name, Role.OTHER)
     processor = processor or event.source
     exception = getattr(frame, "exception", None)
@@ -395,19 +397,19 @@ HANDLERS: dict[str, FrameHandler] = {
     "StopFrame": _stops,
     "CancelFrame": _cancels,
     "ErrorFrame": _error,
-    # A switcher asks the service that it has turned to for what to announce of it.
+    # A service switcher sends this to the service that it has switched to.
     "ServiceSwitcherRequestMetadataFrame": _switched,
     "MetricsFrame": _metrics,
 }
-"""What frames say, by the name of their class."""
+"""The handler for each class of frame, by the name of the class."""
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as JSON, or as Python writes it where it is none. Never raises."""
+    """Return a value as JSON, or its ``repr`` if that is impossible. Never raises."""
     for write in (_as_json, repr):
         try:
             return write(value)
-        except Exception:  # the value's own code ran
+        except Exception:  # raised by the value's own code
             continue
     return f"<unreadable {type(value).__name__}>"
 
@@ -421,5 +423,5 @@ def _nanos(seconds: float) -> int:
 
 
 def _wall_ns(seconds: Any, default_ns: int) -> int:
-    """Return a time in nanoseconds that a frame gives in wall-clock seconds."""
+    """Convert a frame's wall-clock seconds to nanoseconds; without any, return the default."""
     return int(seconds * 1e9) if isinstance(seconds, (int, float)) and seconds > 0 else default_ns

@@ -1,10 +1,10 @@
-"""Stands in each processor's own task while it works on a frame.
+"""Records, in each processor's own task, which frame it is processing.
 
-The wrapped ``process_frame`` is awaited in place, with the same arguments; what it returns and
-raises passes through. For media the wrapper is a plain function that returns the inner
-coroutine, so no layer is added to the path that is taken fifty times a second in every
-processor. For everything else there is one coroutine around it, and all that a visit costs is
-in that one function: with each call that is saved here, a conversation costs less.
+The patch of ``process_frame`` awaits the original in place, with the same arguments; results and
+exceptions pass through unchanged. For media it is a plain function that returns the original's
+coroutine: media pass every processor fifty times a second, and get no extra coroutine. For all
+other frames one coroutine wraps the original, and the whole cost of tracking a frame is in that
+one function; each call saved there makes a conversation cheaper.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ Method = Callable[..., Awaitable[Any]]
 
 
 class FrameTracker:
-    """What the processors of one session's pipeline are at work on.
+    """Tracks which frames the processors of one session are processing.
 
     Attributes:
-        is_on: Whether their work is noted.
+        is_on: Whether frame processing is recorded.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class FrameTracker:
         table: FrameTraitsTable,
         set_aside: Callable[[], Callable[[], None]],
     ) -> None:
-        """Prepare to note it.
+        """Prepare to track; :attr:`is_on` starts it.
 
         Args:
-            conversation: The conversation that the processors hold.
-            dispatcher: Hears what comes to them from something that is not heard itself.
-            table: Says what a frame means.
-            set_aside: Makes a span of the pusher's inactive in a processor that works in the
-                pusher's task; returns what makes it active again.
+            conversation: The conversation in which the processors take part.
+            dispatcher: Receives the frames whose pusher is not patched.
+            table: Knows what each class of frame means.
+            set_aside: Called for a processor that runs in the pusher's task. It makes the
+                pusher's active span inactive, and returns a function that makes it active again.
         """
         self._conversation = conversation
         self._dispatcher = dispatcher
@@ -60,11 +60,11 @@ class FrameTracker:
         conversation.cut_processing = self._cut
 
     def tracking(self, instance: Any, processor: Processor) -> Method:
-        """Return what takes the place of a processor's ``process_frame``.
+        """Return the patch of a processor's ``process_frame``.
 
         Args:
-            instance: The processor.
-            processor: What is known of it.
+            instance: Pipecat's processor.
+            processor: Our record of it.
         """
         inner: Method = instance.process_frame
         known, find, hears = self._table.cached, self._table.find, self._dispatcher.dispatch
@@ -124,7 +124,8 @@ class FrameTracker:
                     finish(processing, end_ns, is_streamed=meaning.is_streamed)
             if meaning.purpose is not None and processor.pipeline is not None:
                 processor.pipeline.leave(processor, meaning.purpose, processing.stage, end_ns)
-            # A task made in it is not the participant's for good, and keeps no frame alive.
+            # A task created meanwhile keeps this context: it must neither stay the participant's
+            # for good nor keep the frame alive.
             processing.participant = processing.frame = processing.failure = None
 
         self._leave[processor] = leave
@@ -169,7 +170,7 @@ class FrameTracker:
         def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             if len(args) == 1 and not kwargs:
                 call, direction = inner, args[0]
-            else:  # a user's own, with more or less to it than Pipecat's
+            else:  # a user's own method, whose signature differs from Pipecat's
                 direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
 
                 def call(frame: Any, direction: Any) -> Awaitable[Any]:
@@ -193,16 +194,16 @@ class FrameTracker:
                         at_ns = now_ns()
                         frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
                     if meaning.names is not None and people.can_be_several:
-                        # Fifty times a second, and so only where it makes a difference.
+                        # This runs fifty times a second, so only where it makes a difference.
                         name = getattr(frame, meaning.names, None)
                         if name and (whose := people.named_by(meaning.names, name)) is not None:
                             work = WorkContext(session, processor, participant=whose)
                 elif meaning.handler is not None and frame.id not in heard_before:
-                    # Pushed by something that is not wrapped: the pipeline's source, say.
+                    # Pushed by something that is not patched, such as the pipeline's source.
                     hears(meaning.handler, frame, None, None)
             except Exception as error:
                 guard.failed(error)
-            # Outside of what guards us: what the bot raises is its own, and is raised once.
+            # Outside our guard: an exception of the bot's must reach the bot, and only once.
             if work is not None:
                 return hear_out(call, work, frame, direction)
             if meaning is None or meaning.is_media:
@@ -230,12 +231,12 @@ class FrameTracker:
             processing.stage = stage
 
     def _cut(self, at_ns: int, *, cancelled: bool) -> None:
-        """End what is still worked on at the session's end, and note nothing from here on.
+        """End, at the session's end, the frame processing still in progress; record no more.
 
         Args:
-            at_ns: When the session ends.
-            cancelled: Whether the bot ends in the middle of things. Otherwise Pipecat may let
-                its processors finish what they are at.
+            at_ns: When the session ends, in nanoseconds since the epoch.
+            cancelled: Whether the processors are cancelled. Otherwise Pipecat may let them finish
+                the frames that they are processing.
         """
         self.is_on = False
         for processing in list(self._open):

@@ -1,7 +1,7 @@
-"""Finds what a frame means by its class.
+"""Looks up how frames of a class are handled.
 
-A frame without an entry in :data:`~pipecat_dd.instrumentation.frame_handlers.HANDLERS` means
-nothing to us and costs one dictionary look-up.
+A frame whose class has no entry in :data:`~pipecat_dd.instrumentation.frame_handlers.HANDLERS`
+costs one dictionary look-up.
 """
 
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ _MEDIA = (
 
 @dataclass(frozen=True, slots=True)
 class FrameTraits:
-    """What frames of a class mean, and how they are treated on their way.
+    """How frames of one class are handled.
 
     Attributes:
-        handler: What they say about the conversation, if anything.
-        is_media: They come many a second, all the time: counted, and nothing else.
-        is_streamed: They come many a second while something is said.
-        carries_data: They carry what was said, written or seen, rather than control.
-        opens_response: A model that works on one responds to it.
-        names: The attribute by which they name a participant, if they do.
-        purpose: What becomes of the pipeline by them, where that is what they are for: they are
-            followed from processor to processor.
+        handler: Updates the conversation; None if such frames have no meaning for it.
+        is_media: They come many times a second, all the time, and are only counted.
+        is_streamed: They come many times a second while the user or the bot speaks.
+        carries_data: They carry speech, text or images rather than control.
+        opens_response: A model that processes one responds to it.
+        names: The attribute that names a participant; None if they name none.
+        purpose: Whether they start or end the pipeline, and how; None if they do neither. Frames
+            with a purpose are followed from processor to processor.
     """
 
     handler: FrameHandler | None
@@ -54,10 +54,10 @@ class FrameTraits:
 
 
 class FrameTraitsTable:
-    """Finds what a frame means by its class; a subclass means what its base does.
+    """Finds the traits of a class of frames; a subclass has those of its base.
 
     Attributes:
-        known: What has been found so far. Look here first: it is the common case by far.
+        cached: The traits found so far. Look here first: the class is nearly always known.
     """
 
     def __init__(self) -> None:
@@ -74,11 +74,7 @@ class FrameTraitsTable:
         self.cached: dict[type, FrameTraits] = {}
 
     def find(self, kind: type) -> FrameTraits:
-        """Return what frames of a class mean.
-
-        Args:
-            kind: The frame's class.
-        """
+        """Return the traits of a class of frames, and cache them."""
         is_media = issubclass(kind, self._media)
         meaning = FrameTraits(
             handler=next((self._handlers[k] for k in kind.__mro__ if k in self._handlers), None),
@@ -94,7 +90,7 @@ class FrameTraitsTable:
 
 
 def _kinds(*names: str) -> tuple[type, ...]:
-    """Return the classes of those names that this version of Pipecat has."""
+    """Return the frame classes of these names, as far as this version of Pipecat has them."""
     return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Handlers of events that do what the user's do, and let us know what they raise."""
+"""Wraps the user's event handlers in order to record what they raise."""
 
 import inspect
 from collections.abc import Callable
@@ -11,17 +11,17 @@ def noting(
     options: dict[str, Any],
     failed: Callable[[Exception], None],
 ) -> Any:
-    """Return a handler that does what another does, noting what it raises.
+    """Return a handler that calls the given one and reports what it raises.
 
     Args:
-        handler: The handler: a function or a coroutine function.
-        call: The arguments that Pipecat will call it with.
-        options: The keyword arguments that Pipecat will call it with.
-        failed: Told what it raises. It must not raise.
+        handler: A function or a coroutine function.
+        call: The arguments with which Pipecat will call it.
+        options: The keyword arguments with which Pipecat will call it.
+        failed: Called with each exception; must not raise.
     """
     try:
-        # Pipecat's error line names the place where an error was raised. Of a call that does
-        # not fit the handler that is the call itself, so that must stay Pipecat's.
+        # Pipecat's error line names the line that raised. If the arguments do not fit the
+        # handler, that line is the call itself, which must therefore stay Pipecat's.
         inspect.signature(handler).bind(*call, **options)
     except TypeError as error:
         failed(error)

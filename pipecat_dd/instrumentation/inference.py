@@ -1,8 +1,8 @@
-"""What models are asked beside the pipeline, whoever asks and wherever the service is held.
+"""Records inference outside the pipeline, by any LLM service.
 
-A service that only writes summaries, or that a classifier holds, is in no pipeline. So
-``run_inference`` is wrapped on the classes of LLM services, once in a process: what is asked is
-the session's whose work asks it, and what is no session's work is left alone.
+A service that only writes summaries, or that a classifier uses, is in no pipeline. Therefore
+``run_inference`` is patched on the classes of LLM services, once per process. Each call is
+recorded in the session whose code makes it; a call from outside all sessions is not recorded.
 """
 
 import asyncio
@@ -44,10 +44,10 @@ def _renew_lock() -> None:
 
 
 class InferenceContext(WorkContext):
-    """The place of a task that asks a model beside the conversation.
+    """The work context of a task that runs inference outside the pipeline.
 
     Attributes:
-        instance: The service it asks.
+        instance: The LLM service.
     """
 
     __slots__ = ("instance",)
@@ -58,7 +58,7 @@ class InferenceContext(WorkContext):
 
 
 def patch_inference() -> None:
-    """Wrap ``run_inference`` on the classes of LLM services that are not wrapped yet."""
+    """Patch ``run_inference`` on the classes of LLM services that are not patched yet."""
     with _guard.instrumentation.guarded(), _lock:
         for kind in _pipecat.inference_classes():
             if kind not in _wrapped:
@@ -87,7 +87,7 @@ def _asking(inner: Callable[..., Any]) -> Callable[..., Any]:
             raise
         finally:
             with contextlib.suppress(ValueError):
-                # The garbage collector closes a coroutine in another context.
+                # Raised if the garbage collector closes the coroutine, in another context.
                 current.reset(token)
             with _guard.conversation.guarded():
                 _end(asking.bound, inferences, answer, failed)
@@ -102,7 +102,7 @@ def _begin(
         return None
     work = current_context()
     if isinstance(work, InferenceContext) and work.instance is instance:
-        return None  # a class asks what it derives from
+        return None  # a subclass's method calls the one of its base class
     owner, processor = stack_lookup.owner_of(instance)
     session = owner if work is None or work.session is None else work.session
     if session is None or session.phase is not Phase.RUNNING or session.inferences is None:
@@ -146,11 +146,11 @@ def _end(
     )
 
 
-# What an inference used
+# The tokens that an inference uses
 
 
 class _Read:
-    """What is read of an SDK's client while some inference is under way on it."""
+    """Reads the answers of an SDK's client while any inference is in progress on it."""
 
     def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
         self.count = 0
@@ -192,7 +192,12 @@ def _reading_usage(service: Any) -> Iterator[None]:
 
 
 def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | None:
-    """Return what tells what a service's inferences use, and how to begin to read it."""
+    """Return how to read a service's token usage; None if there is no way.
+
+    Returns:
+        A key for the SDK's object that reports the usage, and a function that starts reading and
+        returns another one that stops it.
+    """
     call = _pipecat.asking_call(service)
     if call is not None:
 
@@ -217,7 +222,7 @@ def _noting(inner: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(inner)
     def ask(*args: Any, **kwargs: Any) -> Any:
         asked = inner(*args, **kwargs)
-        # The conversation's own requests are left as they are: they are streamed.
+        # The conversation's own requests are streamed, and left unchanged.
         return _noted(asked) if isinstance(current.get(), InferenceContext) else asked
 
     return ask

@@ -7,25 +7,25 @@ from pipecat_dd import _guard
 
 
 class Patches:
-    """Keeps what was replaced, so that all of it can be put back."""
+    """Replaces methods, and can put all of them back."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
 
     def patch(self, instance: Any, name: str, wrapper: Callable[..., Any]) -> None:
-        """Replace a method on an instance; its class, and every other instance, are left alone.
+        """Replace a method on an instance, but not on its class or on other instances.
 
         Args:
-            instance: The instance.
+            instance: The object to patch.
             name: The method's name.
-            wrapper: What is called instead.
+            wrapper: Called instead of the method.
         """
         before = instance.__dict__.get(name)
         setattr(instance, name, wrapper)
 
         def restore() -> None:
             if instance.__dict__.get(name) is not wrapper:
-                return  # somebody has wrapped it since; ours passes everything through
+                return  # patched again by other code; once off, our wrapper only passes calls on
             if before is None:
                 delattr(instance, name)
             else:
@@ -34,7 +34,7 @@ class Patches:
         self._undo.append(restore)
 
     def undo(self) -> None:
-        """Put everything back as it was, the last first."""
+        """Put all methods back, the last one first."""
         undo, self._undo = self._undo, []
         for step in reversed(undo):
             with _guard.instrumentation.guarded():

@@ -1,9 +1,9 @@
-"""Puts our wrappers around the processors of a pipeline, and takes them off again.
+"""Patches the processors of a pipeline, and removes the patches again.
 
-``process_frame`` and ``push_frame`` are replaced on each processor *instance*: Pipecat calls
-both through the instance, so the class and every other session are left alone. The wrapped
-method is awaited in place, with the same arguments; what it returns and raises passes through.
-What a processor works on is noted in :mod:`~pipecat_dd.instrumentation.frame_tracker`.
+``process_frame`` and ``push_frame`` are replaced on each processor *instance*. Pipecat calls both
+through the instance, so neither the class nor any other session is affected. A patch awaits the
+original method in place, with the same arguments; results and exceptions pass through unchanged.
+:mod:`~pipecat_dd.instrumentation.frame_tracker` records which frame a processor is processing.
 """
 
 import time
@@ -33,13 +33,14 @@ from pipecat_dd.names import tags
 
 
 class PipelineInstrumentation:
-    """Wraps the processors of one session's pipeline, and unwraps them at its end.
+    """Patches the processors of one session, and removes the patches at its end.
 
     Attributes:
-        is_on: Whether the pipeline is wrapped.
-        instances: The processors that are.
-        workers: Listens to the workers whose pipelines they are in.
-        heard: The ids, as of :func:`id`, of these and of what only holds them.
+        is_on: Whether a pipeline is patched.
+        instances: The patched processors.
+        workers: Listens to the workers whose pipelines hold them.
+        covered_ids: The ids, as of :func:`id`, of these processors and of the compound processors
+            (such as a parallel pipeline) that only hold others.
     """
 
     def __init__(
@@ -49,13 +50,13 @@ class PipelineInstrumentation:
         table: FrameTraitsTable,
         tracker: FrameTracker,
     ) -> None:
-        """Prepare to wrap.
+        """Prepare to patch; nothing is patched yet.
 
         Args:
-            conversation: The conversation that the processors hold.
-            dispatcher: Hears what they push.
-            table: Says what a frame means.
-            tracker: Notes what they work on.
+            conversation: The conversation in which the processors take part.
+            dispatcher: Receives the frames that they push.
+            table: Knows what each class of frame means.
+            tracker: Records what they process.
         """
         self._conversation = conversation
         self._tracker = tracker
@@ -72,39 +73,31 @@ class PipelineInstrumentation:
         patch_inference()
 
     def is_patched(self, processor: Any) -> bool:
-        """Whether a processor is wrapped, or could not be.
-
-        Args:
-            processor: The processor.
-        """
+        """Whether a processor is patched, or an attempt to patch it has failed."""
         return id(processor) in self._known
 
     def is_covered(self, processor: Any) -> bool:
-        """Whether a processor is wrapped, or need not be.
-
-        Args:
-            processor: The processor.
-        """
+        """Whether a processor is patched, or need not be because it only holds others."""
         return id(processor) in self.covered_ids
 
     def has_installed(self, outermost: Any) -> bool:
-        """Whether a pipeline's processors are wrapped.
+        """Whether a pipeline's processors are patched.
 
         Args:
-            outermost: The pipeline.
+            outermost: The worker's own pipeline, which holds all others.
         """
         return id(outermost) in self._outermost
 
     def install(self, outermost: Any) -> None:
-        """Wrap all processors of a pipeline.
+        """Patch all processors of a pipeline.
 
         Args:
-            outermost: The pipeline.
+            outermost: The worker's own pipeline, which holds all others.
         """
         self.is_on = self._tracker.is_on = True
         patch_inference()
         self._outermost.add(id(outermost))
-        # What only holds others says nothing that those do not.
+        # A compound processor pushes nothing that those within it do not push.
         self.covered_ids.update(map(id, filter(_pipecat.is_compound, _pipecat.walk(outermost))))
         instances = [
             instance
@@ -121,26 +114,23 @@ class PipelineInstrumentation:
                 processor = self._note(instance, classes, pipeline)
                 processor.has_voice_behind = id(instance) in spoken
         for instance in instances:
-            # Each by itself: one that cannot be wrapped is heard by the observer's queue.
+            # Each guarded by itself: if one cannot be patched, the observer's queue still
+            # delivers its frames.
             with _guard.instrumentation.guarded():
                 self.patch(instance)
-        # A second worker's pipeline has none as a rule: the first's hears the user.
+        # A second worker's pipeline usually has none: the user's audio goes to the first.
         conversation = self._conversation
         conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
         conversation.strategy = _pipecat.stop_strategy_of(*instances) or conversation.strategy
 
     def patch(self, instance: Any) -> None:
-        """Wrap one processor.
-
-        Args:
-            instance: The processor.
-        """
+        """Patch one processor, unless it is patched already or only holds others."""
         if id(instance) in self._known:
             return
         if _pipecat.is_compound(instance):
             return
         self._known.add(id(instance))
-        # Before Pipecat 1.8 a processor does not lead to its pipeline.
+        # Before Pipecat 1.8 a processor has no reference to its pipeline.
         claim(instance, self._conversation.session)
         processor = self._noted.pop(id(instance), None)
         if processor is None:
@@ -174,14 +164,14 @@ class PipelineInstrumentation:
         self.instances.append(instance)
 
     def _own(self, instance: Any, processor: Processor) -> None:
-        """Let what a processor does in a thread of an SDK's be known as the session's work."""
+        """Attribute to the session what a processor does in the threads of an SDK."""
         session = self._conversation.session
         stack_lookup.register(session, instance, processor)
         for behind in _pipecat.behind(instance):
             stack_lookup.register(session, behind)
 
     def remove(self) -> None:
-        """Put everything back as it was."""
+        """Remove all patches."""
         self.is_on = self._tracker.is_on = False
         self.workers.remove()
         self._replaced.undo()
@@ -214,7 +204,7 @@ class PipelineInstrumentation:
         if pipeline is not None and role in (Role.INPUT, Role.OUTPUT):
             pipeline.has_transport = True
         self._noted[id(instance)] = processor
-        # By a name that the user has given to two, the first is found.
+        # If the user gave two processors the same name, it stands for the first.
         name, count = instance.name, 1
         while name in processors:
             count += 1
@@ -222,7 +212,7 @@ class PipelineInstrumentation:
         processors[name] = processor
         return processor
 
-    # The wrappers
+    # The patches
 
     def _pushing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.push_frame
@@ -234,19 +224,19 @@ class PipelineInstrumentation:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
                 if meaning.handler is not None and tracker.is_on and frame.id not in heard_before:
-                    # Each chunk of audio counts where it is made and where it is written.
+                    # Audio counts twice: where it is generated and where it is written.
                     hears(meaning.handler, frame, processor, instance, once=not meaning.is_media)
                 if meaning.purpose is not None and processor.pipeline is not None:
                     processor.pipeline.pass_on(processor, meaning.purpose)
             except Exception as error:
                 _guard.instrumentation.failed(error)
-            # Less to do where, as nearly always, nothing is given by name.
+            # The call without kwargs is cheaper, and nearly always the one that is made.
             return inner(frame, *args, **kwargs) if kwargs else inner(frame, *args)
 
         return push_frame
 
     def _handling(self, instance: Any, processor: Processor, inner: Method) -> Method:
-        """Pass on each handler of the processor's events, noting what it raises."""
+        """Pass on each handler of the processor's events, recording what it raises."""
 
         def failing(event_name: str) -> Callable[[Exception], None]:
             def failed(error: Exception) -> None:
@@ -294,7 +284,7 @@ class PipelineInstrumentation:
 
 
 def _service_of(instance: Any) -> Callable[[], Service]:
-    # What is known of a session outlives its pipeline, in contexts of tasks and in registries; it
-    # must not hold the pipeline, and all that hangs on it.
+    # A session's data outlives its pipeline, in task contexts and registries, and must not keep
+    # the pipeline and everything it refers to alive.
     held = weakref.ref(instance)
     return lambda: _pipecat.service_of(held())

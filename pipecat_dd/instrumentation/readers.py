@@ -1,11 +1,10 @@
-"""What each transport means by its events: who is meant, and what is said.
+"""Reads each transport's events: which participant an event is about, and what it reports.
 
-Pipecat's transports agree on much: a client connects, a participant joins, a message comes from
-a sender. That is read here once, by the event's name, for whatever transport there is. Where a
-transport has its own way of naming or describing a participant, it has a :class:`Reader` of its
-own; a new transport needs one only for that.
+Most events are the same in all of Pipecat's transports: a client connects, a participant joins, a
+message comes from a sender. :class:`Reader` reads these by the event's name. A transport has a
+subclass of it only if it identifies or describes participants in a way of its own.
 
-Nothing of what was said or sent is read, but its kind and size.
+Of messages, only the kind and the size are read, never the content.
 """
 
 import json
@@ -23,28 +22,25 @@ _MAX_NAME_CHARS = 200
 
 
 class Reader:
-    """Reads the events of a transport, whichever it is.
+    """Reads the events of any transport.
 
     Attributes:
-        transport: The transport.
-        calls: What is known of telephone calls besides what the transport knows.
-        is_for_one: Whether it serves one peer at a time: the next replaces the last.
+        transport: Pipecat's transport.
+        calls: Telephone calls known from sources other than the transport.
+        is_for_one: Whether it serves one peer at a time, so that the next replaces the last.
     """
 
     is_for_one = False
 
     def __init__(self, transport: Any) -> None:
-        """Read a transport's events.
-
-        Args:
-            transport: The transport.
-        """
+        """Create a reader for one transport."""
         self.transport = transport
         self.calls: tuple[_pipecat.KnownCall, ...] = ()
         self._peers: list[tuple[Any, str]] = []
         joins = [name for name in _JOINING if _pipecat.has_event(transport, name)]
         leaves = [name for name in _LEAVING if _pipecat.has_event(transport, name)]
-        # Some tell of each coming and going twice or thrice: the first name they have counts.
+        # Some transports report each arrival and departure under two or three names; only the
+        # first of these names counts.
         self._effects = {
             "on_first_participant_joined": Effect.SEEN,
             "on_participant_updated": Effect.UPDATED,
@@ -53,13 +49,13 @@ class Reader:
             **dict.fromkeys(leaves[:1], Effect.LEAVES),
         }
 
-    # Each transport's own
+    # What subclasses override
 
     def who(self, client: Any) -> Who | None:
-        """Return whom a transport's object describes; None for the bot itself, or nobody.
+        """Return the participant that an object describes; None for the bot itself or no one.
 
         Args:
-            client: What the transport gives its handlers: a mapping, an id, a connection.
+            client: What the transport passes to its handlers: a mapping, an id or a connection.
         """
         if isinstance(client, Mapping):
             key = next((client[name] for name in _IDS if client.get(name)), None)
@@ -69,27 +65,27 @@ class Reader:
         return Who(self._peer_id(client))
 
     def there(self) -> Iterable[Who]:
-        """Return who is there at this moment, as far as the transport knows."""
+        """Return the participants present now, as far as the transport knows."""
         peer = _pipecat.connected_peer(self.transport) if self.is_for_one else None
         who = None if peer is None else self.who(peer)
         return () if who is None else (who,)
 
     def enters(self, data: Any) -> Iterable[Who]:
-        """Return who was in the room when the bot entered it.
+        """Return the participants who were in the room when the bot entered.
 
         Args:
-            data: What the transport says of it.
+            data: What the transport passes to the handlers of that event.
         """
         return ()
 
     # Common to all
 
     def read(self, event: str, args: tuple[Any, ...]) -> Said:
-        """Return what an event says.
+        """Read an event.
 
         Args:
-            event: Its name.
-            args: What its handlers are given.
+            event: The event's name.
+            args: What the transport passes to its handlers.
         """
         effect = self._effects.get(event, Effect.NONE)
         first = args[0] if args else None
@@ -107,15 +103,15 @@ class Reader:
         return said
 
     def _known_number(self, source: str) -> str | None:
-        """Return the number that the bot was started for, where it is of one call alone."""
+        """Return the number of the call for which the bot was started; None if not exactly one."""
         numbers = {call.number for call in self.calls if call.source == source}
         return numbers.pop() if len(numbers) == 1 else None
 
     def forget(self, key: str) -> None:
-        """Forget a peer that has left, and the id it was given.
+        """Forget a peer that has left.
 
         Args:
-            key: The id.
+            key: The id that the peer was given.
         """
         self._peers = [(peer, id_) for peer, id_ in self._peers if id_ != key]
 
@@ -124,14 +120,14 @@ class Reader:
         who = self.who(client)
         said = Said(effect if who is not None else Effect.NONE, who, who.key if who else "")
         if who is None and isinstance(client, Mapping):
-            said.name = str(client.get("id") or "")  # the bot, which is none of those there
+            said.name = str(client.get("id") or "")  # the bot, which is no participant
         if effect is Effect.LEAVES or event in _LEAVING:
             said.reason = _reason(args)
             said.facts[tags.PARTICIPANT_LEAVE_REASON] = said.reason
         return said
 
     def _peer_id(self, peer: Any) -> str:
-        """Return the id that a peer without one was given."""
+        """Return the id given to a peer that has none of its own; the first call gives one."""
         for known, key in self._peers:
             if known is peer:
                 return key
@@ -141,14 +137,14 @@ class Reader:
 
 
 class DailyReader(Reader):
-    """Daily describes a participant by a mapping, with what it knows of them in ``info``."""
+    """Daily describes a participant in a mapping, with the details under ``info``."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self._effects["on_joined"] = Effect.ENTERS
 
     def who(self, client: Any) -> Who | None:
-        """Read what this transport gives."""
+        """Return the participant that the transport describes."""
         if not isinstance(client, Mapping) or not client.get("id"):
             return None
         info = client.get("info")
@@ -162,18 +158,18 @@ class DailyReader(Reader):
         return Who(str(client["id"]), _name(info.get("userName")), role)
 
     def read(self, event: str, args: tuple[Any, ...]) -> Said:
-        """Read an event; of a call that came in, the runner may know the number."""
+        """Read an event; the number of an incoming call may come from Pipecat's runner."""
         said = super().read(event, args)
         if event == "on_dialin_connected" and said.number is None:
             said.number = self._known_number("dialin")
         return said
 
     def there(self) -> Iterable[Who]:
-        """Ask the room."""
+        """Return the room's participants."""
         return self._among(_pipecat.daily_room(self.transport))
 
     def enters(self, data: Any) -> Iterable[Who]:
-        """Read who was there before."""
+        """Return the participants listed in the event."""
         return self._among(data.get("participants") if isinstance(data, Mapping) else None)
 
     def _among(self, participants: Any) -> list[Who]:
@@ -184,14 +180,14 @@ class DailyReader(Reader):
 
 
 class LiveKitReader(Reader):
-    """LiveKit gives its handlers an id; what else is known of a participant the room knows."""
+    """LiveKit passes a participant's id to handlers; the room knows the details."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)
         self._effects["on_connected"] = Effect.ENTERS
 
     def who(self, client: Any) -> Who | None:
-        """Read what this transport gives."""
+        """Return the participant that the transport describes."""
         plain = super().who(client) if isinstance(client, (str, Mapping)) else None
         if plain is None or plain.key == getattr(self.transport, "participant_id", None):
             return None
@@ -208,31 +204,31 @@ class LiveKitReader(Reader):
         )
 
     def there(self) -> Iterable[Who]:
-        """Ask the room."""
+        """Return the room's participants."""
         try:
             ids = self.transport.get_participants()
-        except Exception:  # Pipecat's, where it has not made the room yet
+        except Exception:  # raised by Pipecat if the room does not exist yet
             return ()
         return [who for id_ in ids if (who := self.who(id_)) is not None]
 
     def enters(self, data: Any) -> Iterable[Who]:
-        """Read who was there before."""
+        """Return the room's participants."""
         return self.there()
 
 
 class SmallWebRTCReader(Reader):
-    """A connection between two: the other one is known by the connection's id."""
+    """SmallWebRTC connects two peers; the connection's id identifies the other one."""
 
     is_for_one = True
 
     def who(self, client: Any) -> Who | None:
-        """Read what this transport gives."""
+        """Return the participant that the transport describes."""
         key = getattr(client, "pc_id", None)
         return Who(str(key), number=self._known_number("whatsapp")) if key else None
 
 
 class WebsocketReader(Reader):
-    """A websocket: a call's, where telephony is behind it, else one without a name."""
+    """A websocket belongs to a telephone call, or to a peer without a name."""
 
     is_for_one = True
 
@@ -244,22 +240,22 @@ class WebsocketReader(Reader):
             self._effects["on_disconnected"] = Effect.LEAVES
 
     def who(self, client: Any) -> Who | None:
-        """Read what this transport gives."""
+        """Return the participant that the transport describes."""
         call = _pipecat.call_of(self.transport)
         if call is not None:
             provider, call_id = call
             number = _pipecat.number_behind(self.transport, self.calls)
             return Who(call_id, number=number, attributes={tags.TELEPHONY_PROVIDER: provider})
         own = getattr(client, "id", None)
-        # Not to be read as a mapping, which Starlette's websocket is, too.
+        # Starlette's websocket is a mapping, too, but must not be read as one.
         return Who(str(own) if isinstance(own, uuid.UUID) else self._peer_id(client))
 
 
 class VonageReader(Reader):
-    """Vonage names streams, and what subscribes to them; a stream is somebody."""
+    """Vonage reports streams and their subscribers; each stream is a participant."""
 
     def who(self, client: Any) -> Who | None:
-        """Read what this transport gives."""
+        """Return the participant that the transport describes."""
         key = client.get("streamId") if isinstance(client, Mapping) else None
         return Who(str(key)) if key else None
 
@@ -279,10 +275,10 @@ _READERS: tuple[tuple[str, type[Reader]], ...] = (
 
 
 def reader_of(transport: Any) -> Reader:
-    """Return what reads a transport's events.
+    """Return the reader of a transport's events.
 
     Args:
-        transport: The transport, of Pipecat's class or a user's subclass of one.
+        transport: Of one of Pipecat's classes, or of a user's subclass.
     """
     for name, reader in _READERS:
         if _pipecat.is_a(transport, name):
@@ -291,7 +287,7 @@ def reader_of(transport: Any) -> Reader:
 
 
 def stream_stopped(data: Any) -> str | None:
-    """Return why a telephony provider says that a call's stream has stopped; None if it doesn't.
+    """Return the reason if a telephony provider's message stops a call's stream, else None.
 
     Args:
         data: A message of the provider's websocket. Nearly all of them are media.
@@ -317,7 +313,7 @@ def _reason(args: tuple[Any, ...]) -> str:
         return args[1]
     code = getattr(args[0], "close_code", None) if args else None
     if isinstance(code, int) and code not in (1000, 1001, 1005):
-        # 1006 is never sent: it is how a connection that broke is told of.
+        # 1006 is never sent; it stands for a broken connection.
         return "connection_lost" if code == 1006 else f"closed_{code}"
     return "disconnected"
 
@@ -328,7 +324,7 @@ def _name(value: Any) -> str | None:
 
 
 def _role_in(data: Any) -> str | None:
-    """Return the role that the user's own data on a participant gives, if it does."""
+    """Return the role in the user's own data about a participant; None if there is none."""
     if isinstance(data, str) and data.startswith("{") and len(data) <= 10_000:
         try:
             data = json.loads(data)

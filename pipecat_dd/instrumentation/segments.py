@@ -1,7 +1,7 @@
-"""Services that transcribe speech stretch by stretch, and when they are through with one.
+"""Reports when an STT service that works segment by segment has finished a segment.
 
-A cough is sent to be transcribed like any speech, and nothing is pushed when nothing comes of it.
-Whoever waits for its transcription would take the next one, of what the user says later, for it.
+A cough is sent to be transcribed like any speech, and if it yields no text, nothing is pushed.
+Without this report, it would be matched with the transcription of what the user says next.
 """
 
 import time
@@ -18,13 +18,13 @@ Method = Callable[..., Awaitable[Any]]
 def reporting_completion(
     inner: Method, processor: Processor, user: UserSide, is_on: Callable[[], bool]
 ) -> Method:
-    """Return a ``process_generator`` that does what another does, and tells when it is done.
+    """Return a ``process_generator`` that calls the original and reports when it is done.
 
     Args:
-        inner: The service's own, which pushes what one stretch of speech is transcribed to.
-        processor: The service.
-        user: Told of it.
-        is_on: Whether to tell still.
+        inner: The service's own method, which pushes the transcription of one speech segment.
+        processor: Our record of the service.
+        user: Gets the report.
+        is_on: Whether still to report.
     """
 
     async def process_generator(*args: Any, **kwargs: Any) -> Any:

@@ -1,13 +1,13 @@
-"""Stands where a transport tells its handlers of an event.
+"""Patches the dispatch of a transport's events.
 
-``_call_event_handler`` and ``_run_handler`` are replaced on each transport *instance*. The
-first dispatches an event to the user's handlers, each of which gets a task of its own; the
-second runs in that task. So the place of the event is bound where it is dispatched, and
-inherited by what handles it, from whatever context it was dispatched: SmallWebRTC's comes from
-the web request that made the connection, long before any observer.
+``_call_event_handler`` and ``_run_handler`` are replaced on each transport *instance*. The first
+dispatches an event to the user's handlers, each in a task of its own; the second runs in that
+task. The event's work context is set at the dispatch, so that all handlers inherit it, whatever
+context the event comes from: SmallWebRTC dispatches in the context of the web request that made
+the connection, long before there is an observer.
 
-The user's handlers run as they would without us: as often, in the same order, with the same
-arguments; what they raise is raised to Pipecat, which logs it as ever.
+The user's handlers run as they would without us: as often, in the same order and with the same
+arguments. Their exceptions reach Pipecat, which logs them as always.
 """
 
 import contextlib
@@ -37,15 +37,15 @@ TRACED_MESSAGES = (
 Method = Callable[..., Awaitable[Any]]
 
 SetAside = Callable[[], Callable[[], None]]
-"""Makes whatever span is active here inactive, until what it returns is called."""
+"""Makes the span that is active here inactive; returns a function that makes it active again."""
 
 
 class EventDispatch(WorkContext):
-    """The place of a transport's event, from its dispatch on and in all that handles it.
+    """The work context of a transport's event: of its dispatch and of all its handlers.
 
     Attributes:
         event: The event.
-        transport: The transport that dispatched it.
+        transport: The transport that dispatches it.
     """
 
     __slots__ = ("event", "transport")
@@ -57,10 +57,10 @@ class EventDispatch(WorkContext):
 
 
 class TransportInstrumentation:
-    """Listens to the transports of one session's pipeline, and stops at its end.
+    """Patches the transports of one session, and removes the patches at its end.
 
     Attributes:
-        calls: What is known of telephone calls where the observer was made.
+        calls: The telephone calls known where the observer was created.
     """
 
     _said_traced = False
@@ -71,13 +71,13 @@ class TransportInstrumentation:
         set_aside: SetAside,
         traces_messages: Callable[[Any], bool] = lambda websocket: False,
     ) -> None:
-        """Prepare to listen.
+        """Prepare to patch; nothing is patched yet.
 
         Args:
-            conversation: Who is told of what is heard.
-            set_aside: Makes a span of somebody else's inactive while an event is dispatched
-                that came from outside the session.
-            traces_messages: Whether each message of a websocket gets a span that is not ours.
+            conversation: Gets the events.
+            set_aside: Called before an event from outside the session is dispatched: makes the
+                active span, which is not the session's, inactive.
+            traces_messages: Whether ddtrace makes a span of each message of a websocket.
         """
         self._conversation = conversation
         self._set_aside = set_aside
@@ -87,11 +87,7 @@ class TransportInstrumentation:
         self._replaced = Patches()
 
     def find(self, processors: Iterable[Any]) -> None:
-        """Listen to the transports that processors are the input or output of.
-
-        Args:
-            processors: The pipeline's processors.
-        """
+        """Patch the transports whose inputs or outputs are among the processors."""
         for processor in processors:
             with _guard.instrumentation.guarded():
                 transport = _pipecat.transport_behind(processor)
@@ -99,11 +95,7 @@ class TransportInstrumentation:
                     self.listen(transport)
 
     def listen(self, transport: Any) -> None:
-        """Listen to a transport; once, however often it is asked for.
-
-        Args:
-            transport: The transport.
-        """
+        """Patch a transport, unless it is patched already."""
         if id(transport) in self._listening:
             return
         self._listening[id(transport)] = transport
@@ -130,13 +122,13 @@ class TransportInstrumentation:
             logger.warning(TRACED_MESSAGES)
 
     def remove(self) -> None:
-        """Put everything back as it was."""
+        """Remove all patches."""
         self._replaced.undo()
         self._listening.clear()
 
 
 class _TransportInstrumentation:
-    """Listens to one transport."""
+    """Patches one transport."""
 
     def __init__(self, conversation: Conversation, transport: Any, set_aside: SetAside) -> None:
         self._conversation = conversation
@@ -146,7 +138,7 @@ class _TransportInstrumentation:
         self.reader: Reader = reader_of(transport)
         self._as_told = Transport(transport.name, type(transport).__name__)
 
-    # The wrappers
+    # The patches
 
     def dispatching(self, inner: Method) -> Method:
         async def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Any:
@@ -162,7 +154,7 @@ class _TransportInstrumentation:
             try:
                 return await inner(event_name, *args, **kwargs)
             finally:
-                # The garbage collector closes a coroutine from another context.
+                # Raised if the garbage collector closes the coroutine, in another context.
                 with contextlib.suppress(ValueError):
                     current.reset(token)
                 if put_back is not None:
@@ -176,7 +168,7 @@ class _TransportInstrumentation:
         def _run_handler(
             event_name: str, handler: Any, *args: Any, **kwargs: Any
         ) -> Awaitable[Any]:
-            # Called by the dispatcher, in its context, before the handler has a task.
+            # Runs in the context of the dispatch, before the handler has a task.
             work = current.get()
             if not isinstance(work, EventDispatch) or work.transport is not self._transport:
                 return inner(event_name, handler, *args, **kwargs)
@@ -207,10 +199,10 @@ class _TransportInstrumentation:
 
         return deserialize
 
-    # What is heard
+    # The events
 
     def looks_around(self) -> None:
-        """Note who is there already: somebody is where the observer was added late."""
+        """Record the participants who are present already, if the observer was added late."""
         for who in self.reader.there():
             self._people.join(who, time.time_ns(), self._as_told)
 
@@ -241,7 +233,7 @@ class _TransportInstrumentation:
             return None
 
     def _notes(self, said: Said, at_ns: int) -> Participant | None:
-        """Note who came, changed or left, and return whom the event is about."""
+        """Record who joined, changed or left; return the participant the event is about."""
         people, who = self._people, said.who
         if said.number is not None and said.name:
             people.set_number(said.name, said.number, self._as_told)

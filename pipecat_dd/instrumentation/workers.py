@@ -1,8 +1,8 @@
-"""Listens at the ends of each worker's pipeline: what comes out there, and what ends it.
+"""Patches both ends of each worker's pipeline, to see which frames come out and what ends it.
 
-``process_frame`` of the pipeline's first and last processor is replaced on those instances. They
-hold no frame back and do nothing of their own: what comes out at the last has been through the
-whole pipeline, and an error that comes out at the first is acted on by the worker.
+``process_frame`` is replaced on the instances of the pipeline's first and last processor, which
+do nothing themselves and pass every frame on. A frame that reaches the last one has passed through
+the whole pipeline, and the worker acts on an error that reaches the first one.
 """
 
 import time
@@ -23,22 +23,22 @@ from pipecat_dd.instrumentation.patches import Patches
 Method = Callable[..., Awaitable[Any]]
 
 UNOBSERVED_SECS = 5.0
-"""How long after a worker's pipeline was found the others must be observed, too."""
+"""How long after a pipeline's start the conversation's other workers must be observed, too."""
 
 
 _observed: "weakref.WeakKeyDictionary[Any, weakref.ref[Session]]" = weakref.WeakKeyDictionary()
-"""The session by which each worker's pipeline, or processor, is seen."""
+"""The session that records each worker's pipeline or processor."""
 
 
 def claim(outermost: Any, session: Session) -> Session | None:
-    """Have a session see a worker's pipeline, unless another does.
+    """Let a session record a worker's pipeline, unless another session does.
 
     Args:
         outermost: The pipeline, or a processor of it.
         session: The session.
 
     Returns:
-        The session that sees the pipeline already and goes on; None where there is none.
+        The running session that records the pipeline already; None if there is none.
     """
     held = _observed.get(outermost)
     other = held() if held is not None else None
@@ -49,14 +49,14 @@ def claim(outermost: Any, session: Session) -> Session | None:
 
 
 class Workers:
-    """Listens to the workers of one session, and stops at its end."""
+    """Patches the workers of one session, and removes the patches at its end."""
 
     def __init__(self, conversation: Conversation, table: FrameTraitsTable) -> None:
-        """Prepare to listen.
+        """Prepare to patch; nothing is patched yet.
 
         Args:
-            conversation: Who is told.
-            table: Says what a frame means.
+            conversation: The conversation in which the workers take part.
+            table: Knows what each class of frame means.
         """
         self._conversation = conversation
         self._table = table
@@ -67,10 +67,10 @@ class Workers:
         self.is_on = True
 
     def meet(self, outermost: Any) -> Pipeline:
-        """Note that a worker's pipeline belongs to the session; once, however often it is asked.
+        """Return our record of a worker's pipeline; the first call adds it to the session.
 
         Args:
-            outermost: The pipeline.
+            outermost: The worker's own pipeline, which holds all others.
         """
         pipeline = self._pipelines.get(id(outermost))
         if pipeline is None:
@@ -89,14 +89,14 @@ class Workers:
         return pipeline
 
     def of(self, processor: Any) -> Pipeline | None:
-        """Return the pipeline that a processor is part of, where that is known."""
+        """Return the pipeline that a processor is part of; None if unknown."""
         return self._pipelines.get(id(_pipecat.outermost(processor)))
 
     def listen(self, outermost: Any) -> Pipeline:
-        """Listen at the ends of a worker's pipeline.
+        """Patch both ends of a worker's pipeline.
 
         Args:
-            outermost: The pipeline.
+            outermost: The worker's own pipeline, which holds all others.
         """
         pipeline = self.meet(outermost)
         worker = _pipecat.worker_behind(outermost)
@@ -121,11 +121,11 @@ class Workers:
         return pipeline
 
     def remove(self) -> None:
-        """Put everything back as it was."""
+        """Remove all patches."""
         self.is_on = False
         self._replaced.undo()
 
-    # The wrappers
+    # The patches
 
     def _coming_out(self, inner: Method, pipeline: Pipeline) -> Method:
         known, find = self._table.cached, self._table.find
@@ -172,17 +172,17 @@ class Workers:
         def detected(*args: Any, **kwargs: Any) -> Awaitable[Any]:
             if self.is_on:
                 with _guard.instrumentation.guarded():
-                    # Before it does: the frame that cancels the pipeline may come out at once.
+                    # Recorded first, as the frame that cancels the pipeline may come out at once.
                     if _pipecat.cancels_when_idle(held()):
                         pipeline.ask(IDLE, time.time_ns())
             return inner(*args, **kwargs)
 
         return detected
 
-    # Those that are not observed
+    # Workers that are not observed
 
     def report_unobserved(self, kind: type) -> None:
-        """Say, once, which of the conversation's workers nobody observes.
+        """Log, once, which of the conversation's workers are not observed.
 
         Args:
             kind: The class of our observer.
@@ -200,10 +200,10 @@ class Workers:
                 self._is_said = True
                 several = len(names) > 1
                 logger.warning(
-                    f"pipecat_dd: nothing is seen of {'workers' if several else 'worker'} "
-                    f"{', '.join(names)} of this conversation: call add_observer(observer) on "
-                    f"{'each' if several else 'it'}, with the observer of the others, before it "
-                    "runs"
+                    f"pipecat_dd: {'workers' if several else 'worker'} {', '.join(names)} of this "
+                    f"conversation {'are' if several else 'is'} not observed: call "
+                    f"add_observer(observer) on {'each' if several else 'it'}, with the observer "
+                    "of the others, before it runs"
                 )
 
 

@@ -1,12 +1,12 @@
-"""What can be set, each thing once.
+"""All settings, each defined once.
 
 * ``table.py``: every setting, with its argument, variable, default and meaning.
-* ``setting.py``: how one is read.
-* ``checks.py``, ``special_checks.py``, ``choices.py``: what values are allowed.
-* ``notes.py``, ``environment.py``: variables that are wrong or unknown, and the line about them.
-* ``observer.py``: the settings of one `DatadogObserver`, read.
+* ``setting.py``: how a setting is read.
+* ``checks.py``, ``special_checks.py``, ``choices.py``: which values are valid.
+* ``notes.py``, ``environment.py``: log lines about invalid and unknown variables.
+* ``observer.py``: the settings of one `DatadogObserver`.
 
-Importing it imports neither Pipecat nor ddtrace.
+Importing this package imports neither Pipecat nor ddtrace.
 """
 
 from pipecat_dd.settings.choices import FrameSpans, TraceScope

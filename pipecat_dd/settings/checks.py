@@ -1,9 +1,8 @@
-"""The kinds of values that settings have: what each allows, and what it says of any other.
+"""Checks for the values of settings.
 
-A check takes a value's name, the value, and whether it comes from the environment, where it is
-text. It returns the value as it is used, or raises `ValueError`, `TypeError` or `ImportError` with
-a message that begins with the name, shows the value unless it may be a secret, and says what is
-allowed.
+A check takes a value's name, the value, and whether it comes from the environment and so is text.
+It returns the value as it is used, or raises `ValueError`, `TypeError` or `ImportError`. The
+message begins with the name, shows the value unless it may be a secret, and says what is allowed.
 """
 
 import os
@@ -32,25 +31,25 @@ class Check(Protocol[_T_co]):
         """Check a value.
 
         Args:
-            name: The argument or variable that holds it; messages begin with this.
-            value: The value.
-            from_environment: Whether it is the text of a variable.
+            name: The argument's or variable's name, with which messages begin.
+            value: The value to check.
+            from_environment: Whether the value is the text of a variable.
 
         Raises:
-            ValueError: The value is not allowed.
-            TypeError: Its type is not allowed.
-            ImportError: It asks for what is not installed.
+            ValueError: The value is invalid.
+            TypeError: The value has the wrong type.
+            ImportError: The value needs something that is not installed.
         """
         ...
 
 
 class Switch:
-    """On or off: a truth value; in the environment ``true``, ``no``, ``1`` or the like."""
+    """On or off: a boolean; in the environment ``true``, ``no``, ``1`` or the like."""
 
     allowed: str = "true or false"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> bool:
-        """Check a truth value."""
+        """Check a boolean."""
         if from_environment:
             word = value.lower()
             if word in _ON:
@@ -65,10 +64,10 @@ class Switch:
 
 @dataclass(frozen=True, eq=False)
 class Text:
-    """Text that is not only spaces.
+    """Text that is not blank.
 
     Attributes:
-        max_chars: How long it may be.
+        max_chars: The greatest number of characters.
     """
 
     max_chars: int
@@ -79,7 +78,7 @@ class Text:
         return f"1 to {self.max_chars} characters, not only spaces"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> str:
-        """Check a text, and return it without the spaces around it."""
+        """Check a text and return it without the spaces around it."""
         text = stripped(name, value)
         if not text or len(text) > self.max_chars:
             raise ValueError(f"{name}={value!r}: must be {self.allowed}")
@@ -91,10 +90,10 @@ class Number:
     """A number within bounds.
 
     Attributes:
-        unit: What is counted, in the plural.
-        above: It must be more than this.
-        least: It must be this or more.
-        most: It must be this or less; None where there is no upper bound.
+        unit: The unit, in the plural.
+        above: The number must be greater than this; None means that `least` applies.
+        least: The number must be at least this.
+        most: The number must be at most this; None means no upper bound.
     """
 
     unit: str
@@ -123,13 +122,13 @@ class Number:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Count:
-    """How many of something: a whole number within bounds.
+    """A whole number within bounds.
 
     Attributes:
-        unit: What is counted, in the plural.
-        least: The smallest.
-        most: The greatest; None where there is none.
-        is_whole: Whether a fraction is refused rather than left off.
+        unit: The unit, in the plural.
+        least: The smallest valid number.
+        most: The greatest valid number; None means no upper bound.
+        is_whole: Whether a fraction is an error; otherwise it is cut off.
     """
 
     unit: str
@@ -160,7 +159,7 @@ class Choice(Generic[_C]):
     """One of a few words.
 
     Attributes:
-        words: The words.
+        words: An enumeration of the valid words.
     """
 
     words: type[_C]
@@ -180,10 +179,10 @@ class Choice(Generic[_C]):
 
 @dataclass(frozen=True, eq=False)
 class Key:
-    """A key for hashes. A secret: messages do not show it.
+    """A key for hashes. It is a secret, so messages do not show it.
 
     Attributes:
-        least_bytes: How long it must be.
+        least_bytes: The smallest number of bytes.
     """
 
     least_bytes: int
@@ -194,14 +193,14 @@ class Key:
         return f"a string or bytes, at least {self.least_bytes} bytes"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> bytes:
-        """Check a key, and return it as bytes."""
+        """Check a key and return it as bytes."""
         if not isinstance(value, (str, bytes)):
             raise TypeError(f"{name}: must be a string or bytes, not {type(value).__name__}")
         key = value.encode() if isinstance(value, str) else value
         if len(key) < self.least_bytes:
             raise ValueError(
-                f"{name}: must be at least {self.least_bytes} bytes: there are few enough "
-                "telephone numbers for all to be tried with a key that is guessed"
+                f"{name}: must be at least {self.least_bytes} bytes: with a key that can be "
+                "guessed, all telephone numbers can be tried"
             )
         return key
 
@@ -212,7 +211,7 @@ class Directory:
     allowed: str = "the path of a directory"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> Path:
-        """Check a path, and return it whole."""
+        """Check a path and return it as an absolute one."""
         if not isinstance(value, (str, os.PathLike)):
             raise TypeError(f"{name}={value!r}: must be {self.allowed}")
         if not os.fspath(value):
@@ -222,7 +221,7 @@ class Directory:
 
 @dataclass(frozen=True, eq=False)
 class AnyText:
-    """Any text: whoever uses it checks it."""
+    """Any text; the code that uses it checks it."""
 
     allowed: str
 
@@ -262,16 +261,16 @@ def _number(name: str, value: Any, from_environment: bool, allowed: str) -> floa
 
 
 def pairs(name: str, value: Any, from_environment: bool) -> Mapping[Any, Any]:
-    """Return a mapping; in the environment ``key:value,key:value``, as ``DD_TAGS`` is written.
+    """Return a mapping; in the environment it is ``key:value,key:value``, like ``DD_TAGS``.
 
     Raises:
-        ValueError: A part of the text has no colon, or nothing before it.
+        ValueError: A part of the text has no colon or no key.
         TypeError: The argument is not a mapping.
     """
     if from_environment:
         parts = [part.partition(":") for part in value.split(",") if part.strip()]
         if not all(colon and key.strip() for key, colon, _ in parts):
-            raise ValueError(f"{name}={value!r}: must be key:value pairs with commas between")
+            raise ValueError(f"{name}={value!r}: must be key:value pairs, separated by commas")
         return {key.strip(): text.strip() for key, _, text in parts}
     if not isinstance(value, Mapping):
         raise TypeError(f"{name}={value!r}: must be a mapping of names to values")

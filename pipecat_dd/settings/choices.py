@@ -1,10 +1,10 @@
-"""Settings of which one of a few words is chosen."""
+"""The values of settings that are a choice of a few words."""
 
 from enum import StrEnum
 
 
 class FrameSpans(StrEnum):
-    """Which of a processor's work on frames gets a span."""
+    """Which frame processing gets a span."""
 
     NOTABLE = "notable"
     ALL = "all"
@@ -12,21 +12,21 @@ class FrameSpans(StrEnum):
 
 
 class TraceScope(StrEnum):
-    """What is one trace."""
+    """Whether the session is one trace, or each turn is."""
 
     SESSION = "session"
     TURN = "turn"
 
 
 class LineFormat(StrEnum):
-    """How lines are written."""
+    """The format of log lines."""
 
     JSON = "json"
     CONSOLE = "console"
 
 
 class SampledBy(StrEnum):
-    """What is kept or left out as a whole."""
+    """Whether sampling keeps or drops whole sessions or single lines."""
 
     SESSION = "session"
     RECORD = "record"

@@ -1,9 +1,10 @@
-"""What is wrong with environment variables: noted where they are read, written once.
+"""Collects problems with environment variables and logs each of them once.
 
-An argument that is wrong raises where it is given, in front of who wrote it. A variable is set by
-somebody else, later, in a file of a deployment: a bot that answered yesterday must answer today.
-So a variable that is wrong, or asks for what is not installed, is left aside; its default counts;
-and one line says so, at ``configure_logging()`` or at the first session, whichever comes first.
+An invalid argument raises, since the person who wrote it sees the error. A variable is often set
+later, by somebody else, in a deployment's configuration; it must not stop a bot that worked before.
+So a variable that is invalid, or needs something that is not installed, is ignored and the default
+is used. One line reports it, at ``configure_logging()`` or at the first session, whichever comes
+first.
 """
 
 import threading
@@ -14,8 +15,8 @@ from typing import Final
 
 from pipecat_dd._forks import in_forked_processes
 
-IS_LEFT_ASIDE: Final = "It is left aside, and the default is used"
-"""The effect that most variables have when they are wrong."""
+IS_LEFT_ASIDE: Final = "It is ignored, and the default is used"
+"""What happens if a variable is invalid, for most variables."""
 
 _lock = threading.Lock()
 _found: dict[tuple[str, str], None] = {}
@@ -30,15 +31,15 @@ def _renew_lock() -> None:
 
 
 def note(variable: str, error: Exception, effect: str = IS_LEFT_ASIDE) -> None:
-    """Note that a variable is wrong, for `write_notes`.
+    """Record that a variable is invalid; `write_notes` logs it.
 
     Args:
-        variable: Its name.
-        error: What is wrong, in words.
-        effect: What that means, as a sentence without its end.
+        variable: The variable's name.
+        error: Says what is wrong.
+        effect: What follows from that, as a sentence without a full stop.
 
     Raises:
-        Exception: The error itself, within `raising`.
+        Exception: The error itself, within a `raising` block.
     """
     if _raises.get():
         raise error
@@ -51,7 +52,7 @@ def note(variable: str, error: Exception, effect: str = IS_LEFT_ASIDE) -> None:
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Have a variable that is wrong raise within a block: for who asks what is wrong."""
+    """Raise for an invalid variable within a block, instead of recording it."""
     token = _raises.set(True)
     try:
         yield
@@ -60,14 +61,14 @@ def raising() -> Iterator[None]:
 
 
 def write_notes() -> None:
-    """Write a line for each note, once each in a process."""
+    """Log each note, once per process."""
     with _lock:
         texts = [text for variable, text in _found if (variable, text) not in _reported]
         _reported.update(_found)
         _found.clear()
     if not texts:
         return
-    # Imported here: the command line reads the table, and starts without Loguru.
+    # Imported here: the command line uses the table, and must start without Loguru.
     from loguru import logger
 
     for text in texts:

@@ -1,4 +1,4 @@
-"""The settings of a :class:`~pipecat_dd.DatadogObserver`, read once where it is made."""
+"""The settings of a :class:`~pipecat_dd.DatadogObserver`, read once when it is created."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a :class:`~pipecat_dd.DatadogObserver` goes by.
+    """The settings of a :class:`~pipecat_dd.DatadogObserver`.
 
-    Each is described in :mod:`pipecat_dd.settings.table`.
+    :mod:`pipecat_dd.settings.table` describes each of them.
 
     Attributes:
-        transports: The argument ``transport``, as many as were given.
+        transports: The argument ``transport``, as a tuple.
     """
 
     session_id: str | None
@@ -54,14 +54,14 @@ class Settings:
         llmobs: object = None,
         metrics: object = None,
     ) -> "Settings":
-        """Check the arguments and fill in what the environment says.
+        """Check the arguments, and fill in the others from environment variables and defaults.
 
-        A variable that is wrong counts as not set (see :mod:`pipecat_dd.settings.notes`).
+        An invalid variable counts as not set (see :mod:`pipecat_dd.settings.notes`).
 
         Raises:
-            ValueError: An argument has a value that is not allowed.
-            TypeError: An argument is of a type that is not allowed.
-            ImportError: An argument asks for something whose extra is not installed.
+            ValueError: An argument has an invalid value.
+            TypeError: An argument has the wrong type.
+            ImportError: An argument needs an extra that is not installed.
         """
         return cls(
             session_id=table.SESSION_ID.read(session_id),

@@ -1,4 +1,4 @@
-"""A setting, and how it is read: the argument, else the environment variable, else the default."""
+"""Defines a setting, which is read from its argument, its environment variable or its default."""
 
 import os
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class Taker(StrEnum):
-    """Who takes a setting as an argument."""
+    """The function, or other interface, that takes a setting as an argument."""
 
     OBSERVER = "DatadogObserver()"
     LOGGING = "configure_logging()"
@@ -21,7 +21,7 @@ class Taker(StrEnum):
 
 
 class UnusableVariableError(ValueError):
-    """A variable is wrong whose default must not stand in for it; it has been noted."""
+    """A variable is invalid and must not be replaced by the default; it has been noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,14 +30,14 @@ class Setting(Generic[_T]):
 
     Attributes:
         argument: The argument's name.
-        variable: The environment variable's name; None where no text can hold the value.
-        taker: Who takes the argument.
-        check: What is allowed.
-        default: What counts where neither argument nor variable is set.
-        otherwise: The default in words, where more than `default` decides it.
-        meaning: What it is for: a phrase.
-        effect: What follows from a variable that is wrong, as a sentence without its end.
-        has_stand_in: Whether the default counts where the variable is wrong.
+        variable: The environment variable's name; None if no text can express the value.
+        taker: The function that takes the argument.
+        check: Checks values.
+        default: The value if neither the argument nor the variable is set.
+        otherwise: The default in words, if it is more than the value of `default`.
+        meaning: What the setting is for, as a phrase.
+        effect: What follows from an invalid variable, as a sentence without a full stop.
+        has_stand_in: Whether the default is used if the variable is invalid.
     """
 
     argument: str
@@ -51,29 +51,27 @@ class Setting(Generic[_T]):
     has_stand_in: bool = True
 
     def checked(self, given: Any) -> _T:
-        """Return an argument that has its default in the signature, once it is checked.
-
-        Args:
-            given: The argument.
+        """Check an argument and return it as it is used.
 
         Raises:
-            ValueError: The argument has a value that is not allowed.
-            TypeError: The argument is of a type that is not allowed.
+            ValueError: The argument has an invalid value.
+            TypeError: The argument has the wrong type.
+            ImportError: The argument needs something that is not installed.
         """
         return self.check(self.argument, given, False)
 
     def read(self, given: Any, default: _T | None = None) -> _T:
-        """Return the argument, else what the variable says, else the default.
+        """Return the value of the argument, else of the variable, else the default.
 
         Args:
-            given: The argument; None where it is not given.
-            default: What counts in place of the table's default; None for that one.
+            given: The argument; None if it was not passed.
+            default: Replaces the table's default; None leaves it.
 
         Raises:
-            ValueError: The argument has a value that is not allowed.
-            TypeError: The argument is of a type that is not allowed.
-            ImportError: The argument asks for something that is not installed.
-            UnusableVariableError: The variable is wrong, and the default cannot stand in.
+            ValueError: The argument has an invalid value.
+            TypeError: The argument has the wrong type.
+            ImportError: The argument needs something that is not installed.
+            UnusableVariableError: The variable is invalid, and the default must not replace it.
         """
         if given is not None:
             return self.checked(given)

@@ -1,6 +1,6 @@
-"""Checks of values that only this package has: what Datadog, ddtrace or Pipecat allows.
+"""Checks for values specific to Datadog, ddtrace or Pipecat.
 
-What a check needs of those two is imported when it is called: the table of settings imports
+A check imports ddtrace or Pipecat only when it is called, since the table of settings must import
 neither.
 """
 
@@ -21,28 +21,28 @@ _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
 class LLMObsSwitch(Switch):
-    """On or off, where on needs a name for the application."""
+    """On or off; on needs a name for the application."""
 
     allowed: str = "true or false; true needs DD_LLMOBS_ML_APP or DD_SERVICE"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> bool:
-        """Check a truth value, and that LLM Observability has a name for the application."""
+        """Check a boolean, and that there is a name for the application if it is true."""
         is_on = Switch.__call__(self, name, value, from_environment)
         if is_on and not _application_has_name():
             raise ValueError(
-                f"{name}={value!r}: LLM Observability needs a name for the application: must be "
-                "with DD_LLMOBS_ML_APP or DD_SERVICE set"
+                f"{name}={value!r}: LLM Observability needs a name for the application: "
+                "DD_LLMOBS_ML_APP or DD_SERVICE must be set"
             )
         return is_on
 
 
 class MetricsSwitch(Switch):
-    """On or off, where on needs the extra ``metrics``."""
+    """On or off; on needs the extra ``metrics``."""
 
     allowed: str = "true or false; true needs the extra metrics"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> bool:
-        """Check a truth value, and that metrics can be sent."""
+        """Check a boolean, and that the extra is installed if it is true."""
         is_on = Switch.__call__(self, name, value, from_environment)
         if is_on and find_spec("datadog") is None:
             raise ImportError(
@@ -53,10 +53,10 @@ class MetricsSwitch(Switch):
 
 @dataclass(frozen=True, eq=False)
 class SpanTags:
-    """Tags of spans: names and values, some names reserved.
+    """Tags of spans: names and values.
 
     Attributes:
-        reserved: Names that have a meaning of their own.
+        reserved: Names that the user may not use.
     """
 
     reserved: frozenset[str]
@@ -76,16 +76,16 @@ class SpanTags:
             if not isinstance(tag, (str, int, float, bool)):
                 raise TypeError(
                     f"{name}: the tag {key!r} has the value {tag!r}; "
-                    "must be a string, a number or a truth value"
+                    "must be a string, a number or a boolean"
                 )
             tags[key] = str(tag).lower() if isinstance(tag, bool) else str(tag)
         return tags
 
 
 class LineTags:
-    """Tags of lines, which travel as one text (``ddtags``): no separators in them."""
+    """Tags of log lines. They are sent as one text (``ddtags``), so they hold no separators."""
 
-    allowed: str = "a mapping of names to values, with no space or comma in them"
+    allowed: str = "a mapping of names to values, without spaces and commas"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> dict[str, str]:
         """Check tags, and return their values as text."""
@@ -93,14 +93,14 @@ class LineTags:
         for key, tag in pairs(name, value, from_environment).items():
             if not isinstance(key, str) or not is_line_tag(key) or ":" in key:
                 raise ValueError(
-                    f"{name}: the tag {key!r} must be a string with no space, comma or colon in it"
+                    f"{name}: the tag {key!r} must be a string without spaces, commas and colons"
                 )
             if isinstance(tag, bool) or not isinstance(tag, (str, int, float)):
                 raise TypeError(f"{name}: the tag {key!r} has the value {tag!r}; must be a string")
             if not is_line_tag(str(tag)):
                 raise ValueError(
                     f"{name}: the tag {key!r} has the value {tag!r}; "
-                    "must have no space or comma in it"
+                    "must be without spaces and commas"
                 )
             tags[key] = str(tag)
         return tags
@@ -112,12 +112,12 @@ def is_line_tag(text: str) -> bool:
 
 
 class ApiKey:
-    """An API key of Datadog's. A secret: messages do not show it."""
+    """A Datadog API key. It is a secret, so messages do not show it."""
 
-    allowed: str = "an API key of Datadog's, of ASCII with no spaces in it"
+    allowed: str = "an API key of Datadog, in ASCII and without spaces"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> str:
-        """Check a key, and return it without the spaces around it."""
+        """Check a key and return it without the spaces around it."""
         if not isinstance(value, str):
             raise TypeError(f"{name}: must be a string, not {type(value).__name__}")
         key = value.strip()
@@ -130,12 +130,12 @@ class Site:
     """A Datadog site."""
 
     allowed: str = (
-        'a Datadog site, such as "datadoghq.com", "datadoghq.eu" or "us5.datadoghq.com", with '
-        'neither "https://" nor "app."'
+        'a Datadog site, such as "datadoghq.com", "datadoghq.eu" or "us5.datadoghq.com", without '
+        '"https://" and "app."'
     )
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> str:
-        """Check a site, and return it in small letters."""
+        """Check a site and return it in lower case."""
         site = stripped(name, value).lower()
         if not _SITE.fullmatch(site) or site.startswith("app."):
             raise ValueError(f"{name}={value!r}: must be {self.allowed}")
@@ -144,10 +144,10 @@ class Site:
 
 @dataclass(frozen=True, eq=False)
 class IntakeUrl:
-    """The URL of a log intake. It may hold a password by mistake: messages do not show it.
+    """The URL of a log intake. Messages do not show it, since it may hold a password by mistake.
 
     Attributes:
-        path: The path that is added where the URL has none.
+        path: The path that is added if the URL has none.
     """
 
     path: str
@@ -158,7 +158,7 @@ class IntakeUrl:
         return f'such as "https://logs.internal:8282{self.path}"'
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> str:
-        """Check a URL, and return it with a path."""
+        """Check a URL and return it with a path."""
         url = stripped(name, value)
         try:
             parts = urlsplit(url)
@@ -168,9 +168,7 @@ class IntakeUrl:
         if not fits or not _PRINTABLE.fullmatch(url):
             raise ValueError(f"{name}: must be {self.allowed}")
         if "@" in parts.netloc:
-            raise ValueError(
-                f"{name}: must hold neither a user nor a password; must be {self.allowed}"
-            )
+            raise ValueError(f"{name}: must not contain a user or password; must be {self.allowed}")
         return url if parts.path not in ("", "/") else f"{url.rstrip('/')}{self.path}"
 
 
@@ -178,12 +176,12 @@ class Parent:
     """The context of a remote parent."""
 
     allowed: str = (
-        "a ddtrace.trace.Context, as HTTPPropagator.extract(headers) returns it; a span of this "
-        "process is linked by itself where it is active"
+        "a ddtrace.trace.Context, as returned by HTTPPropagator.extract(headers); an active span "
+        "of this process is linked automatically"
     )
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> "Context | None":
-        """Check a context; one without ids is None."""
+        """Check a context; return None for one without ids."""
         from pipecat_dd._ddtrace import Context
 
         if not isinstance(value, Context):
@@ -192,7 +190,7 @@ class Parent:
 
 
 class Transports:
-    """A transport of Pipecat's, or several."""
+    """One or several of Pipecat's transports."""
 
     allowed: str = "a transport of Pipecat's (a BaseTransport), or a list of them"
 

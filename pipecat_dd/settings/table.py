@@ -1,7 +1,7 @@
-"""Every setting, once: its argument, its variable, what is allowed, its default, what it means.
+"""The table of all settings: argument, variable, check, default and meaning of each.
 
-A setting is read by `Setting.read`: the argument, else the environment variable, else the default.
-To add one, add it here, give it to whoever takes it as an argument, and read it there.
+`Setting.read` returns the argument, else the environment variable, else the default. To add a
+setting, add it here, and read it in the function that takes it as an argument.
 """
 
 from collections.abc import Mapping
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
     from pipecat_dd._ddtrace import Context
 
 ENV_PREFIX: Final = "PIPECAT_DD_"
-"""How the environment variables begin that this package alone reads."""
+"""The prefix of this package's own environment variables."""
 
 LINES_ARE_NOT_SHIPPED: Final = "Lines are not shipped"
-"""The effect of a variable that says where lines go and is wrong."""
+"""What happens if a variable for the lines' destination is invalid."""
 
 MAX_SESSION_ID_CHARS: Final = 200
 INTAKE_PATH: Final = "/api/v2/logs"
 """The path of Datadog's log intake."""
 
 MAX_LINE_BYTES: Final = 25_000
-"""The most that a line may have, its end included: Datadog advises at most 25 kB
+"""The greatest size of a line, including its end: Datadog recommends at most 25 kB
 (https://docs.datadoghq.com/logs/log_collection/#custom-log-forwarding)."""
 LEAST_LINE_BYTES: Final = 2_048
-"""The least that it can be held to: a line's ids fit into it."""
+"""The smallest limit that can be set: a line's ids fit into it."""
 
 RESERVED_TAGS: Final = frozenset(
     {tags.SESSION_ID, tags.PARTICIPANT_ID, tags.COMPONENT, tags.SPAN_KIND, *UNIFIED}
 )
-"""Tags with a meaning of their own, which the user's may not take."""
+"""Tags with a meaning of their own, which the user may not set."""
 
 
 # DatadogObserver()
@@ -68,7 +68,7 @@ SESSION_ID: Final[Setting[str | None]] = Setting(
     taker=Taker.OBSERVER,
     check=Text(MAX_SESSION_ID_CHARS),
     default=None,
-    otherwise="the id that Loguru or Pipecat's runner holds, else a new UUID",
+    otherwise="the id set in Loguru or by Pipecat's runner, else a new UUID",
     meaning="the session's id",
 )
 NAME: Final[Setting[str]] = Setting(
@@ -110,7 +110,7 @@ TURN_END_TIMEOUT_SECS: Final[Setting[float]] = Setting(
     taker=Taker.OBSERVER,
     check=Number(unit="seconds", above=0, most=3600),
     default=2.5,
-    meaning="how long the bot must be quiet for a turn to be over",
+    meaning="how long the bot must be silent before a turn ends",
 )
 FRAME_SPANS: Final[Setting[FrameSpans]] = Setting(
     argument="frame_spans",
@@ -118,7 +118,7 @@ FRAME_SPANS: Final[Setting[FrameSpans]] = Setting(
     taker=Taker.OBSERVER,
     check=Choice(FrameSpans),
     default=FrameSpans.NOTABLE,
-    meaning="which of a processor's work on frames gets a span",
+    meaning="which frame processing gets a span",
 )
 SLOW_FRAME_MS: Final[Setting[float]] = Setting(
     argument="slow_frame_ms",
@@ -126,7 +126,7 @@ SLOW_FRAME_MS: Final[Setting[float]] = Setting(
     taker=Taker.OBSERVER,
     check=Number(unit="milliseconds", most=60_000),
     default=10.0,
-    meaning="how long work on a frame takes for that to be notable",
+    meaning="how long the processing of a frame must take to count as slow",
 )
 TRACE_SCOPE: Final[Setting[TraceScope]] = Setting(
     argument="trace_scope",
@@ -142,7 +142,7 @@ TRANSPORT: Final[Setting[tuple[Any, ...]]] = Setting(
     taker=Taker.OBSERVER,
     check=Transports(),
     default=(),
-    meaning="transports that the pipeline does not lead to",
+    meaning="transports that cannot be found from the pipeline",
 )
 PARTICIPANT_NAMES: Final[Setting[bool]] = Setting(
     argument="participant_names",
@@ -167,8 +167,8 @@ LLMOBS: Final[Setting[bool | None]] = Setting(
     taker=Taker.OBSERVER,
     check=LLMObsSwitch(),
     default=None,
-    otherwise="as `DD_LLMOBS_ENABLED` says, or on where your code has turned it on",
-    meaning="whether the session is shown in LLM Observability too",
+    otherwise="on if `DD_LLMOBS_ENABLED` or your code has turned LLM Observability on",
+    meaning="whether the session also appears in LLM Observability",
 )
 METRICS: Final[Setting[bool]] = Setting(
     argument="metrics",
@@ -179,8 +179,8 @@ METRICS: Final[Setting[bool]] = Setting(
     meaning="whether metrics are sent to DogStatsD",
 )
 
-# configure_logging(). Its levels, rules and sinks are Loguru's or classes of the user's, and are
-# checked by those: `pipecat_dd.export.logs.arguments`.
+# configure_logging(). Its levels, rules and sinks are Loguru's, or classes of the user's, which
+# check them: `pipecat_dd.export.logs.arguments`.
 
 FORMAT: Final[Setting[LineFormat]] = Setting(
     argument="format",
@@ -188,7 +188,7 @@ FORMAT: Final[Setting[LineFormat]] = Setting(
     taker=Taker.LOGGING,
     check=Choice(LineFormat),
     default=LineFormat.JSON,
-    meaning="lines for Datadog, or for people",
+    meaning="whether lines are written for Datadog or for people",
 )
 SAMPLE_BY: Final[Setting[SampledBy]] = Setting(
     argument="sample_by",
@@ -204,7 +204,7 @@ LINE_CONTENT: Final[Setting[bool | None]] = Setting(
     taker=Taker.LOGGING,
     check=Switch(),
     default=None,
-    otherwise="as the session's observer has it",
+    otherwise="as set for the session's observer",
     meaning="whether Pipecat's own lines keep transcripts, prompts and tool arguments",
 )
 INTERCEPT_STDLIB: Final[Setting[bool]] = Setting(
@@ -213,7 +213,7 @@ INTERCEPT_STDLIB: Final[Setting[bool]] = Setting(
     taker=Taker.LOGGING,
     check=Switch(),
     default=True,
-    meaning="whether lines of the standard library's `logging`, and `warnings`, are written too",
+    meaning="whether the standard library's `logging` and `warnings` are included",
 )
 MAX_MESSAGE_CHARS: Final[Setting[int | None]] = Setting(
     argument="max_message_chars",
@@ -221,8 +221,8 @@ MAX_MESSAGE_CHARS: Final[Setting[int | None]] = Setting(
     taker=Taker.LOGGING,
     check=Count(unit="characters", least=1, is_whole=True),
     default=None,
-    otherwise="as many as a line may have",
-    meaning="characters kept of a message",
+    otherwise="as many as fit into a line",
+    meaning="how many characters of a message are kept",
 )
 ENQUEUE: Final[Setting[bool]] = Setting(
     argument="enqueue",
@@ -230,7 +230,7 @@ ENQUEUE: Final[Setting[bool]] = Setting(
     taker=Taker.LOGGING,
     check=Switch(),
     default=False,
-    meaning="whether lines are written from a thread of Loguru's",
+    meaning="whether a thread of Loguru's writes the lines",
 )
 
 LINE_BYTES: Final[Setting[int]] = Setting(
@@ -240,7 +240,7 @@ LINE_BYTES: Final[Setting[int]] = Setting(
     check=Count(unit="bytes", least=LEAST_LINE_BYTES, most=MAX_LINE_BYTES, is_whole=True),
     default=MAX_LINE_BYTES,
     otherwise=f"{MAX_LINE_BYTES}; 16384 where a container runtime splits lines",
-    meaning="the most bytes that a line may have, its end included",
+    meaning="the greatest size of a line, including its end",
 )
 SHIP: Final[Setting[bool]] = Setting(
     argument="ship",
@@ -297,7 +297,7 @@ LINE_TAGS: Final[Setting[Mapping[str, str]]] = Setting(
     taker=Taker.SHIPPING,
     check=LineTags(),
     default=MappingProxyType({}),
-    meaning="tags on every line, beside `env`, `version` and those of `DD_TAGS`",
+    meaning="tags on every line, in addition to `env`, `version` and those of `DD_TAGS`",
 )
 HOSTNAME: Final[Setting[str]] = Setting(
     argument="hostname",
@@ -314,7 +314,7 @@ FLUSH_INTERVAL_SECS: Final[Setting[float]] = Setting(
     taker=Taker.SHIPPING,
     check=Number(unit="seconds", above=0, most=60),
     default=2.0,
-    meaning="how long a line waits for others to be sent with",
+    meaning="how long a line may wait so that several are sent together",
 )
 TIMEOUT_SECS: Final[Setting[float]] = Setting(
     argument="timeout_secs",
@@ -330,7 +330,7 @@ MAX_MEMORY_BYTES: Final[Setting[int]] = Setting(
     taker=Taker.SHIPPING,
     check=Count(unit="bytes", least=2**20),
     default=32 * 2**20,
-    meaning="memory that waiting lines may take",
+    meaning="how much memory waiting lines may take",
 )
 SPOOL_DIR: Final[Setting[Path | None]] = Setting(
     argument="spool_dir",
@@ -338,7 +338,7 @@ SPOOL_DIR: Final[Setting[Path | None]] = Setting(
     taker=Taker.SHIPPING,
     check=Directory(),
     default=None,
-    otherwise="none: such lines wait in memory",
+    otherwise="none: they wait in memory",
     meaning="a directory for lines that cannot be sent now",
 )
 MAX_SPOOL_BYTES: Final[Setting[int]] = Setting(
@@ -347,7 +347,7 @@ MAX_SPOOL_BYTES: Final[Setting[int]] = Setting(
     taker=Taker.SHIPPING,
     check=Count(unit="bytes", least=2**22),
     default=256 * 2**20,
-    meaning="disk that those may take, compressed",
+    meaning="how much disk space the lines in that directory may take, compressed",
 )
 
 # The command line
@@ -359,7 +359,7 @@ API_URL: Final[Setting[str]] = Setting(
     check=AnyText("a URL"),
     default="",
     otherwise="the site's API",
-    meaning="where Datadog's API is reached: a proxy, PrivateLink",
+    meaning="the URL of Datadog's API, for a proxy or PrivateLink",
 )
 
 SETTINGS: Final[tuple[Setting[Any], ...]] = tuple(
@@ -374,9 +374,5 @@ VARIABLES: Final[Mapping[str, Setting[Any]]] = {
 
 
 def taken_by(taker: Taker) -> tuple[Setting[Any], ...]:
-    """Return the settings that somebody takes as arguments, in the table's order.
-
-    Args:
-        taker: Who takes them.
-    """
+    """Return the settings of one taker, in the table's order."""
     return tuple(setting for setting in SETTINGS if setting.taker is taker)

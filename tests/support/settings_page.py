@@ -10,11 +10,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 _HEAD = """# Settings
 
-Each is an argument, and most can be set by an environment variable too. An argument wins over its
-variable. A wrong argument raises. A wrong variable never keeps a bot from answering: one WARNING,
-at `configure_logging()` or at the first session, names the variable and what is allowed, and the
-default counts; but lines are not shipped where `DD_SITE`, `DD_API_KEY` or `PIPECAT_DD_SHIP_URL` is
-wrong. `pipecat-dd doctor` names wrong and unknown variables before the bot starts.
+Each setting is an argument, and most can also be set by an environment variable. An argument takes
+precedence over its variable. An invalid argument raises. An invalid variable never keeps a bot from
+answering: one WARNING, at `configure_logging()` or at the first session, names the variable and
+what is allowed, and the default is used. But lines are not shipped if `DD_SITE`, `DD_API_KEY` or
+`PIPECAT_DD_SHIP_URL` is invalid. `pipecat-dd doctor` reports invalid and unknown variables before
+the bot starts.
 
 In a variable, true is `true`, `1`, `yes` or `on`, and false is `false`, `0`, `no` or `off`; tags
 are `key:value,key:value`.

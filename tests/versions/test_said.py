@@ -52,7 +52,7 @@ def test_what_has_been_moved_is_said(lines: Lines, monkeypatch: pytest.MonkeyPat
     DatadogObserver()
     line = lines.one("has moved what is private to it")
     assert line["status"] == "warning"
-    assert "errors in event handlers are not seen" in line["message"]
+    assert "errors in event handlers are not recorded" in line["message"]
 
 
 @pytest.mark.parametrize("odd", ["unknown", "", "2", "main.dev"])

@@ -1,9 +1,9 @@
-"""A session in Datadog's LLM Observability.
+"""Shows a session in Datadog's LLM Observability.
 
-The spans are the same ones: a stage that LLM Observability has a kind for is started as one of
-its spans, so that both products know it by one id and each leads to the other. What has no kind
-there (a stretch of speech, a synthesis, a frame) is a span of the trace alone, and what nests in
-it nests there in the nearest stage that has one.
+Its spans are those of the trace: a stage for which LLM Observability has a kind is started as one
+of its spans, so that both products have the same id for it and link to each other. A stage without
+a kind there (a speech segment, a synthesis, a frame) is a span of the trace only; in LLM
+Observability, whatever nests under it nests under the nearest stage that has a kind.
 """
 
 from loguru import logger
@@ -20,15 +20,15 @@ _said = False
 
 
 def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans | None:
-    """Begin to tell a session, if it is to be told.
+    """Begin to export a session to LLM Observability, if that is wanted and possible.
 
     Args:
         session: The session.
-        tree: Its spans.
-        wanted: Whether it is; None where that goes by whether LLM Observability is on.
+        tree: The session's spans.
+        wanted: Whether to export it; None exports it if LLM Observability is on.
 
     Returns:
-        What tells it; None where it is not told.
+        The exporter; None if the session is not exported.
     """
     with _guard.llmobs.guarded():
         if wanted is None:
@@ -37,7 +37,7 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
             _turn_on()
         if not _llmobs.is_on():
             return None
-        # Also of a session that is not told: integrations report what it asks models.
+        # Also if the session is not exported: integrations report its model calls, with content.
         _llmobs.answer_active(answer, began, process, empty_rest)
         knows(session)
         if wanted:
@@ -47,7 +47,7 @@ def begin(session: Session, tree: SpanTree, wanted: bool | None) -> LLMObsSpans 
 
 
 def _turn_on() -> None:
-    """Turn LLM Observability on. Once: ddtrace asks the Agent, and waits for its answer."""
+    """Turn LLM Observability on; only tried once, since ddtrace waits for the Agent's answer."""
     global _tried
     if _tried:
         return
@@ -59,17 +59,19 @@ def _turn_on() -> None:
     except Exception as error:
         why = str(error)
         if "agentless" in why:
-            why += " (ddtrace asks for that where no Agent answers that takes it.)"
-    logger.warning(f"pipecat_dd: LLM Observability is wanted, but stays off in this process: {why}")
+            why += " (ddtrace requires that if it reaches no Agent that accepts the data.)"
+    logger.warning(
+        f"pipecat_dd: LLM Observability was requested, but stays off in this process: {why}"
+    )
 
 
 def _say_what_is_lacking() -> None:
-    """Say, once in a process, that an older ddtrace shows less."""
+    """Log, once per process, that an older ddtrace shows less."""
     global _said
     if not _said and _llmobs.knows_less():
         logger.info(
-            "pipecat_dd: ddtrace {} shows less of a session in LLM Observability than later ones. "
-            "What that means is in docs/versions.md",
+            "pipecat_dd: ddtrace {} shows less of a session in LLM Observability than later "
+            "versions do; docs/versions.md lists what is missing",
             _ddtrace.ddtrace_version(),
         )
     _said = True

@@ -1,7 +1,7 @@
-"""What does a span of somebody else's begin beneath, in LLM Observability?
+"""Finds the parent, in LLM Observability, of a span of an integration or of the user's code.
 
-An integration's, or the user's own. ddtrace keeps what is active there apart from what is active
-in the trace, and asks for it apart: the answer is found in the same way.
+ddtrace keeps the active span of LLM Observability apart from that of the trace, and asks for each
+separately. Both answers are found in the same way.
 """
 
 import threading
@@ -17,10 +17,10 @@ _answered = threading.local()
 
 
 def answer(found: Any) -> Any:
-    """Answer ddtrace, which has found this to be active. Never raises.
+    """Return the parent of a span that begins now. Never raises.
 
     Args:
-        found: What it has found.
+        found: What ddtrace itself has as active.
     """
     _answered.last = None
     if _guard.llmobs.off:
@@ -39,11 +39,7 @@ def answer(found: Any) -> Any:
 
 
 def began(span: Span) -> None:
-    """Note a span that has begun beneath what was answered last. Never raises.
-
-    Args:
-        span: The span.
-    """
+    """Record that a span has begun beneath the last answer. Never raises."""
     last: tuple[LLMObsSpans, Stage] | None = getattr(_answered, "last", None)
     _answered.last = None
     if last is not None:
@@ -54,10 +50,10 @@ def began(span: Span) -> None:
 
 
 def _is_model_call(span: Span) -> bool:
-    """Whether a span is one of a model's response, which its kind says only when it finishes.
+    """Whether a span is a model call. Its kind shows that only when it has finished.
 
-    The functions of LLM Observability name the resource after the kind; integrations after
-    what was called.
+    Until then the resource shows it: the functions of LLM Observability set it to the kind,
+    integrations to what they call.
     """
     resource = str(span.resource or "").lower()
     return resource not in _llmobs.KINDS - {"llm"} and "embed" not in resource

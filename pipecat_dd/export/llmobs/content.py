@@ -1,8 +1,8 @@
-"""Content on the spans of LLM Observability, whoever opened them: taken out, or redacted.
+"""Removes or redacts content on all spans of LLM Observability.
 
-ddtrace's integrations report what a model was asked and what it answered, whoever asked. In a
-session that does not capture content that is content of the session's: it is taken out before the
-span leaves the process, from every span that was opened in the session, the user's own as well.
+ddtrace's integrations report each model's prompts and answers. If a session does not capture
+content, all spans that were opened in it, including the user's own, lose their content before they
+leave the process.
 """
 
 import weakref
@@ -23,22 +23,18 @@ _AS_THEY_ARE = ("role", "type", *_MEDIA)
 
 
 def knows(session: Session) -> None:
-    """Take a session's content out of what is sent, unless it captures content.
-
-    Args:
-        session: The session.
-    """
+    """Register a session; unless it captures content, content is removed from its spans."""
     _sessions.add(session)
 
 
 def process(span: Any) -> bool:
-    """Take content out of a span, or redact it. Never raises.
+    """Remove content from a span, or redact it. Never raises.
 
     Args:
-        span: An ``LLMObsSpan``, as ddtrace gives it to a span processor.
+        span: An ``LLMObsSpan``, as ddtrace passes it to a span processor.
 
     Returns:
-        Whether content was taken out.
+        Whether content was removed.
     """
     try:
         captures = _captures(_tag(span, tags.SESSION_ID))
@@ -59,10 +55,10 @@ def process(span: Any) -> bool:
 
 
 def empty_rest(meta: dict[str, Any]) -> None:
-    """Take out what a span processor is not shown: documents, templates, tools, instructions.
+    """Remove content that span processors do not see: documents, templates, tools, instructions.
 
     Args:
-        meta: What ddtrace has noted of a span.
+        meta: ddtrace's data on a span.
     """
     for name in ("tool_definitions", "intent"):
         meta.pop(name, None)
@@ -76,7 +72,7 @@ def empty_rest(meta: dict[str, Any]) -> None:
     ddtraces = metadata.pop("_dd", None)
     kept = _figures(metadata)
     if isinstance(ddtraces, dict):
-        # An agent's instructions and tools, as an integration or the user declared them.
+        # An agent's instructions and tools, declared by an integration or the user.
         ddtraces.pop("agent_manifest", None)
         kept["_dd"] = ddtraces
     metadata.clear()
@@ -86,13 +82,13 @@ def empty_rest(meta: dict[str, Any]) -> None:
 def _tag(span: Any, name: str) -> str | None:
     try:
         found = span.get_tag(name)
-    except Exception:  # of a span without tags
+    except Exception:  # raised if the span has no tags
         return None
     return None if found is None else str(found)
 
 
 def _captures(session_id: str | None) -> bool | None:
-    """Return whether content may be sent; None where it is no session's."""
+    """Return whether content may be sent; None if it belongs to no session."""
     sessions = list(_sessions)
     meant = [session for session in sessions if session.id == session_id]
     if not meant:
@@ -100,13 +96,13 @@ def _captures(session_id: str | None) -> bool | None:
         if place is not None and place.session is not None:
             meant = [place.session]
     if not meant:
-        # Whose it is cannot be known: it may be that of one which captures nothing.
+        # The session is unknown, and may be one that does not capture content.
         meant = [session for session in sessions if session.phase is not Phase.ENDED]
     return all(session.capture_content for session in meant) if meant else None
 
 
 def _empty(span: Any) -> None:
-    # Emptied one by one: ddtrace keeps what it had where it is given none.
+    # Emptied one by one: given no messages at all, ddtrace keeps those that it had.
     span.input = [_emptied(message) for message in span.input]
     span.output = [_emptied(message) for message in span.output]
     metadata = getattr(span, "metadata", None)

@@ -1,4 +1,4 @@
-"""What LLM Observability is told of a stage: figures and tags, and what was said in it."""
+"""Translates a stage's attributes and content for LLM Observability."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ TOKENS = {
     tags.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: "cache_write_input_tokens",
     tags.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: "reasoning_output_tokens",
 }
-"""Tokens, by our names, and by those that LLM Observability sums up and prices."""
+"""Our names for token counts, and the names by which LLM Observability sums and prices them."""
 
 TAGGED = (
     tags.GEN_AI_OUTPUT_TYPE,
@@ -30,7 +30,7 @@ TAGGED = (
     tags.TURN_OUTCOME,
     tags.TURN_WAS_INTERRUPTED,
 )
-"""Facts of few values (and a call's id) that are tags there as well."""
+"""Attributes with few values (and a call's id) that are tags there as well."""
 
 _TOLD_ELSEWHERE = (
     tags.FRAME_PREFIX,
@@ -44,11 +44,7 @@ Redact = Callable[[str], str]
 
 
 def tags_of(stage: Stage) -> dict[str, str]:
-    """Return a stage's tags.
-
-    Args:
-        stage: The stage.
-    """
+    """Return a stage's tags."""
     facts = stage.attributes
     told = {name: _text(facts[name]) for name in TAGGED if name in facts}
     if stage.participant_id is not None:
@@ -61,11 +57,12 @@ def tags_of(stage: Stage) -> dict[str, str]:
 
 
 def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
-    """Return a stage's figures.
+    """Return a stage's metrics.
 
     Args:
         stage: The stage.
-        with_tokens: Whether it is the span on which tokens are counted.
+        with_tokens: Whether to include token counts. False if an integration's span has them, so
+            that they are not counted twice.
     """
     facts = stage.attributes
     metrics: dict[str, float] = {}
@@ -84,11 +81,7 @@ def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:
 
 
 def metadata_of(stage: Stage) -> dict[str, Any]:
-    """Return what else is known of a stage: its settings and counts.
-
-    Args:
-        stage: The stage.
-    """
+    """Return a stage's other attributes: its settings and counts."""
     return {
         name.removeprefix(tags.gen_ai_request.prefix): value
         for name, value in stage.attributes.items()
@@ -97,10 +90,10 @@ def metadata_of(stage: Stage) -> dict[str, Any]:
 
 
 def messages_of(text: str, redact: Redact) -> list[dict[str, str]]:
-    """Return the messages that a model was given, as far as their JSON was kept.
+    """Return the messages sent to a model, as far as their JSON was kept.
 
     Args:
-        text: A list of messages as JSON; its end may be cut off.
+        text: A list of messages as JSON, whose end may be cut off.
         redact: Redacts a text.
     """
     decoder, messages, at = json.JSONDecoder(), [], 1

@@ -1,4 +1,4 @@
-"""A session's stages as spans of LLM Observability's."""
+"""Exports a session's stages as spans of LLM Observability."""
 
 from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
@@ -9,21 +9,21 @@ from pipecat_dd.export.spans.tree import MAX_CONTENT_CHARS, SpanTree
 from pipecat_dd.names import tags
 
 KINDS = {Kind.SESSION: "agent", Kind.TURN: "workflow", Kind.LLM: "llm", Kind.TOOL: "tool"}
-"""What stages are there. A frame's may be what its processor says of itself."""
+"""The kind of each stage in LLM Observability. That of a frame is what its processor declares."""
 
 KEPT_TURNS = 1_000
-"""How many turns that are over can be asked for."""
+"""How many ended turns are remembered, so that their ids can be looked up."""
 
 
 class LLMObsSpans:
-    """Tells a session's stages to LLM Observability, on the spans that they are in the trace."""
+    """Exports a session's stages to LLM Observability, on the same spans as in the trace."""
 
     def __init__(self, session: Session, tree: SpanTree) -> None:
-        """Begin to tell a session.
+        """Begin to export a session.
 
         Args:
             session: The session.
-            tree: Its spans.
+            tree: The session's spans.
         """
         self._session = session
         self._tree = tree
@@ -37,7 +37,7 @@ class LLMObsSpans:
         self._facts = facts
         self._of_root = _llmobs.in_trace(facts, self._trace_id)
         self._of_agent = _llmobs.by_agent(self._of_root, session.root.handle.span_id, session.name)
-        # Where the trace is shared with another session, ddtrace would take its session for this.
+        # Otherwise ddtrace would take another session's id for this one's in a shared trace.
         _llmobs.stamp(tree.root_context, self.beneath(session.root))
         self._told_by_others: set[Stage] = set()
         self._heard: dict[Stage, list[str]] = {}
@@ -45,23 +45,19 @@ class LLMObsSpans:
         self._turns: dict[int, dict[str, str]] = {}
         session.exporter = self.export
 
-    # Where things belong
+    # Parents and ids
 
     def nearest(self, stage: Stage) -> Stage:
-        """Return the stage that what nests in a stage nests in here.
-
-        Args:
-            stage: The stage.
-        """
+        """Return the stage itself or, if it has no kind here, the nearest above that has one."""
         while self._kind_of(stage) is None:
             stage = stage.parent or self._session.root
         return stage
 
     def beneath(self, stage: Stage) -> Above:
-        """Return what a span beneath a stage that is told begins beneath.
+        """Return the parent, in LLM Observability, of a span beneath a stage.
 
         Args:
-            stage: The stage.
+            stage: A stage that has a kind here.
         """
         span_id: int = stage.handle.span_id
         if not self._tree.has_traces_per_turn:
@@ -71,18 +67,14 @@ class LLMObsSpans:
         return Above(trace_id, span_id, _llmobs.in_trace(facts, trace_id))
 
     def is_told_by_another(self, stage: Stage) -> None:
-        """An integration tells of the model's call in a stage, with its tokens.
-
-        Args:
-            stage: The stage.
-        """
+        """Record that an integration's span reports the model call of a stage, with its tokens."""
         self._told_by_others.add(stage)
 
     def export(self, number: int | None) -> dict[str, str] | None:
-        """Return the ids of a turn's span.
+        """Return the ids of a turn's span; None if the turn is unknown.
 
         Args:
-            number: The turn's number; None for the latest.
+            number: The turn's number; None means the latest.
         """
         with _guard.llmobs.guarded():
             turn = self._session.turn
@@ -93,18 +85,18 @@ class LLMObsSpans:
             return self._turns.get(number)
         return None
 
-    # Told by the tree
+    # Called by the span tree
 
     def start(self, stage: Stage, name: str, parent: Active) -> Span | None:
-        """Start a stage's span as one of LLM Observability's.
+        """Start a stage's span as a span of LLM Observability.
 
         Args:
             stage: The stage.
             name: The span's name in the trace.
-            parent: Its parent in the trace.
+            parent: The span's parent in the trace.
 
         Returns:
-            The span; None for a stage that is a span of the trace alone.
+            The span; None for a stage that is a span of the trace only.
         """
         if _guard.llmobs.off:
             return None
@@ -125,14 +117,9 @@ class LLMObsSpans:
         return None
 
     def write(self, span: Span, stage: Stage) -> None:
-        """Describe a stage's span.
-
-        Args:
-            span: The span.
-            stage: The stage.
-        """
+        """Describe a span that :meth:`start` has started, before it finishes."""
         if span.span_type is None:
-            return  # ddtrace failed to make it one of its spans
+            return  # ddtrace failed to make it a span of LLM Observability
         with _guard.llmobs.guarded():
             _llmobs.settle(span)
             asked, replied = self._content_of(stage)
@@ -152,7 +139,7 @@ class LLMObsSpans:
                 del self._turns[next(iter(self._turns))]
 
     def stamp(self, context: Context) -> None:
-        """Have what continues the session's trace elsewhere continue it here, too.
+        """Add the ids of LLM Observability to a context, so that they cross processes with it.
 
         Args:
             context: The context of the session's span.
@@ -193,7 +180,7 @@ class LLMObsSpans:
         return {"span_id": str(turn.handle.span_id), "trace_id": _llmobs.written(trace_id)}
 
     def _overhear(self, stage: Stage) -> None:
-        """Keep what was said in a turn, which is known by stages within it."""
+        """Collect, from the stages within a turn, the content for the turn's own span."""
         turn = stage.parent
         if not stage.content or turn is None or turn.kind is not Kind.TURN or not turn.is_open:
             return

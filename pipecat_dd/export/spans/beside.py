@@ -1,7 +1,7 @@
-"""Pipecat's own tracing beside us, where ddtrace is its OpenTelemetry.
+"""Handles the spans of Pipecat's own tracing, where ddtrace provides its OpenTelemetry.
 
-With ``enable_tracing=True`` and ``DD_TRACE_OTEL_ENABLED=true`` Pipecat's spans are ddtrace's.
-They hang in the session's trace, on a branch of their own: what SDKs open nests in our stages.
+With ``enable_tracing=True`` and ``DD_TRACE_OTEL_ENABLED=true`` Pipecat's spans go through ddtrace.
+They form a branch of their own in the session's trace; the spans of SDKs nest in our stages.
 """
 
 import threading
@@ -16,12 +16,12 @@ from pipecat_dd.export.redaction import InForce
 from pipecat_dd.export.secrets import REDACTED
 
 MAX_CONTENT_CHARS = 2_000
-"""How much is sent of an attribute that holds content, where that is sent at all."""
+"""The longest value of an attribute that holds content."""
 
 _lock = threading.Lock()
 _said = False
 _may_be_sent: bool | None = None
-"""Whether all sessions that Pipecat traces too may send content; None where there was none."""
+"""Whether all sessions that Pipecat also traces may send content; None before the first one."""
 
 
 @in_forked_processes
@@ -31,10 +31,10 @@ def _renew_lock() -> None:
 
 
 def notice_tracing(worker: Any, *, captures: bool) -> None:
-    """Notice where Pipecat's own tracing goes through ddtrace, and say so once in a process.
+    """Detect that Pipecat's own tracing goes through ddtrace, and log it once per process.
 
     Args:
-        worker: The session's worker, if it is known.
+        worker: The session's worker; None if unknown.
         captures: Whether the session may send content.
     """
     global _may_be_sent
@@ -45,9 +45,9 @@ def notice_tracing(worker: Any, *, captures: bool) -> None:
 
 
 def say_that_it_runs() -> None:
-    """Write one line that Pipecat's own tracing runs beside, once in a process.
+    """Log, once per process, that Pipecat's own tracing is on as well.
 
-    Before Pipecat 1.8 it is known by its first span.
+    Before Pipecat 1.8 this is called at the first span of that tracing.
     """
     global _said
     if _said:
@@ -57,34 +57,30 @@ def say_that_it_runs() -> None:
             return
         _said = True
     logger.info(
-        "pipecat_dd: Pipecat's own tracing (enable_tracing=True) runs beside, through ddtrace's "
-        "OpenTelemetry (DD_TRACE_OTEL_ENABLED). Its spans show in the session's trace too, on a "
-        "branch of their own{}. To see each stage once, turn it off",
+        "pipecat_dd: Pipecat's own tracing (enable_tracing=True) is on as well, through ddtrace's "
+        "OpenTelemetry (DD_TRACE_OTEL_ENABLED). Its spans form a branch of their own in the "
+        "session's trace{}. To see each stage only once, turn it off",
         ", and hold content only with capture_content=True"
         if _ddtrace.looks_at_parts()
-        else "; this ddtrace does not let their content be taken out",
+        else "; with this version of ddtrace their content cannot be removed",
     )
 
 
 def is_pipecats(found: Active) -> bool:
-    """Whether a span is one of Pipecat's own tracing.
-
-    Args:
-        found: A span, or a context.
-    """
-    # ddtrace gives the name to the resource, and to the operation until the span has finished.
+    """Whether a span is one of Pipecat's own tracing; a context never is."""
+    # ddtrace uses the name as the resource; as the operation only until the span has finished.
     return (
         isinstance(found, Span) and found.resource in _pipecat.TRACED and _ddtrace.is_by_otel(found)
     )
 
 
 def hold_strays(spans: list[Span]) -> None:
-    """Hold content on spans of Pipecat's that are in no session's trace.
+    """Remove or redact content on spans of Pipecat's tracing that are in no session's trace.
 
     They begin with the pipeline, and so may begin before the session, in the caller's trace.
 
     Args:
-        spans: Spans of one trace, which have finished.
+        spans: Finished spans of one trace.
     """
     if _may_be_sent is not None:
         for span in spans:
@@ -93,11 +89,11 @@ def hold_strays(spans: list[Span]) -> None:
 
 
 def hold_content(span: Span, redactor: InForce | None) -> None:
-    """Hold what a span of Pipecat's own tracing says of content to what was asked for.
+    """Remove or redact the content on a span of Pipecat's own tracing.
 
     Args:
-        span: The span, which has finished.
-        redactor: The rules by which content is redacted; None where none may be sent.
+        span: A finished span.
+        redactor: The rules of redaction; None removes all content.
     """
     rules = InForce() if redactor is None else redactor
     for name, value in span.get_tags().items():

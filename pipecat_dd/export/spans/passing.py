@@ -1,12 +1,11 @@
-"""What a session adds to the spans of others in its traces, as they leave.
+"""Processes the other spans in a session's traces, just before ddtrace sends them.
 
-The user's own and the integrations' begin beneath a stage and are theirs; ddtrace sends them.
-As they pass by they get the session's id and tags, so that a search for the session finds them;
-a cancellation is no error; and what Pipecat's own tracing writes of content is held to
-``capture_content``.
+These are the spans of the user's code and of integrations, which nest under our stages. They get
+the session's id and tags, so that a search for the session finds them. A cancellation is no longer
+marked as an error, and the content of Pipecat's own tracing obeys ``capture_content``.
 
-A part of a session that sampling rejects waits for the end of its turn: a turn that the user
-keeps in its middle (``manual.keep``) is then kept from its beginning.
+Spans of a session that sampling rejects wait for the end of their turn: if the user keeps the
+turn in the middle (``manual.keep``), all of it is kept, from its beginning.
 """
 
 import threading
@@ -28,14 +27,14 @@ from pipecat_dd.names.spans import Kind, span_name
 from pipecat_dd.names.tags import COMPONENT, ERROR_TYPE, INTERRUPTED
 
 MAX_ASKED = 10_000
-"""How many spans of a session that others nest in are known when they have been sent."""
+"""How many of a session's spans that have others nested under them are remembered."""
 
 MAX_HELD = 300
-"""How many spans of a session that sampling rejects wait at most, in each trace: as many as
-ddtrace itself keeps."""
+"""How many spans of a rejected session wait at most, in each trace: as many as ddtrace itself
+keeps."""
 
 ENDS = frozenset({span_name(Kind.TURN), span_name(Kind.SESSION)})
-"""What a part waits for that sampling rejects."""
+"""When one of these spans finishes, the waiting spans of a rejected session are sent."""
 
 CANCELLED = frozenset(
     {"asyncio.exceptions.CancelledError", "concurrent.futures._base.CancelledError"}
@@ -43,14 +42,15 @@ CANCELLED = frozenset(
 
 
 class Owner:
-    """What spans of others in a session's traces are told by.
+    """Describes a session for the other spans in its traces: the user's and integrations'.
 
-    It outlives the session with those spans that lead to a stage, and so holds nothing of it.
+    Those spans may outlive the session and keep this object alive; it must not refer to the
+    session.
 
     Attributes:
         context: A context of the session's trace, with the sampling decision.
         is_over: Whether the session has ended.
-        shared: Kept by all that share a trace, for as long as one of them is there.
+        shared: Set if several sessions share a trace; their owners keep this object alive.
     """
 
     __slots__ = (
@@ -80,9 +80,9 @@ class Owner:
 
         Args:
             context: A context of its trace, with the sampling decision.
-            tags: The tags of all its spans, ``session_id`` among them.
+            tags: The tags of all its spans, including ``session_id``.
             captures: Whether content may be sent.
-            is_alone: Whether its traces have begun with it, so that all in them is its.
+            is_alone: Whether its traces begin with it, so that all spans in them are its own.
             redactor: The rules of redaction.
         """
         self.context = context
@@ -97,28 +97,24 @@ class Owner:
         self._over: set[int] = set()
 
     def nests(self, span_id: int) -> None:
-        """Note a span that others may have begun beneath.
-
-        Args:
-            span_id: Its id.
-        """
+        """Remember a span under which others may have nested."""
         self._asked[span_id] = None
         if len(self._asked) > MAX_ASKED:
             self._asked.popitem(last=False)
 
     def has_nested(self, span_id: int | None) -> bool:
-        """Whether others may have begun beneath a span."""
+        """Whether other spans may have nested under this one."""
         return span_id in self._asked
 
     def owns(self, span: Span) -> bool:
-        """Whether a span of others in a trace of the session's is beneath a stage of it."""
+        """Whether a span in one of the session's traces is beneath a stage of the session."""
         return self._is_alone or span.parent_id in self._asked
 
     def claim(self, span: Span) -> None:
-        """Tell a span of others by what is the session's.
+        """Put the session's tags on another span, and correct its errors and content.
 
         Args:
-            span: The span, which has finished.
+            span: A finished span.
         """
         if not self._is_alone:
             self.nests(span.span_id)
@@ -129,18 +125,18 @@ class Owner:
             _ddtrace.clear_error(span)
             span.set_tag(INTERRUPTED, "true")
         if not isinstance(_ddtrace.root_of(span), StandIn):
-            # Begun beneath a bare context, which may know of no decision since.
+            # It began beneath a bare context, which may lack later sampling decisions.
             _ddtrace.agree(span.context, self.context)
         if is_pipecats(span):
             say_that_it_runs()
             hold_content(span, self._redactor if self._captures else None)
 
     def admits(self, trace_id: int, spans: list[Span]) -> list[Span]:
-        """Return those spans of a part that are to be sent now, with what waited for them.
+        """Return the spans to send now, including those that waited; keep the others waiting.
 
         Args:
-            trace_id: The trace.
-            spans: What has finished in it.
+            trace_id: The id of their trace.
+            spans: The spans that have finished in it.
         """
         held = self._held.pop(trace_id, None)
         if held is not None:
@@ -149,7 +145,7 @@ class Owner:
         if priority is None or priority > 0 or self.is_over or trace_id in self._over:
             return spans
         if any(span.name in ENDS and _is_ours(span) for span in spans):
-            if trace_id != self.context.trace_id:  # a turn's own, of which it was the end
+            if trace_id != self.context.trace_id:  # a turn's own trace, which this ends
                 self._over.add(trace_id)
             return spans
         if len(spans) < MAX_HELD:
@@ -159,11 +155,11 @@ class Owner:
 
 
 class _Shared:
-    """Stands for a trace that several sessions share: there only what leads to a stage tells."""
+    """Marks a trace of several sessions, where only a span's root shows to which it belongs."""
 
 
 _owners: "weakref.WeakValueDictionary[int, Owner | _Shared]" = weakref.WeakValueDictionary()
-# A signal's handler may end a session, in the very thread that holds it.
+# Reentrant: a signal handler may end a session in the very thread that holds the lock.
 _lock = threading.RLock()
 
 
@@ -175,12 +171,7 @@ def _renew() -> None:
 
 
 def own(trace_id: int, owner: Owner) -> None:
-    """Note whose a trace is.
-
-    Args:
-        trace_id: The trace.
-        owner: The session's.
-    """
+    """Register a session's owner for one of its traces."""
     with _lock:
         before = _owners.get(trace_id)
         if isinstance(before, Owner) and before is not owner:
@@ -191,19 +182,19 @@ def own(trace_id: int, owner: Owner) -> None:
 
 
 def send_finished() -> None:
-    """Send, at the process's end, what has finished in sessions' traces."""
+    """Send, at the process's end, the finished spans of all sessions' traces."""
     with _guard.spans.guarded():
         _ddtrace.send_finished(list(_owners.keys()))
 
 
 def pass_by(spans: list[Span]) -> list[Span]:
-    """Look at spans of one trace that are about to be sent.
+    """Process the spans of one trace that are about to be sent.
 
     Args:
-        spans: The spans, which have finished.
+        spans: Finished spans, at least one.
 
     Returns:
-        Those to send now.
+        The spans to send now.
     """
     trace_id = spans[0].trace_id
     found = _owners.get(trace_id)
@@ -223,7 +214,7 @@ def pass_by(spans: list[Span]) -> list[Span]:
         return spans
     spans = of_trace.admits(trace_id, spans)
     if spans:
-        # ddtrace sends a part by the decision that its first span knows of.
+        # ddtrace applies the sampling decision of the first span to all of them.
         _ddtrace.agree(spans[0].context, of_trace.context)
     return spans
 

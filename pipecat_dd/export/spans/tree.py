@@ -1,14 +1,15 @@
 """A session's spans.
 
-ddtrace sends a trace when all the spans *started* in it have finished. A session's span that
-stood open for the whole call would hold every finished turn back, and a killed process would
-lose them; a turn's would hold the last one back, since something is always under way where
-one passes into the next. So no span of ours is ever left open: a stage's span is started,
-dated back and finished in one go when the stage ends. Until then there is a reserved id, which
-log lines name, and a stand-in that others nest in; what is set on that is on the span.
+ddtrace sends a trace only when all the spans *started* in it have finished. If the session's span
+were open for the whole call, it would hold back every finished turn, and a killed process would
+lose them. An open span for each turn would hold back the turn before, since one turn begins before
+all work of the last one is done. Therefore none of our spans is ever left open: a stage's span is
+started, backdated and finished in one go when the stage ends. Until then the stage has a reserved
+id, which log lines carry, and a stand-in under which other spans nest; whatever is set on the
+stand-in ends up on the span.
 
-What has ended is sent with the writer's next interval, a second later, whatever goes on, and
-whoever has a span open in the trace.
+An ended stage is sent with the writer's next interval, within a second, even if other spans in the
+trace are still open.
 """
 
 from collections import deque
@@ -27,43 +28,44 @@ from pipecat_dd.names.spans import span_name
 from pipecat_dd.settings import TraceScope
 
 COMPONENT = "pipecat"
-"""The component that every span is of."""
+"""The ``component`` tag of every span."""
 
 MEASURED = frozenset(
     {Kind.TURN, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TOOL, Kind.TTS, Kind.BOT_SPEECH}
 )
-"""What Datadog computes hits, errors and percentiles for."""
+"""The stages for which Datadog computes hits, errors and percentiles."""
 
 ENTRIES = frozenset({Kind.SESSION, Kind.TURN})
-"""What is an entry to the service: Datadog counts the service's hits and errors by these."""
+"""The stages that are service entries: Datadog counts the service's hits and errors by them."""
 
 _CALLS = frozenset({Kind.LLM, Kind.TTS, Kind.FRAME})
 """What may call a provider, a frame's processing since it may turn out to be a response."""
 
 KEPT = frozenset({tags.SESSION_ID, tags.COMPONENT, "llmobs_trace_id", "llmobs_parent_id"})
-"""Tags that stay as they are on a span, whatever was set on what stood in for it: its identity,
-and what ddtrace notes for LLM Observability on the root that it knows."""
+"""Tags that a span keeps, whatever was set on its stand-in: its identity, and what ddtrace records
+for LLM Observability on a trace's root."""
 
 MAX_CONTENT_CHARS = 2_000
-"""How much is sent of what was said, written or asked, where that is sent at all."""
+"""Content in a tag (transcripts, prompts, replies, tool arguments and results) is cut to this
+length."""
 
 MAX_TAG_CHARS = 5_000
-"""A tag's longest value. ddtrace cuts one of over 25,000 characters to 2,500; the Agent
-refuses one of over 25,000. A stack trace's end is what tells, so its beginning is cut."""
+"""The value of a tag is cut to this length. ddtrace cuts a value of over 25,000 characters to
+2,500, and the Agent refuses it. A stack trace loses its beginning: its end shows the error."""
 
 MAX_TRACES = 256
-"""How many turns' traces are known as a session's own, with ``trace_scope="turn"``. What is still
-at work on an older one nests in it all the same."""
+"""How many traces of turns a session remembers, with ``trace_scope="turn"``. Work still in progress
+in an older one nests in it nevertheless."""
 
 
 class StageSpan:
-    """What stands for a stage in the trace until its span is sent.
+    """Represents a stage in the trace until its span is sent.
 
     Attributes:
-        span_id: The id its span will have.
-        node: The stand-in that others nest in. Made when it is first asked for.
-        referred: Whether anything names it.
-        nested: Whether anything asked to nest in it: an integration's span, most likely.
+        span_id: The id that its span will have.
+        node: The stand-in under which other spans nest; created when first needed.
+        referred: Whether a log line or another span refers to it.
+        nested: Whether another span, most likely an integration's, may have nested under it.
     """
 
     __slots__ = ("nested", "node", "referred", "span_id")
@@ -76,26 +78,31 @@ class StageSpan:
 
 
 class SpanExtension(Protocol):
-    """What else a stage's span is told as, while it is a span of the trace's all the same."""
+    """Makes some of the spans also spans of another product, such as LLM Observability."""
 
     def start(self, stage: Stage, name: str, parent: Active) -> Span | None:
-        """Start a stage's span; None leaves it to the tree. Must not raise."""
+        """Start a stage's span; None leaves that to the tree. Must not raise."""
 
     def write(self, span: Span, stage: Stage) -> None:
-        """Describe a span that was started here and is about to finish. Must not raise."""
+        """Describe a span that :meth:`start` returned, before it finishes. Must not raise."""
 
     def stamp(self, context: Context) -> None:
-        """Note on the context of the session's span what begins beneath it. Must not raise."""
+        """Add the product's own ids to the context of the session's span. Must not raise."""
 
 
 class SpanTree:
-    """Tells a session's stages as spans of one trace.
+    """Exports a session's stages as spans.
 
     Attributes:
-        trace_id: The trace's id, 128 bits.
-        also: What else the spans are told as, if anything.
-        root_context: The context of the session's span. Others share its decision on sampling.
-        owner: What spans of others in the session's traces are told by.
+        redactor: Redacts content and error messages.
+        also: Makes the spans another product's, too; None if there is no such product.
+        session: The session.
+        trace_id: The id of the trace of the session's span, 128 bits.
+        root_context: The context of the session's span, whose sampling decision all spans share.
+        trace_ids: The ids of all traces of the session.
+        on_trace: Called when a turn begins a trace, with the trace's id and that of the trace that
+            is forgotten for it, if any.
+        owner: Tags the other spans in the session's traces: the user's and integrations'.
     """
 
     def __init__(
@@ -109,10 +116,10 @@ class SpanTree:
 
         Args:
             session: The session.
-            parent: A remote parent whose trace the session continues.
-            caller: What was active where the session was made, a span or the context of one.
-                It is linked, not continued: it is somebody else's.
-            scope: What is one trace.
+            parent: A remote parent whose trace to continue; None begins a new trace.
+            caller: The span, or its context, that was active where the session was created; None
+                if none was. The session's span links to it and does not continue it.
+            scope: Whether the session is one trace, or each turn is.
         """
         self._scope = scope
         self.redactor = InForce()
@@ -121,7 +128,7 @@ class SpanTree:
         self._name = span_name(Kind.SESSION)
         identity = {tags.SESSION_ID: session.id, tags.COMPONENT: COMPONENT}
         identity |= {name: value[:MAX_TAG_CHARS] for name, value in session.tags.items()}
-        # Here, rather than once for each span.
+        # Once here, rather than for each span.
         writable = _ddtrace.writable
         self._tags = {writable(name): writable(value) for name, value in identity.items()}
         self._parent = parent
@@ -157,7 +164,7 @@ class SpanTree:
 
     @property
     def parent(self) -> Context | None:
-        """The remote parent whose trace the session continues, if it has one."""
+        """The remote parent whose trace the session continues; None if there is none."""
         return self._parent
 
     @property
@@ -166,11 +173,7 @@ class SpanTree:
         return self._scope is TraceScope.TURN
 
     def trace_id_of(self, stage: Stage) -> int:
-        """Return the id of the trace that a stage's span is part of.
-
-        Args:
-            stage: The stage.
-        """
+        """Return the id of the trace that a stage's span is part of."""
         return self._node(stage).trace_id or self.trace_id
 
     @property
@@ -181,13 +184,13 @@ class SpanTree:
             self.also.stamp(context)
         return context
 
-    # Told by the conversation
+    # Called by the conversation
 
     def on_open(self, stage: Stage) -> None:
         """Reserve the stage's id."""
         early = self._early
         if early is not None and stage.kind is Kind.TURN and stage.resource == BY_USER:
-            # What came before the ruling hangs in it already.
+            # What came before the turn was decided nests under it already.
             stage.handle = StageSpan(early.span_id, early)
             self._early = None
         elif stage.handle is None:
@@ -200,7 +203,8 @@ class SpanTree:
         name, parent, also = span_name(stage.kind), self._parent_of(stage), self.also
         is_entry, is_root = stage.kind in ENTRIES, False
         if is_entry and isinstance(parent, StandIn):
-            parent = parent.context  # a child of a context is an entry, of a span it is none
+            # A span is an entry if its parent is a context, but not if it is a span.
+            parent = parent.context
         elif not is_entry and isinstance(parent, Context):
             parent, is_root = self._node(stage), True
         span = None if also is None else also.start(stage, name, parent)
@@ -215,7 +219,7 @@ class SpanTree:
             if handle.node is not None:
                 _ddtrace.carry(handle.node, span, self.redactor.text, KEPT)
         finally:
-            # One that is left open holds back all that is finished in its trace.
+            # A span left open would hold back all finished spans of its trace.
             _ddtrace.finish(span, stage.end_ns if stage.end_ns is not None else stage.start_ns)
         if handle.node is not None:
             _ddtrace.retire(handle.node)
@@ -226,26 +230,26 @@ class SpanTree:
             self._ours.discard(handle.span_id)
         early = self._early
         if early is not None and span.trace_id == early.trace_id:
-            self._early = None  # no turn came of it
+            self._early = None  # it did not become a turn
 
     def on_discard(self, stage: Stage) -> None:
-        """Forget the stage's id, which nothing names."""
+        """Forget the stage's id, to which nothing refers."""
         if stage.handle is not None:
             self._ours.discard(stage.handle.span_id)
 
     def is_referred_to(self, stage: Stage) -> bool:
-        """Whether a log line or a child names the stage already."""
+        """Whether a log line or a child span refers to the stage already."""
         handle = stage.handle
         return handle is not None and handle.referred
 
-    # Asked by whoever nests in it or names it
+    # Called for spans that nest under a stage, and for log lines
 
     def active(self, stage: Stage, *, nests: bool = True) -> Active:
-        """Return what a span that begins in a stage is a child of.
+        """Return the parent of a span that begins in a stage.
 
         Args:
             stage: The stage.
-            nests: Whether something asks to nest in it, rather than to name it.
+            nests: Whether a span nests under it. False if only its ids are needed.
         """
         handle: StageSpan = stage.handle
         handle.referred = True
@@ -255,11 +259,7 @@ class SpanTree:
         return self._node(stage)
 
     def log_ids(self, stage: Stage) -> tuple[str | None, str | None]:
-        """Return the trace and span id of a stage as they stand in log lines.
-
-        Args:
-            stage: The stage.
-        """
+        """Return the trace and span id of a stage in the form that log lines carry."""
         node = self.active(stage, nests=False)
         trace_id = node.trace_id
         assert trace_id is not None
@@ -268,11 +268,11 @@ class SpanTree:
         return self._written_trace_ids[trace_id], str(stage.handle.span_id)
 
     def hide(self, caller: Active) -> None:
-        """Leave aside what is the caller's in the session's own tasks, and link it.
+        """Link the caller's span, and ignore it where it is active in the session's own tasks.
 
         Args:
-            caller: What was active around the session when it was made or set up: a span, or
-                the context of one, which is what ddtrace has a task take along.
+            caller: The span that was active when the session was created or set up, or its
+                context, which is what ddtrace passes on to a new task.
         """
         if caller.span_id in self._hidden or self._is_own(caller):
             return
@@ -289,16 +289,16 @@ class SpanTree:
                 self._links.append(caller.context if isinstance(caller, Span) else caller)
 
     def is_foreign(self, found: Active) -> bool:
-        """Whether what ddtrace has active in a task of the session's is the work of somebody else.
+        """Whether the active span is the user's or an integration's, so that new spans nest in it.
 
-        The user's, that is, or an integration's, in which what begins here nests. When a child
-        finishes, ddtrace makes its parent active again, which may be one of ours and may be
-        over; that is resolved afresh. So is the bare context of one of ours, which ddtrace has
-        a thread pool or a task take along; one that a span of the user's left is the user's.
-        What is the caller's, and Pipecat's own tracing, is left aside.
+        For a span of ours this is False, and the parent of a new span is looked up anew: when a
+        child finishes, ddtrace makes its parent active again, even if that stage has ended. The
+        same applies to the bare context of a span of ours, which ddtrace passes on to a thread
+        pool or a task; the context of a user's span is the user's. The caller's spans and those
+        of Pipecat's own tracing are ignored.
 
         Args:
-            found: What ddtrace has active.
+            found: The span or context that ddtrace reports as active.
         """
         if isinstance(found, StandIn) or found.span_id in self._hidden:
             return False
@@ -313,7 +313,7 @@ class SpanTree:
     def _is_own(self, found: Active) -> bool:
         if isinstance(found, StandIn):
             return found.owner is self.owner
-        # Where a remote trace is continued, the caller may do so too.
+        # If the session continues a remote trace, the caller may be part of that trace, too.
         return found.trace_id in self.trace_ids and self.session.phase is not Phase.MADE
 
     def _node(self, stage: Stage) -> StandIn:
@@ -372,15 +372,15 @@ class SpanTree:
             return self._early_turn(stage.start_ns)
         parent, node = self._node(stage.parent), stage.handle.node
         if node is not None and node.trace_id != parent.trace_id:
-            # It was named before it was known what it is part of, which is no turn of the user's.
+            # Something referred to it before it was known that it is not part of the user's turn.
             return _ddtrace.above(node)
         return parent
 
     def _early_turn(self, start_ns: int) -> StandIn:
-        """Return the user's next turn, for what is most likely part of it.
+        """Return a stand-in for the user's next turn, under which its first stages nest.
 
-        The user's speech, and its transcription, come before the ruling that it is a turn. What
-        names them, or nests in them, by then must find them where they will be.
+        The user's speech and its transcription come before the decision that they are a turn. Log
+        lines and spans that refer to them before that need the ids that they will have.
         """
         if self._early is None:
             context = self._new_trace(_ddtrace.new_span_id())
@@ -413,7 +413,7 @@ class SpanTree:
         span.set_tags(dict(self._tags))
         handle: StageSpan = stage.handle
         if stage.peer and not (handle.node is not None and _ddtrace.has_client(handle.node)):
-            # Nothing of ddtrace's beneath it shows the call to the provider.
+            # No span of ddtrace's beneath it shows the call to the provider.
             span.set_tag(tags.SPAN_KIND, "client")
             _ddtrace.set_tag(span, tags.PEER_SERVICE, stage.peer)
         else:
@@ -423,7 +423,7 @@ class SpanTree:
         if stage.kind is Kind.SESSION:
             for link in self._links:
                 span.link_span(link, {"link.name": "caller"})
-        elif not span.parent_id:  # a turn's trace, or that of speech that no turn came of
+        elif not span.parent_id:  # a turn's trace, or that of speech that became no turn
             span.link_span(self.root_context, {"link.name": "session"})
         if stage.participant_id is not None:
             _ddtrace.set_tag(span, tags.PARTICIPANT_ID, stage.participant_id)
@@ -449,13 +449,7 @@ class SpanTree:
 
 
 def set_attribute(span: Any, name: str, value: object) -> None:
-    """Put what is known on a span: text and truth values as tags, numbers as metrics.
-
-    Args:
-        span: The span.
-        name: The tag's or metric's name.
-        value: Its value.
-    """
+    """Set an attribute on a span: text and booleans as tags, numbers as metrics."""
     if isinstance(value, bool):
         _ddtrace.set_tag(span, name, "true" if value else "false")
     elif isinstance(value, (int, float)):

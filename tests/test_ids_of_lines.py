@@ -181,7 +181,7 @@ async def converse(observer: DatadogObserver) -> None:
 
 async def cough(bot: Shaped) -> None:
     """Have the detector hear what nothing is transcribed of."""
-    bot.provider.hears = ""
+    bot.provider.next_transcript = ""
     before = bot.watch.count(VADUserStoppedSpeakingFrame)
     await bot.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
     await bot.push(VADUserStoppedSpeakingFrame(stop_secs=0.01))

@@ -194,7 +194,7 @@ async def test_who_speaks_on_when_they_are_heard_again_is_heard_from_there_on(
         observer, opened_by(user_mute_strategies=[AlwaysUserMuteStrategy()])
     ) as bot:
         await begins_to_speak(bot)
-        bot.provider.hears = "But I need an appointment"
+        bot.provider.next_transcript = "But I need an appointment"
         await bot.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
         await bot.answered(1)
         for _ in range(10):
@@ -247,7 +247,7 @@ async def test_a_turn_that_is_opened_on_the_audio_is_made_of_the_speech_that_goe
         await begins_to_speak(bot)
         await bot.user_says("Uh-huh", 0.1)
         await bot.until(TranscriptionFrame, 1)
-        bot.provider.hears = "I need an appointment"
+        bot.provider.next_transcript = "I need an appointment"
         await bot.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
         await asyncio.sleep(0.05)
         await bot.push(InputAudioRawFrame(b"\1\0" * (RATE // 10), RATE, 1))
@@ -372,7 +372,7 @@ async def test_the_bots_own_backchannel_is_no_turn_and_no_answer(agent: TestAgen
     async with a_storyteller(observer, opened_by()) as bot:
         await bot.push(frames.BotBackchannelFrame("Mm-hmm."))  # with nobody's turn open
         await bot.until(BotStoppedSpeakingFrame, 1)
-        bot.provider.hears = "How are you?"
+        bot.provider.next_transcript = "How are you?"
         await bot.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
         await bot.until(UserStartedSpeakingFrame)
         await bot.push(frames.BotBackchannelFrame("Mm-hmm."))

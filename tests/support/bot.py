@@ -207,7 +207,7 @@ class Bot:
 
     async def user_says(self, text: str, secs: float = 0.2) -> None:
         """Have the user say something, as a voice activity detector would tell it."""
-        self.provider.hears = text
+        self.provider.next_transcript = text
         await self.push(VADUserStartedSpeakingFrame(start_secs=START_SECS))
         for _ in range(int(secs / CHUNK_SECS)):
             await self.push(InputAudioRawFrame(SILENCE, RATE, 1))

@@ -1,4 +1,4 @@
-"""This package's own variables: that they exist, and that what they are set to is allowed."""
+"""Check this package's own variables: whether they exist and have valid values."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,24 +10,24 @@ from pipecat_dd.cli.doctor.finding import Finding, Level
 from pipecat_dd.variables import ENV_PREFIX, likely, raising, readers
 
 
-def ours(situation: Context) -> Iterator[Finding]:
+def ours(context: Context) -> Iterator[Finding]:
     """Check that each is one of ours, and that what reads it takes its value."""
     reader_of = {name: reader for reader in readers() for name in reader.names}
     valid = []
-    for name in sorted(name for name in situation.environ if name.startswith(ENV_PREFIX)):
+    for name in sorted(name for name in context.environ if name.startswith(ENV_PREFIX)):
         reader = reader_of.get(name)
         if reader is None:
             yield _unknown(name, frozenset(reader_of))
             continue
         try:
-            with _only(ENV_PREFIX, {name: situation.environ[name]}), raising():
+            with _only(ENV_PREFIX, {name: context.environ[name]}), raising():
                 reader.read()
         except (ImportError, TypeError, ValueError) as error:
             yield Finding(
                 "settings.invalid",
                 Level.PROBLEM,
-                f"{reader.who} refuses what it is set to, and uses the default: {error}.",
-                f"Put {name} right, or unset it.",
+                f"{reader.who} rejects this value and uses the default instead: {error}.",
+                f"Correct {name}, or unset it.",
                 {"variable": name},
             )
         else:
@@ -36,7 +36,7 @@ def ours(situation: Context) -> Iterator[Finding]:
         yield Finding(
             "settings.set",
             Level.OK,
-            f"Set, and valid: {', '.join(valid)}.",
+            f"Set and valid: {', '.join(valid)}.",
             facts={"set": valid},
         )
 
@@ -46,7 +46,7 @@ def _unknown(name: str, known: frozenset[str]) -> Finding:
     return Finding(
         "settings.unknown",
         Level.PROBLEM,
-        f"{name} is no variable of pipecat_dd's, and does nothing.",
+        f"{name} is not a variable of pipecat_dd and has no effect.",
         f"Set {meant} instead." if meant else f"Choose from {', '.join(sorted(known))}.",
         {"variable": name, "likely": meant},
     )

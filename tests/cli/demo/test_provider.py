@@ -65,7 +65,7 @@ def speak(client, text):
 
 
 async def test_a_transcript_is_what_the_driver_says_was_heard(provider, client):
-    provider.hears = "how are you"
+    provider.next_transcript = "how are you"
     assert (await transcribe(client)).text == "how are you"
 
 

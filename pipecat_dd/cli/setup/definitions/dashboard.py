@@ -1,4 +1,4 @@
-"""The dashboard: whether all is well, and if not, where to look."""
+"""The dashboard: it shows whether everything works, and where to look if not."""
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions import dashboard_stages as stages
@@ -17,7 +17,7 @@ from pipecat_dd.cli.setup.definitions.queries import (
     took,
 )
 from pipecat_dd.cli.setup.definitions.widgets import (
-    Ask,
+    Plot,
     events,
     group,
     metrics,
@@ -36,19 +36,21 @@ KEY = "overview"
 TITLE = "Pipecat bots"
 
 _NOTE = """\
-**An error**: *Errors*, the most frequent patterns; from a line to its trace by the *Trace* tab.
-**A slow answer**: *How long callers wait*, then the slowest turns; `turn.wait.*` says for what.
-**A caller's complaint**: search lines by `@participant.name` at that time, take `session_id`, \
-and search spans and lines for it.
+**Errors**: look at the most frequent patterns in *Errors*. The *Trace* tab of a line shows its \
+trace.
+**Slow answers**: look at *How long callers wait*, then at the slowest turns. `turn.wait.*` shows \
+what a turn waited for.
+**A caller's complaint**: search for lines by `@participant.name` and time, then for spans and \
+lines with the same `session_id`.
 
-`transport` narrows what is counted by transport. Made by `pipecat-dd setup`, which writes it \
-anew: clone it to change it."""
+The filter `transport` applies only to metrics that have this tag. `pipecat-dd setup` created this \
+dashboard and overwrites changes: clone it to change it."""
 
 _TRACE = "@pipecat.trace_id"
 
 
 def dashboard() -> Definition:
-    """Return the dashboard."""
+    """Return the definition of the dashboard."""
     body = {
         "title": TITLE,
         "description": description(Mark(KEY)),
@@ -78,12 +80,8 @@ def dashboard() -> Definition:
 
 
 def description(mark: Mark) -> str:
-    """Return the dashboard's description.
-
-    Args:
-        mark: Its mark.
-    """
-    return f"Conversations of Pipecat bots, as pipecat_dd shows them.\n\n{mark.as_text()}"
+    """Return the dashboard's description, which contains its mark."""
+    return f"Conversations of Pipecat bots, as pipecat_dd reports them.\n\n{mark.as_text()}"
 
 
 def _at_a_glance() -> Body:
@@ -92,14 +90,14 @@ def _at_a_glance() -> Body:
         "At a glance",
         number("Sessions begun", of_metric(metric("sum", "pipecat.sessions.started"))),
         number("Sessions running", of_metric(metric("sum", "pipecat.sessions.active")), "last"),
-        number("95 of 100 answers come within", of_metric(latency, unit="second"), "percentile", 2),
+        number("Response time (p95)", of_metric(latency, unit="second"), "percentile", 2),
         number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
         number(
-            "Turns whose user waited in vain",
+            "Turns without an answer",
             of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
         ),
         number("Traces with an error", _error_rate(), precision=1),
-        number("Lines a trace, on average", _lines_per_trace(), precision=1),
+        number("Lines per trace, on average", _lines_per_trace(), precision=1),
     )
 
 
@@ -107,19 +105,19 @@ def _sessions() -> Body:
     return group(
         "Sessions",
         over_time(
-            "Begun, and ended by how",
+            "Started, and ended by reason",
             of_metric(metric("sum", "pipecat.sessions.started"), "begun"),
             of_metric(metric("sum", "pipecat.sessions.ended", by=("end_reason",)), "ended"),
             display="bars",
         ),
         over_time(
-            "How long they last",
-            of_metric(took(50, Stage.SESSION), "50 of 100", "second"),
-            of_metric(took(95, Stage.SESSION), "95 of 100", "second"),
+            "Duration",
+            of_metric(took(50, Stage.SESSION), "p50", "second"),
+            of_metric(took(95, Stage.SESSION), "p95", "second"),
         ),
         over_time("Running", of_metric(metric("sum", "pipecat.sessions.active", by=("service",)))),
         over_time(
-            "In which the bot never spoke",
+            "Sessions in which the bot never spoke",
             of_metric(metric("sum", "pipecat.sessions.ended", where=["bot_spoke:false"])),
             display="bars",
         ),
@@ -141,18 +139,18 @@ def _turns() -> Body:
     return group(
         "Turns",
         over_time(
-            "What came of them",
+            "Turns by outcome",
             of_metric(metric("sum", "pipecat.turns", by=("outcome",))),
             display="bars",
         ),
-        over_time("Share that failed, by who began them", _failed(Stage.TURN, "resource_name")),
+        over_time("Share of failed turns, by who began them", _failed(Stage.TURN, "resource_name")),
         over_time(
-            "Whose user waited for an answer in vain",
+            "Turns without an answer",
             of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
             display="bars",
         ),
         over_time(
-            "Share that the user cut off",
+            "Share of turns that the user interrupted",
             metrics(
                 "interruptions / turns * 100",
                 "interrupted",
@@ -165,9 +163,9 @@ def _turns() -> Body:
             "Interruptions", of_metric(metric("sum", "pipecat.interruptions")), display="bars"
         ),
         over_time(
-            "How long turns last",
-            of_metric(took(50, Stage.TURN), "50 of 100", "second"),
-            of_metric(took(95, Stage.TURN), "95 of 100", "second"),
+            "Duration of turns",
+            of_metric(took(50, Stage.TURN), "p50", "second"),
+            of_metric(took(95, Stage.TURN), "p95", "second"),
         ),
     )
 
@@ -184,18 +182,18 @@ def _errors() -> Body:
         patterns("Most frequent error patterns", lines(TRACED_ERRORS)),
         ranking("Kinds of errors", _line_count(TRACED_ERRORS, "@error.kind")),
         ranking(
-            "Providers that fail",
+            "Failures by provider",
             of_metric(metric("sum", "pipecat.errors", by=("provider", "stage"))),
         ),
         over_time(
-            "Services that can no longer do their job",
+            "Services that failed permanently",
             of_metric(
                 metric("sum", "pipecat.errors", where=["usable:false"], by=("stage", "provider"))
             ),
             display="bars",
         ),
         over_time(
-            "Failovers, by whom they went to",
+            "Failovers, by new provider",
             of_metric(metric("sum", "pipecat.failovers", by=("provider",))),
             display="bars",
         ),
@@ -206,13 +204,13 @@ def _lines() -> Body:
     return group(
         "Lines",
         over_time("By level", _line_count(OURS, "@levelname"), display="bars"),
-        over_time("Lines a trace, on average", _lines_per_trace()),
-        over_time("Of sessions, without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
-        ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, "@name")),
+        over_time("Lines per trace, on average", _lines_per_trace()),
+        over_time("Session lines without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
+        ranking("Modules that log without a trace", _line_count(OUT_OF_CONTEXT, "@name")),
     )
 
 
-def _failed(kind: Stage, by: str = "") -> Ask:
+def _failed(kind: Stage, by: str = "") -> Plot:
     split = (by,) if by else ()
     return metrics(
         "failed / all * 100",
@@ -223,12 +221,12 @@ def _failed(kind: Stage, by: str = "") -> Ask:
     )
 
 
-def _line_count(query: str, by: str = "") -> Ask:
-    return Ask({"a": events("logs", lines(query), by=by)}, "a")
+def _line_count(query: str, by: str = "") -> Plot:
+    return Plot({"a": events("logs", lines(query), by=by)}, "a")
 
 
-def _error_rate() -> Ask:
-    return Ask(
+def _error_rate() -> Plot:
+    return Plot(
         {
             "failed": events("logs", lines(TRACED_ERRORS), unique=_TRACE),
             "all": events("logs", lines(TRACED), unique=_TRACE),
@@ -239,8 +237,8 @@ def _error_rate() -> Ask:
     )
 
 
-def _lines_per_trace() -> Ask:
-    return Ask(
+def _lines_per_trace() -> Plot:
+    return Plot(
         {
             "written": events("logs", lines(TRACED)),
             "traces": events("logs", lines(TRACED), unique=_TRACE),

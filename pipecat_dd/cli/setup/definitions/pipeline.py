@@ -1,11 +1,11 @@
-"""The pipeline of the bot's lines.
+"""The log pipeline for the lines of bots.
 
-Datadog reads these lines well enough without one. It adds what it cannot guess: that `levelname`
-is the status, which env and version a line without an Agent's tags is of, and that an id that
-looks like a number is text.
+Datadog parses these lines without a pipeline. The pipeline adds what Datadog does not know: that
+`levelname` is the status, the env and version of lines without an Agent's tags, and that an id
+that looks like a number is text.
 
-It remaps no trace and no span: Datadog links a line to its trace by ``dd.trace_id`` without being
-told to, and whoever remaps a field takes it off the line.
+It does not remap trace and span ids: Datadog links a line to its trace by ``dd.trace_id`` by
+itself, and remapping a field removes it from the line.
 """
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
@@ -15,7 +15,7 @@ KEY = "lines"
 
 
 def pipeline() -> Definition:
-    """Return the pipeline."""
+    """Return the definition of the pipeline."""
     return Definition(
         Kind.PIPELINE,
         KEY,

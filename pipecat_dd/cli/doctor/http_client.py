@@ -1,4 +1,4 @@
-"""Asking an Agent, or Datadog's API, one question: over TCP, TLS or a Unix socket."""
+"""An HTTP client for the Agent and Datadog's API: a GET request over TCP, TLS or a Unix socket."""
 
 import email.utils
 import http.client
@@ -15,19 +15,19 @@ _MOST_BYTES = 1_000_000
 
 
 class NoAnswerError(Exception):
-    """Nobody answered, or not in time; the text says why."""
+    """The server did not answer, or not in time. The message says why."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered.
+    """A server's answer.
 
     Attributes:
-        status: HTTP's status.
-        body: What came with it.
-        took_ms: How long that took from connecting on, in milliseconds.
-        ahead_secs: By how much our clock is ahead of theirs, in seconds; None where they did not
-            tell the time. Theirs is told in whole seconds.
+        status: The HTTP status.
+        body: The body, up to 1 MB of it.
+        took_ms: The time from connecting to the end of the body, in milliseconds.
+        ahead_secs: How far this machine's clock is ahead of the server's, in seconds; negative if
+            it is behind, None if the server sent no date. Servers send it in whole seconds.
     """
 
     status: int
@@ -48,11 +48,7 @@ class _OverUnixSocket(http.client.HTTPConnection):
 
 
 def without_userinfo(url: str) -> str:
-    """Return a URL without the user and password in it.
-
-    Args:
-        url: The URL.
-    """
+    """Return a URL without its user name and password."""
     before, is_url, after = url.partition("://")
     if not is_url:
         return url
@@ -86,7 +82,7 @@ def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) ->
             response = connection.getresponse()
             at = (before + time.time()) / 2
             body = response.read(_MOST_BYTES)
-            told = response.getheader("Date")
+            date = response.getheader("Date")
         finally:
             connection.close()
     except TimeoutError:
@@ -94,25 +90,25 @@ def ask(url: str, path: str, timeout_secs: float, headers: Mapping[str, str]) ->
     except ConnectionRefusedError:
         raise NoAnswerError("nothing listens there (connection refused)") from None
     except FileNotFoundError:
-        raise NoAnswerError("there is no such socket") from None
+        raise NoAnswerError("this socket does not exist") from None
     except PermissionError:
-        raise NoAnswerError("this user may not open that socket") from None
+        raise NoAnswerError("you have no permission to open this socket") from None
     except socket.gaierror as error:
-        raise NoAnswerError(f"its name is not known ({error.strerror or error})") from None
+        raise NoAnswerError(f"the host name is unknown ({error.strerror or error})") from None
     except http.client.HTTPException as error:
         raise NoAnswerError(
-            f"what answers there does not speak HTTP ({type(error).__name__})"
+            f"the server there does not speak HTTP ({type(error).__name__})"
         ) from None
     except (OSError, ValueError) as error:
         raise NoAnswerError(str(error) or type(error).__name__) from None
-    return Answer(response.status, body, (time.monotonic() - began) * 1000, _ahead(at, told))
+    return Answer(response.status, body, (time.monotonic() - began) * 1000, _ahead(at, date))
 
 
 def _connection(parts: SplitResult, timeout_secs: float) -> http.client.HTTPConnection:
     if parts.scheme == "unix":
         return _OverUnixSocket(parts.netloc + parts.path, timeout_secs)
     if not parts.hostname:
-        raise ValueError("this is no URL of a server")
+        raise ValueError("this is not the URL of a server")
     if parts.scheme != "https":
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_secs)
     proxy = proxy_for(parts)
@@ -125,14 +121,14 @@ def _connection(parts: SplitResult, timeout_secs: float) -> http.client.HTTPConn
     return secure
 
 
-def _ahead(at: float, told: str | None) -> float | None:
-    if not told:
+def _ahead(at: float, date: str | None) -> float | None:
+    if not date:
         return None
     try:
-        theirs = email.utils.parsedate_to_datetime(told)
+        theirs = email.utils.parsedate_to_datetime(date)
     except ValueError:
         return None
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=UTC)
-    # What is told in whole seconds was, on average, half a second later.
+    # The date is cut to whole seconds: on average, the true time is half a second later.
     return at - (theirs.timestamp() + 0.5)

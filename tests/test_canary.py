@@ -17,7 +17,7 @@ from pipecat_dd import DatadogObserver, Redactor, configure_logging, unconfigure
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from pipecat_dd.export.redaction import InForce
-from pipecat_dd.testing import Seen, capture
+from pipecat_dd.testing import Captured, capture
 from tests.support.bot import Bot
 from tests.support.versions import needs_pipecat
 
@@ -77,7 +77,7 @@ class Clumsy(FrameProcessor):
             raise ValueError(f"cannot parse {ALL}")
 
 
-async def conversation(*, capture_content: bool) -> Seen:
+async def conversation(*, capture_content: bool) -> Captured:
     clumsy = Clumsy()
     with capture(level="TRACE") as seen:
         bot = Bot(
@@ -98,7 +98,7 @@ async def conversation(*, capture_content: bool) -> Seen:
     return seen
 
 
-def told(seen: Seen) -> dict[str, str]:
+def told(seen: Captured) -> dict[str, str]:
     """Return all that would have left the process, by where it stood."""
     texts = {f"line {i}": json.dumps(line) for i, line in enumerate(seen.lines)}
     for span in seen.spans:
@@ -108,7 +108,7 @@ def told(seen: Seen) -> dict[str, str]:
     return texts
 
 
-def assert_no_secrets(seen: Seen) -> None:
+def assert_no_secrets(seen: Captured) -> None:
     texts = told(seen)
     for where, text in texts.items():
         for kind, secret in SECRETS.items():
@@ -154,7 +154,7 @@ async def test_rules_of_ones_own_hold_for_lines_and_spans_alike() -> None:
             return Say(f"The {RESULT} ordered ORD-123456.")
         return CallTool("look", {"order": "ORD-123456"})
 
-    def text_of(seen: Seen) -> str:
+    def text_of(seen: Captured) -> str:
         spans = "".join(f"{span.tags}" for span in seen.spans)
         return spans + json.dumps([dict(line) for line in seen.lines])
 

@@ -53,12 +53,13 @@ main.add_command(setup)
     "--plain", is_flag=True, help="Print without colours and animation, as NO_COLOR does."
 )
 def demo(out: Path, all_lines: bool, plain: bool) -> None:
-    """Run a demo conversation and show its spans and log lines in one tree.
+    """Run a demo bot and show its spans and lines.
 
-    A real Pipecat bot talks with a recorded user for half a minute. The demo needs no API key, no
-    network and no Agent: a local server that speaks OpenAI's protocol provides speech and
-    language, and the traces go to Datadog's test agent, which runs only as long as the command.
-    No sound is played, and nothing leaves your machine.
+    A real Pipecat bot talks with a recorded user for half a minute, and the command shows its
+    spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
+    server that speaks OpenAI's protocol provides speech and language, and the traces go to
+    Datadog's test agent, which runs only as long as the command. No sound is played, and nothing
+    leaves your machine.
     """
     try:
         with _quiet_pipecat():

@@ -1,28 +1,28 @@
-"""For tests of your own bot: what of it would be seen in Datadog.
+"""Test your own bot: check the spans and log lines that it would send to Datadog.
 
-`capture` keeps, for a block, all spans and lines of the sessions that run in it, and sends
-nothing; no Agent is needed. Then ask it::
+`capture` records all spans and log lines of the sessions that run in a block. It sends nothing and
+needs no Agent. Check the results afterwards::
 
     async def test_the_bot_looks_the_weather_up():
-        with capture() as seen:
+        with capture() as captured:
             await run_my_bot("What's the weather in Rome?")
 
-        session = seen.session()
+        session = captured.session()
         tool = session.one("pipecat.tool", "get_weather")
         assert tool.parent.name == "pipecat.llm"
         assert tool.tags["tool.outcome"] == "completed"
         assert [line["message"] for line in tool.lines] == ["Looking up the weather in Rome"]
         assert not session.errors
 
-Needs no test framework, and works with any. As a fixture of pytest's::
+It works with any test framework, or none. As a pytest fixture::
 
     @pytest.fixture
-    def seen():
-        with capture() as seen:
-            yield seen
+    def captured():
+        with capture() as captured:
+            yield captured
 """
 
-from pipecat_dd.testing.capturing import Seen, capture
-from pipecat_dd.testing.seen import SeenSession, SeenSpan
+from pipecat_dd.testing.captured import CapturedSession, CapturedSpan
+from pipecat_dd.testing.capturing import Captured, capture
 
-__all__ = ["Seen", "SeenSession", "SeenSpan", "capture"]
+__all__ = ["Captured", "CapturedSession", "CapturedSpan", "capture"]

@@ -1,4 +1,4 @@
-"""Capturing what the sessions of a block would send and write."""
+"""Capture the spans and log lines of the sessions in a block."""
 
 import json
 import threading
@@ -14,68 +14,69 @@ from pipecat_dd.export.logs.levels import level_number
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor, put_in_force
-from pipecat_dd.testing.diverting import diverted
-from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
+from pipecat_dd.testing.captured import CapturedSession, CapturedSpan, Line
+from pipecat_dd.testing.span_capture import capture_spans
 
 
-class Seen:
-    """What was captured, so far or in all."""
+class Captured:
+    """The spans and log lines that have been captured so far."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spans: list[SeenSpan] = []
+        self._spans: list[CapturedSpan] = []
         self._lines: list[Line] = []
 
     @property
-    def spans(self) -> list[SeenSpan]:
-        """All spans that have finished, of sessions and others, in the order they finished."""
+    def spans(self) -> list[CapturedSpan]:
+        """All finished spans, also those outside of sessions, in the order they finished."""
         with self._lock:
             return list(self._spans)
 
     @property
     def lines(self) -> list[Line]:
-        """All lines, those that carry no session's id included, in the order of writing."""
+        """All log lines, also those without a session id, in the order they were written."""
         with self._lock:
             return list(self._lines)
 
     @property
     def session_ids(self) -> list[str]:
-        """The ids of the sessions of which a span or a line was seen, the first seen first."""
+        """The ids of all captured sessions."""
         spans = (span.tags.get("session_id") for span in self.spans)
         lines = (line.get("session_id") for line in self.lines)
         return list(dict.fromkeys(str(id_) for id_ in (*lines, *spans) if id_))
 
-    def session(self, session_id: str | None = None) -> SeenSession:
-        """Return what has been seen of one session.
+    def session(self, session_id: str | None = None) -> CapturedSession:
+        """Return the spans and log lines of a session.
 
-        A span is seen when it has finished, and the session's own when the session has ended:
-        ask after the bot has run.
+        Spans are captured when they finish, and the session's own span when the session ends, so
+        call this after the bot has run.
 
         Args:
-            session_id: The session's id; may be left out where there is only one.
+            session_id: The session's id; None if there is only one session.
 
         Raises:
-            LookupError: There is no such session, or, with no id given, none or several.
+            LookupError: The session was not captured, or no id was given and there is not exactly
+                one session.
         """
         ids = self.session_ids
         if session_id is None:
             if len(ids) != 1:
-                raise LookupError(f"{len(ids)} sessions were seen, name one of them: {ids}")
+                raise LookupError(f"{len(ids)} sessions were captured; pass the id of one: {ids}")
             session_id = ids[0]
         elif session_id not in ids:
-            raise LookupError(f"no session {session_id!r} was seen; these were: {ids}")
+            raise LookupError(f"session {session_id!r} was not captured; captured were: {ids}")
         spans = self.spans
-        # By trace, so that what integrations and the user opened in it belongs to it.
+        # Select by trace, so that spans of integrations and of the user are included.
         traces = {s.trace_id for s in spans if s.tags.get("session_id") == session_id}
-        return SeenSession(
+        return CapturedSession(
             session_id,
             [span for span in spans if span.trace_id in traces],
             [line for line in self.lines if line.get("session_id") == session_id],
         )
 
-    # Called as things happen
+    # Called for each span and line
 
-    def _take_span(self, span: SeenSpan) -> None:
+    def _take_span(self, span: CapturedSpan) -> None:
         with self._lock:
             self._spans.append(span)
 
@@ -91,39 +92,40 @@ def capture(
     level: str | int = "DEBUG",
     redact: bool | Redactor = True,
     capture_content: bool | None = None,
-) -> Iterator[Seen]:
-    """Capture, for a block, the spans and lines of all sessions that run in it.
+) -> Iterator[Captured]:
+    """Capture the spans and log lines of all sessions that run in a block.
 
-    Spans are not sent meanwhile. Lines are captured beside whatever else writes them, those of
-    the standard library's ``logging`` included. Afterwards ddtrace, Loguru and ``logging`` are
-    as they were.
+    Spans are captured instead of being sent. Log lines are captured in addition to other sinks,
+    including those of the standard library's ``logging``. After the block, ddtrace, Loguru and
+    ``logging`` are restored.
 
     Args:
-        level: The least severity of a line that is captured: a name or a number.
-        redact: As `configure_logging` takes it: your own `Redactor` to test your own rules.
-        capture_content: As `configure_logging` takes it. Whether spans hold content is for the
-            observer to be told.
+        level: The minimum level of captured lines, by name or number.
+        redact: The same as for `configure_logging`. Pass a `Redactor` to test your own rules.
+        capture_content: The same as for `configure_logging`. It applies to log lines; for spans,
+            pass it to the observer.
 
     Yields:
-        What was seen; it grows while the block runs, and stays.
+        The captured spans and lines. They are added while the block runs, and can be read during
+        and after it.
 
     Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: There is no such level.
+        TypeError: An argument has the wrong type.
+        ValueError: The level does not exist.
     """
     least = level_number(level, "level")
     redactor = redactor_of(redact)
     make = LineMaker(redactor, capture_content=capture_content)
-    seen = Seen()
+    captured = Captured()
     before = put_in_force(redactor) if isinstance(redact, Redactor) else None
-    with diverted(seen._take_span), intercepting(least):
+    with capture_spans(captured._take_span), intercepting(least):
         handler_id = logger.add(
-            lambda message: seen._take_line(str(message)),
+            lambda message: captured._take_line(str(message)),
             level=least,
             **_options(make),
         )
         try:
-            yield seen
+            yield captured
         finally:
             if before is not None:
                 put_in_force(before)
@@ -132,7 +134,7 @@ def capture(
 
 
 def _options(make: LineMaker) -> dict[str, Any]:
-    # An error in here must fail the test, not be printed and forgotten.
+    # An error here must fail the test instead of being printed and ignored (catch=False).
     return {
         "format": json_format(make),
         "backtrace": False,

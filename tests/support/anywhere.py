@@ -277,14 +277,14 @@ async def hold(
 def run(count: int) -> dict[str, Outcome]:
     """Hold conversations at once, observed and configured as in production, and judge them."""
     from pipecat_dd import configure_logging, unconfigure_logging
-    from pipecat_dd.testing.diverting import diverted
+    from pipecat_dd.testing.span_capture import capture_spans
 
     lines: list[dict[str, Any]] = []
     spans: list[Any] = []
     configure_logging(
         lambda text: lines.append(json.loads(str(text))), level="DEBUG", levels={"ddtrace": "INFO"}
     )
-    with diverted(spans.append):
+    with capture_spans(spans.append):
         bots, ids = asyncio.run(hold(count))
     unconfigure_logging()
     return judge(bots, ids, lines, spans)

@@ -41,7 +41,7 @@ async def test_a_session_is_seen_as_a_tree_with_its_lines() -> None:
     assert llm.start_ns >= turn.start_ns
     assert 0 < llm.secs < turn.secs
     assert llm.end_ns <= turn.end_ns
-    (line,) = session.saying("has answered")
+    (line,) = session.lines_with("has answered")
     assert session.span_of(line) in session.spans
     assert line in session.span_of(line).lines
     assert {span.name for span in session.root.walk()} == {span.name for span in session.spans}
@@ -53,14 +53,14 @@ async def test_sessions_are_told_apart() -> None:
     with capture() as seen:
         await asyncio.gather(asyncio.create_task(talk("one")), asyncio.create_task(talk("two")))
     assert sorted(seen.session_ids) == ["one", "two"]
-    with pytest.raises(LookupError, match=r"2 sessions were seen, name one of them"):
+    with pytest.raises(LookupError, match=r"2 sessions were captured; pass the id of one"):
         seen.session()
     with pytest.raises(LookupError, match="'three'"):
         seen.session("three")
     for session_id in ("one", "two"):
         session = seen.session(session_id)
         assert {span.tags.get("session_id", session_id) for span in session.spans} == {session_id}
-        assert len(session.saying("has answered")) == 1
+        assert len(session.lines_with("has answered")) == 1
 
 
 async def test_nothing_is_sent(agent: TestAgent) -> None:
@@ -177,4 +177,4 @@ def test_the_example_in_the_docs_runs() -> None:
     (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "testing.md").read_text(), re.S)
     namespace: dict[str, Any] = {"__name__": "example"}
     exec(compile(example, "docs/testing.md", "exec"), namespace)
-    namespace["test_the_greeting_is_seen"]()
+    namespace["test_the_greeting_is_logged"]()

@@ -133,7 +133,7 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
             )
             agent = Agent(port, process.pid, http)
             try:
-                if await _starts(agent, process, printed):
+                if await _wait_until_ready(agent, process, printed):
                     await stack.enter_async_context(running)
                     break
             except BaseException:
@@ -147,10 +147,12 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
         yield agent
 
 
-async def _starts(agent: Agent, process: asyncio.subprocess.Process, printed: Path) -> bool:
+async def _wait_until_ready(
+    agent: Agent, process: asyncio.subprocess.Process, printed: Path
+) -> bool:
     """Wait until the agent answers. Return False if it exits instead: its port may be in use."""
     ended = asyncio.create_task(process.wait())
-    answered = asyncio.create_task(_answers(agent))
+    answered = asyncio.create_task(_poll_until_answer(agent))
     try:
         await asyncio.wait(
             [ended, answered],
@@ -166,7 +168,7 @@ async def _starts(agent: Agent, process: asyncio.subprocess.Process, printed: Pa
         answered.cancel()
 
 
-async def _answers(agent: Agent) -> None:
+async def _poll_until_answer(agent: Agent) -> None:
     while True:
         try:
             await agent.traces()

@@ -232,13 +232,14 @@ class Provider:
         fields = {name: value for name, value in form.items() if name != "file"}
         audio = upload.file.read()
         failure = await self._record(_request("transcriptions", request, fields, len(audio)))
-        heard = self.next_transcript
+        transcript = self.next_transcript
         await asyncio.sleep(self._delays.transcription_secs)
         if failure:
             return _fail(request, failure)
         if fields.get("response_format") == "text":
-            return web.Response(text=heard)
-        return web.json_response({"text": heard, "usage": {"type": "duration", "seconds": 1}})
+            return web.Response(text=transcript)
+        usage = {"type": "duration", "seconds": 1}
+        return web.json_response({"text": transcript, "usage": usage})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

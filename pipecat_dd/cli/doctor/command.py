@@ -71,12 +71,13 @@ def doctor(
     api_url: str | None,
     plain: bool,
 ) -> None:
-    """Find out why a bot's telemetry is missing from Datadog, or incomplete.
+    """Find out why a bot's telemetry is missing.
 
-    The doctor checks which packages are installed and patched, which variables are set and which
-    of them have no effect, whether the Agent (or Datadog, if you use no Agent) answers, and
-    whether log lines of a real session carry the right ids. Each finding says what to do. Run the
-    doctor where the bot runs, with the bot's environment. It changes nothing and prints no keys.
+    If spans, log lines or metrics of a bot do not appear in Datadog, the doctor shows why. It
+    checks which packages are installed and patched, which variables are set and which of them
+    have no effect, whether the Agent (or Datadog, if you use no Agent) answers, and whether log
+    lines of a real session carry the right ids. Each finding says what to do. Run the doctor where
+    the bot runs, with the bot's environment. It changes nothing and prints no keys.
 
     Exit codes: 0 no problems, 1 problems found, 2 the doctor could not run.
     """

@@ -37,10 +37,10 @@ def too_late(context: Context) -> Iterator[Finding]:
         "env_file.too_late",
         Level.PROBLEM if loads == "late" else Level.NOTE,
         f"{', '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} set only in {NAME}: ddtrace "
-        "reads the environment when it is imported, and load_dotenv() runs after that.",
-        f"Set them before Python starts: `set -a; . ./{NAME}; set +a`, `docker run --env-file` or "
-        f"`uv run --env-file {NAME}`. If the bot is already started like that, run "
-        f"`pipecat-dd doctor --env-file {NAME}`.",
+        "reads its variables when it is imported, and load_dotenv() runs after that.",
+        f"Set such variables before Python starts, with `set -a; . ./{NAME}; set +a`, "
+        f"`docker run --env-file` or `uv run --env-file {NAME}`. If the bot already starts like "
+        f"that, run `pipecat-dd doctor --env-file {NAME}`.",
         {"variables": list(unseen)},
     )
 

@@ -33,7 +33,7 @@ def site(context: Context) -> Iterator[Finding]:
     named = context.value("DD_SITE")
     if not named or named in SITES:
         return
-    meant = _meant(named)
+    meant = _likely_site(named)
     yield Finding(
         "intake.site",
         Level.PROBLEM if meant else Level.NOTE,
@@ -100,7 +100,7 @@ def key(context: Context) -> Iterator[Finding]:
         )
 
 
-def _meant(named: str) -> str | None:
+def _likely_site(named: str) -> str | None:
     """Return the site to which the address of a web page or API belongs; None if unknown."""
     host = named.partition("://")[2] or named
     host = host.partition("/")[0].lower()

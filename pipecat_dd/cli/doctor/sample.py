@@ -7,7 +7,7 @@ from pipecat_dd.cli.doctor import sample_session
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
 from pipecat_dd.cli.doctor.sample_session import SampleSession
-from pipecat_dd.testing.seen import Line
+from pipecat_dd.testing.captured import Line
 
 CHECK: Final = "sample.lines"
 
@@ -52,13 +52,15 @@ def judge_session(sample: SampleSession, *, ids: bool) -> Iterator[Finding]:
         yield Finding(
             "sample.session",
             Level.PROBLEM,
-            f"pipecat_dd itself had {sample.failures} errors in the sample session.",
+            f"pipecat_dd itself failed in the sample session (errors: {sample.failures}).",
             "This is a bug in pipecat_dd, probably with your versions of Pipecat and ddtrace: "
             "please report it, with the warnings in the bot's log that begin with 'pipecat_dd:'.",
             {"failures": sample.failures},
         )
-    yield _judged(sample, sample.line(BY_LOGURU), CHECK, "in process_frame", ids)
-    yield _judged(sample, sample.line(BY_LOGGING), "sample.stdlib_lines", "with logging", ids)
+    yield _check_line(sample, sample.line(BY_LOGURU), CHECK, "in process_frame", ids)
+    yield _check_line(
+        sample, sample.line(BY_LOGGING), "sample.stdlib_lines", "with Python's logging", ids
+    )
     if sample.priority is not None and sample.priority <= 0:
         yield Finding(
             "sample.kept",
@@ -69,7 +71,9 @@ def judge_session(sample: SampleSession, *, ids: bool) -> Iterator[Finding]:
         )
 
 
-def _judged(sample: SampleSession, line: Line | None, check: str, where: str, ids: bool) -> Finding:
+def _check_line(
+    sample: SampleSession, line: Line | None, check: str, where: str, ids: bool
+) -> Finding:
     if line is None:
         return Finding(
             check,
@@ -91,7 +95,7 @@ def _judged(sample: SampleSession, line: Line | None, check: str, where: str, id
             _BUG,
             carried,
         )
-    if not _leads_to_its_span(sample, line, ids):
+    if not _has_right_ids(sample, line, ids):
         return Finding(
             check,
             Level.PROBLEM,
@@ -122,7 +126,7 @@ _BUG: Final = (
 )
 
 
-def _leads_to_its_span(sample: SampleSession, line: Line, ids: bool) -> bool:
+def _has_right_ids(sample: SampleSession, line: Line, ids: bool) -> bool:
     if line["session_id"] != sample.id:
         return False
     return not ids or any(

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipecat_dd.testing.seen import Line, SeenSpan
+from pipecat_dd.testing.captured import CapturedSpan, Line
 from pipecat_dd.variables import raising
 
 TIMEOUT_SECS = 20.0
@@ -39,7 +39,7 @@ class SampleSession:
 
     id: str
     lines: list[Line] = field(default_factory=list)
-    spans: list[SeenSpan] = field(default_factory=list)
+    spans: list[CapturedSpan] = field(default_factory=list)
     error: Exception | None = None
     failures: int = 0
     priority: float | None = None
@@ -58,7 +58,7 @@ def run(*, send: bool) -> SampleSession:
     from pipecat_dd import _guard, configure_logging, unconfigure_logging
     from pipecat_dd.cli.doctor import _pipecat
     from pipecat_dd.observer import DatadogObserver
-    from pipecat_dd.testing.diverting import diverted
+    from pipecat_dd.testing.span_capture import capture_spans
 
     sample = SampleSession(f"doctor-{uuid.uuid4()}")
     parts = (_guard.instrumentation, _guard.conversation, _guard.spans, _guard.lines)
@@ -75,7 +75,7 @@ def run(*, send: bool) -> SampleSession:
         lambda message: sample.lines.append(json.loads(str(message))), **_off(configure_logging)
     )
     try:
-        with nullcontext() if send else diverted(sample.spans.append):
+        with nullcontext() if send else capture_spans(sample.spans.append):
             asyncio.run(bot())
     except Exception as error:
         sample.error = error

@@ -103,7 +103,12 @@ def _description(message: str) -> str:
     """Return the beginning of a monitor's message, as many sentences as fit."""
     block = message.split("}}\n", 1)[1].partition("{{/")[0]
     plain = block.partition("\n\n- [")[0]
-    plain = plain.replace("{{value}} %", "too large a share").replace("{{value}}", "too many")
+    for value, words in (
+        ("{{value}} %", "too large a share"),
+        ("{{value}} seconds", "too high"),
+        ("{{value}}", "too many"),
+    ):
+        plain = plain.replace(value, words)
     plain = plain[:1].upper() + plain[1:]
     sentences = re.split(r"(?<=[.?)]) ", " ".join(plain.split()))
     text = sentences[0]

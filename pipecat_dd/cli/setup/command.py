@@ -56,8 +56,8 @@ def _threshold_option(
     help="Whether to create retention filters; Datadog bills the spans that they keep. By "
     "default, the command asks; without a terminal, it creates none.",
 )
-@click.option("--service", default="", help="The only service that the monitors watch.")
-@click.option("--env", default="", help="The only environment that the monitors watch.")
+@click.option("--service", default="", help="The service to watch. By default, all services.")
+@click.option("--env", default="", help="The environment to watch. By default, all.")
 @click.option(
     "--notify",
     multiple=True,
@@ -109,7 +109,7 @@ def _threshold_option(
 )
 @_threshold_option(
     "least_turns",
-    "Turns to add to the total before a percentage is taken, so that one failure is no alert.",
+    "Turns to add to the total before a percentage is taken: a single failure must not alert.",
 )
 @_threshold_option("least_sessions", "Sessions to add to the total before a percentage is taken.")
 @_threshold_option("least_lines", "Log lines to add to the total before a percentage is taken.")
@@ -124,12 +124,12 @@ def setup(
     api_url: str,
     **chosen: Any,
 ) -> None:
-    """Create a dashboard, monitors and more in your Datadog organisation.
+    """Create a dashboard and monitors in Datadog.
 
-    The command creates a dashboard, monitors, a log pipeline, log-based and span-based metrics,
-    percentiles and descriptions of the metrics that bots send, and, if you agree, retention
-    filters. It updates what already exists, so a second run changes nothing. It touches nothing
-    else, and --remove removes exactly what it created.
+    In your Datadog organisation, the command creates a dashboard, monitors, a log pipeline,
+    log-based and span-based metrics, percentiles and descriptions of the metrics that bots send,
+    and, if you agree, retention filters. It updates what already exists, so a second run changes
+    nothing. It touches nothing else, and --remove removes exactly what it created.
 
     The command needs DD_API_KEY, DD_APP_KEY (an application key) and, outside of US1, DD_SITE.
 

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
-from pipecat_dd.testing import SeenSession, capture
+from pipecat_dd.testing import CapturedSession, capture
 from tests.participants.running import Heard, bot_on
 from tests.participants.test_websocket import server
 from tests.support.dogstatsd import Received, sending_to
@@ -39,8 +39,8 @@ class Told:
         received: The metrics of both.
     """
 
-    spoken: SeenSession
-    joined: SeenSession
+    spoken: CapturedSession
+    joined: CapturedSession
     received: Received
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipecat_dd.conversation.latency import PARTS
 from pipecat_dd.conversation.stage import Kind
 from pipecat_dd.export.metrics.contract import METRICS, UNIFIED, Type
-from pipecat_dd.testing import SeenSpan
+from pipecat_dd.testing import CapturedSpan
 from tests.export.metrics.conversation import CANARY, Told
 
 LETTERS = {Type.DISTRIBUTION: "d", Type.COUNT: "c", Type.GAUGE: "g"}
@@ -57,7 +57,7 @@ DURATIONS = [
 ]
 
 
-def spans(told: Told, name: str) -> list[SeenSpan]:
+def spans(told: Told, name: str) -> list[CapturedSpan]:
     return [span for session in (told.spoken, told.joined) for span in session.named(name)]
 
 

@@ -21,7 +21,7 @@ from pipecat_dd.cli.demo.environment import quiet_environment
 from pipecat_dd.export.metrics import sender
 from pipecat_dd.export.metrics._dogstatsd import Client, Line
 from pipecat_dd.export.metrics.sample import Sample
-from pipecat_dd.testing import SeenSession, capture
+from pipecat_dd.testing import CapturedSession, capture
 from tests.support.agent import TestAgent
 from tests.support.bot import Bot
 from tests.support.dogstatsd import Received, listening, sending_to
@@ -35,7 +35,7 @@ MANY = 20_000
 """More than the queue and the socket hold."""
 
 
-def talk(url: str) -> SeenSession:
+def talk(url: str) -> CapturedSession:
     """Have a conversation of one turn."""
 
     async def converse() -> None:

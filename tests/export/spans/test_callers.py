@@ -17,7 +17,7 @@ from pipecat.frames.frames import LLMTextFrame
 from pipecat.processors.frame_processor import FrameProcessor
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.testing import Seen, capture
+from pipecat_dd.testing import Captured, capture
 from tests.support.bot import Bot
 
 STAGES = {"pipecat.stt", "pipecat.llm"}
@@ -69,7 +69,7 @@ SCENES = [
 ]
 
 
-def nested_in(seen: Seen) -> list[str]:
+def nested_in(seen: Captured) -> list[str]:
     """Return what each request of the model's, or of transcription, is part of."""
     spans = {span.span_id: span for span in seen.spans}
     requests = [span for span in seen.spans if span.name == "openai.request"]

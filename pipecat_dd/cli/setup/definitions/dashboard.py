@@ -1,8 +1,15 @@
 """The dashboard: it shows whether everything works, and where to look if not."""
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
-from pipecat_dd.cli.setup.definitions import dashboard_stages as stages
 from pipecat_dd.cli.setup.definitions.alerts import SUMMARY_TAG
+from pipecat_dd.cli.setup.definitions.dashboard_stages import (
+    observer,
+    services,
+    tools,
+    usage,
+    waiting,
+    without_an_agent,
+)
 from pipecat_dd.cli.setup.definitions.queries import (
     OURS,
     OUT_OF_CONTEXT,
@@ -65,15 +72,15 @@ def dashboard() -> Definition:
             monitor_summary("Monitors", f"tag:({SUMMARY_TAG})"),
             _at_a_glance(),
             _sessions(),
-            stages.waiting(),
+            waiting(),
             _turns(),
-            stages.services(),
-            stages.tools(),
+            services(),
+            tools(),
             _errors(),
             _lines(),
-            stages.usage(),
-            stages.observer(),
-            stages.without_an_agent(),
+            usage(),
+            observer(),
+            without_an_agent(),
         ],
     }
     return Definition(Kind.DASHBOARD, KEY, TITLE, body)
@@ -91,7 +98,7 @@ def _at_a_glance() -> Body:
         number("Sessions begun", of_metric(metric("sum", "pipecat.sessions.started"))),
         number("Sessions running", of_metric(metric("sum", "pipecat.sessions.active")), "last"),
         number("Response time (p95)", of_metric(latency, unit="second"), "percentile", 2),
-        number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
+        number("Failed turns", _failed(Stage.TURN), "percentile", 1),
         number(
             "Turns without an answer",
             of_metric(metric("sum", "pipecat.turns", where=["left_waiting:true"])),
@@ -105,13 +112,13 @@ def _sessions() -> Body:
     return group(
         "Sessions",
         over_time(
-            "Started, and ended by reason",
+            "Sessions started, and ended by reason",
             of_metric(metric("sum", "pipecat.sessions.started"), "begun"),
             of_metric(metric("sum", "pipecat.sessions.ended", by=("end_reason",)), "ended"),
             display="bars",
         ),
         over_time(
-            "Duration",
+            "Duration of sessions",
             of_metric(took(50, Stage.SESSION), "p50", "second"),
             of_metric(took(95, Stage.SESSION), "p95", "second"),
         ),

@@ -21,7 +21,7 @@ def waiting() -> Body:
     return group(
         "How long callers wait",
         over_time(
-            "From the end of the user's speech to the bot's voice",
+            "From the end of the user's speech to the bot's answer",
             *(
                 of_metric(metric(f"p{share}", _LATENCY), f"p{share}", "second")
                 for share in (50, 95, 99)
@@ -165,7 +165,7 @@ def observer() -> Body:
     return group(
         "The process and pipecat_dd",
         over_time(
-            "How late the event loop is",
+            "Event loop lag",
             *(
                 of_metric(
                     metric(f"p{share}", "pipecat.event_loop.lag_seconds"),
@@ -208,7 +208,7 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "From the end of the user's speech to the bot's voice",
+            "From the end of the user's speech to the bot's answer",
             *(
                 of_metric(made_metric(f"p{share}", latency), f"p{share}", "second")
                 for share in (50, 95, 99)
@@ -227,14 +227,14 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "Error lines that have a trace",
+            "Error lines with a trace",
             of_metric(
                 made_metric("sum", "pipecat_dd.lines.traced_errors", by=("error_kind",), count=True)
             ),
             display="bars",
         ),
         over_time(
-            "Lines, by level; and those without a trace",
+            "Lines by level, and lines without a trace",
             of_metric(made_metric("sum", "pipecat_dd.lines", by=("levelname",), count=True)),
             of_metric(
                 made_metric("sum", "pipecat_dd.lines.out_of_context", count=True), "no trace"

@@ -207,8 +207,9 @@ def _of_running(options: Options) -> Iterator[Alert]:
         options.sessions_lost_percent,
         AlertText(
             "{{value}} % of the sessions that started in 4 hours neither ended nor are running.",
-            "First check for processes that were killed before their sessions ended, such as for "
-            "lack of memory: their turns have traces without a `pipecat.session` span.",
+            "First check for processes that were killed before their sessions ended, for example "
+            "because they ran out of memory: such sessions have spans of turns but no "
+            "`pipecat.session` span.",
             "All sessions end again.",
         ),
         Evidence(4, spans(Stage.TURN), OF_SESSIONS),

@@ -23,7 +23,7 @@ def of_lines(options: Options) -> Iterator[Alert]:
     by_service = {"by": ("service",), "scope": scope(options)}
     yield Alert(
         "traced-errors",
-        "Many errors in conversations",
+        "Errors in conversations",
         share(
             "1h",
             made_metric("sum", "pipecat_dd.lines.traced_errors", count=True, **by_service),

@@ -61,7 +61,7 @@ def _typed(field: str, cast: str) -> Body:
 def _tag(field: str, tag: str) -> Body:
     return {
         "type": "attribute-remapper",
-        "name": f"{field} is the tag {tag}, where there is none",
+        "name": f"{field} is the tag {tag} if there is none",
         "is_enabled": True,
         "sources": [field],
         "source_type": "attribute",

@@ -117,7 +117,7 @@ class Monitors(_Tagged):
 
     def update(self, found: Found, body: Body) -> None:
         """Update a monitor. If its type differs, recreate it, since the type cannot be changed."""
-        if _type(found.body) != _type(body):
+        if _monitor_type(found.body) != _monitor_type(body):
             mark = mark_in_tags(body["tags"])
             assert mark is not None
             self.delete(found)
@@ -195,7 +195,7 @@ class RetentionFilters(Resource):
         self._api.change(self._api.retention_filters.delete_apm_retention_filter, found.id)
 
 
-def _type(body: Body) -> str:
+def _monitor_type(body: Body) -> str:
     # Datadog uses both names for a metric alert.
     return str(body["type"]).replace("metric alert", "query alert")
 

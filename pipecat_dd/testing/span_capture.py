@@ -1,7 +1,7 @@
-"""Taking the spans that ddtrace would send.
+"""Capture the spans that ddtrace would send.
 
-A filter of traces is ddtrace's public way to see what is about to be sent, and to stop it. It is
-called where a span finishes, so nothing has to be waited for.
+A trace filter is ddtrace's public API to inspect traces before they are sent, and to drop them.
+ddtrace calls it when a span finishes, so captured spans are available immediately.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,39 +11,39 @@ from typing import Any
 from ddtrace.trace import Span, TraceFilter, tracer
 
 from pipecat_dd._private import peek
-from pipecat_dd.testing.seen import SeenSpan
+from pipecat_dd.testing.captured import CapturedSpan
 
 PRIVATE: dict[str, str] = {
-    "Tracer._span_aggregator": "the user's own filters of traces, which see "
-    "the spans first, and stand alone again afterwards",
+    "Tracer._span_aggregator": "the user's own trace filters, which run "
+    "before the capture and are restored after it",
 }
-"""What is used here without being public, and what it is used for."""
+"""The private names that this module uses, and what for."""
 
 
-class _Divert(TraceFilter):
-    def __init__(self, take: Callable[[SeenSpan], None]) -> None:
+class _CaptureFilter(TraceFilter):
+    def __init__(self, take: Callable[[CapturedSpan], None]) -> None:
         self._take = take
 
     def process_trace(self, trace: list[Span]) -> list[Span] | None:
         for span in trace:
-            self._take(_seen(span))
+            self._take(_captured(span))
         return None
 
 
 @contextmanager
-def diverted(take: Callable[[SeenSpan], None]) -> Iterator[None]:
-    """Have finished spans handed over instead of sent.
+def capture_spans(take: Callable[[CapturedSpan], None]) -> Iterator[None]:
+    """Capture finished spans within a block, instead of sending them.
 
-    Tracing is on meanwhile, also where ``DD_TRACE_ENABLED=false`` has turned it off, as it
-    mostly is for tests.
+    This turns tracing on for the block, even if ``DD_TRACE_ENABLED=false`` has turned it off, as is
+    usual in tests.
 
     Args:
-        take: Called with each, in the thread that finished it.
+        take: Called with each span, in the thread that finished it.
     """
     was_enabled = tracer.enabled
     filters = _users_filters()
-    # The user's own come first: what is captured is what would have been sent.
-    tracer.configure(trace_processors=[*filters, _Divert(take)])
+    # The user's filters run first, so that the spans are captured as they would be sent.
+    tracer.configure(trace_processors=[*filters, _CaptureFilter(take)])
     tracer.enabled = True
     try:
         yield
@@ -54,12 +54,12 @@ def diverted(take: Callable[[SeenSpan], None]) -> Iterator[None]:
 
 def _users_filters() -> list[Any]:
     found = getattr(peek(tracer, "_span_aggregator"), "user_processors", None)
-    return [one for one in found or [] if not isinstance(one, _Divert)]
+    return [one for one in found or [] if not isinstance(one, _CaptureFilter)]
 
 
-def _seen(span: Span) -> SeenSpan:
+def _captured(span: Span) -> CapturedSpan:
     tags: dict[str, Any] = {**span.get_tags(), **span.get_metrics()}
-    return SeenSpan(
+    return CapturedSpan(
         name=span.name,
         resource=span.resource,
         service=span.service,

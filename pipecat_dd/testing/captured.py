@@ -1,0 +1,168 @@
+"""A captured session: a tree of spans, each with the log lines that it wrote."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Line = dict[str, Any]
+"""A log line, as a JSON object."""
+
+
+@dataclass(eq=False)
+class CapturedSpan:
+    """A finished span.
+
+    Attributes:
+        name: The operation name, such as ``pipecat.llm``.
+        resource: The resource.
+        service: The service; None if none is set.
+        span_id: The span id.
+        parent_id: The span id of the parent; 0 if there is none.
+        trace_id: The trace id, 128 bits.
+        start_ns: The start, in nanoseconds since the epoch.
+        duration_ns: The duration, in nanoseconds.
+        is_error: Whether the span failed.
+        tags: The tags, with numeric values for metrics.
+        parent: The parent; None for a session, and if the parent did not finish within the block.
+        children: The child spans, ordered by start.
+        lines: The log lines with the span's id, in the order they were written.
+    """
+
+    name: str
+    resource: str
+    service: str | None
+    span_id: int
+    parent_id: int
+    trace_id: int
+    start_ns: int
+    duration_ns: int
+    is_error: bool
+    tags: dict[str, str | float]
+    parent: "CapturedSpan | None" = field(default=None, repr=False)
+    children: "list[CapturedSpan]" = field(default_factory=list, repr=False)
+    lines: list[Line] = field(default_factory=list, repr=False)
+
+    @property
+    def secs(self) -> float:
+        """The duration, in seconds."""
+        return self.duration_ns / 1e9
+
+    @property
+    def end_ns(self) -> int:
+        """The end, in nanoseconds since the epoch."""
+        return self.start_ns + self.duration_ns
+
+    def walk(self) -> "Iterator[CapturedSpan]":
+        """Yield the span and all its descendants, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+class CapturedSession:
+    """The spans and log lines of a session.
+
+    Attributes:
+        id: The session's id.
+        spans: All spans of its trace, ordered by start. They include spans of ddtrace's
+            integrations and your own.
+        lines: All log lines with the session's id, in the order they were written.
+    """
+
+    def __init__(self, session_id: str, spans: Iterable[CapturedSpan], lines: list[Line]) -> None:
+        self.id = session_id
+        self.lines = lines
+        self.spans = _as_tree(spans)
+        by_id = {str(span.span_id): span for span in self.spans}
+        self._by_id = by_id
+        for line in lines:
+            span = by_id.get(line.get("dd.span_id", ""))
+            if span is not None:
+                span.lines.append(line)
+
+    @property
+    def root(self) -> CapturedSpan:
+        """The session's own span.
+
+        Raises:
+            LookupError: The session did not end within the block.
+        """
+        return self.one("pipecat.session")
+
+    @property
+    def errors(self) -> list[CapturedSpan]:
+        """All failed spans."""
+        return [span for span in self.spans if span.is_error]
+
+    def named(self, name: str, resource: str | None = None) -> list[CapturedSpan]:
+        """Return the spans with a name, ordered by start.
+
+        Args:
+            name: The operation name, such as ``pipecat.turn``.
+            resource: The resource; None for any resource.
+        """
+        return [
+            span
+            for span in self.spans
+            if span.name == name and (resource is None or span.resource == resource)
+        ]
+
+    def one(self, name: str, resource: str | None = None) -> CapturedSpan:
+        """Return the only span with a name.
+
+        Args:
+            name: The operation name, such as ``pipecat.turn``.
+            resource: The resource; None for any resource.
+
+        Raises:
+            LookupError: There is not exactly one such span. The message shows the whole tree.
+        """
+        found = self.named(name, resource)
+        if len(found) != 1:
+            what = name if resource is None else f"{name} [{resource}]"
+            raise LookupError(f"{len(found)} spans {what} in session {self.id}:\n{self.outline()}")
+        return found[0]
+
+    def lines_with(self, text: str) -> list[Line]:
+        """Return the log lines whose message contains a text."""
+        return [line for line in self.lines if text in line["message"]]
+
+    def span_of(self, line: Line) -> CapturedSpan:
+        """Return the span that wrote a log line of the session.
+
+        Raises:
+            LookupError: The line has no span id, or its span did not finish within the block.
+        """
+        span = self._by_id.get(line.get("dd.span_id", ""))
+        if span is None:
+            raise LookupError(f"no finished span has the id on this line: {line}")
+        return span
+
+    def outline(self) -> str:
+        """Return the tree as text, one span per line: name, resource, and ``!`` if it failed."""
+        lines: list[str] = []
+
+        def add(span: CapturedSpan, depth: int) -> None:
+            mark = " !" if span.is_error else ""
+            lines.append(f"{'  ' * depth}{span.name} [{span.resource}]{mark}")
+            for child in span.children:
+                add(child, depth + 1)
+
+        for span in self.spans:
+            if span.parent is None:
+                add(span, 0)
+        return "\n".join(lines)
+
+
+def _as_tree(spans: Iterable[CapturedSpan]) -> list[CapturedSpan]:
+    """Return spans ordered by start, and set their parents and children."""
+    ordered = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns))
+    by_id = {span.span_id: span for span in ordered}
+    for span in ordered:
+        span.parent, span.children, span.lines = None, [], []
+    for span in ordered:
+        parent = by_id.get(span.parent_id)
+        if parent is not None and parent is not span:
+            span.parent = parent
+            parent.children.append(span)
+    return ordered

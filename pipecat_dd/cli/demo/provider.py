@@ -1,7 +1,7 @@
 """A local server that speaks OpenAI's HTTP protocol for speech and language.
 
 Pipecat's OpenAI services, and the ``openai`` SDK that they use, run against it unchanged: only
-their base URL differs. The caller determines its answers: a script returns the model's answers,
+their base URL differs. Its answers are configurable: a script returns the model's answers,
 ``provider.next_transcript`` is the next transcript, and a voice turns text into audio. The server
 records every request with its headers, and can be made to answer slowly or to fail.
 

@@ -19,7 +19,7 @@ from pipecat_dd.variables import raising
 TIMEOUT_SECS = 20.0
 NAME = "pipecat-dd doctor"
 
-_ELSEWHERE = ("metrics", "llmobs", "ship")
+_OTHER_DESTINATIONS = ("metrics", "llmobs", "ship")
 """The arguments that would send the session's data to further destinations."""
 
 
@@ -67,12 +67,15 @@ def run(*, send: bool) -> SampleSession:
     async def bot() -> None:
         # A bot would use the default for an invalid variable. The doctor must report it instead.
         with raising():
-            observer = DatadogObserver(session_id=sample.id, name=NAME, **_off(DatadogObserver))
+            observer = DatadogObserver(
+                session_id=sample.id, name=NAME, **_arguments_off(DatadogObserver)
+            )
         sample.priority = observer.context.sampling_priority
         await _pipecat.run_session(observer, TIMEOUT_SECS)
 
     configure_logging(
-        lambda message: sample.lines.append(json.loads(str(message))), **_off(configure_logging)
+        lambda message: sample.lines.append(json.loads(str(message))),
+        **_arguments_off(configure_logging),
     )
     try:
         with nullcontext() if send else capture_spans(sample.spans.append):
@@ -85,6 +88,6 @@ def run(*, send: bool) -> SampleSession:
     return sample
 
 
-def _off(taker: Callable[..., Any]) -> dict[str, Any]:
-    parameters = inspect.signature(taker).parameters
-    return {name: False for name in _ELSEWHERE if name in parameters}
+def _arguments_off(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters
+    return {name: False for name in _OTHER_DESTINATIONS if name in parameters}

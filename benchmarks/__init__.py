@@ -1,15 +1,14 @@
-"""What pipecat_dd costs and what it gives, run on the machine you are on.
+"""Benchmarks of what pipecat_dd costs a bot and what it reports, run on your own machine.
 
 ``python -m benchmarks --help`` lists the commands.
 
-Each command is one module that measures and one function that shows; what they share stands
-by itself:
+Each command is a module that measures, with a function that shows the results. They share:
 
-* :mod:`~benchmarks.quiet`: ddtrace and OpenTelemetry at work, with nothing sent.
-* :mod:`~benchmarks.contenders`: the observers that are compared.
-* :mod:`~benchmarks.workload`: the pipeline and the frames that they are compared on.
-* ``tests.support.calls``, ``tests.support.ill_agent``: calls that go as fast as they can, and an
-  Agent that can be ill.
-* ``tests.support.anywhere``: the bots that write lines from everywhere.
-* :mod:`~benchmarks.machine`: where and on what a figure was measured.
+* :mod:`~benchmarks.quiet`: runs ddtrace and OpenTelemetry without sending anything.
+* :mod:`~benchmarks.contenders`: the observers to compare.
+* :mod:`~benchmarks.workload`: the pipeline and the frames for the comparison.
+* :mod:`~benchmarks.machine`: the machine and the versions that were measured.
+* ``tests.support.calls``, ``tests.support.ill_agent``: calls that run as fast as possible, and an
+  Agent that can be made to fail.
+* ``tests.support.anywhere``: bots that log lines from everywhere.
 """

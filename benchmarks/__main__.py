@@ -29,32 +29,30 @@ _json_option = click.option(
     "--json",
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write all figures to this file as well.",
+    help="Also write all figures to this file.",
 )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Measure what pipecat_dd costs a bot, and what its lines carry."""
+    """Measure what pipecat_dd costs a bot, and which ids its log lines carry."""
     quiet.prepare()
 
 
 @main.command()
-@_number("--rounds", 12, "How often each contender has its turn.")
-@_number("--frames", 1_000, "Frames in each turn; each passes eight processors.")
-@_number(
-    "--in-flight", 1, "Frames on their way at a time. One is a bot in real time; many are a burst."
-)
+@_number("--rounds", 12, "Rounds; each measures every contender once.")
+@_number("--frames", 1_000, "Frames per round; each passes through eight processors.")
+@_number("--in-flight", 1, "Frames in flight at a time: 1 is a bot in real time, more are a burst.")
 @click.option(
     "--worker",
     type=click.Choice(["bare", "default"]),
     default="bare",
     show_default=True,
-    help="Pipecat's worker without observers of its own, or with those it has by default.",
+    help="Pipecat's worker without its own observers, or with its default observers.",
 )
 @_json_option
 def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path | None) -> None:
-    """Show the CPU time that each observer adds to a frame's hop, side by side."""
+    """Compare the CPU time that each observer adds to each processor that a frame passes."""
     from benchmarks import cost as benchmark
 
     console = _console()
@@ -64,10 +62,10 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
 
 
 @main.command()
-@_number("--sessions", 50, "How many sessions run at once, where there are several.", least=2)
+@_number("--sessions", 50, "Concurrent sessions, in the runs with several.", least=2)
 @_json_option
 def lines(sessions: int, json_path: Path | None) -> None:
-    """Show, for each place that a bot writes lines in, how many carry the right ids."""
+    """Count the log lines with the right ids, for each place from which a bot logs."""
     from benchmarks import lines as benchmark
 
     console = _console(_WIDE)
@@ -77,39 +75,39 @@ def lines(sessions: int, json_path: Path | None) -> None:
 
 
 @main.command()
-@_number("--sessions", 1, "How many sessions run at once.")
+@_number("--sessions", 1, "Concurrent sessions.")
 def today(sessions: int) -> None:
-    """Show what a conversation's lines carry with Pipecat's and ddtrace's own means, and ours."""
+    """Compare the ids on log lines with those of Pipecat's tracing and ddtrace's patches."""
     from benchmarks import today as benchmark
 
     benchmark.show(benchmark.run(sessions), sessions, _console())
 
 
 @main.command()
-@_number("--rounds", 30, "How often each way has its turn.")
+@_number("--rounds", 30, "Rounds; each measures every format once.")
 def line_cost(rounds: int) -> None:
-    """Show what a log line costs, against Loguru's own serialize=True."""
+    """Compare the CPU time of a log line with that of Loguru's serialize=True."""
     from benchmarks import line_cost as benchmark
 
     benchmark.show(benchmark.run(rounds), rounds, _console())
 
 
 @main.command()
-@_number("--rounds", 15, "How often each way has its turn.")
+@_number("--rounds", 15, "Rounds; each measures every configuration once.")
 def ship(rounds: int) -> None:
-    """Show what shipping a line to Datadog without an Agent costs, against the line without."""
+    """Compare the CPU time of a log line with and without shipping it to Datadog."""
     from benchmarks import ship as benchmark
 
     benchmark.show(benchmark.run(rounds), rounds, _console())
 
 
 @main.command()
-@_number("--minutes", 60, "How long the long call is, in its own time.")
-@_number("--sessions", 1_000, "How many calls there are one after another.", least=5)
-@_number("--at-once", 200, "How many calls there are at once.")
+@_number("--minutes", 60, "The length of the long call, in simulated minutes.")
+@_number("--sessions", 1_000, "Consecutive calls.", least=5)
+@_number("--at-once", 200, "Concurrent calls.")
 @_json_option
 def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> None:
-    """Show what calls leave behind: memory, objects, tasks, registries' entries."""
+    """Show what remains after calls: memory, objects, tasks, registry entries."""
     from benchmarks import soak as benchmark
 
     console = _console(_WIDE)
@@ -119,16 +117,16 @@ def soak(minutes: int, sessions: int, at_once: int, json_path: Path | None) -> N
 
 
 @main.command()
-@_number("--bots", 20, "How many bots are killed by each signal.")
+@_number("--bots", 20, "Bots that are killed with each signal.")
 @_number(
     "--secs",
     20.0,
-    "How long each talks at most; it is killed at some moment of the second half.",
+    "The longest run of a bot in seconds; each is killed at a random moment of the second half.",
     least=0.1,
 )
 @_json_option
 def kill(bots: int, secs: float, json_path: Path | None) -> None:
-    """Show what is lost of bots that are killed at any moment."""
+    """Show which traces are lost if a bot is killed at a random moment."""
     from benchmarks import kill as benchmark
 
     console = _console()
@@ -138,18 +136,16 @@ def kill(bots: int, secs: float, json_path: Path | None) -> None:
 
 
 @main.command()
-@_number(
-    "--conversations", 20, "How many are held with each illness, with and without the observer."
-)
+@_number("--conversations", 20, "Conversations per fault, each with and without the observer.")
 @click.option(
     "--agent",
     "agents",
     multiple=True,
-    help="How the Agent is: well, dead, slow, 429, 500, 413 or flapping; by default each in turn.",
+    help="The Agent's state: well, dead, slow, 429, 500, 413 or flapping. By default, all of them.",
 )
 @_json_option
 def faults(conversations: int, agents: tuple[str, ...], json_path: Path | None) -> None:
-    """Show what a dead, slow, refusing or flapping Agent does to a bot."""
+    """Show how a dead, slow, rejecting or flapping Agent affects a bot."""
     from benchmarks import faults as benchmark
 
     console = _console(_WIDE)
@@ -164,7 +160,7 @@ def faults(conversations: int, agents: tuple[str, ...], json_path: Path | None) 
 @main.command()
 @_json_option
 def volume(json_path: Path | None) -> None:
-    """Show how many spans, lines and bytes a minute of conversation sends, in each mode."""
+    """Show the spans, log lines and bytes per minute of conversation, for each frame_spans mode."""
     from benchmarks import volume as benchmark
 
     console = _console()
@@ -174,9 +170,9 @@ def volume(json_path: Path | None) -> None:
 
 
 @main.command()
-@_number("--rounds", 3, "How many conversations each contender has. One takes half a minute.")
+@_number("--rounds", 3, "Conversations per contender. Each takes half a minute.")
 def talk(rounds: int) -> None:
-    """Show the CPU time of a recorded conversation with each observer, voice and all."""
+    """Compare the CPU time of a whole recorded conversation with each observer."""
     from benchmarks import talk as benchmark
 
     console = _console()
@@ -184,11 +180,11 @@ def talk(rounds: int) -> None:
 
 
 @main.command()
-@_number("--sessions", 50, "How many sessions run at once, in one process.")
-@_number("--secs", 10.0, "How long each contender is watched in a round.")
-@_number("--rounds", 4, "How often each contender has its turn.")
+@_number("--sessions", 50, "Concurrent sessions in one process.")
+@_number("--secs", 10.0, "Seconds of measurement per contender and round.")
+@_number("--rounds", 4, "Rounds; each measures every contender once.")
 def lag(sessions: int, secs: float, rounds: int) -> None:
-    """Show how late the event loop is with many sessions at once, with each observer."""
+    """Compare the event loop lag of many concurrent sessions with each observer."""
     from benchmarks import lag as benchmark
 
     console = _console()

@@ -1,4 +1,4 @@
-"""The observers that are compared, each added to a bot as its documentation says."""
+"""The observers to compare, each added to a bot as its documentation says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ METRICS = "pipecat_dd_metrics"
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to observe a bot, or not to.
+    """An observer to measure, or a baseline without one.
 
     Attributes:
         key: Its name in the JSON.
         label: Its name in the table.
-        build: Makes a fresh worker that is observed in this way; takes the worker's options.
-        counter: Counts the spans it makes; None where it makes none.
-        missing: Why it cannot be measured here; None where it can.
+        build: Creates a new worker with the observer, from a pipeline and the worker's options.
+        counter: Counts its spans; None if it creates none.
+        missing: Why it cannot be measured here; None if it can.
     """
 
     key: str
@@ -37,13 +37,13 @@ class Contender:
 
 
 class Empty(BaseObserver):
-    """Takes every event and does nothing: the least that an ordinary observer costs."""
+    """Receives every event and does nothing: the lowest cost of an ordinary observer."""
 
 
 class FirstPushes(BaseObserver):
-    """Does nothing, and is told of a frame's first push only (Pipecat 1.12 on).
+    """Does nothing, and receives only the first push of each frame (since Pipecat 1.12).
 
-    Pipecat tells it of every frame that a processor works on all the same.
+    It still receives an event for every frame that a processor processes.
     """
 
     def __init__(self) -> None:
@@ -51,9 +51,9 @@ class FirstPushes(BaseObserver):
 
 
 def contenders() -> list[Contender]:
-    """Return all contenders, those that cannot be measured here included.
+    """Return all contenders, including those that cannot be measured here.
 
-    Sets ddtrace and OpenTelemetry up to drop what they are given: once in a process.
+    This configures ddtrace and OpenTelemetry to drop all spans, so call it once per process.
     """
     return [
         Contender(NONE, "no observer", make_worker),
@@ -111,7 +111,7 @@ def _opentelemetry() -> list[Contender]:
         Contender(
             "pipecat_tracing",
             "Pipecat's own tracing",
-            # It stands on Pipecat's turn tracking, an observer that is on by default.
+            # It requires Pipecat's turn tracking, an observer that is on by default.
             lambda p, **o: make_worker(
                 p, **{**o, "enable_tracing": True, "enable_turn_tracking": True}
             ),
@@ -130,7 +130,7 @@ def _openinference(counter: quiet.Counter, missing: str | None) -> Contender:
         missing = missing or "needs Pipecat 1.3"
 
     def build(pipeline: Pipeline, **options: Any) -> PipelineWorker:
-        # It observes every worker that is made while it is on, so for this one only.
+        # It observes every worker that is created while it is on. Observe only this one.
         instrumentor = PipecatInstrumentor()
         instrumentor.instrument()
         try:

@@ -1,20 +1,22 @@
-"""What an observer costs: CPU time for each hop of a frame.
+"""Measure the cost of an observer: the CPU time per hop of a frame.
 
-A hop is one frame in one processor. Its cost is the CPU time of the whole process, all threads,
-from the first frame sent to the last event handled, over the frames times the processors: with
-all that the observer does behind its queue, and all that it does in the processors' tasks.
+A hop is one frame in one processor. Its cost is the CPU time of the whole process with all its
+threads, from the first frame sent to the last event handled, divided by the number of frames times
+processors. It includes what the observer does behind its queue and in the processors' tasks.
 
-What makes it fair:
+To make the comparison fair:
 
-* All contenders run in one process, on the same frames, each in a fresh worker for each round,
-  which has passed a first turn of frames before the clock is read.
-* Rounds are interleaved, in an order that is drawn anew for each: what else the machine does
-  hits all alike. A first round is thrown away.
-* The clock stops when the observer has caught up. An observer that lags is not cheap.
-* Starting and ending a session are outside: they do not grow with the frames.
+* All contenders run in one process on the same frames, each in a new worker per round. The worker
+  processes some frames to warm up before the measurement.
+* Rounds are interleaved in a random order, so that other load on the machine affects all
+  contenders alike. The first round is discarded.
+* The measurement ends when the observer has handled all events, so an observer that lags does not
+  look cheap.
+* Starting and ending a session are not measured: their cost does not grow with the frames.
 
-Interference only ever adds, so the minimum over the rounds is the best estimate of the cost;
-the median says how the machine was. A ratio's median is that of the ratios *within* a round.
+Interference can only add CPU time, so the minimum over the rounds is the best estimate of the cost.
+The median shows how busy the machine was. The median of a ratio is that of the ratios *within* each
+round.
 """
 
 import asyncio
@@ -39,7 +41,7 @@ _WARM_UP_FRAMES = 100
 _SEED = 20_260
 
 WORKERS = {"bare": BARE, "default": DEFAULT}
-"""Pipecat's worker without observers of its own, and with those that it has by default."""
+"""Pipecat's worker without its own observers, and with its default observers."""
 
 _TITLES = {
     "mixed": "70 % audio, 20 % streamed text, 10 % control",
@@ -50,7 +52,7 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One quantity, over all rounds."""
+    """A quantity, aggregated over all rounds."""
 
     min: float
     median: float
@@ -58,19 +60,19 @@ class Figure:
 
 @dataclass(slots=True)
 class Row:
-    """What one contender cost on one mix.
+    """The cost of a contender on a mix of frames.
 
     Attributes:
-        contender: Its key.
-        label: Its name.
-        missing: Why it was not measured; None where it was.
-        us_per_hop: CPU time for each hop, in microseconds.
-        to_empty: The same as a multiple of the empty observer's.
-        to_none: The same as a multiple of what it is with no observer.
-        to_ours: The same as a multiple of what it is with ours as it is by default; for ours
-            with more turned on.
-        spans_per_round: Spans finished in a round: proof that it was at work.
-        rounds_us_per_hop: Each round's CPU time for each hop, in the order of the rounds.
+        contender: The contender's key.
+        label: The contender's name in the table.
+        missing: Why it was not measured; None if it was.
+        us_per_hop: The CPU time per hop, in microseconds.
+        to_empty: The ratio to the cost of an empty observer.
+        to_none: The ratio to the cost without an observer.
+        to_ours: The ratio to the cost of our observer with default settings; only for our observer
+            with other settings.
+        spans_per_round: The number of finished spans per round, which shows that it worked.
+        rounds_us_per_hop: The CPU time per hop of each round, in order.
     """
 
     contender: str
@@ -86,7 +88,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, on what, and what came out."""
+    """The results of a run, with its options and the machine."""
 
     machine: dict[str, str | int | float | None]
     rounds: int
@@ -101,11 +103,11 @@ def run(rounds: int, frames: int, in_flight: int, worker: str, console: Console)
     """Measure all contenders on all mixes.
 
     Args:
-        rounds: How often each has its turn.
-        frames: Frames in each turn.
-        in_flight: Frames on their way at a time.
-        worker: The worker's options: one of :data:`WORKERS`.
-        console: Shows how far it is, where it is a terminal.
+        rounds: The number of rounds; each measures every contender once.
+        frames: The number of frames per round.
+        in_flight: The number of frames in flight at a time.
+        worker: The worker's options, a key of :data:`WORKERS`.
+        console: Shows the progress if it is a terminal.
     """
     described = machine.describe()
     everyone = contenders()
@@ -147,7 +149,7 @@ def _turn(
     contender: Contender, mix: str, frames: int, in_flight: int, options: dict[str, Any]
 ) -> tuple[float, int]:
     if mix == "recorded":
-        frames = len(MIXES[mix])  # all of it, however long a turn is
+        frames = len(MIXES[mix])  # always the whole recording
 
     async def measure() -> float:
         async with running(contender.build, **options) as pipeline:
@@ -158,7 +160,7 @@ def _turn(
             await pipeline.send(sent, in_flight)
             return time.process_time_ns() - began_ns
 
-    # A loop of its own for each, and with it a context: nothing is handed on to the next.
+    # A new event loop, and so a new context, for each: nothing carries over to the next.
     cpu_ns = asyncio.run(measure())
     finished = contender.counter.take() if contender.counter is not None else 0
     return cpu_ns / 1e3 / (frames * PROCESSORS), finished
@@ -192,12 +194,7 @@ def _ratio(own: list[float], other: list[float]) -> Figure:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a table for each mix.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
+    """Print a table for each mix."""
     for mix, rows in report.mixes.items():
         table = Table(title=f"CPU time per hop: {_TITLES[mix]}", title_justify="left")
         table.add_column("")
@@ -210,14 +207,14 @@ def show(report: Report, console: Console) -> None:
         for row in rows:
             if row.to_ours is not None:
                 console.print(
-                    f"{row.label}: {row.to_ours.min:.3f} times without (median "
+                    f"{row.label}: {row.to_ours.min:.3f} times the cost without (median "
                     f"{row.to_ours.median:.3f})",
                     highlight=False,
                 )
     console.print(
         f"{report.rounds} interleaved rounds of {report.frames} frames through "
         f"{report.processors} processors, {report.in_flight} in flight, {report.worker} worker; "
-        "minimum, then median over the rounds; spans finished in a round.",
+        "minimum, then median over the rounds; finished spans per round.",
         machine.one_line(report.machine),
         sep="\n",
         highlight=False,
@@ -239,10 +236,5 @@ def _cells(row: Row) -> list[str]:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all figures, each round's included.
-
-    Args:
-        report: What was measured.
-        path: The file.
-    """
+    """Write all figures, including those of each round, to a file."""
     path.write_text(json.dumps(asdict(report), indent=2) + "\n")

@@ -1,9 +1,9 @@
-"""What an ill Agent does to a bot: dead, slow, refusing, flapping.
+"""Measure how a faulty Agent affects a bot: dead, slow, rejecting, flapping.
 
-For each illness a bot in a process of its own, which holds conversations with and without the
-observer in turn while the Agent is ill, and then, when it is well again, with it. Compared is what
-the bot said, and how late its event loop got to what was due; measured is how its memory grew, how
-long delivery took to resume, and how long the process took to end while the Agent was ill.
+For each fault, a bot in its own process holds conversations, alternately with and without the
+observer, while the Agent is faulty, and one with the observer after the Agent has recovered. The
+benchmark compares what the bot said and its event loop lag. It measures how much its memory grew,
+how long delivery took to resume, and how long the process took to end while the Agent was faulty.
 """
 
 import json
@@ -22,22 +22,23 @@ from tests.support.ill_agent import Health, IllAgent
 from tests.support.processes import BotProcess, bot_process
 
 BOT = "tests.reliability.talking_bot"
-_PATIENCE_SECS = 90.0
+_TIMEOUT_SECS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one illness did.
+    """The effects of a fault.
 
     Attributes:
-        health: How the Agent was.
-        same: Whether the bot said the same as without the observer, each time.
-        lag_ms: The event loop's lag with the observer: median, 99th percentile, longest.
-        plain_lag_ms: The same without.
-        blocked: What blocked the event loop's thread on our behalf.
-        growth_mb: How much more memory there was after than before.
-        resumed_secs: How long after its recovery the Agent had the next session; None if never.
-        exit_secs: How long the process took to end while the Agent was ill.
+        health: The state of the Agent.
+        same: Whether the bot always said the same as without the observer.
+        lag_ms: The event loop lag with the observer: median, 99th percentile, maximum.
+        plain_lag_ms: The event loop lag without the observer.
+        blocked: The calls of this package that blocked the event loop.
+        growth_mb: The growth of the process's memory, in MB.
+        resumed_secs: The time from the Agent's recovery until it received the next session; None if
+            it did not.
+        exit_secs: The time that the process took to end while the Agent was faulty.
     """
 
     health: str
@@ -52,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, on what, and what came out."""
+    """The results of a run, with its options and the machine."""
 
     machine: dict[str, str | int | float | None]
     conversations: int
@@ -60,15 +61,15 @@ class Report:
 
 
 def run(conversations: int, console: Console, agents: Sequence[str] = ()) -> Report:
-    """Measure illnesses, one after another.
+    """Measure faults, one after another.
 
     Args:
-        conversations: How many conversations are held with each, with and without the observer.
-        console: Shows how far it is.
-        agents: How the Agent is; in all ways there are, where none is given.
+        conversations: The number of conversations per fault, each with and without the observer.
+        console: Shows the progress.
+        agents: The states of the Agent to measure; empty for all.
 
     Raises:
-        ValueError: There is no such illness.
+        ValueError: A state does not exist.
     """
     described = machine.describe()
     rows = []
@@ -88,7 +89,7 @@ def _row(health: Health, conversations: int) -> Row:
             observed.append(_talk(process, "observed"))
         agent.becomes(Health.WELL)
         well = _talk(process, "observed")
-        resumed = _arrival(agent, well["sessions"][0])
+        resumed = _wait_for_session(agent, well["sessions"][0])
     return Row(
         health.value,
         all(report["said"] == said for report in [*observed, *plain, well]),
@@ -97,15 +98,15 @@ def _row(health: Health, conversations: int) -> Row:
         sorted({what for report in observed for what in report["blocked"]}),
         observed[-1]["rss_mb"] - observed[0]["rss_mb"],
         resumed,
-        _exit_secs(health),
+        _measure_exit(health),
     )
 
 
-def _exit_secs(health: Health) -> float:
+def _measure_exit(health: Health) -> float:
     with IllAgent(health) as agent, bot_process(BOT, agent_url=agent.url) as process:
         _talk(process, "observed")
         process.tell("end")
-        return process.ends(_PATIENCE_SECS)[1]
+        return process.ends(_TIMEOUT_SECS)[1]
 
 
 def _talk(process: BotProcess, how: str) -> dict[str, Any]:
@@ -122,23 +123,18 @@ def _lag(reports: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def _arrival(agent: IllAgent, session_id: str) -> float | None:
+def _wait_for_session(agent: IllAgent, session_id: str) -> float | None:
     began = time.monotonic()
     while not any(span["name"] == "pipecat.session" for span in agent.of(session_id)):
-        if time.monotonic() - began > _PATIENCE_SECS:
+        if time.monotonic() - began > _TIMEOUT_SECS:
             return None
         time.sleep(0.05)
     return time.monotonic() - began
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
-    table = Table(title="A bot whose Agent is ill", title_justify="left")
+    """Print a table."""
+    table = Table(title="A bot with a faulty Agent", title_justify="left")
     table.add_column("the Agent")
     table.add_column("said")
     for heading in (
@@ -157,7 +153,7 @@ def show(report: Report, console: Console) -> None:
     for row in report.rows:
         table.add_row(
             row.health,
-            "the same" if row.same else "SOMETHING ELSE",
+            "the same" if row.same else "DIFFERENT",
             *(
                 f"{lag[name]:.2f}"
                 for name in ("p50", "p99", "max")
@@ -173,17 +169,12 @@ def show(report: Report, console: Console) -> None:
         for what in row.blocked:
             console.print(f"{row.health}: {what}")
     console.print(
-        f"{report.conversations} conversations each with and without the observer, in turn; a "
-        f"process's end is ddtrace's flush. {machine.one_line(report.machine)}",
+        f"{report.conversations} conversations each with and without the observer, alternately; "
+        f"exit is mostly ddtrace's flush. {machine.one_line(report.machine)}",
         soft_wrap=True,
     )
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all figures to a file.
-
-    Args:
-        report: What was measured.
-        path: The file.
-    """
+    """Write all figures to a file."""
     path.write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")

@@ -1,9 +1,8 @@
-"""What is lost of a bot that is killed, and what of one that ends in another way.
+"""Measure which traces are lost if a bot is killed with SIGKILL or terminated with SIGTERM.
 
-Each bot is a process of its own that holds conversations one after another and notes when each
-turn was over. It is killed at a moment drawn at random (SIGKILL: nothing of it runs any more), or
-told to terminate. Then: how old was the youngest turn that the Agent has all of, and how many that
-were over longer than that are missing?
+Each bot is a process that holds conversations one after another, and the benchmark notes when each
+of them ended. It sends the signal at a random moment, and then counts the conversations that had
+ended but did not reach the Agent, and for how long they had ended.
 """
 
 import json
@@ -22,21 +21,22 @@ from tests.support.processes import bot_process
 
 BOT = "tests.reliability.talking_bot"
 PROMISED_SECS = 5.0
-"""How long after its end a turn is at the Agent, whatever happens to the process."""
+"""After this time a conversation that has ended has reached the Agent, whatever happens."""
 _SEED = 20_261
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one way to end lost.
+    """The losses with a signal.
 
     Attributes:
         way: The signal.
-        bots: How many bots ended so.
-        sessions: Conversations that were over when it was sent, of all bots.
-        missing: Of those, how many the Agent does not have whole.
-        old_missing: Of those missing, how many were over longer than is promised.
-        oldest_missing_secs: How long the oldest of them had been over; 0 where none is missing.
+        bots: The number of bots.
+        sessions: The number of conversations of all bots that had ended before the signal.
+        missing: How many of those did not reach the Agent.
+        old_missing: How many of the missing had ended longer than ``PROMISED_SECS`` before.
+        oldest_missing_secs: How long before the signal the oldest missing one had ended; 0 if none
+            is missing.
     """
 
     way: str
@@ -49,7 +49,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, on what, and what came out."""
+    """The results of a run, and the machine."""
 
     machine: dict[str, str | int | float | None]
     rows: list[Row]
@@ -59,9 +59,9 @@ def run(bots: int, secs: float, console: Console) -> Report:
     """Kill bots.
 
     Args:
-        bots: How many, for each signal.
-        secs: How long each talks at most.
-        console: Shows how far it is.
+        bots: The number of bots per signal.
+        secs: The longest time before the signal, in seconds.
+        console: Shows the progress.
     """
     described = machine.describe()
     moments = random.Random(_SEED)
@@ -88,7 +88,7 @@ def run(bots: int, secs: float, console: Console) -> Report:
 
 
 def _kill(way: signal.Signals, after_secs: float) -> tuple[int, list[float]]:
-    """Return how many conversations were over, and how long those had been that are missing."""
+    """Return the number of ended conversations, and how long ago the missing ones had ended."""
     over: dict[str, float] = {}
     with IllAgent() as agent, bot_process(BOT, agent_url=agent.url) as process:
         process.tell("talk 1 observed")
@@ -110,19 +110,14 @@ def _kill(way: signal.Signals, after_secs: float) -> tuple[int, list[float]]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
-    table = Table(title="What a bot that is killed loses", title_justify="left")
+    """Print a table."""
+    table = Table(title="What is lost if a bot is killed", title_justify="left")
     table.add_column("")
     for heading in (
         "bots",
-        "sessions over",
+        "ended sessions",
         "missing",
-        f"over for {PROMISED_SECS:.0f} s",
+        f"ended {PROMISED_SECS:.0f} s ago",
         "oldest missing s",
     ):
         table.add_column(heading, justify="right")
@@ -140,10 +135,5 @@ def show(report: Report, console: Console) -> None:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all figures to a file.
-
-    Args:
-        report: What was measured.
-        path: The file.
-    """
+    """Write all figures to a file."""
     path.write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")

@@ -1,9 +1,9 @@
-"""How late the event loop is, with many sessions at once in one process.
+"""Measure the event loop lag of many concurrent sessions in one process.
 
-Every session is a pipeline of eight processors that is sent what a bot in real time is sent: a
-frame each 20 ms, of the mix of :mod:`benchmarks.workload`. Meanwhile one task sleeps for
-5 ms, again and again; how much longer it slept is what everything in the process waits for.
-All contenders have their turns in one process, in an order drawn anew for each round.
+Every session is a pipeline of eight processors that receives frames as a bot in real time does: one
+every 20 ms, from the mix of :mod:`benchmarks.workload`. Meanwhile, a task repeatedly sleeps for
+5 ms. The lag is how much longer it slept, which is how long everything in the process must wait.
+All contenders run in one process, in a random order in each round.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ _SEED = 20_260
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How late the loop was with one contender.
+    """The event loop lag with a contender.
 
     Attributes:
-        contender: Its key.
-        label: Its name.
-        missing: Why it was not measured; None where it was.
-        p50_ms: The median lateness, in each round.
-        p99_ms: The 99th percentile, in each round.
-        cpu_percent: CPU time over the time watched, in each round.
+        contender: The contender's key.
+        label: The contender's name in the table.
+        missing: Why it was not measured; None if it was.
+        p50_ms: The median lag of each round.
+        p99_ms: The 99th percentile of the lag of each round.
+        cpu_percent: The CPU time as a percentage of the elapsed time, of each round.
     """
 
     contender: str
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, and on what."""
+    """The results of a run, with its options and the machine."""
 
     machine: dict[str, str | int | float | None]
     sessions: int
@@ -62,13 +62,13 @@ class Report:
 
 
 def run(sessions: int, secs: float, rounds: int, console: Console) -> Report:
-    """Watch the loop with each contender.
+    """Measure the lag with each contender.
 
     Args:
-        sessions: How many sessions run at once.
-        secs: How long each contender is watched in a round.
-        rounds: How often each has its turn.
-        console: Shows how far it is, where it is a terminal.
+        sessions: The number of concurrent sessions.
+        secs: The time of measurement per contender and round, in seconds.
+        rounds: The number of rounds; each measures every contender once.
+        console: Shows the progress if it is a terminal.
     """
     described = machine.describe()
     everyone = contenders()
@@ -92,7 +92,7 @@ def run(sessions: int, secs: float, rounds: int, console: Console) -> Report:
 async def _watch(contender: Contender, sessions: int, secs: float) -> tuple[list[float], float]:
     async with AsyncExitStack() as stack:
         pipelines = [
-            # A context of its own for each, as each call has on a server.
+            # Each pipeline has its own context, as each call on a server has.
             await asyncio.create_task(stack.enter_async_context(running(contender.build)))
             for _ in range(sessions)
         ]
@@ -110,7 +110,7 @@ async def _watch(contender: Contender, sessions: int, secs: float) -> tuple[list
 
 
 async def _feed(pipelines: list[Running], secs: float) -> None:
-    """Send each session a frame each period, the sessions spread evenly over it."""
+    """Send each session one frame per period, spread evenly over the period."""
     frames = [_frames(start) for start in range(len(pipelines))]
     step = PERIOD_SECS / len(pipelines)
     began, sent = time.perf_counter(), 0
@@ -130,19 +130,14 @@ def _frames(start: int) -> Iterator[f.Frame]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
+    """Print a table."""
     empty = next(row for row in report.rows if row.contender == EMPTY)
     table = Table(
-        title=f"Lateness of the event loop, {report.sessions} sessions at once",
+        title=f"Event loop lag, {report.sessions} concurrent sessions",
         title_justify="left",
     )
     table.add_column("")
-    for heading in ("50th ms", "99th ms", "over rounds", "to empty", "CPU %"):
+    for heading in ("p50 ms", "p99 ms", "p99 range", "to empty", "CPU %"):
         table.add_column(heading, justify="right")
     for row in report.rows:
         if not row.p99_ms:
@@ -160,7 +155,7 @@ def show(report: Report, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"{report.rounds} rounds of {report.secs:.0f} s each, a frame each "
+        f"{report.rounds} rounds of {report.secs:.0f} s each, a frame every "
         f"{PERIOD_SECS * 1e3:.0f} ms through {PROCESSORS} processors of every session; medians "
         "over the rounds.",
         machine.one_line(report.machine),

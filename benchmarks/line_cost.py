@@ -1,8 +1,8 @@
-"""What a log line costs, against Loguru's own ``serialize=True`` to the same sink.
+"""Compare the CPU time of a log line with that of Loguru's own ``serialize=True``.
 
-All write the same record: a message with an argument, and two values bound. The sink throws
-lines away, so that what is measured is the making of them. Rounds are interleaved, in an order
-drawn anew for each; interference only ever adds, so the minimum is the best estimate.
+All formats write the same record, a message with an argument and two bound values, to a sink that
+discards it, so only the creation of lines is measured. Rounds are interleaved in a random order.
+Interference can only add CPU time, so the minimum is the best estimate.
 """
 
 import contextvars
@@ -27,13 +27,13 @@ THEIRS = "Loguru's serialize=True"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a line cost, written in one way.
+    """The cost of a line in a format.
 
     Attributes:
-        label: The way.
-        us: CPU time for each line in microseconds, the minimum over the rounds.
-        ratio: The same as a multiple of Loguru's own.
-        ratio_median: The median of that within each round.
+        label: The format.
+        us: The CPU time per line in microseconds, the minimum over the rounds.
+        ratio: The ratio to ``serialize=True``, of the minima.
+        ratio_median: The median of the ratios within each round.
     """
 
     label: str
@@ -43,10 +43,10 @@ class Row:
 
 
 def run(rounds: int) -> list[Row]:
-    """Measure all ways.
+    """Measure all formats.
 
     Args:
-        rounds: How often each has its turn.
+        rounds: The number of rounds; each measures every format once.
     """
     from pipecat_dd import DatadogObserver, datadog_format
 
@@ -92,16 +92,10 @@ def _spent(options: dict[str, Any]) -> float:
 
 
 def show(rows: list[Row], rounds: int, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        rows: What was measured.
-        rounds: How often.
-        console: Where to.
-    """
-    table = Table(title="CPU time of a line", title_justify="left")
+    """Print a table."""
+    table = Table(title="CPU time per line", title_justify="left")
     table.add_column("")
-    for heading in ("µs", "to Loguru's own", "median"):
+    for heading in ("µs", "to Loguru's", "median"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(row.label, f"{row.us:.1f}", f"{row.ratio:.2f}", f"{row.ratio_median:.2f}")

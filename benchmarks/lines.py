@@ -1,10 +1,9 @@
-"""Which lines carry the right ids: every place a bot writes from, told by a real conversation.
+"""Count the log lines with the right ids, for each place from which a bot can log.
 
-The conversations are those of ``tests/test_anywhere.py``: real bots on a websocket transport,
-with Cartesia's and OpenAI's services against servers on loopback, in which a line is written in
-each place there is. Each line says whose it is and where it was written, and is held against
-the spans that its session sent. A process of its own for each configuration, since ddtrace's
-patches cannot be undone.
+The conversations are those of ``tests/test_anywhere.py``: real bots on a websocket transport, with
+Cartesia's and OpenAI's services connected to local servers. They log a line from every place. Each
+line contains its session and its place, and is compared with the spans that the session sent. Each
+configuration runs in its own process, since ddtrace's patches cannot be undone.
 """
 
 import json
@@ -18,17 +17,17 @@ from rich.table import Table
 
 from benchmarks import machine
 
-_PATIENCE_SECS = 300.0
+_TIMEOUT_SECS = 300.0
 _COUNTS = ("written", "session", "span", "participant", "wrong")
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What one run had.
+    """The configuration of a run.
 
     Attributes:
-        sessions: How many sessions at once.
-        patched: Whether ddtrace's patches of asyncio, futures, logging and loguru were on.
+        sessions: The number of concurrent sessions.
+        patched: Whether ddtrace patches asyncio, futures, logging and loguru.
     """
 
     sessions: int
@@ -36,20 +35,20 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """What it is called in the table."""
+        """The heading in the table."""
         sessions = "one session" if self.sessions == 1 else f"{self.sessions} sessions"
         return f"{sessions},\npatches {'on' if self.patched else 'off'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of each place, in each configuration.
+    """The results for each place in each configuration.
 
     Attributes:
-        machine: Where and on what it ran.
-        configurations: The runs, in order.
-        places: By place, for each run its counts: lines written; lines with the right session,
-            span and participant; lines with no id; lines with a wrong one.
+        machine: The machine, from :func:`benchmarks.machine.describe`.
+        configurations: The configurations, in order.
+        places: For each place, the counts of each configuration: lines written; lines with the
+            right session, span and participant; lines with a wrong id.
     """
 
     machine: dict[str, str | int | float | None]
@@ -61,8 +60,8 @@ def run(sessions: int, console: Console) -> Report:
     """Hold the conversations of all configurations.
 
     Args:
-        sessions: How many at once, where there are several.
-        console: Shows how far it is, where it is a terminal.
+        sessions: The number of concurrent sessions, in the runs with several.
+        console: Shows the progress if it is a terminal.
     """
     from tests.support.places import PLACES
 
@@ -73,12 +72,13 @@ def run(sessions: int, console: Console) -> Report:
     places: dict[str, list[dict[str, int]]] = {place.name: [] for place in PLACES}
     for configuration in configurations:
         with console.status(configuration.label.replace("\n", " ")):
-            for name, counts in _held(configuration).items():
+            for name, counts in run_configuration(configuration).items():
                 places[name].append(counts)
     return Report(described, configurations, places)
 
 
-def _held(configuration: Configuration) -> dict[str, dict[str, int]]:
+def run_configuration(configuration: Configuration) -> dict[str, dict[str, int]]:
+    """Run the conversations of a configuration, and return the counts for each place."""
     done = subprocess.run(
         [
             sys.executable,
@@ -89,7 +89,7 @@ def _held(configuration: Configuration) -> dict[str, dict[str, int]]:
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
-        timeout=_PATIENCE_SECS,
+        timeout=_TIMEOUT_SECS,
     )
     if done.returncode != 0:
         raise RuntimeError(f"{configuration.label}: {done.stderr[-2000:]}")
@@ -98,17 +98,12 @@ def _held(configuration: Configuration) -> dict[str, dict[str, int]]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        report: What came of it.
-        console: Where to.
-    """
+    """Print a table."""
     table = Table(
-        title="Lines written: with the right session, span, participant; with a wrong id",
+        title="Lines logged: with the right session, span, participant; with a wrong id",
         title_justify="left",
     )
-    table.add_column("written in", no_wrap=True)
+    table.add_column("logged in", no_wrap=True)
     for configuration in report.configurations:
         table.add_column(configuration.label, justify="right", no_wrap=True)
     for name, runs in report.places.items():
@@ -129,10 +124,5 @@ def _cell(counts: dict[str, int]) -> str:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all counts.
-
-    Args:
-        report: What came of it.
-        path: The file.
-    """
+    """Write all counts to a file."""
     path.write_text(json.dumps(asdict(report), indent=2) + "\n")

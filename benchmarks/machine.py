@@ -1,4 +1,4 @@
-"""Where and on what a figure was measured: one without it means nothing."""
+"""Describe the machine and the versions that were measured. Figures mean nothing without them."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ _PACKAGES = (
 
 
 def describe() -> dict[str, str | int | float | None]:
-    """Return the date, the machine and the versions that a figure belongs to."""
+    """Return the date, the machine and the versions."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu(),
@@ -30,11 +30,7 @@ def describe() -> dict[str, str | int | float | None]:
 
 
 def one_line(described: dict[str, str | int | float | None]) -> str:
-    """Return a description as a caption for a table.
-
-    Args:
-        described: What :func:`describe` returned.
-    """
+    """Return the result of :func:`describe` as a caption for a table."""
     packages = [f"{name} {described[name]}" for name in _PACKAGES if described[name]]
     return (
         f"{described['date']} · {described['cpu']}, {described['cores']} cores, "

@@ -1,9 +1,8 @@
-"""ddtrace and OpenTelemetry at work, with nothing sent.
+"""Run ddtrace and OpenTelemetry without sending anything.
 
-Spans are made, finished and handed over as in production; what takes them in counts them and
-lets them go. So what is measured is what a library does in the bot, and neither an Agent that
-is not there nor how one library's exporter encodes. The count proves that a library was at
-work: one that had turned itself off would look cheap.
+Spans are created, finished and exported as in production, but to an exporter that counts and drops
+them. So the benchmarks measure what a library does in the bot, not its connection attempts or
+encoding. The count shows that a library was working: one that is turned off would look cheap.
 """
 
 import logging
@@ -14,60 +13,56 @@ import sys
 from loguru import logger
 
 _ENVIRONMENT = {
-    # No thread of ddtrace's but those that tracing itself needs.
+    # Start only the ddtrace threads that tracing itself needs.
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     "DD_CRASHTRACKING_ENABLED": "false",
     "DD_TRACE_STARTUP_LOGS": "false",
-    # Nobody listens there. Nothing is sent either, or a run would say so.
+    # Nothing listens on this port. If ddtrace sent anything, it would log an error.
     "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
     "DD_SERVICE": "benchmarks",
 }
 
 
 def prepare() -> None:
-    """Set the process up, before ddtrace, Pipecat or pipecat_dd are imported.
+    """Prepare the process, before ddtrace, Pipecat or pipecat_dd are imported.
 
     Raises:
-        RuntimeError: ddtrace is imported already, and has read another environment.
+        RuntimeError: ddtrace has already been imported, and has read its settings.
     """
     if "ddtrace" in sys.modules:
         raise RuntimeError("quiet.prepare() must come before ddtrace is imported")
     for name in [name for name in os.environ if name.startswith(("DD_", "OTEL_", "PIPECAT_DD_"))]:
         del os.environ[name]
     os.environ.update(_ENVIRONMENT)
-    # A handler as in production, where Pipecat's many DEBUG lines are not written.
+    # Use a handler as in production, without Pipecat's many DEBUG lines.
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
-    # That one library uses what another has deprecated is not news here.
+    # Hide deprecation warnings about how the libraries use each other.
     logging.captureWarnings(True)
 
 
 class Nowhere:
-    """A sink that throws lines away, so that what is measured is the making of them."""
+    """A sink that discards lines, so that only their creation is measured."""
 
     def write(self, text: str) -> None:
-        """Throw a line away."""
+        """Discard a line."""
 
 
 class Counter:
-    """How many spans were handed over since it was last asked."""
+    """Counts exported spans."""
 
     def __init__(self) -> None:
         self.spans = 0
 
     def take(self) -> int:
-        """Return the count and begin anew."""
+        """Return the count and reset it to 0."""
         spans, self.spans = self.spans, 0
         return spans
 
 
 def count_ddtrace(counter: Counter) -> None:
-    """Have ddtrace hand its finished spans to a counter, and go no further.
-
-    Args:
-        counter: Counts them.
-    """
+    """Make ddtrace count its finished spans and drop them."""
     from ddtrace.trace import Span, TraceFilter, tracer
 
     class Drop(TraceFilter):
@@ -82,9 +77,9 @@ _swallowing: list[socket.socket] = []
 
 
 def swallow_metrics() -> None:
-    """Have metrics sent to a socket that takes them, and that nobody reads.
+    """Send metrics to a local socket that nothing reads from.
 
-    As in production each is formatted, queued and sent; the system then drops it.
+    As in production, each metric is formatted, queued and sent. The operating system then drops it.
     """
     taking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     taking.bind(("127.0.0.1", 0))
@@ -93,10 +88,7 @@ def swallow_metrics() -> None:
 
 
 def count_opentelemetry(counter: Counter) -> None:
-    """Have OpenTelemetry's SDK hand its finished spans to a counter, and go no further.
-
-    Args:
-        counter: Counts them.
+    """Make OpenTelemetry's SDK count its finished spans and drop them.
 
     Raises:
         ImportError: The SDK is not installed.

@@ -1,8 +1,8 @@
-"""The frames of a recorded conversation, to be sent through a pipeline again.
+"""Record the frames of a conversation, and recreate them for a pipeline.
 
-``python -m benchmarks.recording`` holds the conversation of ``pipecat-dd demo`` and writes down,
-into ``recorded.json``, the class of each frame that its pipeline saw, in their order. Sent again,
-they are as many and as mixed as in a real call; what they carry is made up.
+``python -m benchmarks.recording`` runs the conversation of ``pipecat-dd demo`` and writes the class
+of each frame in its pipeline to ``recorded.json``, in order. The recreated frames have the numbers
+and the order of a real call, but artificial content.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 FILE = Path(__file__).parent / "recorded.json"
 _REPOSITORY = Path(__file__).parent.parent
 _NOT_SENT = ("StartFrame", "EndFrame", "StopFrame", "CancelFrame")
-"""What begins and ends a pipeline: whoever sends the others does that."""
+"""The frames that start and end a pipeline. The benchmark sends these itself."""
 _CHUNK = bytes(2 * 16_000 * 20 // 1_000)
 _VALUES: dict[str, Callable[[], Any]] = {
     "bytes": lambda: _CHUNK,
@@ -40,9 +40,9 @@ _KNOWN = {"sample_rate": 16_000, "num_channels": 1}
 
 
 def makers() -> tuple[Callable[[], f.Frame], ...]:
-    """Return what makes each frame of the conversation, in their order.
+    """Return a function for each frame of the conversation, in order, that creates the frame.
 
-    A frame that the installed Pipecat does not have is left out.
+    Frames that do not exist in the installed version of Pipecat are left out.
     """
     return tuple(
         _maker(kind)
@@ -70,10 +70,10 @@ def _maker(kind: type[f.Frame]) -> Callable[[], f.Frame]:
 
 
 def record() -> None:
-    """Hold the conversation and write down its frames.
+    """Run the conversation and record its frames.
 
     Raises:
-        RuntimeError: It did not come to its end.
+        RuntimeError: The conversation could not be completed.
     """
     from pipecat_dd.cli.demo.run import converse
 
@@ -91,7 +91,7 @@ def record() -> None:
         raise RuntimeError(outcome.failure)
 
 
-def _be_the_bot() -> None:
+def _run_recorded_bot() -> None:
     from pipecat.observers.base_observer import BaseObserver, FramePushed
 
     from pipecat_dd.cli.demo import bot
@@ -124,6 +124,6 @@ if __name__ == "__main__":
     if "--help" in sys.argv:
         print(__doc__)
     elif len(sys.argv) > 1:
-        _be_the_bot()
+        _run_recorded_bot()
     else:
         record()

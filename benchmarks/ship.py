@@ -1,11 +1,10 @@
-"""What shipping a line costs, against the same line without.
+"""Compare the CPU time of a log line with and without shipping it.
 
-All write the same lines to the same sink, which throws them away, set up by
-``configure_logging``. Two figures each: the CPU time of the thread that logs, which is what the
-bot's event loop waits for, and that of the whole process, with the sending thread's making of
-requests, compression and all, until everything is sent. The intake is a process of its own.
-Rounds are interleaved, in an order drawn anew for each; interference only ever adds, so the
-minimum is the best estimate.
+All configurations write the same lines with ``configure_logging`` to a sink that discards them.
+There are two figures: the CPU time of the thread that logs, for which the bot's event loop waits,
+and the CPU time of the whole process until everything is sent, including the compression and the
+requests of the sending thread. The intake runs in its own process. Rounds are interleaved in a
+random order. Interference can only add CPU time, so the minimum is the best estimate.
 """
 
 import random
@@ -31,24 +30,24 @@ _SEED = 20_260
 _LINES = 5_000
 _KEY = "0123456789abcdef0123456789abcdef"
 WITHOUT = "without"
-TAKES = "ship=True, the intake takes all"
+TAKES = "ship=True, the intake is up"
 DOWN = "ship=True, the intake is down"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a line cost, written in one way.
+    """The cost of a line in a configuration.
 
     Attributes:
-        label: The way.
-        caller_us: CPU time of the thread that logs for each line in microseconds, the minimum
-            over the rounds.
-        caller_ratio: The same as a multiple of that without shipping.
-        caller_median: The median of that within each round.
-        process_us: CPU time of the whole process for each line, the minimum.
-        process_ratio: The same as a multiple of that without shipping.
-        process_median: The median of that within each round.
-        shipped: The share of the lines that the intake accepted.
+        label: The configuration.
+        caller_us: The CPU time of the logging thread per line in microseconds, the minimum over
+            the rounds.
+        caller_ratio: The ratio to the time without shipping, of the minima.
+        caller_median: The median of the ratios within each round.
+        process_us: The CPU time of the whole process per line in microseconds, the minimum.
+        process_ratio: The ratio to the time without shipping, of the minima.
+        process_median: The median of the ratios within each round.
+        shipped: The share of lines that the intake accepted, from 0 to 1.
     """
 
     label: str
@@ -62,15 +61,15 @@ class Row:
 
 
 def run(rounds: int) -> list[Row]:
-    """Measure all ways.
+    """Measure all configurations.
 
     Args:
-        rounds: How often each has its turn.
+        rounds: The number of rounds; each measures every configuration once.
     """
     from pipecat_dd import Shipping
 
     with _intake() as url:
-        down = "http://127.0.0.1:9/"  # nobody listens there
+        down = "http://127.0.0.1:9/"  # nothing listens on this port
         ways: dict[str, Any] = {
             WITHOUT: False,
             TAKES: Shipping(api_key=_KEY, url=url),
@@ -112,7 +111,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd import configure_logging, unconfigure_logging
     from pipecat_dd.export.shipping import counts, flush
 
-    # Each round with an intake that is down would say so.
+    # Otherwise each round with an intake that is down would log a warning.
     logger.disable("pipecat_dd.export.shipping.notices")
     configure_logging(Nowhere(), ship=ship)
     before = counts().shipped
@@ -131,7 +130,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
 
 @contextmanager
 def _intake() -> Iterator[str]:
-    """Run an intake in a process of its own, and yield its URL."""
+    """Run an intake in its own process, and yield its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.ship"],
         cwd=Path(__file__).parent.parent,
@@ -147,14 +146,8 @@ def _intake() -> Iterator[str]:
 
 
 def show(rows: list[Row], rounds: int, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        rows: What was measured.
-        rounds: How often.
-        console: Where to.
-    """
-    table = Table(title="CPU time of a line that is shipped", title_justify="left")
+    """Print a table."""
+    table = Table(title="CPU time per shipped line", title_justify="left")
     table.add_column("")
     for heading in ("logging\nµs", "to without", "median", "process\nµs", "to without", "median"):
         table.add_column(heading, justify="right")
@@ -172,8 +165,8 @@ def show(rows: list[Row], rounds: int, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"{rounds} interleaved rounds of {_LINES} lines; minimum over the rounds. Logging: the "
-        "thread that logs; process: all threads, until everything is sent.",
+        f"{rounds} interleaved rounds of {_LINES} lines; minimum over the rounds. Logging is the "
+        "thread that logs. Process is all threads until everything is sent.",
         machine.one_line(machine.describe()),
         sep="\n",
         highlight=False,

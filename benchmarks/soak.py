@@ -1,11 +1,11 @@
-"""What is left of calls that are over, and what a call keeps as it goes on.
+"""Measure what remains after calls have ended, and what a long call accumulates.
 
-Three loads, each on scripted services and on Pipecat's own pipeline from end to end, as fast as
-they go: one call with as many turns and frames as an hour has; calls one after another; calls at
-once. Each also without the observer: what Pipecat, Loguru or the interpreter keep is not ours.
+There are three loads, which run as fast as possible with scripted services in Pipecat's own
+pipeline: one call with the turns and frames of an hour, consecutive calls, and concurrent calls.
+Each also runs without the observer, to show what Pipecat, Loguru and the interpreter retain.
 
-What is reported: memory that the process has before and after, its slope once it is warm, and how
-many of our objects, tasks and registries' entries there are more of than before.
+The report contains the process's memory before and after, its growth after a warm-up, and by how
+many the objects, tasks and registry entries of this package have increased.
 """
 
 import asyncio
@@ -27,27 +27,27 @@ from pipecat_dd.cli.demo.versions import split_sentences_offline
 
 TURNS_PER_MINUTE = 10
 AUDIO_FRAMES_PER_TURN = 300
-"""Six seconds of a microphone."""
+"""Six seconds of audio from a microphone."""
 _WARM_UP_PART = 5
-"""The first fifth of a load warms up; the slope is that of the rest."""
+"""The first fifth of a load is the warm-up; the growth is measured over the rest."""
 _SAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one load did.
+    """The effects of a load.
 
     Attributes:
-        load: What it was.
-        observed: Whether with the observer.
-        secs: How long it took.
-        units: How many turns or calls it had.
-        unit: What those are.
-        before_mb: Memory of the process when it was warm.
-        after_mb: The same at the end.
-        slope_kb: How much memory grew for each unit, once warm, by least squares.
-        spans: Spans that were sent.
-        left: What there is more of than when it was warm.
+        load: The name of the load.
+        observed: Whether the observer was used.
+        secs: How long it took, in seconds.
+        units: The number of turns or calls.
+        unit: The unit, ``turns`` or ``calls``.
+        before_mb: The process's memory after the warm-up, in MB.
+        after_mb: The process's memory at the end, in MB.
+        slope_kb: The growth of memory per unit after the warm-up in KB, by least squares.
+        spans: The number of spans that were sent.
+        left: The objects, tasks and registry entries that have increased since the warm-up.
     """
 
     load: str
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, on what, and what came out."""
+    """The results of a run, with its options and the machine."""
 
     machine: dict[str, str | int | float | None]
     minutes: int
@@ -77,10 +77,10 @@ def run(minutes: int, sessions: int, at_once: int, console: Console) -> Report:
     """Run all loads.
 
     Args:
-        minutes: How many minutes the long call has.
-        sessions: How many calls there are one after another.
-        at_once: How many there are at once; five times in a row.
-        console: Shows how far it is.
+        minutes: The length of the long call, in simulated minutes.
+        sessions: The number of consecutive calls.
+        at_once: The number of concurrent calls, which are run five times.
+        console: Shows the progress.
     """
     from pipecat_dd import DatadogObserver
 
@@ -111,7 +111,7 @@ class _Load:
     unit: str
     units: int
     run: Callable[[Callable[[int], None]], Awaitable[None]]
-    """Told what to call after each unit, with how many there have been."""
+    """Runs the load. It calls its argument after each unit with the number of units so far."""
 
 
 def _long_call(observers: Callable[[], list[Any]], minutes: int) -> _Load:
@@ -137,7 +137,7 @@ def _one_after_another(observers: Callable[[], list[Any]], sessions: int) -> _Lo
             await asyncio.create_task(call(observers(), 2))
             done(number)
 
-    return _Load(f"{sessions} calls one after another", "calls", sessions, run)
+    return _Load(f"{sessions} consecutive calls", "calls", sessions, run)
 
 
 def _at_once(observers: Callable[[], list[Any]], at_once: int) -> _Load:
@@ -152,7 +152,7 @@ def _at_once(observers: Callable[[], list[Any]], at_once: int) -> _Load:
                     group.create_task(call(observers(), 2))
             done(number * at_once)
 
-    return _Load(f"{at_once} calls at once, {rounds} times", "calls", rounds * at_once, run)
+    return _Load(f"{at_once} concurrent calls, {rounds} times", "calls", rounds * at_once, run)
 
 
 async def _measure(load: _Load, observed: bool, counter: quiet.Counter) -> Row:
@@ -177,7 +177,7 @@ async def _measure(load: _Load, observed: bool, counter: quiet.Counter) -> Row:
 
     await load.run(done)
     secs = time.monotonic() - began
-    # The step that the load's end woke us with holds its task, and that the session.
+    # The current step of the event loop still holds the load's task, and that holds the session.
     await asyncio.sleep(0)
     left = census().more_than(warm[0])
     return Row(
@@ -195,13 +195,13 @@ async def _measure(load: _Load, observed: bool, counter: quiet.Counter) -> Row:
 
 
 def resident_mb() -> float:
-    """Return how much memory the process has at this moment."""
+    """Return the current resident memory of the process, in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def _slope(samples: list[tuple[int, float]]) -> float:
-    """Return how much the second grows with the first, by least squares."""
+    """Return the slope of y over x in samples (x, y), by least squares."""
     if len(samples) < 2:
         return 0.0
     mean_x = sum(x for x, _ in samples) / len(samples)
@@ -211,17 +211,12 @@ def _slope(samples: list[tuple[int, float]]) -> float:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
-    table = Table(title="What calls leave behind", title_justify="left")
+    """Print a table."""
+    table = Table(title="What remains after calls", title_justify="left")
     table.add_column("")
     for heading in ("seconds", "MB warm", "MB after", "KB each", "spans"):
         table.add_column(heading, justify="right")
-    table.add_column("left of ours")
+    table.add_column("remaining objects of pipecat_dd")
     for row in report.rows:
         left = ", ".join(f"{count} {name}" for name, count in row.left.items())
         table.add_row(
@@ -236,15 +231,11 @@ def show(report: Report, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"Slope by turn or call once warm. {machine.one_line(report.machine)}", soft_wrap=True
+        f"KB each: growth per turn or call after the warm-up. {machine.one_line(report.machine)}",
+        soft_wrap=True,
     )
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all figures to a file.
-
-    Args:
-        report: What was measured.
-        path: The file.
-    """
+    """Write all figures to a file."""
     path.write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")

@@ -1,12 +1,12 @@
-"""What an observer costs a whole bot: the CPU time of a recorded conversation.
+"""Measure what an observer costs a whole bot: the CPU time of a recorded conversation.
 
-The conversation is that of ``pipecat-dd demo``: a recorded user, a real voice activity
-detector, real services against a local provider, a real websocket transport. Each contender
-holds it in a process of its own, one at a time, on Pipecat's worker as users have it. What is
-measured is the CPU time of the bot's process from the start of its event loop to the end.
+The conversation is that of ``pipecat-dd demo``, with a recorded user, a real voice activity
+detector, real services connected to a local provider, and a real websocket transport. Each
+contender runs it in its own process, one at a time, with Pipecat's default worker. The benchmark
+measures the CPU time of the bot's process from the start of its event loop to the end.
 
-Most of that is the work of the bot itself, so the ratios are near to one: they say what a user
-would notice. What an observer alone costs is what ``python -m benchmarks cost`` measures.
+Most of that is the work of the bot itself, so the ratios are close to one: they show what a user
+would notice. ``python -m benchmarks cost`` measures the cost of an observer alone.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _REPOSITORY = Path(__file__).parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the conversation took with one contender.
+    """The cost of the conversation with a contender.
 
     Attributes:
-        contender: Its key.
-        label: Its name.
-        missing: Why it was not measured; None where it was.
-        cpu_ms_per_sec: CPU time for each second of conversation, in each round.
-        spans: Spans finished in a conversation: proof that it was at work.
+        contender: The contender's key.
+        label: The contender's name in the table.
+        missing: Why it was not measured; None if it was.
+        cpu_ms_per_sec: The CPU time per second of conversation, of each round.
+        spans: The number of finished spans per conversation, which shows that it worked.
     """
 
     contender: str
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, and on what."""
+    """The results of a run, with its options and the machine."""
 
     machine: dict[str, str | int | float | None]
     rounds: int
@@ -58,14 +58,14 @@ class Report:
 
 
 def run(rounds: int, console: Console) -> Report:
-    """Hold the conversation with each contender.
+    """Run the conversation with each contender.
 
     Args:
-        rounds: How many conversations each has.
-        console: Shows how far it is, where it is a terminal.
+        rounds: The number of conversations per contender.
+        console: Shows the progress if it is a terminal.
 
     Raises:
-        RuntimeError: A conversation did not come to its end.
+        RuntimeError: A conversation could not be completed.
     """
     described = machine.describe()
     everyone = contenders()
@@ -121,16 +121,11 @@ async def _conversation(contender: Contender) -> dict[str, float]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
+    """Print a table."""
     measured = {row.contender: row.cpu_ms_per_sec for row in report.rows if row.cpu_ms_per_sec}
     table = Table(title="CPU time of a recorded conversation", title_justify="left")
     table.add_column("")
-    for heading in ("ms a second", "median", "to empty", "to none", "spans"):
+    for heading in ("ms per second", "median", "to empty", "to none", "spans"):
         table.add_column(heading, justify="right")
     for row in report.rows:
         if row.contender not in measured:
@@ -148,8 +143,8 @@ def show(report: Report, console: Console) -> None:
         )
     console.print(table)
     console.print(
-        f"{report.rounds} conversations each, one at a time, in an order drawn anew; minimum, "
-        "then median; ratios of the minima.",
+        f"{report.rounds} conversations each, one at a time, in a random order; minimum, then "
+        "median; ratios of the minima.",
         machine.one_line(report.machine),
         sep="\n",
         highlight=False,

@@ -1,7 +1,7 @@
-"""The demo's bot, observed by one of the contenders: run by ``python -m benchmarks talk``.
+"""The demo's bot with the observer of a contender. ``python -m benchmarks talk`` runs it.
 
-It is the bot of ``pipecat-dd demo`` in all but what observes it and where its lines go. What it
-prints last is the CPU time that its conversation took it.
+It differs from the bot of ``pipecat-dd demo`` only in its observer and its logging. At the end it
+writes the CPU time of its conversation to a file.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     (contender,) = (one for one in contenders() if one.key == chosen)
 
     def worker(pipeline: Any, *, observers: Any, **options: Any) -> Any:
-        # A worker as users have it: its turn tracking, RTVI and watch for idleness stay on.
+        # Pipecat's default worker: its turn tracking, RTVI and idle detection stay on.
         return contender.build(pipeline, **DEFAULT, **options)
 
     bot.PipelineWorker = worker  # type: ignore[assignment, misc]

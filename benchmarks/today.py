@@ -1,11 +1,11 @@
-"""The same conversation through today's way to Datadog, and through ours.
+"""Compare the log lines of a conversation with those of today's way to Datadog.
 
-Today's way is what Pipecat's and Datadog's documents lead to: Pipecat's own tracing
-(``enable_tracing=True``) through ddtrace's OpenTelemetry provider, and ddtrace's patches of
-Loguru and ``logging``, which put the active span's ids on each line. Its lines are read where
-they are richest, in the records themselves.
+Today's way is what the documentation of Pipecat and Datadog recommends: Pipecat's own tracing
+(``enable_tracing=True``) with ddtrace's OpenTelemetry provider, and ddtrace's patches of Loguru and
+``logging``, which add the ids of the active span to each line. Its lines are read from the log
+records, which contain the most data.
 
-Run as a program it holds today's conversation; a process of its own, since what it sets up
+Run as a program, this module runs today's conversation. It needs its own process, since its setup
 cannot be undone.
 """
 
@@ -20,20 +20,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-_PATIENCE_SECS = 300.0
+_TIMEOUT_SECS = 300.0
 
 
 @dataclass(slots=True)
 class Way:
-    """What the lines of one way carry.
+    """The counts of log lines of one way.
 
     Attributes:
-        label: What it is called.
-        written: How many lines were written.
-        session: How many carry a session's id.
-        trace: How many carry the id of a span of their own conversation.
-        participant: How many carry the id of the participant who is there.
-        wrong: How many carry an id of another conversation's.
+        label: The name of the way in the table.
+        written: The number of lines that were logged.
+        session: How many carry the id of a session.
+        trace: How many carry the id of a trace of their own conversation.
+        participant: How many carry the id of their participant.
+        wrong: How many carry an id of a different conversation.
     """
 
     label: str
@@ -45,25 +45,25 @@ class Way:
 
 
 def run(sessions: int) -> list[Way]:
-    """Hold both ways' conversations.
+    """Run the conversations of both ways.
 
     Args:
-        sessions: How many at once.
+        sessions: The number of concurrent sessions.
     """
     root = Path(__file__).parent.parent
     environment = {**os.environ, "DD_TRACE_OTEL_ENABLED": "true"}
     command = [sys.executable, "-m", "benchmarks.today", str(sessions)]
     done = subprocess.run(
-        command, cwd=root, env=environment, capture_output=True, text=True, timeout=_PATIENCE_SECS
+        command, cwd=root, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_SECS
     )
     if done.returncode != 0:
         raise RuntimeError(f"today's way: {done.stderr[-2000:]}")
     today = Way(**json.loads(done.stdout.splitlines()[-1]))
 
-    from benchmarks.lines import Configuration, _held
+    from benchmarks.lines import Configuration, run_configuration
 
     ours = Way("pipecat_dd")
-    for counts in _held(Configuration(sessions, patched=True)).values():
+    for counts in run_configuration(Configuration(sessions, patched=True)).values():
         ours.written += counts["written"]
         ours.session += counts["session"]
         ours.trace += counts["span"]
@@ -73,24 +73,18 @@ def run(sessions: int) -> list[Way]:
 
 
 def show(ways: list[Way], sessions: int, console: Any) -> None:
-    """Print the table.
-
-    Args:
-        ways: What came of each.
-        sessions: How many sessions there were at once.
-        console: Where to.
-    """
+    """Print a table."""
     from rich.table import Table
 
-    title = "one session" if sessions == 1 else f"{sessions} sessions at once"
+    title = "one session" if sessions == 1 else f"{sessions} concurrent sessions"
     table = Table(title=f"The same conversation, {title}: lines", title_justify="left")
     table.add_column("")
     for heading in (
-        "written",
-        "with the session's id",
-        "with a span of it",
-        "with the participant's",
-        "with another's id",
+        "lines",
+        "with session id",
+        "with own trace id",
+        "with participant id",
+        "with a wrong id",
     ):
         table.add_column(heading, justify="right")
     for way in ways:
@@ -99,7 +93,7 @@ def show(ways: list[Way], sessions: int, console: Any) -> None:
     console.print(table)
 
 
-def _hold_todays(count: int) -> Way:
+def _run_todays_way(count: int) -> Way:
     import ddtrace
     from ddtrace.opentelemetry import TracerProvider
     from loguru import logger
@@ -130,10 +124,10 @@ def _hold_todays(count: int) -> Way:
     spans: list[Any] = []
     with diverted(spans.append):
         bots, _ = asyncio.run(anywhere.hold(count, observe=False, traced=True))
-    return _judged(lines, spans, bots)
+    return _count(lines, spans, bots)
 
 
-def _judged(lines: list[dict[str, Any]], spans: list[Any], bots: list[Any]) -> Way:
+def _count(lines: list[dict[str, Any]], spans: list[Any], bots: list[Any]) -> Way:
     from tests.support.verdict import place_of
 
     traces: dict[str, set[int]] = {bot.mark: set() for bot in bots}
@@ -158,4 +152,4 @@ def _judged(lines: list[dict[str, Any]], spans: list[Any], bots: list[Any]) -> W
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_hold_todays(int(sys.argv[1])))))
+    print(json.dumps(asdict(_run_todays_way(int(sys.argv[1])))))

@@ -1,8 +1,8 @@
-"""How much a minute of conversation sends, by which frames have spans.
+"""Measure how much data a minute of conversation sends, for each ``frame_spans`` mode.
 
-The demo's conversation is held once in each mode, all at once: a real bot in a process of its
-own, and Datadog's test agent, which receives what ddtrace really sends. Bytes are those of the
-request bodies, as they go over the wire; an Agent compresses what it passes on.
+The demo's conversation runs once per mode, concurrently: a real bot in its own process, with
+Datadog's test agent, which receives what ddtrace really sends. Sizes are those of the request
+bodies; an Agent compresses them before it sends them on.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from benchmarks import machine
 MODES = ("off", "notable", "all")
 
 CALLS_A_DAY, CALL_MINUTES, DAYS = 1_000, 3, 30
-"""What a month is reckoned with."""
+"""The assumptions for the figures per month."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one mode sent, for a minute of conversation.
+    """The data per minute of conversation in a mode.
 
     Attributes:
-        mode: The mode.
-        secs: How long the session was.
-        turns: How many turns it had.
-        spans_per_minute: Spans, of everything.
-        ours_per_minute: Those of the conversation's own, ``pipecat.*``.
-        frames_per_minute: Those that are a processor's work on a frame.
-        trace_kb_per_minute: Their size.
-        lines_per_minute: Log lines, at DEBUG.
-        log_kb_per_minute: Their size.
-        info_lines_per_minute: Those of them at INFO and above.
-        info_log_kb_per_minute: Their size.
+        mode: The value of ``frame_spans``.
+        secs: The length of the session, in seconds.
+        turns: The number of turns.
+        spans_per_minute: All spans.
+        ours_per_minute: The spans of this package, ``pipecat.*``.
+        frames_per_minute: The frame spans, ``pipecat.frame``.
+        trace_kb_per_minute: The size of all spans, in kB.
+        lines_per_minute: The log lines at DEBUG and above.
+        log_kb_per_minute: The size of those lines, in kB.
+        info_lines_per_minute: The log lines at INFO and above.
+        info_log_kb_per_minute: The size of those lines, in kB.
     """
 
     mode: str
@@ -56,17 +56,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: what was measured, and on what."""
+    """The results of a run, and the machine."""
 
     machine: dict[str, str | int | float | None]
     rows: list[Row]
 
 
 def run() -> Report:
-    """Hold the conversation in every mode.
+    """Run the conversation in every mode.
 
     Raises:
-        RuntimeError: One of them did not come to its end.
+        RuntimeError: A conversation could not be completed.
     """
     described = machine.describe()
     with tempfile.TemporaryDirectory() as scratch:
@@ -109,14 +109,9 @@ async def _mode(mode: str, out: Path) -> Row:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a table.
-
-    Args:
-        report: What was measured.
-        console: Where to.
-    """
+    """Print the tables."""
     table = Table(title="A minute of conversation, by frame_spans", title_justify="left")
-    headings = ("spans", "of ours", "of frames", "kB of traces", "log lines", "kB of lines")
+    headings = ("spans", "pipecat.*", "pipecat.frame", "kB of traces", "log lines", "kB of lines")
     table.add_column("frame_spans")
     for heading in headings:
         table.add_column(heading, justify="right")
@@ -168,10 +163,5 @@ def _month(report: Report) -> Table:
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Write all figures.
-
-    Args:
-        report: What was measured.
-        path: The file.
-    """
+    """Write all figures to a file."""
     path.write_text(json.dumps(asdict(report), indent=2) + "\n")

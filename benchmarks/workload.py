@@ -1,13 +1,11 @@
-"""The pipeline and the frames that observers are compared on.
+"""The pipeline and the frames for comparing observers.
 
-The pipeline is Pipecat's own from end to end: a worker on a runner, with eight processors that
-pass on what they are given. They do nothing else, so all that differs between two runs is the
-observer. Seven are Pipecat's and one is not, as in a bot: pipecat_dd gives a user's own
-processor a span for the data it works on. Nor does anything else of the worker's listen: its
-turn tracking, its RTVI and its watch for idleness, all observers themselves, are left out where
-a contender does not need them.
+The pipeline consists of Pipecat's own parts: a runner, a worker, and eight processors that only
+pass on frames, so runs differ only in the observer. Seven processors are Pipecat's and one is not,
+as in a bot: pipecat_dd creates spans for frames that a user's own processor processes. The worker's
+own observers (turn tracking, RTVI and idle detection) are turned off unless a contender needs them.
 
-The frames are made beforehand and used once, as in a bot, and dropped on arrival.
+The frames are created in advance, used once, as in a bot, and dropped at the end of the pipeline.
 """
 
 import asyncio
@@ -46,10 +44,10 @@ __all__ = [
 
 PROCESSORS = 8
 
-_PATIENCE_SECS = 60.0
+_TIMEOUT_SECS = 60.0
 _SAMPLE_RATE = 16_000
 _CHUNK = bytes(2 * _SAMPLE_RATE * 20 // 1_000)
-"""20 ms of a caller's microphone."""
+"""20 ms of audio from a caller's microphone."""
 
 
 # Frames
@@ -69,8 +67,8 @@ def _transcript() -> f.Frame:
 
 Make = Callable[[], f.Frame]
 
-# One turn: what the user says, what the model answers, what the bot says. With a turn in two
-# seconds of audio it has more of all that costs something than a conversation between people.
+# One turn: the user speaks, the model answers, the bot speaks. It has only two seconds of audio, so
+# that it contains more of the frames that cost something than a real conversation.
 _TURN: tuple[Make, ...] = (
     f.VADUserStartedSpeakingFrame,
     f.UserStartedSpeakingFrame,
@@ -93,17 +91,17 @@ MIXES: dict[str, tuple[Make, ...]] = {
     "audio": (_audio,),
     "recorded": makers(),
 }
-"""What is sent. ``mixed`` is a conversation: 70 % audio, 20 % streamed text, 10 % control.
-``audio`` is what a bot hears while nobody says anything, which is most of its life. ``recorded``
-is a real conversation of half a minute, frame by frame; see :mod:`benchmarks.recording`."""
+"""The mixes of frames. ``mixed`` is a conversation: 70 % audio, 20 % streamed text, 10 % control.
+``audio`` is what a bot receives while no one speaks, which is most of the time. ``recorded`` is a
+real conversation of half a minute, frame by frame; see :mod:`benchmarks.recording`."""
 
 
 def make_frames(mix: str, count: int) -> deque[f.Frame]:
-    """Make frames, fresh ones each time: observers know a frame by its id.
+    """Create new frames. They cannot be reused, since observers identify a frame by its id.
 
     Args:
-        mix: One of :data:`MIXES`.
-        count: How many.
+        mix: A key of :data:`MIXES`.
+        count: The number of frames.
     """
     return deque(make() for make in islice(cycle(MIXES[mix]), count))
 
@@ -112,7 +110,7 @@ def make_frames(mix: str, count: int) -> deque[f.Frame]:
 
 
 class Last(FrameProcessor):
-    """The last processor, and the user's own: says when all that was sent has come through."""
+    """The last processor, and the only one that is not Pipecat's: it counts the frames."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,17 +118,13 @@ class Last(FrameProcessor):
         self._all_here = asyncio.Event()
 
     def expect(self, count: int) -> asyncio.Event:
-        """Return an event that is set when so many more frames have come through.
-
-        Args:
-            count: How many.
-        """
+        """Return an event that is set after this many more frames have arrived."""
         self._missing = count
         self._all_here.clear()
         return self._all_here
 
     async def process_frame(self, frame: f.Frame, direction: FrameDirection) -> None:
-        """Pass it on, to the end of the pipeline, and count it."""
+        """Pass the frame on and count it."""
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
         self._missing -= 1
@@ -143,47 +137,47 @@ BARE: dict[str, Any] = {
     "enable_turn_tracking": False,
     "idle_timeout_secs": None,
 }
-"""The options of a worker that nothing observes but what is asked for."""
+"""The options of a worker without its own observers."""
 
 DEFAULT: dict[str, Any] = {
     "enable_rtvi": True,
     "enable_turn_tracking": True,
     "idle_timeout_secs": 300,
 }
-"""The options of a worker as users have it, with observers of Pipecat's own."""
+"""The options of Pipecat's default worker, with its own observers."""
 
 
 def make_worker(pipeline: Pipeline, **options: Any) -> PipelineWorker:
-    """Make a worker that nothing observes but what is asked for.
+    """Create a worker without its own observers.
 
     Args:
-        pipeline: Its pipeline.
-        **options: What a contender needs, over the bare worker.
+        pipeline: The worker's pipeline.
+        **options: The options of a contender, which override :data:`BARE`.
     """
     return PipelineWorker(pipeline, **{**BARE, **options})
 
 
 class Running:
-    """A pipeline that has started and waits for frames."""
+    """A running pipeline that waits for frames."""
 
     def __init__(self, worker: PipelineWorker, last: Last) -> None:
         self._worker = worker
         self._last = last
 
     async def queue(self, frame: f.Frame) -> None:
-        """Send one frame, without waiting for it to come through."""
+        """Send a frame without waiting for it to arrive."""
         await self._worker.queue_frame(frame)
 
     async def send(self, frames: deque[f.Frame], in_flight: int) -> None:
-        """Send frames through all processors, and let the observers catch up.
+        """Send frames through all processors, and wait for the observers.
 
-        Returns when the last frame has come through and each observer has handled all that
-        it was told: one that is still behind has not done its work yet.
+        Returns when the last frame has arrived and each observer has handled all its events, so
+        that the measurement includes all the work of the observers.
 
         Args:
-            frames: What is sent; empty afterwards.
-            in_flight: How many are sent before the pipeline is idle again. A bot in real time
-                has one on its way: audio comes every 20 ms and passes in less than one.
+            frames: The frames to send; empty afterwards.
+            in_flight: The number of frames to send before waiting for them to arrive. In a bot in
+                real time it is 1: audio comes every 20 ms and takes less than 1 ms.
         """
         while frames:
             count = min(in_flight, len(frames))
@@ -191,14 +185,14 @@ class Running:
             for _ in range(count):
                 await self._worker.queue_frame(frames.popleft())
             await all_here.wait()
-        async with asyncio.timeout(_PATIENCE_SECS):  # one whose task has failed never does
+        async with asyncio.timeout(_TIMEOUT_SECS):  # an observer whose task failed never does
             for queue in _observers_queues(self._worker):
                 await queue.join()
 
 
 def _observers_queues(worker: PipelineWorker) -> Iterator["asyncio.Queue[Any]"]:
-    # Nothing public says that an observer has caught up. Should this move in a later Pipecat,
-    # the benchmark must fail, not measure observers that are behind.
+    # No public API reports that an observer has handled all events. If a later Pipecat changes this
+    # attribute, the benchmark must fail instead of measuring only a part of the work.
     proxies = worker._observer._proxies
     for proxy in list((proxies or {}).values()):
         yield proxy.queue
@@ -206,14 +200,14 @@ def _observers_queues(worker: PipelineWorker) -> Iterator["asyncio.Queue[Any]"]:
 
 @asynccontextmanager
 async def running(build: Callable[..., PipelineWorker], **options: Any) -> AsyncIterator[Running]:
-    """Run such a pipeline on a worker of its own; end it on leaving.
+    """Run the pipeline on its own worker, and end it with the block.
 
     Args:
-        build: Makes the worker, with whatever observes it.
-        **options: The worker's options.
+        build: Creates the worker, with its observers.
+        **options: The options of the worker.
 
     Yields:
-        The pipeline, which has started.
+        The running pipeline.
     """
     last = Last()
     relay: Callable[[], FrameProcessor] = IdentityFilter
@@ -232,11 +226,11 @@ async def running(build: Callable[..., PipelineWorker], **options: Any) -> Async
     else:
         run = asyncio.create_task(runner.run(worker))
     try:
-        async with asyncio.timeout(_PATIENCE_SECS):
+        async with asyncio.timeout(_TIMEOUT_SECS):
             await started.wait()
         yield Running(worker, last)
         await worker.queue_frame(f.EndFrame())
-        async with asyncio.timeout(_PATIENCE_SECS):
+        async with asyncio.timeout(_TIMEOUT_SECS):
             await run
     finally:
         if not run.done():

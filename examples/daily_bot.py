@@ -1,14 +1,14 @@
-"""A voice bot that you can see inside from Datadog: Daily, Deepgram, OpenAI and Cartesia.
+"""A voice bot with Daily, Deepgram, OpenAI and Cartesia that you can observe with Datadog.
 
-It is an ordinary Pipecat bot. What it has for Datadog is marked with a comment that begins with
-"Datadog:"; copy the file, or copy those lines into a bot of your own.
+It is an ordinary Pipecat bot. Comments that begin with "Datadog:" mark the lines for Datadog. Copy
+the file, or copy those lines into your own bot.
 
     pip install "pipecat-dd[daily]"
     DD_SERVICE=pipecat-chatbot python daily_bot.py -t webrtc
 
-Then open http://localhost:7860. With ``-t daily`` the bot meets you in a room of Daily's. The keys
-it needs are named in KEYS, and DAILY_API_KEY for Daily; put them, and what begins with ``DD_``, in
-the environment or into a file ``.env``.
+Then open http://localhost:7860. With ``-t daily`` the bot meets you in a Daily room. It needs the
+API keys in KEYS, and DAILY_API_KEY for Daily. Set these and the ``DD_`` variables in the
+environment or in a file ``.env``.
 """
 
 import os
@@ -16,7 +16,7 @@ import sys
 
 from dotenv import load_dotenv
 
-# Datadog: before all else, since ddtrace reads what begins with DD_ when it is imported.
+# Datadog: before all other imports, since ddtrace reads the DD_ variables when it is imported.
 load_dotenv(override=True)
 
 import ddtrace.auto  # noqa: F401 - Datadog: spans for OpenAI, HTTP and more; before their imports
@@ -42,12 +42,12 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipecat_dd import DatadogObserver, configure_logging
 
-# Datadog: from here on every log line is one line of JSON, with the ids of its session and span.
+# Datadog: from here on, every log line is a line of JSON with the ids of its session and span.
 configure_logging()
 
 KEYS = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "CARTESIA_API_KEY")
 
-# Made by a function each, so that only those of the transport in use are made.
+# Functions, so that only the parameters of the transport in use are created.
 transport_params = {
     "daily": lambda: DailyParams(audio_in_enabled=True, audio_out_enabled=True),
     "webrtc": lambda: TransportParams(audio_in_enabled=True, audio_out_enabled=True),
@@ -55,7 +55,7 @@ transport_params = {
 
 
 def check_keys() -> None:
-    """End the program with one sentence that names all keys that are missing."""
+    """Exit with a message that names all missing keys, if any are missing."""
     missing = [key for key in KEYS if not os.environ.get(key)]
     if missing:
         sys.exit(f"Please set {', '.join(missing)} in the environment or in a file named .env.")
@@ -65,12 +65,12 @@ async def get_weather(params: FunctionCallParams, city: str) -> None:
     """Get the current weather.
 
     Args:
-        params: The call, and where its result goes; the model does not see it.
+        params: The function call and its result callback; not part of the tool's schema.
         city: The name of the city, e.g. "Paris".
     """
-    # A real bot would ask a weather service here; the request would be a span of this turn.
+    # A real bot would call a weather service here. The request would be a span of this turn.
     weather = {"conditions": "sunny", "celsius": 22}
-    # Datadog: each value that is bound is a field of its own: find the line with @city:Paris.
+    # Datadog: each bound value is a field of the line: search for it with @city:Paris.
     logger.bind(city=city, **weather).info("Looked up the weather")
     await params.result_callback(weather)
 
@@ -78,7 +78,7 @@ async def get_weather(params: FunctionCallParams, city: str) -> None:
 async def run_bot(
     transport: BaseTransport, runner_args: RunnerArguments, observer: DatadogObserver
 ) -> None:
-    """Hold one conversation, from the first participant's joining to the last one's leaving."""
+    """Run one conversation, from when the first participant joins until the last one leaves."""
     stt = DeepgramSTTService(api_key=os.environ["DEEPGRAM_API_KEY"])
     llm = OpenAILLMService(
         api_key=os.environ["OPENAI_API_KEY"],
@@ -137,15 +137,15 @@ async def run_bot(
 
         @transport.event_handler("on_participant_joined")
         async def on_participant_joined(transport, participant):
-            # Datadog: the line says whom it is about, as each one does in a participant's
-            # handler: find it with @participant_id:… or @participant.name:…
+            # Datadog: lines in a participant's event handler carry the participant: search for
+            # them with @participant_id:… or @participant.name:…
             logger.info("Participant joined the room")
 
     await runner.run()
 
 
 async def bot(runner_args: RunnerArguments) -> None:
-    """Start the bot: called for each conversation, by Pipecat's runner or by Pipecat Cloud."""
+    """Start the bot. Pipecat's runner or Pipecat Cloud calls this for each conversation."""
     # Datadog: first, so that every line from here on carries the session's id.
     observer = DatadogObserver()
     check_keys()

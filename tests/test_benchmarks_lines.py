@@ -56,7 +56,7 @@ def test_a_lines_cost_is_shown_as_a_ratio() -> None:
 
 def test_what_shipping_costs_is_shown_as_a_ratio() -> None:
     table = shown("ship", "--rounds", "1")
-    for way in ("without", "the intake takes all", "the intake is down"):
+    for way in ("without", "the intake is up", "the intake is down"):
         assert way in table
-    (takes,) = [line for line in table.splitlines() if "takes all" in line]
+    (takes,) = [line for line in table.splitlines() if "is up" in line]
     assert "100%" in takes

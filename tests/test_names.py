@@ -44,7 +44,7 @@ FOREIGN = {
     ("_pipecat/frames.py", "participant_id"): "an attribute of Pipecat's frames",
     ("_pipecat/frames.py", "user_id"): "an attribute of Pipecat's frames",
     ("_pipecat/tracing.py", "error."): "attributes of Pipecat's own tracing",
-    ("cli/setup/definitions/counted.py", "operation_name"): "a field of Datadog's own",
+    ("cli/setup/definitions/generated_metrics.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", ".errors"): "a metric that Datadog makes of spans",
     ("export/llmobs/spans.py", "session_id"): "an argument of ddtrace's functions",

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipecat_dd._network import ProxyError, connection_to, proxy_for
-from pipecat_dd.cli.doctor.asking import NoAnswerError, ask
+from pipecat_dd.cli.doctor.http_client import NoAnswerError, ask
 from pipecat_dd.cli.main import main
 from pipecat_dd.cli.setup import _datadog_api
 from pipecat_dd.cli.setup._datadog_api import Api

@@ -1,1 +1,1 @@
-"""The command ``pipecat-dd``: what a bot never imports."""
+"""The command ``pipecat-dd``. A bot never imports anything from here."""

@@ -1,4 +1,4 @@
-"""``python -m pipecat_dd.cli`` is the command ``pipecat-dd``."""
+"""Run the command ``pipecat-dd`` as ``python -m pipecat_dd.cli``."""
 
 from pipecat_dd.cli.main import main
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_INSTALL = "{module} is not installed; to have all that this command needs: pip install '{needed}'"
+_INSTALL = "{module} is not installed. This command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
 _EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
-"""What each command needs."""
+"""The extra that each command needs."""
 
 try:
     import click
@@ -29,7 +29,7 @@ _PIPED_WIDTH = 120
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pipecat-dd", message="%(prog)s %(version)s")
 def main() -> None:
-    """See inside a Pipecat bot from Datadog."""
+    """Observe Pipecat bots with Datadog."""
 
 
 main.add_command(doctor)
@@ -42,21 +42,24 @@ main.add_command(setup)
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("pipecat-dd-demo"),
     show_default=True,
-    help="Directory for the log lines and the traces.",
+    help="Directory for the log file and the traces.",
 )
 @click.option(
     "--all-lines",
     is_flag=True,
-    help="Show DEBUG lines too, and every frame span.",
+    help="Also show DEBUG lines and all frame spans.",
 )
-@click.option("--plain", is_flag=True, help="No colours and no animation, as with NO_COLOR.")
+@click.option(
+    "--plain", is_flag=True, help="Print without colours and animation, as NO_COLOR does."
+)
 def demo(out: Path, all_lines: bool, plain: bool) -> None:
-    """Watch a bot hold a conversation; see its spans and log lines as one.
+    """Run a demo bot and show its spans and lines.
 
-    A real Pipecat bot talks with a recorded user for half a minute. It needs no key, no network
-    and no Agent: speech and language come from a local server that speaks OpenAI's protocol, and
-    the traces go to Datadog's test agent, which runs only as long as the command. Nothing is
-    heard, and nothing leaves the machine.
+    A real Pipecat bot talks with a recorded user for half a minute, and the command shows its
+    spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
+    server that speaks OpenAI's protocol provides speech and language, and the traces go to
+    Datadog's test agent, which runs only as long as the command. No sound is played, and nothing
+    leaves your machine.
     """
     try:
         with _quiet_pipecat():
@@ -68,7 +71,7 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
             _INSTALL.format(module=error.name, needed=_DEMO_EXTRA)
         ) from error
 
-    # A terminal or file that cannot show a sign gets a question mark, not a traceback.
+    # Print a question mark for characters that the terminal or file cannot encode.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     console = Console(color_system=None, force_terminal=False) if plain else Console()
@@ -80,9 +83,9 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
 
 @contextmanager
 def _quiet_pipecat() -> Iterator[None]:
-    """Hold back Pipecat's lines in a block: it greets with one when it is imported.
+    """Suppress Pipecat's log lines within a block: importing Pipecat logs a greeting.
 
-    Only in the block: whoever calls a command from a program of theirs keeps their lines.
+    Afterwards they are enabled again, since a user's own program may call the command.
     """
     from loguru import logger
 

@@ -21,7 +21,7 @@ from enum import IntEnum
 from typing import Any
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind
-from pipecat_dd.cli.setup.definitions.counted import MARK
+from pipecat_dd.cli.setup.definitions.generated_metrics import MARK
 from tests.support import queries
 from tests.support.datadog_search import Event, flat, found
 from tests.support.datadog_series import WINDOWS, Group, Metrics, Scalars, Window, computed

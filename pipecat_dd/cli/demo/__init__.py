@@ -1,1 +1,1 @@
-"""`pipecat-dd demo`: a real conversation of a real bot, on a machine with nothing but Python."""
+"""`pipecat-dd demo`: a real bot holds a real conversation on a machine that has only Python."""

@@ -1,8 +1,8 @@
-"""Datadog's test agent, started and stopped around a block of code.
+"""Run Datadog's test agent for the duration of a block.
 
-The test agent (``ddapm-test-agent``, Datadog's own) speaks the Agent's trace protocol and keeps
-what it receives, so that a program can ask for it: a place to send real traces to on a machine
-without an Agent. Nothing that it receives leaves the machine.
+The test agent (``ddapm-test-agent``, by Datadog) speaks the Agent's trace protocol and stores the
+traces that it receives, so that a program can request them. ddtrace can send real traces to it on
+a machine without an Agent, and nothing leaves that machine.
 
 Example::
 
@@ -21,12 +21,12 @@ from typing import Any
 
 import aiohttp
 
+from pipecat_dd.cli.demo.child_process import child_process
 from pipecat_dd.cli.demo.environment import quiet_environment
-from pipecat_dd.cli.demo.leash import leashed
 from pipecat_dd.cli.demo.ports import LOOPBACK, free_ports
 
 Chunks = list[list[dict[str, Any]]]
-"""What an agent received: each chunk is the list of spans that ddtrace sent together."""
+"""The traces that an agent received. Each chunk is a list of spans that ddtrace sent together."""
 
 _START_TIMEOUT_SECS = 20.0
 _START_ATTEMPTS = 3
@@ -35,16 +35,16 @@ _SETTLE_SECS = 2.0
 
 
 class AgentError(RuntimeError):
-    """The test agent did not start, or does not answer."""
+    """The test agent did not start."""
 
 
 class Agent:
-    """A test agent that is running.
+    """A running test agent.
 
     Attributes:
         port: The port on which it receives traces.
-        url: The same as a URL; the value for ``DD_TRACE_AGENT_URL``.
-        pid: Its process.
+        url: Its URL, the value for ``DD_TRACE_AGENT_URL``.
+        pid: Its process id.
     """
 
     def __init__(self, port: int, pid: int, http: aiohttp.ClientSession) -> None:
@@ -54,14 +54,14 @@ class Agent:
         self._http = http
 
     async def traces(self) -> Chunks:
-        """Return all chunks received since the start or the last :meth:`clear`."""
+        """Return all chunks that were received since the start or the last :meth:`clear`."""
         async with self._http.get(f"{self.url}/test/session/traces") as response:
             response.raise_for_status()
             chunks: Chunks = await response.json()
             return chunks
 
     async def trace_bytes(self) -> int:
-        """Return the size of the bodies that brought the traces, as they went over the wire."""
+        """Return the total size of the request bodies with traces, in bytes as they were sent."""
         async with self._http.get(f"{self.url}/test/session/requests") as response:
             response.raise_for_status()
             requests = await response.json()
@@ -72,23 +72,23 @@ class Agent:
         )
 
     async def clear(self) -> None:
-        """Forget what was received."""
+        """Delete all traces that were received."""
         async with self._http.get(f"{self.url}/test/session/clear") as response:
             response.raise_for_status()
 
     async def traces_when(
         self, arrived: Callable[[Chunks], object], *, timeout_secs: float = 10.0
     ) -> Chunks:
-        """Return what was received as soon as it is what the caller waits for.
+        """Wait for expected traces, and return all chunks that were received.
 
-        The test agent announces nothing, so it is asked again and again.
+        The test agent does not notify its clients, so this method polls it.
 
         Args:
-            arrived: Says, truthy or falsy, whether these chunks are what is waited for.
+            arrived: Returns a true value if the chunks contain the expected traces.
             timeout_secs: How long to wait, in seconds.
 
         Raises:
-            TimeoutError: It did not arrive in time.
+            TimeoutError: The traces did not arrive in time.
         """
         async with asyncio.timeout(timeout_secs):
             while not arrived(chunks := await self.traces()):  # noqa: ASYNC110 - another process
@@ -101,14 +101,14 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
     """Run a test agent on free ports of the loopback interface.
 
     Args:
-        output: File for what the test agent prints; thrown away if not given.
+        output: The file for the test agent's output; None discards it.
 
     Yields:
-        The agent, ready to receive. Its process ends with the block, and with this process
-        however this process ends.
+        The agent, ready to receive traces. Its process ends with the block, or when this process
+        ends, for whatever reason.
 
     Raises:
-        AgentError: It could not be started.
+        AgentError: The agent could not be started.
     """
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pipecat-dd-")))
@@ -118,7 +118,7 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
             port, otlp_http, otlp_grpc = free_ports(3)
             running = AsyncExitStack()
             process = await running.enter_async_context(
-                leashed(
+                child_process(
                     "ddapm_test_agent.agent",
                     f"--host={LOOPBACK}",
                     f"--port={port}",
@@ -128,12 +128,12 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
                     "--log-level=WARNING",
                     env=quiet_environment(),
                     output=printed,
-                    cwd=scratch,  # it would look for snapshots and cassettes in ours
+                    cwd=scratch,  # the agent loads snapshots and cassettes from its directory
                 )
             )
             agent = Agent(port, process.pid, http)
             try:
-                if await _starts(agent, process, printed):
+                if await _wait_until_ready(agent, process, printed):
                     await stack.enter_async_context(running)
                     break
             except BaseException:
@@ -141,14 +141,18 @@ async def running_agent(output: Path | None = None) -> AsyncIterator[Agent]:
                 raise
             await running.aclose()
             if attempt + 1 == _START_ATTEMPTS:
-                raise AgentError(f"Datadog's test agent did not start. It said:\n{_tail(printed)}")
+                raise AgentError(
+                    f"Datadog's test agent did not start. Its output was:\n{_tail(printed)}"
+                )
         yield agent
 
 
-async def _starts(agent: Agent, process: asyncio.subprocess.Process, printed: Path) -> bool:
-    """Wait until the agent answers; false if it ends instead, as when a port was taken."""
+async def _wait_until_ready(
+    agent: Agent, process: asyncio.subprocess.Process, printed: Path
+) -> bool:
+    """Wait until the agent answers. Return False if it exits instead: its port may be in use."""
     ended = asyncio.create_task(process.wait())
-    answered = asyncio.create_task(_answers(agent))
+    answered = asyncio.create_task(_poll_until_answer(agent))
     try:
         await asyncio.wait(
             [ended, answered],
@@ -156,7 +160,7 @@ async def _starts(agent: Agent, process: asyncio.subprocess.Process, printed: Pa
             return_when=asyncio.FIRST_COMPLETED,
         )
         if answered.done() and f"port {agent.port}" not in _tail(printed):
-            # It has not said that it listens there. Is it another one that answers?
+            # The agent has not logged that it listens on the port. Another one may have answered.
             await asyncio.wait([ended], timeout=_SETTLE_SECS)
         return answered.done() and not ended.done()
     finally:
@@ -164,7 +168,7 @@ async def _starts(agent: Agent, process: asyncio.subprocess.Process, printed: Pa
         answered.cancel()
 
 
-async def _answers(agent: Agent) -> None:
+async def _poll_until_answer(agent: Agent) -> None:
     while True:
         try:
             await agent.traces()

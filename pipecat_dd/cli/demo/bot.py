@@ -1,8 +1,8 @@
-"""The demo's bot, as a user of Pipecat would write it: run by ``pipecat-dd demo``.
+"""The bot of ``pipecat-dd demo``, written as a user of Pipecat would write it.
 
-Three lines of it are about Datadog: ``ddtrace.patch``, ``configure_logging`` and
-``DatadogObserver``. Everything else is an ordinary bot; that it talks to a local server and not
-to OpenAI is decided by ``OPENAI_BASE_URL`` in its environment.
+Only three lines of it are about Datadog: ``ddtrace.patch``, ``configure_logging`` and
+``DatadogObserver``. Everything else is an ordinary bot. It talks to a local server instead of
+OpenAI because ``OPENAI_BASE_URL`` is set in its environment.
 """
 
 import argparse
@@ -65,7 +65,7 @@ async def run_bot(host: str, port: int, weather_url: str) -> None:
     llm = OpenAILLMService(
         settings=OpenAILLMService.Settings(
             model="gpt-4.1",
-            system_instruction="You tell people about the weather. Be brief, you are spoken.",
+            system_instruction="You report the weather. Your answers are spoken, so be brief.",
         )
     )
     tts = OpenAITTSService(settings=OpenAITTSService.Settings(voice="alloy"))
@@ -91,8 +91,8 @@ async def run_bot(host: str, port: int, weather_url: str) -> None:
         context,
         user_params=LLMUserAggregatorParams(
             vad_analyzer=SileroVADAnalyzer(),
-            # Pipecat's default asks a model whether the user has finished. It was not trained
-            # on the synthetic voice that this bot hears, and is often wrong about it.
+            # By default, Pipecat asks a model whether the user has finished speaking. That model
+            # was not trained on synthetic voices, and is often wrong about this user's.
             user_turn_strategies=UserTurnStrategies(
                 stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.4)]
             ),
@@ -119,11 +119,11 @@ async def run_bot(host: str, port: int, weather_url: str) -> None:
 
     @transport.event_handler("on_client_connected")  # type: ignore[untyped-decorator]
     async def on_client_connected(transport: object, client: object) -> None:
-        logger.info("The user is there")
+        logger.info("The user has connected")
 
     @transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]
     async def on_client_disconnected(transport: object, client: object) -> None:
-        logger.info("The user hung up")
+        logger.info("The user has hung up")
         await worker.cancel()
 
     runner = WorkerRunner(handle_sigint=False)
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--log-file", type=Path, required=True)
     args = parser.parse_args()
 
-    # httpx2 is what the openai SDK uses from version 3 on; not every ddtrace knows of it.
+    # The openai SDK uses httpx2 since version 3. Older versions of ddtrace do not support it.
     ddtrace.patch(raise_errors=False, openai=True, httpx=True, httpx2=True, aiohttp=True)
     configure_logging(args.log_file, level="DEBUG")
     split_sentences_offline()

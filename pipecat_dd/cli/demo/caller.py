@@ -1,8 +1,8 @@
-"""The user of the demo: someone on the other end of the bot's transport.
+"""The simulated user of the demo, at the other end of the bot's transport.
 
-Speaks through a microphone that never stops, as a real one does (silence is sent too, in pieces
-of 20 ms), and knows of the bot only what can be heard. Talks the format of Pipecat's own
-websocket clients: audio in protobuf frames.
+Like a real microphone, the user's never stops: it also sends silence, in pieces of 20 ms. The user
+receives only the bot's audio. Audio is sent in protobuf frames, as Pipecat's own websocket clients
+do.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pipecat.frames.protobufs import frames_pb2
 
 from pipecat_dd.cli.demo.voice import MICROPHONE_RATE
 
-# Generated code whose classes are made at run time, unknown to a type checker.
+# The generated module creates its classes at run time, so type checkers do not know them.
 _Frame: Any = vars(frames_pb2)["Frame"]
 
 _PIECE_SECS = 0.02
@@ -33,37 +33,37 @@ class Caller:
         self._to_say = bytearray()
         self._said = asyncio.Event()
         self._heard = asyncio.Event()
-        # Nobody speaks into a line in the very moment in which it opens.
+        # Count silence from here, so that the user does not speak the moment the call begins.
         self._heard_at = asyncio.get_running_loop().time()
 
     async def say(self, pcm: bytes) -> None:
-        """Speak, and return when it has been said.
+        """Speak, and return when the last of it has been sent.
 
         Args:
-            pcm: 16 bit mono PCM at 16 kHz.
+            pcm: The speech as 16-bit mono PCM at 16 kHz.
         """
         self._said.clear()
         self._to_say += pcm
         await self._said.wait()
 
     async def until_bot_speaks(self) -> None:
-        """Wait until the bot is heard, from this moment on."""
+        """Wait until the bot's next audible audio arrives."""
         self._heard.clear()
         await self._heard.wait()
 
     async def until_bot_is_silent(self, for_secs: float) -> None:
-        """Wait until the bot has not been heard for a while.
+        """Wait until the bot has been silent for some time.
 
         Args:
-            for_secs: How long, in seconds.
+            for_secs: The length of the silence, in seconds.
         """
         now = asyncio.get_running_loop().time
-        # Each time round, the bot may have been heard again.
+        # Check again after each sleep: the bot may have spoken meanwhile.
         while (left := self._heard_at + for_secs - now()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(left)
 
     async def speak_and_listen(self) -> None:
-        """Run the microphone and the ear; returns when the bot hangs up."""
+        """Send and receive audio until the bot hangs up."""
         microphone = asyncio.create_task(self._speak())
         try:
             await self._listen()
@@ -101,10 +101,11 @@ async def calling(url: str) -> AsyncIterator[Caller]:
     """Call a bot, and hang up at the end of the block.
 
     Args:
-        url: The bot's websocket. It is tried until somebody listens there, so bound the time.
+        url: The URL of the bot's websocket. The call retries without limit until the bot listens,
+            so use a timeout.
 
     Yields:
-        The user, whose microphone is on.
+        The connected user, whose microphone is on.
     """
     async with aiohttp.ClientSession() as http:
         while True:

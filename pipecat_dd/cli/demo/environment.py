@@ -1,10 +1,10 @@
 """The environment of the demo's child processes.
 
-The demo must neither depend on nor disturb what its user has set up: no span of it may reach the
-user's own Agent, no setting of theirs may change what it shows. So a child's environment is the
-user's without anything that configures Datadog, OpenTelemetry, Pipecat's observer or a proxy,
-plus exactly what the child needs. It has to be complete before the child starts, because ddtrace
-reads its settings when it is imported.
+The demo must neither depend on the user's own setup nor affect it: its spans must not reach the
+user's Agent, and the user's settings must not change its output. A child process therefore gets
+the user's environment without the variables that configure Datadog, OpenTelemetry, this package or
+a proxy, plus the variables that it needs. They must be set before the child starts, because
+ddtrace reads its settings when it is imported.
 """
 
 import os
@@ -18,10 +18,10 @@ _FOREIGN_PREFIXES = (
 
 
 def quiet_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a copy of the environment without what would reach into the demo.
+    """Return a copy of an environment without the variables that would affect the demo.
 
     Args:
-        environ: The environment to start from; the process's own if not given.
+        environ: The environment to copy; None for that of this process.
     """
     source = os.environ if environ is None else environ
     kept = {
@@ -29,7 +29,7 @@ def quiet_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
         for name, value in source.items()
         if not name.startswith(_FOREIGN_PREFIXES) and not name.lower().endswith("_proxy")
     }
-    kept["NO_PROXY"] = "*"  # everything here is on loopback
+    kept["NO_PROXY"] = "*"  # all connections of the demo are on loopback
     return kept
 
 
@@ -43,20 +43,20 @@ def bot_environment(
     """Return the environment for a bot that sends its traces to a local test agent.
 
     Args:
-        agent_url: Where ddtrace sends its traces.
-        provider_url: Base URL of the server that stands in for OpenAI; the ``openai`` SDK takes
-            it from the environment, so that the bot itself needs no line for it.
-        service: ``DD_SERVICE``, the service of the spans.
-        environ: The environment to start from; the process's own if not given.
+        agent_url: The URL that ddtrace sends traces to.
+        provider_url: The base URL of the server that replaces OpenAI. The ``openai`` SDK reads it
+            from the environment, so the bot needs no code for it.
+        service: The value of ``DD_SERVICE``.
+        environ: The environment to copy; None for that of this process.
     """
     return quiet_environment(environ) | {
         "DD_TRACE_AGENT_URL": agent_url,
         "DD_SERVICE": service,
         "DD_ENV": "demo",
         "DD_VERSION": "1.0.0",
-        # ddtrace's own complaints, in plain text, have no place among lines of JSON.
+        # ddtrace would print its errors as plain text among the JSON lines.
         "DD_TRACE_LOG_STREAM_HANDLER": "false",
-        # Nothing but traces: these two would call home, or the Agent, every few seconds.
+        # Send only traces: these two send requests to Datadog or the Agent every few seconds.
         "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
         "DD_REMOTE_CONFIGURATION_ENABLED": "false",
         "OPENAI_BASE_URL": provider_url,

@@ -7,12 +7,12 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on at the moment, all different.
+    """Return different ports that are free at the moment.
 
-    Somebody else may take one before it is used; who uses them tries again then.
+    Another process may take a port before the caller binds it. The caller must then try again.
 
     Args:
-        count: How many.
+        count: The number of ports.
     """
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]

@@ -1,13 +1,12 @@
-"""A provider of speech and language on loopback that speaks OpenAI's HTTP protocol.
+"""A local server that speaks OpenAI's HTTP protocol for speech and language.
 
-Pipecat's own OpenAI services, and the ``openai`` SDK under them, run against it unchanged: only
-their base URL differs. What it knows comes from outside: a script says what the model answers,
-the driver of a conversation says what was heard (``provider.hears``), a voice says what a text
-sounds like. It keeps every request with its headers, answers as slowly as asked, and fails on
-request.
+Pipecat's OpenAI services, and the ``openai`` SDK that they use, run against it unchanged: only
+their base URL differs. Its answers are configurable: a script returns the model's answers,
+``provider.hears`` is the next transcript, and a voice turns text into audio. The server
+records every request with its headers, and can be made to answer slowly or to fail.
 
-It speaks as much of the protocol as Pipecat uses: transcriptions of a file, chat completions
-(streamed or whole, with tool calls and usage), speech as raw PCM at 24 kHz.
+It implements what Pipecat uses of the protocol: transcriptions of a file, chat completions
+(streamed or not, with tool calls and usage), and speech as raw PCM at 24 kHz.
 
 Example::
 
@@ -36,7 +35,7 @@ from pipecat_dd.cli.demo.voice import SPEECH_RATE, tone
 
 Endpoint = Literal["transcriptions", "chat", "speech"]
 Voice = Callable[[str], bytes]
-"""What a text sounds like: 16 bit mono PCM at 24 kHz."""
+"""Turns a text into speech, as 16-bit mono PCM at 24 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +54,21 @@ class CallTool:
 
 
 Answer = Say | CallTool | Sequence[CallTool]
-"""What the model answers; several tool calls are asked for in parallel."""
+"""An answer of the model. A sequence of tool calls is a request to run them in parallel."""
 
 Script = Callable[[list[dict[str, Any]], list[dict[str, Any]]], Answer]
-"""The model: takes the messages and the tools of a request, says what is answered."""
+"""The model: returns the answer to the messages and tools of a request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """How long the provider takes.
+    """The latencies of the provider, in seconds.
 
     Attributes:
-        transcription_secs: Until the transcript comes.
-        first_token_secs: Until the model's first token comes.
-        token_secs: Between tokens.
-        first_audio_secs: Until the first audio of a synthesis comes.
+        transcription_secs: The time until the transcript is sent.
+        first_token_secs: The time until the model's first token is sent.
+        token_secs: The time between two tokens.
+        first_audio_secs: The time until the first audio of a synthesis is sent.
     """
 
     transcription_secs: float = 0.15
@@ -86,9 +85,10 @@ class Failure:
     """How a request fails.
 
     Attributes:
-        status: Answer with this HTTP status and an error in OpenAI's form.
-        cut_after: Instead, answer and cut the connection after this many writes (tokens of a
-            completion, pieces of audio; a transcript comes in one, so any number cuts it).
+        status: The HTTP status of an answer with an error in OpenAI's format; None to answer and
+            cut the connection instead.
+        cut_after: The number of writes before the connection is cut: tokens of a completion, or
+            pieces of audio. A transcript is a single write, so any number cuts it.
     """
 
     status: int | None = None
@@ -97,14 +97,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that came in.
+    """A request that was received.
 
     Attributes:
-        endpoint: What it asked for.
-        received_at: When, in seconds since the epoch.
-        headers: Its headers, with lower-case names.
-        body: The JSON body, or the form's fields without the file.
-        audio_bytes: The size of the file that was sent along.
+        endpoint: The endpoint that was called.
+        received_at: When the request arrived, in seconds since the epoch.
+        headers: The headers, with lower-case names.
+        body: The JSON body, or the fields of the form without the file.
+        audio_bytes: The size of the uploaded file; 0 if there was none.
     """
 
     endpoint: Endpoint
@@ -121,18 +121,18 @@ _MAX_REQUEST_BYTES = 50 * 2**20
 
 
 class Provider:
-    """The server; runs on a free port for as long as its ``async with`` block.
+    """The server. It runs on a free port for the duration of its ``async with`` block.
 
     Args:
         script: The model.
-        voice: What a text sounds like; a quiet tone of the right length if not given.
-        delays: How long answers take.
-        routes: More routes for the same server, for what a bot's tools call.
+        voice: The voice; by default, a quiet tone about as long as speaking the text would take.
+        delays: The latencies of answers; by default, those of a fast provider.
+        routes: Additional routes, for the requests of a bot's tools.
 
     Attributes:
-        hears: What the next audio is transcribed as.
+        hears: The transcript of the next audio.
         requests: Every request so far, oldest first.
-        answers: Everything the model has answered, oldest first.
+        answers: Every answer of the model so far, oldest first.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class Provider:
                 *routes,
             ]
         )
-        # A bot that is interrupted hangs up; the answer to it must not go on.
+        # A bot that is interrupted closes the connection; the answer must stop then.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.5)
 
     async def __aenter__(self) -> Self:
@@ -176,7 +176,7 @@ class Provider:
 
     @property
     def origin(self) -> str:
-        """The server's address without a path, where the additional routes are."""
+        """The server's URL without a path, the base of the additional routes."""
         return f"http://{LOOPBACK}:{self._port}"
 
     @property
@@ -192,30 +192,26 @@ class Provider:
         cut_after: int = 0,
         times: int = 1,
     ) -> None:
-        """Let the next requests fail.
+        """Make the next requests fail.
 
         Args:
-            endpoint: Which requests.
-            status: HTTP status to answer with; without one, the connection is cut.
-            cut_after: Cut the connection after this many writes.
-            times: How many requests fail. The ``openai`` SDK itself tries again twice.
+            endpoint: The endpoint whose requests fail.
+            status: The HTTP status of the answer; None to cut the connection.
+            cut_after: The number of writes before the connection is cut.
+            times: The number of requests that fail. The ``openai`` SDK itself retries twice.
         """
         self._failures.setdefault(endpoint, []).extend([Failure(status, cut_after)] * times)
 
     def count(self, endpoint: Endpoint) -> int:
-        """Return how many requests have come in.
-
-        Args:
-            endpoint: Which requests.
-        """
+        """Return the number of requests that an endpoint has received."""
         return sum(request.endpoint == endpoint for request in self.requests)
 
     async def requested(self, endpoint: Endpoint, count: int = 1) -> list[Request]:
-        """Wait until a number of requests have come in, and return them.
+        """Wait until an endpoint has received a number of requests, and return all of them.
 
         Args:
-            endpoint: Which requests.
-            count: How many.
+            endpoint: The endpoint to wait for.
+            count: The total number of requests, earlier ones included.
         """
         async with self._arrived:
             await self._arrived.wait_for(lambda: self.count(endpoint) >= count)
@@ -236,13 +232,14 @@ class Provider:
         fields = {name: value for name, value in form.items() if name != "file"}
         audio = upload.file.read()
         failure = await self._record(_request("transcriptions", request, fields, len(audio)))
-        heard = self.hears
+        transcript = self.hears
         await asyncio.sleep(self._delays.transcription_secs)
         if failure:
             return _fail(request, failure)
         if fields.get("response_format") == "text":
-            return web.Response(text=heard)
-        return web.json_response({"text": heard, "usage": {"type": "duration", "seconds": 1}})
+            return web.Response(text=transcript)
+        usage = {"type": "duration", "seconds": 1}
+        return web.json_response({"text": transcript, "usage": usage})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -296,7 +293,7 @@ class Provider:
         if failure and failure.status:
             return _fail(request, failure)
         if body.get("response_format") != "pcm":
-            return _error(400, "only response_format=pcm is spoken here")
+            return _error(400, "only response_format=pcm is supported")
         pcm = self._voice(body["input"])
         await asyncio.sleep(self._delays.first_audio_secs)
 
@@ -360,7 +357,7 @@ def _choice(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str
 
 
 def _whole(deltas: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Put the deltas of a streamed answer together to the one of an answer at once."""
+    """Combine the deltas of a streamed answer into an answer that is not streamed."""
     content = ""
     calls: dict[int, dict[str, Any]] = {}
     for delta in deltas:

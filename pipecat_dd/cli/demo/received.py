@@ -1,7 +1,7 @@
-"""What a bot sent and wrote, put together: spans as a tree, each log line with its span.
+"""Combine a bot's traces and log lines: a tree of spans, each with its log lines.
 
-Made from outside: from the chunks that the test agent received and from the file of JSON lines,
-as Datadog itself would have to.
+Like Datadog itself, this module knows only what the bot sent: the chunks that the test agent
+received, and the log file of JSON lines.
 """
 
 import json
@@ -28,13 +28,13 @@ class Line:
     """A log line.
 
     Attributes:
-        at_ns: When it was written, in nanoseconds since the epoch; known to the millisecond.
+        at_ns: When it was written, in nanoseconds since the epoch, precise to the millisecond.
         level: Its level's name.
         function: The function that wrote it.
         message: Its text.
         trace_id: The lower 64 bits of its trace id; None if it has none.
         span_id: Its span id; None if it has none.
-        fields: The whole line.
+        fields: All fields of the line.
     """
 
     at_ns: int
@@ -48,21 +48,21 @@ class Line:
 
 @dataclass(slots=True)
 class Span:
-    """A span, with what belongs under it.
+    """A span with its children and log lines.
 
     Attributes:
         trace_id: The lower 64 bits of its trace id.
         span_id: Its id.
         parent_id: Its parent's id; 0 for a root.
-        name: The operation.
-        resource: What it was done on.
+        name: Its operation name.
+        resource: Its resource.
         start_ns: Its start, in nanoseconds since the epoch.
         duration_ns: Its duration, in nanoseconds.
         error: Whether it failed.
-        meta: Its tags.
-        metrics: Its numbers.
-        children: The spans of which it is the parent, in order of their start.
-        lines: The log lines that carry its id, in order of time.
+        meta: Its tags with text values.
+        metrics: Its tags with numeric values.
+        children: Its child spans, ordered by start.
+        lines: The log lines that carry its id, ordered by time.
     """
 
     trace_id: int
@@ -84,7 +84,7 @@ class Span:
         return self.start_ns + self.duration_ns
 
     def walk(self) -> Iterator["Span"]:
-        """Yield the span and everything under it, parents first."""
+        """Yield the span and all its descendants, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -92,12 +92,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """All that arrived.
+    """All spans and log lines of a bot.
 
     Attributes:
-        spans: Every span.
-        roots: The spans whose parent did not arrive, or that have none.
-        lines: Every log line.
+        spans: All spans, ordered by start.
+        roots: The spans that have no parent, or whose parent did not arrive.
+        lines: All log lines, ordered by time.
     """
 
     spans: list[Span]
@@ -111,15 +111,15 @@ class Received:
 
     @property
     def turns(self) -> list[Span]:
-        """The turns, in order."""
+        """The spans of the turns, ordered by start."""
         turns = [span for span in self.spans if span.name == TURN]
         return sorted(turns, key=lambda span: span.start_ns)
 
     def lines_in_session(self) -> list[Line]:
-        """Return the lines written between the session's start and end.
+        """Return the lines that were written between the session's start and end.
 
-        Those of the very millisecond in which it starts or ends are left out: a line's time is
-        known no finer.
+        Lines in the same millisecond as the start or the end are left out, because the times of
+        lines are precise only to the millisecond.
         """
         session = self.session
         if session is None:
@@ -132,38 +132,38 @@ class Received:
         ]
 
     def uncorrelated(self) -> list[Line]:
-        """Return the lines of the session's time that carry no id of a span that arrived."""
+        """Return the lines during the session that do not carry the ids of a received span."""
         known = {(span.trace_id, span.span_id) for span in self.spans}
         return [
             line for line in self.lines_in_session() if (line.trace_id, line.span_id) not in known
         ]
 
     def problems(self) -> list[str]:
-        """Return what is wrong with what arrived, in a sentence each; nothing if all is well."""
+        """Return the problems with the received data, as sentences; empty if there are none."""
         if not self.spans:
-            return ["no traces arrived at the test agent"]
+            return ["the test agent received no traces"]
         if self.session is None:
-            return [f"no span {SESSION} arrived"]
+            return [f"the test agent received no span {SESSION}"]
         problems = []
         if not self.turns:
-            problems.append(f"no span {TURN} arrived")
+            problems.append(f"the test agent received no span {TURN}")
         if not self.lines_in_session():
             problems.append("no log line was written during the session")
         if lines := self.uncorrelated():
             first = lines[0]
             problems.append(
-                f"{len(lines)} log lines of the session carry no id of a span that arrived, "
-                f"the first is {first.level} in {first.function}: {first.message[:80]}"
+                f"{len(lines)} log lines of the session do not carry the ids of a received span. "
+                f"The first is {first.level} in {first.function}: {first.message[:80]}"
             )
         return problems
 
 
 def receive(chunks: Chunks, log_file: Path) -> Received:
-    """Put traces and log lines together.
+    """Combine traces and log lines.
 
     Args:
-        chunks: What the test agent received.
-        log_file: The bot's log; one that is not there has no lines.
+        chunks: The traces that the test agent received.
+        log_file: The bot's log file. It may be missing.
     """
     lines = sorted(_read_lines(log_file), key=lambda line: line.at_ns)
     spans = sorted(

@@ -1,8 +1,8 @@
-"""The demo's conversation, from starting the agent to having all traces in hand.
+"""Run the demo's conversation, from starting the test agent to collecting the traces.
 
-Three parties, as in real life: the bot in a process of its own, traced; the provider of speech
-and language and the user on the other side, in this process, untraced. Nothing here reaches into
-the bot: what it did is known from the traces that arrived and the lines that it wrote.
+As in production, there are three parties. The bot runs in its own process and is traced. The
+provider of speech and language, and the user, run in this process and are not traced. This module
+does not look into the bot: it knows only the traces and log lines that the bot produced.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pipecat_dd.cli.demo import story, voice
+from pipecat_dd.cli.demo import scenario, voice
 from pipecat_dd.cli.demo.agent import Chunks, running_agent
 from pipecat_dd.cli.demo.caller import Caller, calling
+from pipecat_dd.cli.demo.child_process import child_process
 from pipecat_dd.cli.demo.environment import bot_environment
-from pipecat_dd.cli.demo.leash import leashed
 from pipecat_dd.cli.demo.ports import LOOPBACK, free_ports
 from pipecat_dd.cli.demo.provider import CallTool, Delays, Provider, Say
 
@@ -28,27 +28,27 @@ DELAYS = Delays(
 )
 
 BOT_START_SECS = 45.0
-"""Importing Pipecat and Silero's model takes a few seconds, on a cold disk many more."""
+"""Importing Pipecat and Silero's model takes a few seconds, and much longer on a cold disk."""
 BOT_END_SECS = 15.0
 ANSWER_SECS = 15.0
-BREATH_SECS = 0.9
-"""How long the bot must be silent before the user takes its answer to be over."""
-PATIENCE_SECS = 2.5
-"""How much of an answer the user listens to before barging in."""
+END_OF_ANSWER_SILENCE_SECS = 0.9
+"""After this much silence, the user takes the bot's answer to be over."""
+BARGE_IN_AFTER_SECS = 2.5
+"""How long the user listens to an answer before barging in."""
 
 
 class DemoError(Exception):
-    """The conversation did not come to its end; the message says what happened."""
+    """The conversation could not be completed. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Something worth telling while the demo runs.
+    """An event to show while the demo runs.
 
     Attributes:
-        who: ``user`` or ``bot`` for what was said, else ``demo``.
-        text: What was said, or what has been done.
-        at_secs: Seconds since the demo began.
+        who: Who speaks, ``user`` or ``bot``; ``demo`` for other events.
+        text: The spoken words, or a description of the event.
+        at_secs: The time since the demo began, in seconds.
     """
 
     who: str
@@ -58,14 +58,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a conversation left behind.
+    """The results of a conversation.
 
     Attributes:
         chunks: The traces, as the test agent received them.
-        log_file: The bot's log lines.
-        traces_file: The traces, as JSON.
-        trace_bytes: The size of the requests that brought the traces.
-        failure: What went wrong; None if the conversation came to its end.
+        log_file: The file with the bot's log lines.
+        traces_file: The file with the traces, as JSON.
+        trace_bytes: The total size of the request bodies with traces.
+        failure: What went wrong; None if the conversation was completed.
     """
 
     chunks: Chunks
@@ -77,18 +77,18 @@ class Outcome:
 
 async def converse(
     out: Path,
-    tell: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
     *,
     bot_module: str = "pipecat_dd.cli.demo.bot",
     bot_settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
-    """Hold the demo's conversation.
+    """Run the demo's conversation.
 
     Args:
-        out: Directory for the log and the traces; made if it is not there.
-        tell: Is told what happens.
-        bot_module: The bot, which takes the demo's bot's command line.
-        bot_settings: What its environment has besides, such as ``PIPECAT_DD_FRAME_SPANS``.
+        out: The directory for the log and the traces; created if it is missing.
+        on_progress: Called with each event as it happens.
+        bot_module: The bot's module. It must accept the command line of `demo.bot`.
+        bot_settings: Additional variables in the bot's environment.
 
     Raises:
         AgentError: The test agent did not start.
@@ -96,10 +96,10 @@ async def converse(
     """
     began = time.monotonic()
 
-    def say(who: str, text: str) -> None:
-        tell(Progress(who, text, time.monotonic() - began))
+    def report(who: str, text: str) -> None:
+        on_progress(Progress(who, text, time.monotonic() - began))
 
-    out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
+    out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - no other task runs yet
     log_file, traces_file, console_file = (
         out / name for name in ("bot.jsonl", "traces.json", "bot-console.txt")
     )
@@ -108,15 +108,15 @@ async def converse(
 
     failure: str | None = None
     async with AsyncExitStack() as stack:
-        weather = story.WeatherService()
+        weather = scenario.WeatherService()
         provider = await stack.enter_async_context(
-            Provider(story.model, voice=voice.bot_says, delays=DELAYS, routes=weather.routes)
+            Provider(scenario.model, voice=voice.bot_says, delays=DELAYS, routes=weather.routes)
         )
         agent = await stack.enter_async_context(running_agent())
-        say("demo", f"Datadog's test agent listens on {agent.url}")
+        report("demo", f"Datadog's test agent is listening on {agent.url}")
         (port,) = free_ports(1)
         bot = await stack.enter_async_context(
-            leashed(
+            child_process(
                 bot_module,
                 f"--host={LOOPBACK}",
                 f"--port={port}",
@@ -128,54 +128,54 @@ async def converse(
             )
         )
         try:
-            await _unless_it_ends(bot, _call(f"ws://{LOOPBACK}:{port}", provider, say))
-            say("demo", "the user hangs up")
+            await _while_bot_runs(bot, _call(f"ws://{LOOPBACK}:{port}", provider, report))
+            report("demo", "the user hangs up")
             async with asyncio.timeout(BOT_END_SECS):
-                # ddtrace sends what it still has when its process ends.
+                # ddtrace sends its remaining spans when the process ends.
                 if await bot.wait():
-                    failure = f"the bot ended with exit code {bot.returncode}"
+                    failure = f"the bot exited with code {bot.returncode}"
         except DemoError as error:
             failure = str(error)
         except TimeoutError:
-            failure = f"the bot did not end within {BOT_END_SECS:.0f} s of the user's leaving"
+            failure = f"the bot was still running {BOT_END_SECS:.0f} s after the user hung up"
         chunks, trace_bytes = await agent.traces(), await agent.trace_bytes()
     traces_file.write_text(json.dumps(chunks, indent=1) + "\n", encoding="utf-8")
     if failure is None:
         console_file.unlink()
     else:
-        failure += f"; what it printed is in {console_file}"
+        failure += f"; its output is in {console_file}"
     return Outcome(chunks, log_file, traces_file, trace_bytes, failure)
 
 
-async def _call(url: str, provider: Provider, say: Callable[[str, str], None]) -> None:
+async def _call(url: str, provider: Provider, report: Callable[[str, str], None]) -> None:
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(BOT_START_SECS):
                 caller = await stack.enter_async_context(calling(url))
         except TimeoutError:
             raise DemoError(f"the bot did not start within {BOT_START_SECS:.0f} s") from None
-        say("demo", "the user has called the bot")
-        for line in story.CONVERSATION:
+        report("demo", "the user has called the bot")
+        for line in scenario.CONVERSATION:
             if line.barges_in:
-                await asyncio.sleep(PATIENCE_SECS)
+                await asyncio.sleep(BARGE_IN_AFTER_SECS)
             else:
-                await caller.until_bot_is_silent(BREATH_SECS)
-            await _exchange(line, caller, provider, say)
-        await caller.until_bot_is_silent(BREATH_SECS)
+                await caller.until_bot_is_silent(END_OF_ANSWER_SILENCE_SECS)
+            await _exchange(line, caller, provider, report)
+        await caller.until_bot_is_silent(END_OF_ANSWER_SILENCE_SECS)
 
 
 async def _exchange(
-    line: story.Line, caller: Caller, provider: Provider, say: Callable[[str, str], None]
+    line: scenario.Line, caller: Caller, provider: Provider, report: Callable[[str, str], None]
 ) -> None:
-    """Say a line and wait until the bot begins to answer it."""
-    say("user", line.text + ("  (barging in)" if line.barges_in else ""))
+    """Say a line and wait until the bot starts to answer it."""
+    report("user", line.text + ("  (barging in)" if line.barges_in else ""))
     provider.hears = line.text
     asked, answered = provider.count("chat"), len(provider.answers)
     await caller.say(voice.user_says(line.text))
     try:
         async with asyncio.timeout(ANSWER_SECS):
-            # Not just any sound: after a barge-in the bot is heard for a moment yet, and what it
-            # was going to say may still be in the making.
+            # Do not wait for just any sound: after a barge-in the bot speaks for a moment longer,
+            # and the rest of its interrupted answer may still be synthesized.
             await provider.requested("chat", asked + 1)
             await provider.requested("speech", provider.count("speech") + 1)
             await caller.until_bot_speaks()
@@ -185,22 +185,26 @@ async def _exchange(
         ) from None
     for answer in provider.answers[answered:]:
         if isinstance(answer, Say):
-            say("bot", answer.text)
+            report("bot", answer.text)
         elif isinstance(answer, CallTool):
-            say("demo", f"the bot called {answer.name}({json.dumps(answer.arguments)})")
+            report("demo", f"the bot called {answer.name}({json.dumps(answer.arguments)})")
 
 
-async def _unless_it_ends(
+async def _while_bot_runs(
     bot: asyncio.subprocess.Process, conversation: Coroutine[Any, Any, None]
 ) -> None:
-    """Have a conversation, and give it up as soon as the bot's process has ended."""
+    """Run a conversation, and abort it as soon as the bot's process ends.
+
+    Raises:
+        DemoError: The bot's process ended before the conversation.
+    """
     talking = asyncio.create_task(conversation)
     ending = asyncio.create_task(bot.wait())
     tasks: tuple[asyncio.Task[Any], ...] = (talking, ending)
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if not talking.done():
-            raise DemoError(f"the bot ended in mid-conversation, with exit code {bot.returncode}")
+            raise DemoError(f"the bot exited during the conversation, with code {bot.returncode}")
         await talking
     finally:
         for task in tasks:

@@ -1,4 +1,4 @@
-"""What ``pipecat-dd demo`` prints: the conversation as it goes, then its tree, then where it is."""
+"""The output of ``pipecat-dd demo``: the conversation, then its tree of spans, then the files."""
 
 import asyncio
 import os
@@ -22,21 +22,21 @@ _SPEAKER_STYLES = {"user": "cyan", "bot": "bright_green", "demo": "dim"}
 
 
 def run_demo(console: Console, out: Path, *, all_lines: bool) -> int:
-    """Hold the conversation and show it.
+    """Run the conversation and show it.
 
     Args:
-        console: Where to print.
-        out: Directory for the log and the traces.
-        all_lines: Whether DEBUG lines are in the tree too.
+        console: The console to print on.
+        out: The directory for the log and the traces.
+        all_lines: Whether the tree also shows DEBUG lines and all frame spans.
 
     Returns:
-        The command's exit code: 0 if the conversation came to its end, its traces arrived and
-        every log line of it leads to one of its spans.
+        The command's exit code. It is 0 if the conversation was completed, its traces arrived,
+        and every log line carries the ids of one of its spans.
     """
     try:
-        outcome = asyncio.run(_until_stopped(lambda: _watch(console, out)))
+        outcome = asyncio.run(_until_terminated(lambda: _watch(console, out)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-        console.print("Stopped; nothing is left running.", style="yellow")
+        console.print("Stopped. No process is left running.", style="yellow")
         by = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
         return 128 + by
     except (AgentError, OSError) as error:
@@ -50,7 +50,7 @@ def run_demo(console: Console, out: Path, *, all_lines: bool) -> int:
     if received.roots:
         console.print(draw(received, all_lines=all_lines))
         if not all_lines:
-            console.print("DEBUG lines are left out; --all-lines shows them.\n", style="dim")
+            console.print("DEBUG lines are hidden; --all-lines shows them.\n", style="dim")
     console.print(_totals(received))
     console.print(_places(outcome))
     for problem in problems:
@@ -58,8 +58,8 @@ def run_demo(console: Console, out: Path, *, all_lines: bool) -> int:
     return 1 if problems else 0
 
 
-async def _until_stopped(work: Callable[[], Awaitable[T]]) -> T:
-    """Do the work; let SIGTERM end it in the orderly way that Ctrl-C does."""
+async def _until_terminated(work: Callable[[], Awaitable[T]]) -> T:
+    """Run the work, and make SIGTERM cancel it as Ctrl-C does."""
     task = asyncio.current_task()
     if os.name == "posix" and task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -67,9 +67,9 @@ async def _until_stopped(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _watch(console: Console, out: Path) -> Outcome:
-    with console.status("A bot and its user are getting ready …") as status:
+    with console.status("Starting the bot and the test agent …") as status:
 
-        def tell(progress: Progress) -> None:
+        def print_progress(progress: Progress) -> None:
             style = _SPEAKER_STYLES[progress.who]
             who = "" if progress.who == "demo" else progress.who
             row = Table.grid(padding=(0, 2))
@@ -79,9 +79,9 @@ async def _watch(console: Console, out: Path) -> Outcome:
                 Text(progress.text, style="dim" if progress.who == "demo" else ""),
             )
             console.print(row)
-            status.update("They talk, in real time …")
+            status.update("The bot and the user are talking …")
 
-        return await converse(out, tell)
+        return await converse(out, print_progress)
 
 
 def _totals(received: Received) -> Text:
@@ -95,7 +95,7 @@ def _totals(received: Received) -> Text:
         (f"{len(in_session)}", "bold"),
         " log lines during the session, ",
         (f"{correlated}", "bold"),
-        " of them lead to their span",
+        " of them with the ids of their span",
     )
 
 

@@ -1,8 +1,8 @@
-"""A conversation drawn in the terminal: its spans as a tree, with time as bars.
+"""Draw a conversation in the terminal: a tree of spans, with their times as bars.
 
-The bars of a turn's spans are drawn to the scale of that turn, since a call to a provider would
-be a dot on the scale of the whole conversation; the turn's own row is the ruler for them. The
-session's row shows where in the conversation each turn lies.
+The bars of a turn's spans are drawn to the scale of that turn, because a call to a provider would
+be a dot on the scale of the whole conversation. The turn's own bar shows that scale. The session's
+bar shows when in the conversation each turn took place.
 """
 
 from collections.abc import Iterator
@@ -49,13 +49,13 @@ _SLOW_FRAME_NS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The time that the whole width of a bar stands for, in nanoseconds since the epoch."""
+    """The period that the full width of a bar represents, in nanoseconds since the epoch."""
 
     start_ns: int
     end_ns: int
 
     def cells(self, span: Span, width: int) -> range:
-        """Return the cells of a bar that a span covers; at least one."""
+        """Return the cells of a bar that a span fills; at least one."""
         whole = max(1, self.end_ns - self.start_ns)
         first = int((span.start_ns - self.start_ns) / whole * width)
         last = int((span.end_ns - self.start_ns) / whole * width + 0.5)
@@ -65,22 +65,22 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A span's row: what it is on the left, its duration and its bar at the right edge.
+    """The row of a span: its name on the left, its duration and bar on the right.
 
     Attributes:
-        span: The span.
-        scale: The time that the bar's width stands for.
+        span: The span to show.
+        scale: The period that the bar's width represents.
     """
 
     span: Span
     scale: Scale
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay the row out in the width that is left beside the tree's guides."""
+        """Lay out the row in the width that the tree's guides leave."""
         bar_width = max(_MIN_BAR_WIDTH, int(console.width * _BAR_SHARE))
         label_width = options.max_width - bar_width - _DURATION_WIDTH - 2
         if label_width < _MIN_LABEL_WIDTH:
-            # A narrow terminal: what the span is comes before how long it took.
+            # In a narrow terminal, the name is more important than the duration.
             yield _label(self.span, options.max_width)
             return
         label = _label(self.span, label_width)
@@ -94,14 +94,14 @@ class Row:
     def _bar(self, width: int, *, ascii_only: bool) -> Text:
         full, faint = ("=", ".") if ascii_only else ("━", "┈")
         if self.span.name == SESSION:
-            return self._map_of_turns(width, full)
+            return self._turns_bar(width, full)
         cells = self.scale.cells(self.span, width)
         bar = Text(faint * cells.start, style="dim")
         bar.append(full * len(cells), style="red" if self.span.error else _style(self.span))
         bar.append(faint * (width - cells.stop), style="dim")
         return bar
 
-    def _map_of_turns(self, width: int, full: str) -> Text:
+    def _turns_bar(self, width: int, full: str) -> Text:
         cells: list[tuple[str, str]] = [(" ", "")] * width
         turns = (child for child in self.span.children if child.name == TURN)
         for number, turn in enumerate(turns):
@@ -112,18 +112,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """A log line's row.
+    """The row of a log line.
 
     Attributes:
-        line: The line.
-        began_ns: The session's start, from which its time is counted.
+        line: The line to show.
+        began_ns: The session's start, in nanoseconds since the epoch. The row shows the line's
+            time relative to it.
     """
 
     line: Line
     began_ns: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay the row out in one line, cut where the width ends."""
+        """Lay out the row in a single line, truncated to the width."""
         at = (self.line.at_ns - self.began_ns) / _NS_PER_SEC
         style = _LEVEL_STYLES.get(self.line.level, "")
         message_style = style if self.line.level in ("WARNING", "ERROR", "CRITICAL") else ""
@@ -141,12 +142,12 @@ def draw(received: Received, *, all_lines: bool = False) -> Tree:
     """Draw a conversation.
 
     Args:
-        received: What arrived.
-        all_lines: Whether lines of level DEBUG and below are drawn too, and the spans of frames
-            in which nothing else happened.
+        received: The spans and log lines of the conversation.
+        all_lines: Whether to also draw lines of level DEBUG and below, and short frame spans that
+            contain nothing else.
 
     Returns:
-        A tree for rich to print, as wide as the console.
+        A tree as wide as the console, to be printed with rich.
     """
     session = received.session
     roots = received.roots if session is None else [session]
@@ -154,11 +155,11 @@ def draw(received: Received, *, all_lines: bool = False) -> Tree:
     scale = Scale(began_ns, max((span.end_ns for span in roots), default=0))
     tree = Tree("", hide_root=True, guide_style="bright_black")
     for root in roots:
-        _grow(tree, root, scale, began_ns, all_lines=all_lines)
+        _add_span(tree, root, scale, began_ns, all_lines=all_lines)
     return tree
 
 
-def _grow(tree: Tree, span: Span, scale: Scale, began_ns: int, *, all_lines: bool) -> None:
+def _add_span(tree: Tree, span: Span, scale: Scale, began_ns: int, *, all_lines: bool) -> None:
     if span.name == TURN:
         scale = Scale(span.start_ns, max(each.end_ns for each in span.walk()))
     branch = tree.add(Row(span, scale))
@@ -166,15 +167,15 @@ def _grow(tree: Tree, span: Span, scale: Scale, began_ns: int, *, all_lines: boo
         if not (all_lines or _is_notable(item)):
             continue
         if isinstance(item, Span):
-            _grow(branch, item, scale, began_ns, all_lines=all_lines)
+            _add_span(branch, item, scale, began_ns, all_lines=all_lines)
         else:
             branch.add(LogRow(item, began_ns))
 
 
 def _is_notable(item: Span | Line) -> bool:
-    """Whether to draw something without being asked for everything.
+    """Return whether to draw a span or line if the user has not asked for all of them.
 
-    A frame span that was short and has nothing to show under it is there for a DEBUG line.
+    A short frame span with nothing to draw below it exists only because of a DEBUG line.
     """
     if isinstance(item, Line):
         return item.level not in _HIDDEN_LEVELS
@@ -184,7 +185,7 @@ def _is_notable(item: Span | Line) -> bool:
 
 
 def _in_order(span: Span) -> Iterator[Span | Line]:
-    """Yield what is under a span, lines and spans together, in the order of time."""
+    """Yield the lines and children of a span together, ordered by time."""
 
     def when(item: Span | Line) -> tuple[int, int]:
         return (item.start_ns, item.end_ns) if isinstance(item, Span) else (item.at_ns, 0)
@@ -194,10 +195,10 @@ def _in_order(span: Span) -> Iterator[Span | Line]:
 
 
 def _label(span: Span, width: int) -> Text:
-    """Say what a span is and what is special about it.
+    """Return a span's name and resource, its errors and interruptions, and some of its numbers.
 
-    Where room is short, numbers go first, then the resource; that a span failed or was
-    interrupted is said as long as there is room for anything.
+    If it does not fit, the numbers are left out first, then the resource is truncated. Errors and
+    interruptions are always shown.
     """
     style = _style(span)
     label = Text()

@@ -1,4 +1,4 @@
-"""What the demo's bot needs of Pipecat that has changed between 1.0 and today."""
+"""The parts of Pipecat that the demo's bot needs and that have changed since version 1.0."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ try:
         SingleClientWebsocketServerParams,
         SingleClientWebsocketServerTransport,
     )
-except ImportError:  # its older name
+except ImportError:  # older versions have a different name
     from pipecat.transports.websocket.server import (
         WebsocketServerParams as SingleClientWebsocketServerParams,
     )
@@ -36,26 +36,26 @@ except ImportError:  # before 1.3
     from pipecat.pipeline.task import PipelineTask as PipelineWorker
 
     class WorkerRunner:  # type: ignore[no-redef]
-        """``WorkerRunner``'s face on the ``PipelineRunner`` that it replaced."""
+        """The interface of ``WorkerRunner`` on top of ``PipelineRunner``, its predecessor."""
 
         def __init__(self, *, handle_sigint: bool = True) -> None:
             self._runner = PipelineRunner(handle_sigint=handle_sigint)
             self._workers: list[Any] = []
 
         async def add_workers(self, *workers: Any) -> None:
-            """Take on what is to be run."""
+            """Add workers to run."""
             self._workers.extend(workers)
 
         async def run(self) -> None:
-            """Run it to its end."""
+            """Run all workers until they have ended."""
             await asyncio.gather(*(self._runner.run(worker) for worker in self._workers))
 
 
 PRIVATE: dict[str, str] = {
-    "string._sent_tokenizer": "Pipecat's loader of NLTK's sentence splitter, kept from "
-    "downloading it (1.8 to 1.11)",
+    "string._sent_tokenizer": "Pipecat's loader of NLTK's sentence splitter, replaced so that it "
+    "downloads nothing (1.8 to 1.11)",
 }
-"""What is used here without being public, and what it is used for."""
+"""The private names that this module uses, and what for."""
 
 __all__ = [
     "FunctionSchema",
@@ -74,9 +74,9 @@ def _sentences(text: str) -> list[str]:
 
 
 def split_sentences_offline() -> None:
-    """Keep Pipecat before 1.12 from downloading NLTK's sentence splitter; it ships one since.
+    """Prevent Pipecat before 1.12 from downloading NLTK's sentence splitter.
 
-    For a demo that must run without network; a bot of one's own lets Pipecat download it.
+    The demo must run without network. Pipecat includes the splitter since version 1.12.
     """
     major, minor = version("pipecat-ai").split(".")[:2]
     if (int(major), int(minor)) >= (1, 12):

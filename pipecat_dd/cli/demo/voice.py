@@ -1,7 +1,7 @@
-"""What the demo's people sound like: recordings that ship with it.
+"""The voices of the demo's user and bot: recordings that are part of this package.
 
-Kept as Opus in Ogg, one file a sentence, with an index from text to file. ``recordings/README``
-says how they are made.
+Each sentence is an Opus file in an Ogg container, and an index maps texts to files.
+``recordings/README`` says how to create them.
 """
 
 import json
@@ -13,10 +13,10 @@ import numpy as np
 import soundfile  # type: ignore[import-untyped]
 
 MICROPHONE_RATE = 16_000
-"""Samples a second of what the user says; what Silero's detector wants."""
+"""The user's sample rate in Hz, as Silero's voice activity detector requires it."""
 
 SPEECH_RATE = 24_000
-"""Samples a second of what the bot says; what OpenAI's speech synthesis sends."""
+"""The bot's sample rate in Hz, as OpenAI's speech synthesis sends it."""
 
 _RECORDINGS = resources.files("pipecat_dd.cli.demo") / "recordings"
 _SECS_PER_CHAR = 0.06
@@ -31,23 +31,22 @@ def _index() -> dict[str, dict[str, str]]:
 
 
 def user_says(text: str) -> bytes:
-    """Return a recorded sentence of the user's as 16 bit mono PCM at 16 kHz.
+    """Return a recorded sentence of the user as 16-bit mono PCM at 16 kHz.
 
     Args:
         text: The sentence, exactly as it was recorded.
 
     Raises:
-        KeyError: There is no such recording.
+        KeyError: The sentence was not recorded.
     """
     return _decode(_index()["user"][text], MICROPHONE_RATE)
 
 
 def bot_says(text: str) -> bytes:
-    """Return a text in the bot's voice as 16 bit mono PCM at 24 kHz.
+    """Return a text in the bot's voice as 16-bit mono PCM at 24 kHz.
 
     Args:
-        text: One or more sentences. What was not recorded becomes a quiet tone, about as long as
-            saying it would take.
+        text: One or more sentences. A sentence that was not recorded becomes a quiet tone.
     """
     recorded = _index()["bot"]
     sentences = re.split(r"(?<=[.!?])\s+", text.strip())
@@ -58,14 +57,7 @@ def bot_says(text: str) -> bytes:
 
 
 def tone(text: str) -> bytes:
-    """Return a quiet tone about as long as saying a text would take.
-
-    Args:
-        text: The text.
-
-    Returns:
-        16 bit mono PCM at 24 kHz.
-    """
+    """Return a quiet tone about as long as speaking a text takes, as 16-bit mono PCM at 24 kHz."""
     count = int(len(text) * _SECS_PER_CHAR * SPEECH_RATE)
     seconds = np.arange(count) / SPEECH_RATE
     samples = np.sin(2 * np.pi * _TONE_HZ * seconds) * _TONE_LEVEL * 32767

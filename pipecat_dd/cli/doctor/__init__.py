@@ -1,9 +1,9 @@
-"""``pipecat-dd doctor``: why nothing, or not all, of a bot shows in Datadog.
+"""``pipecat-dd doctor``: find out why a bot's telemetry is missing from Datadog, or incomplete.
 
-It looks at what a bot would be started with (what is installed, how ddtrace is switched on, the
-environment), asks the Agent or the intake whether it answers, and holds a tiny session of its own
-to see whether lines carry their ids. What it found comes as a list of findings, each with what to
-do. It changes nothing, and prints no key.
+The doctor checks what the bot would start with (installed packages, how ddtrace is enabled, the
+environment), whether the Agent or the intake answers, and, in a small session of its own, whether
+log lines carry their ids. It reports findings, each with what to do about it. It changes nothing
+and prints no keys.
 
-A group of checks is a module here; `checks.py` lists them.
+Each group of checks is a module in this package; `checks.py` lists the groups.
 """

@@ -1,6 +1,6 @@
-"""The doctor's door to ddtrace: what is patched, where it sends to, which variables it reads.
+"""The doctor's access to ddtrace: what is patched, where traces go, which variables it reads.
 
-Apart from the package's own door, which a bot goes through: nothing in here is of use to one.
+It is separate from `pipecat_dd._ddtrace` because a running bot needs none of this.
 """
 
 import logging
@@ -11,32 +11,32 @@ from importlib.util import find_spec
 from pipecat_dd._private import peek
 
 PRIVATE: dict[str, str] = {
-    "_monkey._get_patched_modules": "which integrations are switched on",
-    "_monkey.PATCH_MODULES": "which there are, and which are switched on where all are",
-    "_monkey._MODULES_FOR_CONTRIB": "which modules each of them patches",
-    "_monkey.log": "ddtrace's logger of what it could not patch, which it says nowhere else",
-    "writer.log": "its logger of what it could not send, which it says nowhere else",
-    "Tracer._span_aggregator": "the writer of traces",
-    "NativeWriter._api_version": "which version of the trace API it sends; without it that is not "
-    "compared with what the Agent takes",
-    "_supported_configurations.SUPPORTED_CONFIGURATIONS": "which variables ddtrace reads, so that "
-    "a misspelt one can be told; without it none is",
+    "_monkey._get_patched_modules": "the integrations that are enabled",
+    "_monkey.PATCH_MODULES": "all integrations, and which of them patch_all() enables",
+    "_monkey._MODULES_FOR_CONTRIB": "the modules that each integration patches",
+    "_monkey.log": "the logger of patching errors, which ddtrace reports nowhere else",
+    "writer.log": "the logger of sending errors, which ddtrace reports nowhere else",
+    "Tracer._span_aggregator": "the trace writer",
+    "NativeWriter._api_version": "the version of the trace API that ddtrace uses; without it, the "
+    "doctor does not check whether the Agent supports that version",
+    "_supported_configurations.SUPPORTED_CONFIGURATIONS": "the variables that ddtrace reads; "
+    "without it, misspelt variables are not reported",
 }
-"""What is used here without being public, and what it is used for.
+"""The private names that this module uses, and what for.
 
-Where one of the first three is missing the checks of integrations cannot be made, and say so.
+If one of the first three is missing, the integration checks fail and report that.
 """
 
-_LOG_OF_PATCHING = "ddtrace._monkey"
-_LOG_OF_WRITING = "ddtrace.internal.writer"
+_PATCHING_LOGGER = "ddtrace._monkey"
+_SENDING_LOGGER = "ddtrace.internal.writer"
 
 
 def patch(switches: Mapping[str, bool], everything: Mapping[str, bool] | None) -> None:
-    """Patch what a bot's source patches.
+    """Patch the integrations that a bot's source code patches.
 
     Args:
-        switches: The arguments of its ``patch()``.
-        everything: The arguments of its ``patch_all()``; None where it does not call that.
+        switches: The arguments of its ``patch()`` call; empty if it makes none.
+        everything: The arguments of its ``patch_all()`` call; None if it makes none.
     """
     import ddtrace
     from ddtrace._monkey import PATCH_MODULES
@@ -48,25 +48,25 @@ def patch(switches: Mapping[str, bool], everything: Mapping[str, bool] | None) -
     )
 
 
-def patched() -> frozenset[str]:
-    """Return the integrations that are on: their libraries are patched when imported."""
+def patched_integrations() -> frozenset[str]:
+    """Return the enabled integrations. Each patches its library when that is imported."""
     from ddtrace._monkey import _get_patched_modules
 
     return frozenset(_get_patched_modules())
 
 
-def by_default() -> frozenset[str]:
-    """Return the integrations that ddtrace turns on where it is told to patch all."""
+def default_integrations() -> frozenset[str]:
+    """Return the integrations that ``patch_all()`` enables by default."""
     from ddtrace._monkey import PATCH_MODULES
 
     return frozenset(name for name, on in PATCH_MODULES.items() if on)
 
 
-def installed_of(integrations: frozenset[str]) -> dict[str, str]:
-    """Return those integrations whose library is installed, with a module of the library.
+def installed_libraries(integrations: frozenset[str]) -> dict[str, str]:
+    """Return the integrations whose library is installed, each with a module of that library.
 
     Args:
-        integrations: ddtrace's names for them.
+        integrations: The integrations to look for, by ddtrace's names.
     """
     from ddtrace._monkey import _MODULES_FOR_CONTRIB
 
@@ -87,23 +87,23 @@ def _is_installed(module: str) -> bool:
 
 
 def variables() -> frozenset[str]:
-    """Return the names of the variables that ddtrace reads; empty where that is not known."""
+    """Return the names of the variables that ddtrace reads; empty if they are unknown."""
     try:
         from ddtrace.internal.settings._supported_configurations import SUPPORTED_CONFIGURATIONS
-    except Exception:  # ddtrace raises what it likes where its settings are wrong
+    except Exception:  # ddtrace raises various exceptions for invalid settings
         return frozenset()
     return frozenset(SUPPORTED_CONFIGURATIONS)
 
 
 def agent_url() -> str | None:
-    """Return where ddtrace sends traces; None where that is no Agent."""
+    """Return the URL of the Agent that ddtrace sends traces to; None if it uses no Agent."""
     from ddtrace.trace import tracer
 
     return tracer.agent_trace_url
 
 
 def trace_api() -> str | None:
-    """Return which version of the Agent's trace API ddtrace sends; None where it is not known."""
+    """Return the version of the trace API that ddtrace uses; None if it is unknown."""
     from ddtrace.trace import tracer
 
     writer = peek(peek(tracer, "_span_aggregator"), "writer")
@@ -111,7 +111,7 @@ def trace_api() -> str | None:
     return version if isinstance(version, str) else None
 
 
-class _Kept(logging.Handler):
+class _ErrorCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.messages: list[str] = []
@@ -121,26 +121,26 @@ class _Kept(logging.Handler):
 
 
 @contextmanager
-def complaints(*, of_writing: bool) -> Iterator[list[str]]:
-    """Collect ddtrace's own errors for a block.
+def collect_errors(*, about_sending: bool) -> Iterator[list[str]]:
+    """Collect the errors that ddtrace logs within a block.
 
     Args:
-        of_writing: Those about sending traces; else those about patching.
+        about_sending: Whether to collect errors about sending traces, or those about patching.
 
     Yields:
-        What it said, as the block goes on.
+        The messages. The list grows while the block runs.
     """
-    kept = _Kept()
-    logger = logging.getLogger(_LOG_OF_WRITING if of_writing else _LOG_OF_PATCHING)
-    logger.addHandler(kept)
+    collector = _ErrorCollector()
+    logger = logging.getLogger(_SENDING_LOGGER if about_sending else _PATCHING_LOGGER)
+    logger.addHandler(collector)
     try:
-        yield kept.messages
+        yield collector.messages
     finally:
-        logger.removeHandler(kept)
+        logger.removeHandler(collector)
 
 
 def flush() -> None:
-    """Send what has finished, now."""
+    """Send all finished spans now."""
     from ddtrace.trace import tracer
 
     tracer.flush()  # type: ignore[no-untyped-call]

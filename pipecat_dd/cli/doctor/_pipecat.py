@@ -1,6 +1,6 @@
-"""The doctor's door to Pipecat: the smallest bot there is, on every version that is supported.
+"""The doctor's access to Pipecat: a minimal bot that runs on every supported version.
 
-Imports Pipecat, and with it a second of its time: imported when a session is to be held.
+Importing Pipecat takes a second, so import this module only when a session is to run.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ except ImportError:  # before 1.3
     WorkerRunner = None  # type: ignore[assignment, misc]
 
 BY_LOGURU = "pipecat-dd doctor: a line from process_frame"
-BY_LOGGING = "pipecat-dd doctor: a line from process_frame, by logging"
+BY_LOGGING = "pipecat-dd doctor: a line from process_frame, with logging"
 
 
-class Speaking(FrameProcessor):
-    """Writes a line by each of the two ways that there are, while it works on a frame."""
+class LineWriter(FrameProcessor):
+    """Logs one line with Loguru and one with ``logging`` while it processes a text frame."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Write the lines, and pass the frame on."""
+        """Log the lines and pass the frame on."""
         await super().process_frame(frame, direction)
         if isinstance(frame, TextFrame):
             logger.info(BY_LOGURU)
@@ -37,17 +37,17 @@ class Speaking(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-async def hold(observer: Any, timeout_secs: float) -> None:
-    """Hold a session: one frame goes through one processor, and the pipeline ends.
+async def run_session(observer: Any, timeout_secs: float) -> None:
+    """Run a session: one frame goes through one processor, and the pipeline ends.
 
     Args:
-        observer: Who watches it.
-        timeout_secs: How long it may take, in seconds.
+        observer: The pipeline's only observer.
+        timeout_secs: The time limit for the session, in seconds.
 
     Raises:
-        TimeoutError: It did not end in time.
+        TimeoutError: The session did not end in time.
     """
-    worker = PipelineWorker(Pipeline([Speaking()]), observers=[observer])
+    worker = PipelineWorker(Pipeline([LineWriter()]), observers=[observer])
     await worker.queue_frames([TextFrame("Hello"), EndFrame()])
     async with asyncio.timeout(timeout_secs):
         if WorkerRunner is None:

@@ -1,23 +1,26 @@
-"""All checks, in the order in which their findings are shown."""
+"""All groups of checks, in the order in which the doctor shows their findings."""
 
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from pipecat_dd.cli.doctor.context import Context
-from pipecat_dd.cli.doctor.finding import Check, Finding, Level
+from pipecat_dd.cli.doctor.finding import Finding, Level
+
+Check: TypeAlias = Callable[[Context], Iterable[Finding]]
+"""Checks one thing. Yields no finding if the check does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Checks of one thing: a module with its ``CHECKS``.
+    """A group of related checks: the ``CHECKS`` of one module.
 
     Attributes:
-        name: The first part of the checks' names, and the module's name.
-        title: What it is called on the terminal.
-        needs: Packages that must be importable for it; without one it finds nothing.
-        asked_for: Whether it is run only where that is asked for.
+        name: The name of the module, and the first part of the checks' ids.
+        title: The heading on the terminal.
+        needs: The packages that its checks import. If one is missing, the group is skipped.
+        asked_for: Whether the group runs only on request.
     """
 
     name: str
@@ -37,20 +40,20 @@ GROUPS: Final = (
     Group("agent", "Agent", ("ddtrace",)),
     Group("metrics", "Metrics", ("ddtrace", "pipecat")),
     Group("intake", "Datadog"),
-    Group("sample", "A session of one processor", ("ddtrace", "pipecat")),
+    Group("sample", "A sample session", ("ddtrace", "pipecat")),
     Group("sending", "Sending", ("ddtrace", "pipecat"), asked_for=True),
 )
-"""To add a check, write it into its group's module; to add a group, name it here."""
+"""To add a check, add it to its group's module. To add a group, add it here."""
 
 
-def run(situation: Context, *, asked_for: Iterable[str] = ()) -> Iterator[tuple[Group, Finding]]:
+def run(context: Context, *, asked_for: Iterable[str] = ()) -> Iterator[tuple[Group, Finding]]:
     """Run all checks.
 
-    A check that fails itself is a finding, and takes no other with it.
+    If a check itself fails, that is a finding too, and the other checks still run.
 
     Args:
-        situation: What they look at.
-        asked_for: Groups to run besides those that are always run.
+        context: The input of the checks; their findings are appended to its ``found``.
+        asked_for: The names of groups to run in addition to those that always run.
     """
     wanted = frozenset(asked_for)
     for group in GROUPS:
@@ -58,12 +61,12 @@ def run(situation: Context, *, asked_for: Iterable[str] = ()) -> Iterator[tuple[
             continue
         if not all(_is_importable(module) for module in group.needs):
             continue
-        for finding in _findings(group, situation):
-            situation.found.append(finding)
+        for finding in _findings(group, context):
+            context.found.append(finding)
             yield group, finding
 
 
-def _findings(group: Group, situation: Context) -> Iterator[Finding]:
+def _findings(group: Group, context: Context) -> Iterator[Finding]:
     try:
         module = importlib.import_module(f"pipecat_dd.cli.doctor.{group.name}")
         checks: tuple[Check, ...] = module.CHECKS
@@ -72,7 +75,7 @@ def _findings(group: Group, situation: Context) -> Iterator[Finding]:
         return
     for check in checks:
         try:
-            yield from check(situation)
+            yield from check(context)
         except Exception as error:
             yield _failed(group, error)
 
@@ -81,8 +84,8 @@ def _failed(group: Group, error: Exception) -> Finding:
     return Finding(
         f"{group.name}.failed",
         Level.PROBLEM,
-        f"This could not be checked: {type(error).__name__}: {error}",
-        "If the message names nothing that you can put right, please report it.",
+        f"This check failed: {type(error).__name__}: {error}",
+        "If the message does not tell you what to fix, please report it as a bug in pipecat_dd.",
         {"error": type(error).__name__},
     )
 
@@ -91,5 +94,5 @@ def _is_importable(module: str) -> bool:
     try:
         importlib.import_module(module)
     except Exception:
-        return False  # said by the checks of what is installed
+        return False  # the group `installed` reports it
     return True

@@ -1,7 +1,7 @@
 """The command ``pipecat-dd doctor``.
 
-Imports little: the checks come in when it runs, after the environment has been noted and ddtrace
-has been kept from calling home.
+This module imports little. The command imports the checks when it runs, after it has copied the
+environment and turned off ddtrace's background requests.
 """
 
 import io
@@ -19,13 +19,13 @@ from pipecat_dd.settings.table import API_URL
 EXTRA = "pipecat-dd[cli]"
 _PIPED_WIDTH = 100
 
-_QUIET = {
+_NO_BACKGROUND_WORK = {
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
     "DD_TRACE_STARTUP_LOGS": "false",
     "DD_TRACE_LOG_STREAM_HANDLER": "false",
 }
-"""What keeps ddtrace, in a process that lives for seconds, from sending and printing on its own."""
+"""Turns off what ddtrace sends and prints on its own: the doctor's process lives for seconds."""
 
 
 class _CouldNotRun(click.ClickException):
@@ -33,35 +33,37 @@ class _CouldNotRun(click.ClickException):
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: docs/doctor.md.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, described in docs/doctor.md."
+)
 @click.option(
     "--start",
     "command",
     metavar="COMMAND",
-    help="The command that starts the bot. It is read, not run: ddtrace is switched on as it "
-    "and the bot's file do it.",
+    help="The command that starts the bot. The doctor does not run it, but enables ddtrace in the "
+    "same way as the command and the bot's source file do.",
 )
 @click.option(
     "--env-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of variables that the bot is started with, before Python starts.",
+    help="A file of environment variables that are set before the bot's Python process starts.",
 )
-@click.option("--send", is_flag=True, help="Send one small session to the Agent or intake.")
+@click.option("--send", is_flag=True, help="Send the trace of a small session to Datadog.")
 @click.option(
     "--timeout",
     "timeout_secs",
     type=click.FloatRange(0.05, 60),
     default=3.0,
     show_default=True,
-    help="Seconds that the Agent and the intake have to answer.",
+    help="How long to wait for the Agent and for Datadog to answer, in seconds.",
 )
 @click.option(
     "--api-url",
     metavar="URL",
     envvar=API_URL.variable,
-    help="Where Datadog's API is reached, if not at the site of DD_SITE (a proxy, PrivateLink).",
+    help="The address of Datadog's API, if it is not that of DD_SITE (for a proxy or PrivateLink).",
 )
-@click.option("--plain", is_flag=True, help="No colours, as with NO_COLOR.")
+@click.option("--plain", is_flag=True, help="Print without colours, as NO_COLOR does.")
 def doctor(
     as_json: bool,
     command: str | None,
@@ -71,17 +73,18 @@ def doctor(
     api_url: str | None,
     plain: bool,
 ) -> None:
-    """Find out why a bot does not show in Datadog, or not all of it.
+    """Find out why a bot's telemetry is missing.
 
-    Checks what is installed and patched, which variables are set and which of them do nothing,
-    whether the Agent (or, without one, Datadog) answers, and whether a line written in a real
-    session carries its ids. Each finding says what to do. Run it where the bot runs, with the
-    bot's environment; no key is printed, and nothing is changed.
+    If spans, log lines or metrics of a bot do not appear in Datadog, the doctor shows why. It
+    checks which packages are installed and patched, which variables are set and which of them
+    have no effect, whether the Agent (or Datadog, if you use no Agent) answers, and whether log
+    lines of a real session carry the right ids. Each finding says what to do. Run the doctor where
+    the bot runs, with the bot's environment. It changes nothing and prints no keys.
 
-    Exit codes: 0 no problem, 1 problems, 2 it could not run.
+    Exit codes: 0 no problems, 1 problems found, 2 the doctor could not run.
     """
     try:
-        import packaging.requirements  # noqa: F401 - missed here rather than by a check
+        import packaging.requirements  # noqa: F401 - if missing, fail here, not in a check
         from rich.console import Console
 
         from pipecat_dd.cli.doctor.context import Context
@@ -92,8 +95,7 @@ def doctor(
         from pipecat_dd.cli.doctor.start import Start
     except ModuleNotFoundError as error:
         raise _CouldNotRun(
-            f"{error.name} is not installed; to have all that this command needs: "
-            f"pip install '{EXTRA}'"
+            f"{error.name} is not installed. This command needs: pip install '{EXTRA}'"
         ) from error
     try:
         start = Start() if command is None else Start.read(command)
@@ -101,15 +103,15 @@ def doctor(
         raise click.BadParameter(str(error), param_hint="--start") from error
 
     os.environ.update({**(read(env_file) if env_file else {}), **start.variables})
-    situation = Context(dict(os.environ), start, timeout_secs, api_url=api_url)
-    if "ddtrace" not in sys.modules:  # under ddtrace-run it is there, with settings of its own
-        os.environ.update(_QUIET)
-    with _hushed():
-        with suppress(Exception):  # the checks meet it again, and say so
+    context = Context(dict(os.environ), start, timeout_secs, api_url=api_url)
+    if "ddtrace" not in sys.modules:  # ddtrace-run has imported it already, with its settings
+        os.environ.update(_NO_BACKGROUND_WORK)
+    with _silence_logs():
+        with suppress(Exception):  # the checks fail in the same way and report it
             start.switch_on()
-        report = examine(situation, asked_for={"sending"} if send else ())
+        report = examine(context, asked_for={"sending"} if send else ())
 
-    # A terminal or file that cannot show a sign gets a question mark, not a traceback.
+    # Print a question mark for characters that the terminal or file cannot encode.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     if as_json:
@@ -123,13 +125,13 @@ def doctor(
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep Pipecat's greeting and ddtrace's complaints off the terminal: findings tell of them."""
+def _silence_logs() -> Iterator[None]:
+    """Keep Pipecat's greeting and ddtrace's errors off the terminal: findings report the errors."""
     silent = logging.NullHandler()
     logging.getLogger("ddtrace").addHandler(silent)
     try:
         from loguru import logger
-    except ModuleNotFoundError:  # a finding
+    except ModuleNotFoundError:  # the group `installed` reports it
         yield
         return
     logger.disable("pipecat")

@@ -1,4 +1,4 @@
-"""Whether content leaves by another way than the one that this package was told to keep shut."""
+"""Check whether ddtrace's LLM Observability sends content that is not to be captured."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -13,21 +13,21 @@ _MODELS: Final = frozenset(
 )
 
 
-def llm_observability(situation: Context) -> Iterator[Finding]:
-    """Check that ddtrace's LLM Observability does not send what is not to be captured."""
-    if not situation.is_on("DD_LLMOBS_ENABLED", False):
+def llm_observability(context: Context) -> Iterator[Finding]:
+    """Report whether LLM Observability is on, and whether it sends content."""
+    if not context.is_on("DD_LLMOBS_ENABLED", False):
         return
-    capturing = situation.turns_on(CAPTURE_CONTENT)
-    models = sorted(_ddtrace.installed_of(_MODELS & _ddtrace.patched()))
+    capturing = context.turns_on(CAPTURE_CONTENT)
+    models = sorted(_ddtrace.installed_libraries(_MODELS & _ddtrace.patched_integrations()))
     if capturing:
-        says = "LLM Observability is on, and so is the capture of content."
+        says = "LLM Observability is on, and capture_content is on: prompts and answers are sent."
     elif models:
         says = (
-            f"LLM Observability is on; what {', '.join(models)} report of a session goes without "
-            "content, as capture_content is off. Of requests outside of sessions it stays."
+            "LLM Observability is on, and capture_content is off: content is removed from what "
+            f"{', '.join(models)} report within sessions, but not outside of sessions."
         )
     else:
-        says = "LLM Observability is on; no integration that captures prompts is switched on."
+        says = "LLM Observability is on. No integration that captures prompts is enabled."
     yield Finding("content.llm_observability", Level.OK, says, facts={"integrations": list(models)})
 
 

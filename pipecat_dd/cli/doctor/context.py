@@ -1,4 +1,4 @@
-"""What the checks look at."""
+"""The input of the checks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ DEFAULT_TIMEOUT_SECS = 3.0
 
 @dataclass(frozen=True)
 class Context:
-    """What a bot would be started with, and how far the doctor may go.
+    """What a bot would start with, and the options of the doctor.
 
     Attributes:
-        environ: The environment, as it was before the doctor made itself quiet in it.
-        start: How the bot is started, where that was told.
-        timeout_secs: How long an Agent or intake may take to answer, in seconds.
-        directory: Where the bot is started.
-        api_url: Where Datadog's API is asked, if not at the site that ``DD_SITE`` names.
-        found: What earlier checks have found: the reason of what fails later may be among it.
+        environ: The environment, without the variables that the doctor sets for itself.
+        start: How the bot is started, as far as it is known.
+        timeout_secs: The time limit for each step of a request, in seconds.
+        directory: The working directory of the bot.
+        api_url: The address of Datadog's API; None for that of ``DD_SITE``.
+        found: The findings of earlier checks, which may explain why a later one fails.
     """
 
     environ: Mapping[str, str]
@@ -34,29 +34,16 @@ class Context:
     found: list[Finding] = field(default_factory=list)
 
     def value(self, name: str) -> str:
-        """Return what a variable is set to; an empty string where it is not.
-
-        Args:
-            name: The variable.
-        """
+        """Return the value of a variable, stripped; an empty string if it is not set."""
         return self.environ.get(name, "").strip()
 
     def is_on(self, name: str, default: bool) -> bool:
-        """Return whether a variable turns something on, read as ddtrace reads it.
-
-        Args:
-            name: The variable.
-            default: What holds where it is not set.
-        """
+        """Return whether a boolean variable is on, parsed as ddtrace parses it."""
         value = self.value(name).lower()
         return value in ("true", "1") if value else default
 
     def turns_on(self, setting: Setting[Any]) -> bool:
-        """Return whether the variable of a setting of ours asks for it, installed or not.
-
-        Args:
-            setting: The setting, which is on or off.
-        """
+        """Return whether the variable of a boolean setting of ours turns it on."""
         try:
             return Switch()(setting.argument, self.value(str(setting.variable)), True)
         except ValueError:

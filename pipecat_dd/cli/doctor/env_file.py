@@ -1,4 +1,4 @@
-"""Variables in a ``.env`` file: Pipecat's examples load one, and mostly too late for ddtrace."""
+"""Check for a ``.env`` file that is loaded too late for ddtrace, as in most Pipecat examples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,37 +13,34 @@ NAME: Final = ".env"
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the variables that a file sets.
-
-    Args:
-        path: The file.
-    """
+    """Return the variables that a ``.env`` file sets."""
     return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
-def too_late(situation: Context) -> Iterator[Finding]:
-    """Name what a ``.env`` file sets for ddtrace, and the environment does not hold.
+def too_late(context: Context) -> Iterator[Finding]:
+    """Report ddtrace's variables that are set in a ``.env`` file but not in the environment.
 
-    ddtrace reads its variables when it is imported; ``load_dotenv()`` comes after the imports.
+    ddtrace reads its variables when it is imported. ``load_dotenv()`` usually runs after that.
     """
-    source, loads = situation.start.source, situation.start.loads_env
+    source, loads = context.start.source, context.start.loads_env
     if loads == "early":
         return
-    directory = situation.directory if source is None else source.parent
+    directory = context.directory if source is None else source.parent
     path = directory / NAME
     if not path.is_file():
         return
     set_there = [name for name in read(path) if name.startswith(("DD_", "_DD_", "OTEL_"))]
-    unseen = sorted(name for name in set_there if name not in situation.environ)
+    unseen = sorted(name for name in set_there if name not in context.environ)
     if not unseen:
         return
     yield Finding(
         "env_file.too_late",
         Level.PROBLEM if loads == "late" else Level.NOTE,
-        f"{', '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} set in {NAME} only: ddtrace "
-        f"reads the environment when it is imported, and load_dotenv() comes after that.",
-        f"Set them before Python starts: `set -a; . ./{NAME}; set +a`, `docker run --env-file`, "
-        f"`uv run --env-file {NAME}`. If that is done: `pipecat-dd doctor --env-file {NAME}`.",
+        f"{', '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} set only in {NAME}: ddtrace "
+        "reads its variables when it is imported, and load_dotenv() runs after that.",
+        f"Set such variables before Python starts, with `set -a; . ./{NAME}; set +a`, "
+        f"`docker run --env-file` or `uv run --env-file {NAME}`. If the bot already starts like "
+        f"that, run `pipecat-dd doctor --env-file {NAME}`.",
         {"variables": list(unseen)},
     )
 

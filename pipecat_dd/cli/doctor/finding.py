@@ -1,19 +1,16 @@
-"""What a check has found."""
+"""The result of a check."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from pipecat_dd.cli.doctor.context import Context
+from typing import TypeAlias
 
 Fact: TypeAlias = str | float | bool | list[str] | None
-"""What a program that reads findings may want to know by itself."""
+"""A detail of a finding, for programs."""
 
 
 class Level(StrEnum):
-    """How much a finding matters, the most last."""
+    """How serious a finding is, in ascending order."""
 
     OK = "ok"
     NOTE = "note"
@@ -22,15 +19,15 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check has found.
+    """One result of a check.
 
     Attributes:
-        check: What was checked, ``group.what``. Public: scripts go by it.
-        level: ``ok``; ``note`` where it depends on what the bot is meant to do; ``problem``
-            where something that should show does not, or will not.
-        says: What was found, in one sentence.
-        do: What to do about it; empty where there is nothing to be done.
-        facts: The same for programs, by name.
+        check: The id of the check, ``group.name``. It is public: users' scripts rely on it.
+        level: ``ok``; ``note`` if it depends on what the user wants; ``problem`` if telemetry is
+            missing, or will be.
+        says: What the check found, for people.
+        do: What to do about it, for people; empty if nothing needs to be done.
+        facts: The details by name, for programs.
     """
 
     check: str
@@ -38,7 +35,3 @@ class Finding:
     says: str
     do: str = ""
     facts: Mapping[str, Fact] = field(default_factory=dict)
-
-
-Check: TypeAlias = "Callable[[Context], Iterable[Finding]]"
-"""Looks at one thing; finds nothing where it does not apply."""

@@ -1,4 +1,4 @@
-"""What is installed, and whether it goes together."""
+"""Check which packages are installed, and whether their versions are supported."""
 
 import importlib
 import platform
@@ -19,27 +19,27 @@ OLDEST_PYTHON: Final = (3, 11)
 NEWEST_TESTED_PYTHON: Final = (3, 13)
 
 NEEDED: Final = ("pipecat-ai>=1.0,<2", "ddtrace>=4,<5", "loguru>=0.7,<1")
-"""What pyproject.toml requires; a test holds the two against each other."""
+"""The requirements of pyproject.toml; a test keeps the two equal."""
 
 MODULES: Final = {"pipecat-ai": "pipecat", "ddtrace": "ddtrace", "loguru": "loguru"}
 
 OLDER_PIPECAT: Final = (1, 8)
-"""Before this version of Pipecat, some of what is told of a session is not there to be told."""
+"""Pipecat versions before this one lack some of the data that the observer reports."""
 
 _NOT_FOR_USERS = frozenset({"dev", "bench"})
 
 
-def python(situation: Context) -> Iterator[Finding]:
+def python(context: Context) -> Iterator[Finding]:
     """Check Python's version."""
-    yield of_python(sys.version_info[:2], platform.python_version())
+    yield judge_python(sys.version_info[:2], platform.python_version())
 
 
-def of_python(version: tuple[int, int], full: str) -> Finding:
-    """Judge a version of Python.
+def judge_python(version: tuple[int, int], full: str) -> Finding:
+    """Return whether a version of Python is supported.
 
     Args:
-        version: Its major and minor number.
-        full: All of it.
+        version: The major and minor number.
+        full: The full version, to be shown.
     """
     facts = {"version": full}
     if version < OLDEST_PYTHON:
@@ -54,37 +54,37 @@ def of_python(version: tuple[int, int], full: str) -> Finding:
         return Finding(
             "installed.python",
             Level.NOTE,
-            f"Python {full} is newer than what pipecat_dd is tested on.",
+            f"Python {full} is newer than the versions that pipecat_dd is tested with.",
             "If something does not work, try Python {}.{}.".format(*NEWEST_TESTED_PYTHON),
             facts,
         )
     return Finding("installed.python", Level.OK, f"Python {full}.", facts=facts)
 
 
-def ourselves(situation: Context) -> Iterator[Finding]:
-    """Tell the version of this package."""
+def ourselves(context: Context) -> Iterator[Finding]:
+    """Report the version of this package."""
     version = _version(DISTRIBUTION) or "from source, not installed"
     yield Finding(
         "installed.pipecat_dd", Level.OK, f"pipecat-dd {version}.", facts={"version": version}
     )
 
 
-def packages(situation: Context) -> Iterator[Finding]:
-    """Check the versions of what every bot needs, and that it can be imported."""
+def packages(context: Context) -> Iterator[Finding]:
+    """Check that each required package has a supported version and can be imported."""
     for text in NEEDED:
         needed = Requirement(text)
-        yield of_package(needed, _version(needed.name))
+        yield judge_package(needed, _version(needed.name))
     for name, module in MODULES.items():
-        if _version(name) is not None and (finding := importing(name, module)) is not None:
+        if _version(name) is not None and (finding := check_import(name, module)) is not None:
             yield finding
 
 
-def of_package(needed: Requirement, version: str | None) -> Finding:
-    """Judge the version of a package.
+def judge_package(needed: Requirement, version: str | None) -> Finding:
+    """Return whether the installed version of a package is supported.
 
     Args:
-        needed: Which versions are supported.
-        version: The one that is installed, if one is.
+        needed: The package and its supported versions.
+        version: The installed version; None if the package is not installed.
     """
     check = f"installed.{needed.name}"
     if version is None:
@@ -110,20 +110,21 @@ def of_package(needed: Requirement, version: str | None) -> Finding:
             return Finding(
                 check,
                 Level.NOTE,
-                f"pipecat-ai {version}: before {'.'.join(map(str, OLDER_PIPECAT))} startup is not "
-                "traced, and whether a service that failed is still usable is not known.",
-                "Update Pipecat if you miss that; docs/reliability.md lists the differences.",
+                f"pipecat-ai {version}: before version {'.'.join(map(str, OLDER_PIPECAT))}, "
+                "startup is not traced, and Pipecat does not report whether a service that failed "
+                "is still usable.",
+                "Update Pipecat if you need this; docs/reliability.md lists the differences.",
                 facts,
             )
     return Finding(check, Level.OK, f"{needed.name} {version}.", facts=facts)
 
 
-def importing(name: str, module: str) -> Finding | None:
-    """Import a package as the bot does, and say what it raises.
+def check_import(name: str, module: str) -> Finding | None:
+    """Import a package as the bot does, and return a finding if that fails.
 
     Args:
-        name: The package.
-        module: Its module.
+        name: The package, as it is installed.
+        module: The module to import.
     """
     try:
         importlib.import_module(module)
@@ -133,7 +134,7 @@ def importing(name: str, module: str) -> Finding | None:
             Level.PROBLEM,
             f"{module} cannot be imported, so the bot cannot start: "
             f"{type(error).__name__}: {error}",
-            "Put right what the message names."
+            "Fix what the message names."
             if module == "ddtrace"
             else f"Reinstall it: pip install --force-reinstall {name}",
             {"error": type(error).__name__},
@@ -141,18 +142,18 @@ def importing(name: str, module: str) -> Finding | None:
     return None
 
 
-def extras(situation: Context) -> Iterator[Finding]:
-    """Tell which extras are complete."""
+def extras(context: Context) -> Iterator[Finding]:
+    """Report which extras are completely installed."""
     try:
         wanted = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return
-    lacking = lacking_of(wanted)
+    lacking = missing_by_extra(wanted)
     complete = sorted(extra for extra, lacks in lacking.items() if not lacks)
-    partly = [f"{extra} (lacks {', '.join(lacks)})" for extra, lacks in lacking.items() if lacks]
+    partly = [f"{extra} (needs {', '.join(lacks)})" for extra, lacks in lacking.items() if lacks]
     parts = [f"Extras installed: {', '.join(complete) or 'none'}"]
     if partly:
-        parts.append(f"not, or not whole: {'; '.join(sorted(partly))}")
+        parts.append(f"not or only partly installed: {'; '.join(sorted(partly))}")
     yield Finding(
         "installed.extras",
         Level.OK,
@@ -161,11 +162,11 @@ def extras(situation: Context) -> Iterator[Finding]:
     )
 
 
-def lacking_of(wanted: Iterable[str]) -> dict[str, list[str]]:
-    """Return each extra with what of it is not installed.
+def missing_by_extra(wanted: Iterable[str]) -> dict[str, list[str]]:
+    """Return each extra with those of its packages that are missing or have the wrong version.
 
     Args:
-        wanted: The package's requirements, as its metadata states them.
+        wanted: The requirements in the metadata of this package.
     """
     lacking: dict[str, list[str]] = {}
     for text in wanted:

@@ -1,13 +1,13 @@
-"""Whether Datadog itself would take what is sent without an Agent."""
+"""Check whether Datadog would accept what a bot sends without an Agent."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from pipecat_dd.cli.doctor.agent import AGENTLESS
-from pipecat_dd.cli.doctor.asking import NoAnswerError, ask, without_userinfo
 from pipecat_dd.cli.doctor.clock import clock
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.cli.doctor.http_client import NoAnswerError, ask, without_userinfo
 from pipecat_dd.settings.table import SHIP
 
 SITES: Final = (
@@ -23,51 +23,51 @@ SITES: Final = (
 )
 DEFAULT_SITE: Final = SITES[0]
 
-_PAGE: Final = "Organization Settings, API Keys, on your own site"
+_PAGE: Final = "Organization Settings > API Keys, on your Datadog site"
 
 
-def site(situation: Context) -> Iterator[Finding]:
-    """Check that ``DD_SITE`` is a site, and not its page's address."""
-    named = situation.value("DD_SITE")
+def site(context: Context) -> Iterator[Finding]:
+    """Check that ``DD_SITE`` is a Datadog site, and not the address of its web page."""
+    named = context.value("DD_SITE")
     if not named or named in SITES:
         return
-    meant = _meant(named)
+    meant = _likely_site(named)
     yield Finding(
         "intake.site",
         Level.PROBLEM if meant else Level.NOTE,
-        f"DD_SITE={named} is none of Datadog's sites.",
-        f"Set DD_SITE={meant}." if meant else f"Sites are {', '.join(SITES)}.",
+        f"DD_SITE={named} is not a Datadog site.",
+        f"Set DD_SITE={meant}." if meant else f"The sites are {', '.join(SITES)}.",
         {"site": named},
     )
 
 
-def key(situation: Context) -> Iterator[Finding]:
-    """Ask Datadog whether the API key is one of theirs, where one is set."""
-    secret = situation.value("DD_API_KEY")
-    agentless = situation.is_on(AGENTLESS, False)
-    needed = agentless or situation.turns_on(SHIP)
+def key(context: Context) -> Iterator[Finding]:
+    """Ask Datadog whether the API key is valid, if one is set."""
+    secret = context.value("DD_API_KEY")
+    agentless = context.is_on(AGENTLESS, False)
+    needed = agentless or context.turns_on(SHIP)
     if not secret:
         if agentless:
             yield Finding(
                 "intake.key",
                 Level.PROBLEM,
-                f"{AGENTLESS} is on and DD_API_KEY is not set: ddtrace cannot be imported.",
+                f"{AGENTLESS} is on, but DD_API_KEY is not set: importing ddtrace fails.",
                 f"Set DD_API_KEY ({_PAGE}), or unset {AGENTLESS} to send to an Agent.",
             )
         return
-    named = situation.value("DD_SITE") or DEFAULT_SITE
-    url = situation.api_url or f"https://api.{named}"
+    named = context.value("DD_SITE") or DEFAULT_SITE
+    url = context.api_url or f"https://api.{named}"
     shown = without_userinfo(url)
     facts = {"url": shown}
     try:
-        answer = ask(url, "/api/v1/validate", situation.timeout_secs, {"DD-API-KEY": secret})
+        answer = ask(url, "/api/v1/validate", context.timeout_secs, {"DD-API-KEY": secret})
     except NoAnswerError as why:
         yield Finding(
             "intake.key",
             Level.PROBLEM if needed else Level.NOTE,
             f"Datadog does not answer at {shown}: {why}.",
-            "Without an Agent the bot's machine must reach it: check DD_SITE, the firewall and "
-            "any proxy.",
+            "To send without an Agent, the bot's machine must be able to reach Datadog: check "
+            "DD_SITE, the firewall and any proxy.",
             {**facts, "why": str(why)},
         )
         return
@@ -83,22 +83,23 @@ def key(situation: Context) -> Iterator[Finding]:
         yield Finding(
             "intake.key",
             Level.PROBLEM,
-            f"DD_API_KEY is refused at {shown} (HTTP {answer.status}).",
-            f"A key is valid at one site only: set DD_SITE to yours, or a key from {_PAGE}.",
+            f"{shown} rejects DD_API_KEY (HTTP {answer.status}).",
+            "A key is valid only on its own site: set DD_SITE to your site, or DD_API_KEY to a key "
+            f"from {_PAGE}.",
             {**facts, "status": answer.status},
         )
     else:
         yield Finding(
             "intake.key",
             Level.NOTE,
-            f"Datadog did not say whether DD_API_KEY is valid (HTTP {answer.status} at {shown}).",
-            "Look again in a minute; status.datadoghq.com tells of outages.",
+            f"Datadog did not say whether DD_API_KEY is valid (HTTP {answer.status} from {shown}).",
+            "Try again in a minute. status.datadoghq.com reports outages.",
             {**facts, "status": answer.status},
         )
 
 
-def _meant(named: str) -> str | None:
-    """Return the site whose page's or API's address this is."""
+def _likely_site(named: str) -> str | None:
+    """Return the site to which the address of a web page or API belongs; None if unknown."""
     host = named.partition("://")[2] or named
     host = host.partition("/")[0].lower()
     for prefix in ("", "app.", "api.", "www."):

@@ -1,4 +1,4 @@
-"""Which of ddtrace's integrations are on, and what they do that nobody expects."""
+"""Check which of ddtrace's integrations are enabled, and their unexpected effects."""
 
 import importlib
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ FOR_A_BOT: Final = frozenset(
         *("fastapi", "starlette", "loguru", "logging", "asyncio", "futures"),
     }
 )
-"""What a voice bot has to do with; ddtrace knows a hundred more."""
+"""The integrations that matter to a voice bot; ddtrace has a hundred more."""
 
 _REQUESTS: Final = FOR_A_BOT - {"loguru", "logging", "asyncio", "futures", "fastapi", "starlette"}
-"""Those that make a span of each request that a stage of the conversation waits for."""
+"""The integrations that create a span for each request of a conversation's stages."""
 
 _HOW: Final = (
-    "Start the bot with ddtrace-run, or make `import ddtrace.auto` its first import. If it does "
-    "that already, look again with `ddtrace-run pipecat-dd doctor`, or with "
+    "Start the bot with ddtrace-run, or make `import ddtrace.auto` its first import. If the bot "
+    "does so already, run `ddtrace-run pipecat-dd doctor` or "
     "`pipecat-dd doctor --start '<the command that starts the bot>'`."
 )
 
@@ -33,24 +33,26 @@ _OLDER_MESSAGES: Final = "DD_ASGI_TRACE_WEBSOCKET"
 _WEBSOCKET_TRANSPORT: Final = "FastAPIWebsocketTransport"
 
 
-def patches(situation: Context) -> Iterator[Finding]:
-    """Check which libraries are patched, in this process or by the bot's own start."""
-    installed = _ddtrace.installed_of(FOR_A_BOT & (_ddtrace.by_default() | _ddtrace.patched()))
-    on = sorted(_ddtrace.patched() & installed.keys())
+def patches(context: Context) -> Iterator[Finding]:
+    """Check which libraries are patched, in this process or as the bot starts."""
+    installed = _ddtrace.installed_libraries(
+        FOR_A_BOT & (_ddtrace.default_integrations() | _ddtrace.patched_integrations())
+    )
+    on = sorted(_ddtrace.patched_integrations() & installed.keys())
     off = sorted(installed.keys() - set(on))
     facts: dict[str, Fact] = {
         "patched": list(on),
         "not_patched": list(off),
-        "start": situation.start.by,
+        "start": context.start.by,
     }
     requests = sorted(_REQUESTS & set(off))
-    where = _where(situation.start)
+    where = _where(context.start)
     if not on:
         yield Finding(
             "integrations.patched",
             Level.NOTE,
-            f"None of ddtrace's integrations is switched on {where}: requests of "
-            f"{', '.join(requests) or 'libraries'} get no span of their own inside their stage.",
+            f"None of ddtrace's integrations is enabled {where}: requests of "
+            f"{', '.join(requests) or 'libraries'} get no spans of their own.",
             _HOW,
             facts,
         )
@@ -58,11 +60,11 @@ def patches(situation: Context) -> Iterator[Finding]:
     yield Finding(
         "integrations.patched",
         Level.NOTE if requests else Level.OK,
-        f"Switched on {where}: {', '.join(on)}"
-        + (f"; installed, but not switched on: {', '.join(off)}" if off else "")
+        f"Enabled {where}: {', '.join(on)}"
+        + (f"; installed, but not enabled: {', '.join(off)}" if off else "")
         + ".",
-        f"For spans of the requests of {', '.join(requests)}: unset what turns them off "
-        f"(DD_TRACE_<NAME>_ENABLED=false), or name them in ddtrace.patch()."
+        f"To get spans for requests of {', '.join(requests)}, unset the variable that disables "
+        "the integration (DD_TRACE_<NAME>_ENABLED=false) or add it to ddtrace.patch()."
         if requests
         else "",
         facts,
@@ -70,61 +72,61 @@ def patches(situation: Context) -> Iterator[Finding]:
 
 
 def _where(start: Start) -> str:
-    if not start.told:
+    if not start.is_given:
         return "in this process"
     if start.source is None:
-        return "by the bot's command, in which no file of Python was found to read"
-    return "by the bot's start"
+        return "by the bot's command (it names no Python file that the doctor could read)"
+    return "when the bot starts"
 
 
-def failures(situation: Context) -> Iterator[Finding]:
-    """Import what is patched, and see whether ddtrace manages to patch it."""
-    installed = _ddtrace.installed_of(FOR_A_BOT & _ddtrace.patched())
+def failures(context: Context) -> Iterator[Finding]:
+    """Import the patched libraries, and report those that ddtrace cannot patch."""
+    installed = _ddtrace.installed_libraries(FOR_A_BOT & _ddtrace.patched_integrations())
     for integration, module in installed.items():
-        with _ddtrace.complaints(of_writing=False) as complaints:
+        with _ddtrace.collect_errors(about_sending=False) as errors:
             try:
                 importlib.import_module(module)
             except Exception as error:
-                complaints.append(f"{type(error).__name__}: {error}")
-        for complaint in complaints[:1]:
+                errors.append(f"{type(error).__name__}: {error}")
+        for message in errors[:1]:
             yield Finding(
                 "integrations.failed",
                 Level.PROBLEM,
-                f"ddtrace cannot patch {integration}: {complaint}",
-                f"Install versions of {module} and ddtrace that go together, or turn it off with "
-                f"DD_TRACE_{integration.upper()}_ENABLED=false.",
+                f"ddtrace cannot patch {integration}: {message}",
+                f"Install compatible versions of {module} and ddtrace, or disable the integration "
+                f"with DD_TRACE_{integration.upper()}_ENABLED=false.",
                 {"integration": integration},
             )
 
 
-def websocket_messages(situation: Context) -> Iterator[Finding]:
-    """Check whether each message of a websocket becomes a trace of its own."""
-    installed = _ddtrace.installed_of(frozenset({"fastapi", "starlette"}))
+def websocket_messages(context: Context) -> Iterator[Finding]:
+    """Check whether ddtrace creates a trace for each websocket message."""
+    installed = _ddtrace.installed_libraries(frozenset({"fastapi", "starlette"}))
     if not installed:
         return
     check = "integrations.websocket_messages"
-    is_patched = bool(_ddtrace.patched() & installed.keys())
-    wanted = situation.is_on(MESSAGES, situation.is_on(_OLDER_MESSAGES, True))
+    is_patched = bool(_ddtrace.patched_integrations() & installed.keys())
+    wanted = context.is_on(MESSAGES, context.is_on(_OLDER_MESSAGES, True))
     facts = {"traced": is_patched and wanted}
     if not wanted:
-        yield Finding(check, Level.OK, "Messages of websockets are not traced.", facts=facts)
+        yield Finding(check, Level.OK, "Websocket messages are not traced.", facts=facts)
     elif not is_patched:
-        if situation.start.told:
+        if context.start.is_given:
             yield Finding(
                 check,
                 Level.OK,
-                "Messages of websockets are not traced: FastAPI is not patched.",
+                "Websocket messages are not traced: FastAPI is not patched.",
                 facts=facts,
             )
     else:
-        used = _WEBSOCKET_TRANSPORT in situation.start.names
+        used = _WEBSOCKET_TRANSPORT in context.start.names
         yield Finding(
             check,
             Level.PROBLEM if used else Level.NOTE,
-            "ddtrace makes a trace of every message of a websocket behind FastAPI: 102 of them for "
-            "100 messages, and a telephone call is 100 messages a second.",
+            "ddtrace creates a trace for every websocket message in FastAPI. A telephone call has "
+            "100 messages a second.",
             f"Set {MESSAGES}=false"
-            + ("." if used else ", if callers come over a websocket behind FastAPI."),
+            + ("." if used else " if calls reach the bot over a websocket in FastAPI."),
             facts,
         )
 

@@ -1,4 +1,7 @@
-"""Whether anything listens where metrics are sent to. Nobody answers DogStatsD, so it is tried."""
+"""Check whether a server listens at the address that metrics are sent to.
+
+DogStatsD never answers, so the check sends an empty packet and waits for a rejection.
+"""
 
 import errno
 import os
@@ -14,44 +17,45 @@ from pipecat_dd.settings.table import METRICS
 CHECK: Final = "metrics.listening"
 
 _REFUSED_WITHIN_SECS: Final = 0.2
-"""How long a refusal may take to come back. What comes later is not waited for."""
+"""How long to wait for a rejection."""
 
 
-def listening(situation: Context) -> Iterator[Finding]:
-    """Try to send an empty packet there."""
-    if situation.is_on("DD_DOGSTATSD_DISABLE", False):
+def listening(context: Context) -> Iterator[Finding]:
+    """Check whether an empty packet to DogStatsD's address is rejected."""
+    if context.is_on("DD_DOGSTATSD_DISABLE", False):
         yield Finding(
             CHECK,
             Level.NOTE,
             "DD_DOGSTATSD_DISABLE is on: no metrics are sent.",
-            "Unset it, if metrics are to be sent.",
+            "Unset it if you want metrics.",
         )
         return
     address = _dogstatsd.address()
     shown = _shown(address)
-    wanted = situation.start.metrics or situation.turns_on(METRICS)
+    wanted = context.start.metrics or context.turns_on(METRICS)
     why = _refusal(address)
     facts: dict[str, Fact] = {"address": shown, "wanted": wanted, "why": why or None}
     if not why:
         yield Finding(
-            CHECK, Level.OK, f"Metrics sent to {shown} are not refused (DogStatsD).", facts=facts
+            CHECK, Level.OK, f"Metrics sent to {shown} are not rejected (DogStatsD).", facts=facts
         )
         return
     if not wanted:
         yield Finding(
             CHECK,
             Level.OK,
-            f"Metrics are not asked for (metrics=True), as far as is seen here; nothing takes any "
-            f"at {shown}: {why}.",
+            f"Nothing receives metrics at {shown}: {why}. The bot does not seem to send any "
+            "(metrics=True is not set).",
             facts=facts,
         )
         return
     yield Finding(
         CHECK,
         Level.PROBLEM,
-        f"Nothing takes metrics at {shown}: {why}.",
-        "Have the Agent listen there (from another container: DD_DOGSTATSD_NON_LOCAL_TRAFFIC=true, "
-        "or a socket that both mount), or set DD_DOGSTATSD_URL to where it does.",
+        f"Nothing receives metrics at {shown}: {why}.",
+        "Make the Agent listen there (if it runs in another container, set "
+        "DD_DOGSTATSD_NON_LOCAL_TRAFFIC=true or mount its socket into both), or set "
+        "DD_DOGSTATSD_URL to the Agent's address.",
         facts,
     )
 
@@ -64,7 +68,7 @@ def _shown(address: dict[str, Any]) -> str:
 
 
 def _refusal(address: dict[str, Any]) -> str:
-    """Return why nothing is taken there; empty where nothing says so."""
+    """Return why packets are rejected at an address; empty if they are not."""
     try:
         path = address.get("socket_path")
         if path is not None:
@@ -72,10 +76,10 @@ def _refusal(address: dict[str, Any]) -> str:
             return ""
         return _refused_udp(address["host"], address["port"])
     except socket.gaierror:
-        return "its name is not known"
+        return "the host name is unknown"
     except OSError as error:
         if error.errno == errno.ENOENT:
-            return "there is no such socket"
+            return "this socket does not exist"
         return (error.strerror or type(error).__name__).lower()
 
 
@@ -100,7 +104,7 @@ def _refused_udp(host: str, port: int) -> str:
     with socket.socket(family, kind) as udp:
         udp.connect(to)
         udp.settimeout(_REFUSED_WITHIN_SECS)
-        # Empty, so that whoever listens makes nothing of it. A refusal comes back as an error.
+        # Empty, so that a listening server ignores it. The next call raises a rejection.
         udp.send(b"")
         try:
             udp.recv(1)

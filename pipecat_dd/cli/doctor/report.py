@@ -1,4 +1,4 @@
-"""All that was found, as one thing to show."""
+"""The doctor's report: all findings of a run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,27 +10,27 @@ from pipecat_dd.cli.doctor import checks
 from pipecat_dd.cli.doctor.checks import Group
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.private import SecretFilter
+from pipecat_dd.cli.doctor.secret_filter import SecretFilter
 
 SCHEMA: Final = 1
-"""Goes up when a name in the JSON changes its meaning or goes; new names may come at any time."""
+"""Increases when a name in the JSON is removed or changes its meaning. Names may be added."""
 
 CANNOT_SEE: Final = (
-    "what the bot's own code sets up when it runs: arguments of DatadogObserver and "
-    "configure_logging, patches under a condition, variables loaded from a file",
-    "whether log lines are collected: the Agent's log collection, or a shipper, is beside the bot",
-    "what Datadog keeps: retention filters, exclusion filters and quotas of your organisation",
+    "what the bot's code configures while it runs: arguments of DatadogObserver and "
+    "configure_logging, patches that depend on a condition, variables loaded from a file",
+    "whether log lines are collected: the Agent or another log collector does that",
+    "what Datadog keeps: your organisation's retention filters, exclusion filters and quotas",
 )
-"""What the doctor has no way to know; said, so that no finding is not taken for a clean bill."""
+"""What the doctor cannot check. It is shown with every report, also with one without problems."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found.
+    """The findings of a run.
 
     Attributes:
-        findings: Each with the group that it belongs to, in order.
-        start: How the bot is started, where that was told.
+        findings: The findings in order, each with its group.
+        start: How the bot is started, as JSON; None if the user gave no command.
     """
 
     findings: list[tuple[Group, Finding]]
@@ -44,16 +44,16 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """The command's exit code: 1 where there is a problem, else 0."""
+        """The command's exit code: 1 if there is a problem, else 0."""
         return 1 if self.level is Level.PROBLEM else 0
 
     def counts(self) -> dict[str, int]:
-        """Return how many findings there are of each level."""
+        """Return the number of findings of each level."""
         counted = Counter(finding.level for _, finding in self.findings)
         return {str(level): counted[level] for level in Level}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report as an object of JSON; docs/doctor.md describes it."""
+        """Return the report as a JSON object, as docs/doctor.md describes it."""
         return {
             "schema": SCHEMA,
             "checked_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -74,25 +74,25 @@ class Report:
         }
 
 
-def examine(situation: Context, *, asked_for: Iterable[str] = ()) -> Report:
-    """Run all checks, and leave out of what they found what is secret.
+def examine(context: Context, *, asked_for: Iterable[str] = ()) -> Report:
+    """Run all checks and remove secrets from their findings.
 
     Args:
-        situation: What they look at.
-        asked_for: Groups to run besides those that are always run.
+        context: The input of the checks.
+        asked_for: The names of groups to run in addition to those that always run.
     """
-    discretion = SecretFilter(situation.environ)
-    start = situation.start
+    secret_filter = SecretFilter(context.environ)
+    start = context.start
     return Report(
         [
-            (group, discretion.finding(finding))
-            for group, finding in checks.run(situation, asked_for=asked_for)
+            (group, secret_filter.finding(finding))
+            for group, finding in checks.run(context, asked_for=asked_for)
         ],
         {
             "by": start.by,
             "source": None if start.source is None else start.source.name,
             "variables": sorted(start.variables),
         }
-        if start.told
+        if start.is_given
         else None,
     )

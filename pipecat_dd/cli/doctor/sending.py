@@ -1,9 +1,9 @@
-"""Whether a session's trace is accepted: one is really sent. Only where that was asked for."""
+"""Check, on request, whether the trace of a sample session is really accepted."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from pipecat_dd.cli.doctor import _ddtrace, session
+from pipecat_dd.cli.doctor import _ddtrace, sample_session
 from pipecat_dd.cli.doctor.context import Context
 from pipecat_dd.cli.doctor.finding import Fact, Finding, Level
 from pipecat_dd.names import tags
@@ -22,51 +22,51 @@ REASONS: Final = (
     "env_file.too_late",
     "sample.session",
 )
-"""The checks that can say why nothing can be sent, the likeliest first."""
+"""The checks that can explain why sending fails, the most likely first."""
 
 
-def accepted(situation: Context) -> Iterator[Finding]:
-    """Send one small session, and see whether ddtrace complains."""
-    if not situation.is_on("DD_TRACE_ENABLED", True):
+def accepted(context: Context) -> Iterator[Finding]:
+    """Send the trace of a small session, and report the errors that ddtrace logs."""
+    if not context.is_on("DD_TRACE_ENABLED", True):
         return
-    with _ddtrace.complaints(of_writing=True) as complaints:
-        held = session.hold(send=True)
+    with _ddtrace.collect_errors(about_sending=True) as errors:
+        sample = sample_session.run(send=True)
         _ddtrace.flush()
-    facts: dict[str, Fact] = {tags.SESSION_ID: held.id}
-    if held.error is not None or complaints:
-        reasons = _reasons(situation)
-        why = complaints[0] if complaints else f"{type(held.error).__name__}: {held.error}"
+    facts: dict[str, Fact] = {tags.SESSION_ID: sample.id}
+    if sample.error is not None or errors:
+        reasons = _reasons(context)
+        why = errors[0] if errors else f"{type(sample.error).__name__}: {sample.error}"
         yield Finding(
             CHECK,
             Level.PROBLEM,
-            f"A session's trace could not be sent: {why}",
-            _because(reasons),
+            f"The trace of a sample session could not be sent: {why}",
+            _advice(reasons),
             {**facts, "because": [one.check for one in reasons]},
         )
         return
     yield Finding(
         CHECK,
         Level.OK,
-        f"A session's trace was sent, and not refused: {held.id}.",
-        f"Look for it in the Trace Explorer in half a minute: @{tags.SESSION_ID}:{held.id}",
+        f"The trace of a sample session was sent and not rejected: {sample.id}.",
+        f"In half a minute, search for it in the Trace Explorer: @{tags.SESSION_ID}:{sample.id}",
         facts,
     )
 
 
-def _reasons(situation: Context) -> list[Finding]:
-    by_check = {one.check: one for one in situation.found if one.level is Level.PROBLEM}
+def _reasons(context: Context) -> list[Finding]:
+    by_check = {one.check: one for one in context.found if one.level is Level.PROBLEM}
     return [by_check[check] for check in REASONS if check in by_check]
 
 
-def _because(reasons: list[Finding]) -> str:
+def _advice(reasons: list[Finding]) -> str:
     if not reasons:
         return (
-            "None of the checks above says why. Look at the Agent's own log, and at whatever is "
-            "between here and there."
+            "None of the other checks explains this. Look at the Agent's log, and at any proxy or "
+            "firewall between the bot and the Agent."
         )
     first, *others = reasons
-    also = f" Then: {', '.join(one.check for one in others)}." if others else ""
-    return f"{first.check} says why. {first.do}{also}"
+    also = f" Then see {', '.join(one.check for one in others)}." if others else ""
+    return f"{first.check} explains why. {first.do}{also}"
 
 
 CHECKS: Final = (accepted,)

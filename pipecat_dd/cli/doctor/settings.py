@@ -1,4 +1,4 @@
-"""This package's own variables: that they exist, and that what they are set to is allowed."""
+"""Check this package's own variables: whether they exist and have valid values."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -9,23 +9,23 @@ from pipecat_dd.settings.environment import likely, own_names
 from pipecat_dd.settings.table import VARIABLES
 
 
-def ours(situation: Context) -> Iterator[Finding]:
+def ours(context: Context) -> Iterator[Finding]:
     """Check that each is one of ours, and that its value is allowed."""
     valid = []
-    for name in own_names(situation.environ):
+    for name in own_names(context.environ):
         setting = VARIABLES.get(name)
         if setting is None:
             yield _unknown(name)
             continue
         try:
-            if value := situation.value(name):
+            if value := context.value(name):
                 setting.check(name, value, True)
         except Exception as error:
             yield Finding(
                 "settings.invalid",
                 Level.PROBLEM,
-                f"{setting.taker} refuses what it is set to, and uses the default: {error}.",
-                f"Put {name} right, or unset it.",
+                f"{setting.taker} rejects this value and uses the default instead: {error}.",
+                f"Correct {name}, or unset it.",
                 {"variable": name},
             )
         else:
@@ -34,7 +34,7 @@ def ours(situation: Context) -> Iterator[Finding]:
         yield Finding(
             "settings.set",
             Level.OK,
-            f"Set, and valid: {', '.join(valid)}.",
+            f"Set and valid: {', '.join(valid)}.",
             facts={"set": valid},
         )
 
@@ -44,7 +44,7 @@ def _unknown(name: str) -> Finding:
     return Finding(
         "settings.unknown",
         Level.PROBLEM,
-        f"{name} is no variable of pipecat_dd's, and does nothing.",
+        f"{name} is not a variable of pipecat_dd and has no effect.",
         f"Set {meant} instead." if meant else f"Choose from {', '.join(own_names(VARIABLES))}.",
         {"variable": name, "likely": meant},
     )

@@ -1,4 +1,4 @@
-"""What ``pipecat-dd doctor`` prints."""
+"""The output of ``pipecat-dd doctor``."""
 
 import json
 from itertools import groupby
@@ -16,12 +16,7 @@ _MARKS: Final = {Level.OK: ("✓", "green"), Level.NOTE: ("•", "yellow"), Leve
 
 
 def show(console: Console, report: Report) -> None:
-    """Print a report for people.
-
-    Args:
-        console: Where to.
-        report: The report.
-    """
+    """Print a report for people."""
     for title, found in groupby(report.findings, lambda one: one[0].title):
         console.print(Text(title, style="bold"))
         rows = Table.grid(padding=(0, 1))
@@ -33,7 +28,7 @@ def show(console: Console, report: Report) -> None:
             if finding.do:
                 rows.add_row("", Text(f"→ {finding.do}", style="cyan"))
         console.print(Padding(rows, (0, 0, 1, 2)))
-    console.print(Text("What cannot be seen from here", style="dim"))
+    console.print(Text("What the doctor cannot check", style="dim"))
     for unseen in CANNOT_SEE:
         console.print(Padding(Text(f"- {unseen}", style="dim"), (0, 0, 0, 2)))
     console.print()
@@ -45,7 +40,7 @@ def _verdict(report: Report) -> Text:
     problems, notes = counts[Level.PROBLEM], counts[Level.NOTE]
     if problems:
         return Text(f"{_number(problems, 'problem')}, {_number(notes, 'note')}.", style="bold red")
-    return Text(f"No problem found; {_number(notes, 'note')}.", style="bold green")
+    return Text(f"No problems found, {_number(notes, 'note')}.", style="bold green")
 
 
 def _number(count: int, what: str) -> str:
@@ -53,9 +48,5 @@ def _number(count: int, what: str) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Return a report for programs.
-
-    Args:
-        report: The report.
-    """
+    """Return a report as JSON text for programs."""
     return json.dumps(report.as_json(), indent=2, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Whether the bot's own file does what has a session told: read, not run."""
+"""Check whether the bot's source file uses this package. The file is read, not run."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,72 +11,72 @@ LOGGING: Final = frozenset({"configure_logging", "datadog_format"})
 OTEL: Final = "DD_TRACE_OTEL_ENABLED"
 
 
-def observer(situation: Context) -> Iterator[Finding]:
-    """Check that the source names the observer."""
-    name, where = _file(situation)
+def observer(context: Context) -> Iterator[Finding]:
+    """Check that the source uses the observer."""
+    name, where = _file(context)
     if not name:
         return
-    if OBSERVER & _names(situation):
+    if OBSERVER & _names(context):
         yield Finding("source.observer", Level.OK, f"{name} uses DatadogObserver.")
         return
     yield Finding(
         "source.observer",
         Level.PROBLEM,
-        f"{name}{where} names no DatadogObserver: no session is traced.",
-        "Give one to each worker: PipelineWorker(pipeline, observers=[DatadogObserver()]). If it "
-        "is made in an installed package, all is well.",
+        f"{name} does not use DatadogObserver{where}: sessions are not traced.",
+        "Pass one to each worker: PipelineWorker(pipeline, observers=[DatadogObserver()]). Ignore "
+        "this if an installed package creates the observer.",
     )
 
 
-def logging(situation: Context) -> Iterator[Finding]:
-    """Check that the source sets lines up."""
-    name, where = _file(situation)
+def logging(context: Context) -> Iterator[Finding]:
+    """Check that the source configures logging."""
+    name, where = _file(context)
     if not name:
         return
-    if found := sorted(LOGGING & _names(situation)):
+    if found := sorted(LOGGING & _names(context)):
         yield Finding("source.logging", Level.OK, f"{name} uses {' and '.join(found)}.")
         return
     yield Finding(
         "source.logging",
         Level.PROBLEM,
-        f"{name}{where} calls neither configure_logging nor uses datadog_format: lines carry no "
-        "session and no trace, and Datadog cannot read them as JSON.",
-        "Call configure_logging() before anything is logged.",
+        f"{name} uses neither configure_logging nor datadog_format{where}: log lines carry no "
+        "session id and no trace id, and Datadog cannot parse them as JSON.",
+        "Call configure_logging() before the bot logs its first line.",
     )
 
 
-def pipecat_tracing(situation: Context) -> Iterator[Finding]:
-    """Check whether Pipecat's own tracing is on beside ours."""
-    if not situation.start.pipecat_tracing:
+def pipecat_tracing(context: Context) -> Iterator[Finding]:
+    """Check whether the bot also enables Pipecat's own tracing."""
+    if not context.start.pipecat_tracing:
         return
-    into_datadog = situation.is_on(OTEL, False)
+    into_datadog = context.is_on(OTEL, False)
     yield Finding(
         "source.pipecat_tracing",
         Level.NOTE,
-        "The bot turns Pipecat's own tracing on (enable_tracing=True): its spans say of turns, "
-        "models and voices once more what those of DatadogObserver say"
+        "The bot enables Pipecat's own tracing (enable_tracing=True), whose spans duplicate those "
+        "of DatadogObserver"
         + (
-            f", and {OTEL} brings them to Datadog, where each is billed too."
+            f". {OTEL} sends them to Datadog too, where they are billed as well."
             if into_datadog
             else "."
         ),
-        "Leave enable_tracing out, unless something else than Datadog reads those spans."
-        + (f" If so, unset {OTEL}." if into_datadog else ""),
+        "Remove enable_tracing, unless you send those spans to another product than Datadog."
+        + (f" In that case, unset {OTEL}." if into_datadog else ""),
         {"into_datadog": into_datadog},
     )
 
 
-def _file(situation: Context) -> tuple[str, str]:
-    """Return what the bot's file is called, and what else was read; empty where none was."""
-    start = situation.start
+def _file(context: Context) -> tuple[str, str]:
+    """Return the name of the bot's file, and a note on its imports; empty if no file was read."""
+    start = context.start
     if start.source is None or not start.names:
         return "", ""
-    number = len(start.beside)
-    return start.source.name, f" (nor do the {number} files that it imports)" if number else ""
+    number = len(start.files_beside)
+    return start.source.name, f" (nor do the {number} local files it imports)" if number else ""
 
 
-def _names(situation: Context) -> frozenset[str]:
-    return situation.start.names | situation.start.around
+def _names(context: Context) -> frozenset[str]:
+    return context.start.names | context.start.names_beside
 
 
 CHECKS: Final = (observer, logging, pipecat_tracing)

@@ -1,8 +1,7 @@
-"""How the bot is started: read from its command and its source, which are not run.
+"""Read how the bot is started from its command and its source, without running them.
 
-ddtrace's patches are part of a process. The doctor runs in one of its own, so what it sees of
-them is what its own start brought about. Told the bot's command, it switches ddtrace on in the
-same way before it looks.
+ddtrace patches the process that it runs in, and the doctor runs in a process of its own. If the
+user gives the bot's command, the doctor enables ddtrace in the same way before it runs its checks.
 """
 
 import ast
@@ -18,25 +17,25 @@ _MOST_FILES = 200
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of how the bot is started.
+    """How the bot is started.
 
     Attributes:
-        told: Whether a command was given at all.
-        variables: What the command sets, as in ``DD_SERVICE=bot python bot.py``.
-        auto: Whether ``ddtrace-run`` or ``import ddtrace.auto`` switches everything on.
-        patch_all: The arguments of the source's ``patch_all()``; None where there is none.
-        patch: The arguments of its ``patch()``; empty where there is none.
-        source: The bot's own file, where the command leads to one.
-        loads_env: When the source loads a ``.env`` file: ``late`` where ddtrace has read its
-            variables by then, ``early`` where not; empty where it loads none.
-        names: What the source imports or calls, by its last name.
-        around: The same of what the source imports from beside it.
-        beside: Those files.
-        metrics: Whether it, or one of them, says ``metrics=True``.
-        pipecat_tracing: Whether it, or one of them, turns Pipecat's own tracing on.
+        is_given: Whether the user gave a command. If not, all else is empty.
+        variables: The variables that the command sets, as in ``DD_SERVICE=bot python bot.py``.
+        auto: Whether ``ddtrace-run`` or ``import ddtrace.auto`` enables the integrations.
+        patch_all: The arguments of ``patch_all()`` in the source; None if it is not called.
+        patch: The arguments of ``patch()`` in the source; empty if it is not called.
+        source: The bot's source file; None if the command names none.
+        loads_env: Whether the source loads a ``.env`` file after ddtrace is imported (``late``)
+            or before (``early``); empty if it loads none.
+        names: The names that the source imports or calls, without their modules.
+        names_beside: The same for the local files that the source imports.
+        files_beside: The local files that the source imports, directly or indirectly.
+        metrics: Whether the source or a local file contains ``metrics=True``.
+        pipecat_tracing: Whether the source or a local file enables Pipecat's own tracing.
     """
 
-    told: bool = False
+    is_given: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     auto: bool = False
     patch_all: dict[str, bool] | None = None
@@ -44,14 +43,14 @@ class Start:
     source: Path | None = None
     loads_env: Literal["", "early", "late"] = ""
     names: frozenset[str] = frozenset()
-    around: frozenset[str] = frozenset()
-    beside: tuple[Path, ...] = ()
+    names_beside: frozenset[str] = frozenset()
+    files_beside: tuple[Path, ...] = ()
     metrics: bool = False
     pipecat_tracing: bool = False
 
     @property
     def by(self) -> str:
-        """What switches ddtrace's patches on, in words; empty where nothing does."""
+        """What enables ddtrace's patches, for people to read; empty if nothing does."""
         if self.auto:
             return "ddtrace-run or ddtrace.auto"
         if self.patch_all is not None:
@@ -60,13 +59,13 @@ class Start:
 
     @classmethod
     def read(cls, command: str) -> "Start":
-        """Read a command, and the Python file it runs.
+        """Read a command and the Python file that it runs.
 
         Args:
-            command: The command, as for a shell.
+            command: The command, as typed in a shell.
 
         Raises:
-            ValueError: It is empty, or its quotes do not match.
+            ValueError: The command is empty, or its quotes do not match.
         """
         words = shlex.split(command)
         variables = {}
@@ -79,21 +78,21 @@ class Start:
         runs = any(Path(word).name == _DDTRACE_RUN for word in words)
         source = _source(words)
         if source is None:
-            return cls(told=True, variables=variables, auto=runs)
-        seen = _Seen.of(source)
-        beside = dict(_beside(source, seen))
-        every = (seen, *beside.values())
+            return cls(is_given=True, variables=variables, auto=runs)
+        scan = _Scan.of(source)
+        beside = dict(_beside(source, scan))
+        every = (scan, *beside.values())
         return cls(
-            told=True,
+            is_given=True,
             variables=variables,
-            auto=runs or seen.auto,
-            patch_all=seen.patch_all,
-            patch=seen.patch,
+            auto=runs or scan.auto,
+            patch_all=scan.patch_all,
+            patch=scan.patch,
             source=source,
-            loads_env=seen.loads_env(runs),
-            names=frozenset(seen.names),
-            around=frozenset(name for one in beside.values() for name in one.names),
-            beside=tuple(beside),
+            loads_env=scan.loads_env(runs),
+            names=frozenset(scan.names),
+            names_beside=frozenset(name for one in beside.values() for name in one.names),
+            files_beside=tuple(beside),
             metrics=any(("DatadogObserver", "metrics") in one.turned_on for one in every),
             pipecat_tracing=any(
                 what == "enable_tracing" for one in every for _, what in one.turned_on
@@ -101,10 +100,10 @@ class Start:
         )
 
     def switch_on(self) -> None:
-        """Do in this process what the bot's start does to ddtrace.
+        """Enable ddtrace in this process as the bot's start does.
 
         Raises:
-            Exception: What ddtrace raises at its import, which the bot would meet too.
+            Exception: Importing ddtrace failed, as it would in the bot.
         """
         if self.auto:
             import ddtrace.auto  # noqa: F401 - imported for what it does
@@ -114,17 +113,17 @@ class Start:
             _ddtrace.patch(self.patch, self.patch_all)
 
 
-def _beside(source: Path, seen: "_Seen") -> Iterator[tuple[Path, "_Seen"]]:
-    """Yield the files that a source imports from beside it, and those that they import."""
+def _beside(source: Path, scan: "_Scan") -> Iterator[tuple[Path, "_Scan"]]:
+    """Yield the local files that a source imports, directly or indirectly."""
     done = {source.resolve()}
-    waiting = [(source, seen)]
+    waiting = [(source, scan)]
     while waiting and len(done) <= _MOST_FILES:
         importer, importers = waiting.pop()
         for module in sorted(importers.modules):
             path = _file_of(module, importer, source)
             if path is not None and path.resolve() not in done:
                 done.add(path.resolve())
-                found = _Seen.of(path)
+                found = _Scan.of(path)
                 waiting.append((path, found))
                 yield path, found
 
@@ -159,13 +158,13 @@ def _source(words: list[str]) -> Path | None:
         elif word.endswith(".py") and Path(word).is_file():
             return Path(word)
         elif ":" in word and (path := _module(word.partition(":")[0])) is not None:
-            return path  # as uvicorn takes it: "server:app"
+            return path  # an argument of uvicorn, "server:app"
         after_m = word == "-m"
     return None
 
 
 def _module(name: str) -> Path | None:
-    """Return the file of a module beside us; others' (uvicorn, …) are no bot's."""
+    """Return the file of a module in the working directory; None for installed modules."""
     if not all(part.isidentifier() for part in name.split(".")):
         return None
     beside = Path(*name.split("."))
@@ -176,8 +175,8 @@ def _module(name: str) -> Path | None:
 
 
 @dataclass
-class _Seen:
-    """What a source says about ddtrace, wherever in it that stands."""
+class _Scan:
+    """The imports and calls in a source file, at any depth."""
 
     auto: bool = False
     patch_all: dict[str, bool] | None = None
@@ -189,31 +188,31 @@ class _Seen:
     loads_at: int | None = None
 
     @classmethod
-    def of(cls, source: Path) -> "_Seen":
-        seen = cls()
+    def of(cls, source: Path) -> "_Scan":
+        scan = cls()
         try:
             tree = ast.parse(source.read_bytes())
         except (OSError, SyntaxError, ValueError):
-            return seen
+            return scan
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                seen.modules.update(alias.name for alias in node.names)
-                seen._imports(node.lineno, [alias.name for alias in node.names])
+                scan.modules.update(alias.name for alias in node.names)
+                scan._imports(node.lineno, [alias.name for alias in node.names])
             elif isinstance(node, ast.ImportFrom):
                 module = "." * node.level + (node.module or "")
-                seen.modules.add(module)
-                # What is imported from a package may be a module of it.
+                scan.modules.add(module)
+                # A name that is imported from a package may be a module.
                 dot = "" if module.endswith(".") else "."
-                seen.modules.update(f"{module}{dot}{alias.name}" for alias in node.names)
-                seen._imports(
+                scan.modules.update(f"{module}{dot}{alias.name}" for alias in node.names)
+                scan._imports(
                     node.lineno, [f"{node.module or ''}.{alias.name}" for alias in node.names]
                 )
             elif isinstance(node, ast.Call):
-                seen._calls(node)
-        return seen
+                scan._calls(node)
+        return scan
 
     def loads_env(self, ddtrace_is_first: bool) -> Literal["", "early", "late"]:
-        """Tell whether a ``.env`` file is loaded, and whether ddtrace is imported before."""
+        """Return when a ``.env`` file is loaded, compared with the import of ddtrace."""
         if self.loads_at is None:
             return ""
         before = self.ddtrace_at is not None and self.ddtrace_at < self.loads_at

@@ -1,6 +1,6 @@
-"""What a team looks at and is woken by: made in its Datadog organisation by ``pipecat-dd setup``.
+"""``pipecat-dd setup``: create a dashboard, monitors and more in a Datadog organisation.
 
-The definitions are plain functions that return what Datadog's API takes. What is wanted is
-compared with what is found there, and only what differs is touched. Everything made bears a mark
-that names it, so that it is found again, and so that nothing else is ever changed or deleted.
+The definitions are plain functions that return what Datadog's API accepts. The command compares
+them with what exists in the organisation, and changes only what differs. Everything that it creates
+has a mark. The command finds its objects by this mark, and never changes or deletes anything else.
 """

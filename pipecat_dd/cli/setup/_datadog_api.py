@@ -1,9 +1,9 @@
-"""The one door to ``datadog-api-client``.
+"""The only module that uses ``datadog-api-client``.
 
-Bodies and answers are JSON as it goes over the wire, not the client's models: those take seconds
-to check a dashboard, say of a body newer than they are that it is wrong, and drop what they do not
-know, where a comparison must see all of it. (That every body fits the models is held by tests.)
-Keys are given to the client alone: nothing that is printed or raised here can hold one.
+Bodies and answers are plain JSON, not the client's models. The models take seconds to validate a
+dashboard, reject bodies that are newer than the client, and drop unknown fields, which a comparison
+must see. (Tests check that every body fits the models.) Only the client gets the keys: no message
+or exception of this module contains one.
 """
 
 import json
@@ -27,16 +27,22 @@ from datadog_api_client.v2.api.metrics_api import MetricsApi
 from datadog_api_client.v2.api.spans_metrics_api import SpansMetricsApi
 
 from pipecat_dd._network import ProxyError, proxy_for, proxy_headers
-from pipecat_dd.cli.setup.errors import Forbidden, KeysRefused, NotThere, Rejected, Unreachable
+from pipecat_dd.cli.setup.errors import (
+    ForbiddenError,
+    KeysRejectedError,
+    NotFoundError,
+    RejectedError,
+    UnreachableError,
+)
 
 PRIVATE: tuple[str, ...] = ()
-"""Nothing private of the client is used."""
+"""This module uses no private names of the client."""
 
 MAX_WAIT_SECS = 120
-"""How long to wait for the rate limit in all, before giving up."""
+"""The longest total wait for the rate limit."""
 
 RETRY_PAUSE_SECS = 1.0
-"""How long to wait before the first repetition; each next one waits twice as long."""
+"""The wait before the first retry; it doubles with each retry."""
 
 _ATTEMPTS = 3
 _REQUEST_TIMEOUT_SECS = 30
@@ -50,28 +56,30 @@ class Api:
     """Datadog's API, for one organisation.
 
     Args:
-        site: Datadog's site.
-        api_key: The organisation's API key.
-        app_key: An application key.
-        say: Called with a sentence when something takes time.
-        url: Where the API is, where that is not the site's own address.
+        site: The Datadog site, as in ``DD_SITE``.
+        api_key: An API key of the organisation.
+        app_key: An application key of the organisation.
+        on_wait: Called with a message before each wait.
+        url: The address of the API; empty for that of the site.
 
     Raises:
-        KeysRefused: A key is none, or the keys would be sent unencrypted.
+        KeysRejectedError: A key is malformed, or the keys would be sent unencrypted.
     """
 
     def __init__(
-        self, site: str, api_key: str, app_key: str, say: Callable[[str], None], url: str = ""
+        self, site: str, api_key: str, app_key: str, on_wait: Callable[[str], None], url: str = ""
     ) -> None:
         for name, key in (("DD_API_KEY", api_key), ("DD_APP_KEY", app_key)):
-            # A header that cannot be sent is shown, key and all, in the error about it.
+            # The error about an invalid header would contain the key.
             if not _KEY.fullmatch(key):
-                raise KeysRefused(f"{name} holds characters that no key has")
+                raise KeysRejectedError(f"{name} contains characters that are not allowed in keys")
         address = urlsplit(url)
         if url and address.scheme != "https" and address.hostname not in _LOOPBACK:
-            raise KeysRefused(f"the API's address is {url!r}; keys are only sent over https")
+            raise KeysRejectedError(
+                f"the API's address is {url!r}, but keys are sent only over https"
+            )
         self.site = site
-        self._say = say
+        self._on_wait = on_wait
         self._secrets = (api_key, app_key)
         self._waited_secs = 0.0
         base_url = url or f"https://api.{site}"
@@ -81,16 +89,16 @@ class Api:
             request_timeout=_REQUEST_TIMEOUT_SECS,
             check_input_type=False,
             preload_content=False,
-            # What is tried again, and what that is called, is decided here.
+            # This class decides what to retry, and reports it.
             retry_policy=urllib3.Retry(0, redirect=0),
         )
-        # The client asks the environment for no proxy.
+        # The client does not read the environment's proxy.
         try:
             proxy = proxy_for(urlsplit(base_url))
         except ProxyError as error:
-            raise Unreachable(f"Datadog cannot be reached: {error}") from None
+            raise UnreachableError(f"Datadog cannot be reached: {error}") from None
         if proxy is not None:
-            # User and password stay out of the URL, which the client's errors show.
+            # Keep user and password out of the URL: the client's errors show it.
             configuration.proxy = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
             configuration.proxy_headers = proxy_headers(proxy)
         client = ApiClient(configuration)
@@ -105,47 +113,47 @@ class Api:
         self.retention_filters: Any = APMRetentionFiltersApi(client)  # type: ignore[no-untyped-call]
 
     def check_api_key(self) -> None:
-        """Ask whether the API key is one.
+        """Check that Datadog accepts the API key.
 
         Raises:
-            KeysRefused: It is not.
-            Unreachable: Datadog cannot be asked now.
+            KeysRejectedError: Datadog rejects the key.
+            UnreachableError: Datadog cannot be reached now.
         """
         try:
             self.read(self.authentication.validate)
-        except (Forbidden, KeysRefused) as refused:
-            raise KeysRefused(
-                f"Datadog at {self.site} does not take DD_API_KEY. Is it an API key (not an "
-                "application key), and of an organisation at that site? DD_SITE says which site."
-            ) from refused
+        except (ForbiddenError, KeysRejectedError) as error:
+            raise KeysRejectedError(
+                f"Datadog at {self.site} rejects DD_API_KEY. Is it an API key (not an application "
+                "key) of an organisation on that site? DD_SITE sets the site."
+            ) from error
 
     def read(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Ask for something; tried again where Datadog fails.
+        """Call an operation that reads. If Datadog fails, retry.
 
         Args:
             operation: A method of one of the client's APIs.
-            *args: What it takes.
-            **kwargs: What it takes.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
         """
         return self._call(operation, args, kwargs, attempts=_ATTEMPTS)
 
     def change(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Change or delete something; tried again where Datadog fails, which does no harm.
+        """Call an operation that changes or deletes. If Datadog fails, retry: it is idempotent.
 
         Args:
             operation: A method of one of the client's APIs.
-            *args: What it takes.
-            **kwargs: What it takes.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
         """
         return self._call(operation, args, kwargs, attempts=_ATTEMPTS)
 
     def create(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make something. Not tried again: it may have been made before Datadog failed.
+        """Call an operation that creates. Never retry: Datadog may have failed after creating it.
 
         Args:
             operation: A method of one of the client's APIs.
-            *args: What it takes.
-            **kwargs: What it takes.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
         """
         return self._call(operation, args, kwargs, attempts=1)
 
@@ -163,49 +171,49 @@ class Api:
                 return _json(operation(*args, **kwargs))
             except ApiException as error:
                 if error.status == 429:
-                    self._wait_for_the_limit(error)
+                    self._wait_for_rate_limit(error)
                     attempts += 1
                     continue
                 if not (isinstance(error.status, int) and error.status >= 500 and attempts):
-                    raise self._refusal(error) from None
+                    raise self._error_for(error) from None
                 reason = f"Datadog answered {error.status}"
             except urllib3.exceptions.HTTPError as error:
                 if not attempts:
-                    raise Unreachable(
+                    raise UnreachableError(
                         f"Datadog at {self.site} cannot be reached: {self._clean(str(error))}"
                     ) from None
                 reason = "Datadog did not answer"
             except OpenApiException as error:
-                # The client refused it before it was sent.
-                raise Rejected(self._clean(str(error))) from None
-            self._say(f"{reason}; trying again in {pause_secs:g} s")
+                # The client rejected the request before sending it.
+                raise RejectedError(self._clean(str(error))) from None
+            self._on_wait(f"{reason}; retrying in {pause_secs:g} s")
             time.sleep(pause_secs)
             pause_secs *= 2
 
-    def _wait_for_the_limit(self, error: ApiException) -> None:
+    def _wait_for_rate_limit(self, error: ApiException) -> None:
         reset_secs = _reset_secs(error.headers)
         if self._waited_secs + reset_secs > MAX_WAIT_SECS:
-            raise Unreachable(
-                f"Datadog's rate limit is reached, and is lifted in {reset_secs:g} s: longer than "
-                f"this waits ({MAX_WAIT_SECS} s in all). Run it again then; what was made is found "
-                "and kept."
+            raise UnreachableError(
+                f"Datadog's rate limit is reached and resets in {reset_secs:g} s. This command "
+                f"waits at most {MAX_WAIT_SECS} s in total. Run it again after that time: it keeps "
+                "what it has created so far."
             ) from None
-        self._say(f"Datadog's rate limit is reached; going on in {reset_secs:g} s")
+        self._on_wait(f"Datadog's rate limit is reached; continuing in {reset_secs:g} s")
         time.sleep(reset_secs)
         self._waited_secs += reset_secs
 
-    def _refusal(self, error: ApiException) -> Exception:
-        words = self._clean(_words(error.body))
+    def _error_for(self, error: ApiException) -> Exception:
+        words = self._clean(_error_text(error.body))
         if error.status == 401:
-            return KeysRefused(
-                f"Datadog at {self.site} does not take the keys (401). Is DD_APP_KEY an "
-                "application key of the same organisation as DD_API_KEY, and is it still there?"
+            return KeysRejectedError(
+                f"Datadog at {self.site} rejects the keys (401). Is DD_APP_KEY an application key "
+                "of the same organisation as DD_API_KEY, and does it still exist?"
             )
         if error.status == 403:
-            return Forbidden(f"not allowed (403): {words}")
+            return ForbiddenError(f"not allowed (403): {words}")
         if error.status == 404:
-            return NotThere(f"not found (404): {words}")
-        return Rejected(f"Datadog answered {error.status}: {words}")
+            return NotFoundError(f"not found (404): {words}")
+        return RejectedError(f"Datadog answered {error.status}: {words}")
 
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
@@ -219,12 +227,12 @@ def _json(response: Any) -> Any:
     try:
         return json.loads(text) if text else None
     except ValueError:
-        raise Rejected(
-            "the answer is no JSON, and so none of Datadog's; is a proxy in between?"
+        raise RejectedError(
+            "the answer is not JSON, so it is not from Datadog. Is there a proxy in between?"
         ) from None
 
 
-def _words(body: Any) -> str:
+def _error_text(body: Any) -> str:
     errors = body.get("errors") if isinstance(body, dict) else None
     if not isinstance(errors, list):
         return str(body) if body else "no reason given"
@@ -237,7 +245,7 @@ def _words(body: Any) -> str:
 
 
 def _reset_secs(headers: Any) -> float:
-    # Whoever answers names its headers in its own case.
+    # Servers differ in the case of header names.
     by_name = {str(name).lower(): value for name, value in (headers or {}).items()}
     for name in ("x-ratelimit-reset", "retry-after"):
         try:

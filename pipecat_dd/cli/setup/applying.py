@@ -1,4 +1,4 @@
-"""Doing what was planned: as much of it as can be done, one after the other."""
+"""Apply a plan: carry out as many of its steps as possible, one after the other."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from enum import StrEnum
 
 from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.errors import (
-    UNEXPECTED,
-    Forbidden,
-    Incomplete,
-    KeysRefused,
-    NotThere,
-    NotYet,
-    Refusal,
-    Unreachable,
+    UNEXPECTED_ANSWER,
+    ForbiddenError,
+    IncompleteError,
+    KeysRejectedError,
+    NotFoundError,
+    SetupError,
+    UnknownMetricError,
+    UnreachableError,
 )
 from pipecat_dd.cli.setup.planning import Action, Step
 from pipecat_dd.cli.setup.resources import Resource
 
 
 class Outcome(StrEnum):
-    """What came of a step."""
+    """The outcome of a step."""
 
     DONE = "done"
     LATER = "later"
@@ -31,79 +31,80 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a step.
+    """The result of a step.
 
     Attributes:
         step: The step.
-        outcome: What came of it.
-        words: Why, where it was not done.
-        keys_refused: Whether the keys were at fault.
-        id: Datadog's id of what was made, where it gives one.
+        outcome: Its outcome.
+        words: Why it was not done; empty if it was.
+        keys_rejected: Whether it failed because Datadog rejects the keys.
+        id: Datadog's id of the object that was created; empty if there is none.
     """
 
     step: Step
     outcome: Outcome
     words: str = ""
-    keys_refused: bool = False
+    keys_rejected: bool = False
     id: str = ""
 
 
-def carry_out(
-    steps: Iterable[Step], by_kind: dict[Kind, Resource], tell: Callable[[Result], None]
+def apply(
+    steps: Iterable[Step], by_kind: dict[Kind, Resource], on_result: Callable[[Result], None]
 ) -> None:
-    """Do what was planned.
+    """Carry out steps.
 
-    What cannot be done does not keep the rest from being done, unless nothing can be any more.
+    If a step fails, the others are still tried, unless Datadog cannot be reached or rejects the
+    keys.
 
     Args:
-        steps: What to do.
-        by_kind: How each kind is handled.
-        tell: Called with what came of each step, as soon as it is known.
+        steps: The steps, in order.
+        by_kind: The resource that handles each kind.
+        on_result: Called with the result of each step, as soon as it is known.
     """
     forbidden: set[Kind] = set()
     stopped = False
     for step in steps:
         if stopped or step.kind in forbidden:
-            tell(Result(step, Outcome.UNTRIED))
+            on_result(Result(step, Outcome.UNTRIED))
             continue
         try:
             made = _do(step, by_kind[step.kind])
-        except NotYet as refusal:
-            tell(Result(step, Outcome.LATER, str(refusal)))
-        except Incomplete as refusal:
-            stopped = isinstance(refusal.cause, (KeysRefused, Unreachable))
-            tell(Result(step, Outcome.INCOMPLETE, str(refusal)))
-        except Forbidden as refusal:
+        except UnknownMetricError as error:
+            on_result(Result(step, Outcome.LATER, str(error)))
+        except IncompleteError as error:
+            stopped = isinstance(error.cause, (KeysRejectedError, UnreachableError))
+            on_result(Result(step, Outcome.INCOMPLETE, str(error)))
+        except ForbiddenError as error:
             forbidden.add(step.kind)
             needed = by_kind[step.kind].permission
-            tell(Result(step, Outcome.FAILED, f"{refusal}; the application key needs {needed}"))
-        except (KeysRefused, Unreachable) as refusal:
+            on_result(Result(step, Outcome.FAILED, f"{error}; the application key needs {needed}"))
+        except (KeysRejectedError, UnreachableError) as error:
             stopped = True
-            refused = isinstance(refusal, KeysRefused)
-            tell(Result(step, Outcome.FAILED, str(refusal), keys_refused=refused))
-        except Refusal as refusal:
-            tell(Result(step, Outcome.FAILED, str(refusal)))
-        except UNEXPECTED as error:
-            words = f"Datadog's answer is not understood ({error!r})"
-            tell(Result(step, Outcome.FAILED, words))
+            refused = isinstance(error, KeysRejectedError)
+            on_result(Result(step, Outcome.FAILED, str(error), keys_rejected=refused))
+        except SetupError as error:
+            on_result(Result(step, Outcome.FAILED, str(error)))
+        except UNEXPECTED_ANSWER as error:
+            words = f"Datadog's answer is invalid ({error!r})"
+            on_result(Result(step, Outcome.FAILED, words))
         else:
-            tell(Result(step, Outcome.DONE, id=made))
+            on_result(Result(step, Outcome.DONE, id=made))
 
 
 def _do(step: Step, resource: Resource) -> str:
-    if step.action is Action.CREATE and step.thing is not None:
-        new = resource.create(step.thing)
+    if step.action is Action.CREATE and step.definition is not None:
+        new = resource.create(step.definition)
         if new is not None:
             try:
-                resource.update(new, resource.body_for(step.thing, new))
-            except Refusal as refusal:
-                raise Incomplete(refusal) from refusal
+                resource.update(new, resource.body_for(step.definition, new))
+            except SetupError as error:
+                raise IncompleteError(error) from error
             return new.id
-    elif step.action is Action.UPDATE and step.thing is not None and step.found is not None:
-        resource.update(step.found, resource.body_for(step.thing, step.found))
+    elif step.action is Action.UPDATE and step.definition is not None and step.found is not None:
+        resource.update(step.found, resource.body_for(step.definition, step.found))
     elif step.action is Action.DELETE and step.found is not None:
         try:
             resource.delete(step.found)
-        except NotThere:
+        except NotFoundError:
             return ""
     return ""

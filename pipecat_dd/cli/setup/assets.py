@@ -1,8 +1,8 @@
-"""Definitions in the form of Datadog's own integrations: what a tile in its catalogue is made of.
+"""Definitions in the format of Datadog's own integrations, the assets of a tile in its catalogue.
 
-Written from the same contracts as all else: ``metadata.csv`` describes each metric, and each
-monitor stands in a file of its own as a template that a user is offered. What Datadog's validator
-wants of them (``ddev validate metadata``, ``ddev validate monitors``) is held by tests.
+They are generated from the same contracts as everything else: ``metadata.csv`` describes each
+metric, and each monitor is a template in a file of its own. Tests check what Datadog's validator
+requires (``ddev validate metadata``, ``ddev validate monitors``).
 """
 
 import csv
@@ -17,7 +17,7 @@ from pipecat_dd.names import metrics
 from pipecat_dd.names.metrics import METRICS, Type
 
 INTEGRATION = "pipecat_dd"
-"""What it would be called there."""
+"""The name of the integration in the catalogue."""
 
 COLUMNS = (
     "metric_name",
@@ -36,12 +36,12 @@ COLUMNS = (
 MONITORS = Path("assets") / "monitors"
 
 _AS_OF = "2026-11-29"
-"""When the monitors took this form: a date that does not change from run to run."""
+"""When the monitors last changed. The date is fixed, so that every export is the same."""
 
 _MOST_CHARS = 300
-"""How long a monitor's description may be."""
+"""The maximum length of a monitor's description."""
 
-# The catalogue knows no distributions: Datadog's own integrations list theirs as gauges.
+# The catalogue has no distributions: Datadog's own integrations list them as gauges.
 _TYPES = {Type.DISTRIBUTION: "gauge", Type.COUNT: "count", Type.GAUGE: "gauge"}
 
 _WORSE_IF_MORE = frozenset(
@@ -58,7 +58,7 @@ _WORSE_IF_MORE = frozenset(
 
 
 def metadata_csv() -> str:
-    """Return what describes each metric that bots send."""
+    """Return ``metadata.csv``, which describes each metric that bots send."""
     text = io.StringIO()
     rows = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     rows.writeheader()
@@ -78,34 +78,39 @@ def metadata_csv() -> str:
     return text.getvalue()
 
 
-def monitor_templates(things: Iterable[Definition]) -> dict[Path, Body]:
-    """Return each monitor in the catalogue's form, by the file it stands in.
+def monitor_templates(definitions: Iterable[Definition]) -> dict[Path, Body]:
+    """Return each monitor in the catalogue's format, by its file.
 
     Args:
-        things: What is wanted, without marks.
+        definitions: The definitions of all kinds, without marks.
     """
     templates: dict[Path, Body] = {}
-    for thing in things:
-        if thing.kind is not Kind.MONITOR:
+    for definition in definitions:
+        if definition.kind is not Kind.MONITOR:
             continue
-        definition = thing.body
-        templates[MONITORS / f"{thing.key.replace('-', '_')}.json"] = {
+        body = definition.body
+        templates[MONITORS / f"{definition.key.replace('-', '_')}.json"] = {
             "version": 2,
             "created_at": _AS_OF,
             "last_updated_at": _AS_OF,
-            "title": thing.title,
+            "title": definition.title,
             "tags": [f"integration:{INTEGRATION}"],
-            "description": _description(definition["message"]),
-            "definition": definition,
+            "description": _description(body["message"]),
+            "definition": body,
         }
     return templates
 
 
 def _description(message: str) -> str:
-    """Return what happened, and what to look at first, as far as there is room."""
+    """Return the beginning of a monitor's message, as many sentences as fit."""
     block = message.split("}}\n", 1)[1].partition("{{/")[0]
     plain = block.partition("\n\n- [")[0]
-    plain = plain.replace("{{value}} %", "too large a share").replace("{{value}}", "too many")
+    for value, words in (
+        ("{{value}} %", "too large a share"),
+        ("{{value}} seconds", "too high"),
+        ("{{value}}", "too many"),
+    ):
+        plain = plain.replace(value, words)
     plain = plain[:1].upper() + plain[1:]
     sentences = re.split(r"(?<=[.?)]) ", " ".join(plain.split()))
     text = sentences[0]

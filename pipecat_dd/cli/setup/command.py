@@ -1,4 +1,4 @@
-"""The command ``pipecat-dd setup``: what it asks, and in which order it does things."""
+"""The command ``pipecat-dd setup``: its options, its questions and the order of its steps."""
 
 import os
 import sys
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from pipecat_dd.cli.setup.resources import Resource
 
 EXTRA = "pipecat-dd[setup]"
-"""What has all that this command needs."""
+"""The extra that this command needs."""
 
-FAILED, KEYS_REFUSED = 1, 3
-"""Exit codes: something was not done; Datadog does not take the keys."""
+FAILED, KEYS_REJECTED = 1, 3
+"""Exit codes: something was not done; Datadog rejects the keys."""
 
 _DEFAULTS = Options()
 
 
-def _limit(name: str, words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return an option that says when a monitor alerts."""
+def _threshold_option(
+    name: str, words: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return an option for when a monitor alerts, with its default."""
     default = getattr(_DEFAULTS, name)
     kind = click.FLOAT if isinstance(default, float) else click.INT
     return click.option(
@@ -40,45 +42,78 @@ def _limit(name: str, words: str) -> Callable[[Callable[..., None]], Callable[..
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @click.option(
     "--export",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write the definitions there as JSON instead. Needs no keys.",
+    help="Only write the definitions to this directory as JSON. Needs no keys.",
 )
-@click.option("--remove", is_flag=True, help="Take away exactly what this command made.")
-@click.option("--yes", is_flag=True, help="Remove without asking.")
+@click.option("--remove", is_flag=True, help="Remove everything that this command created.")
+@click.option("--yes", is_flag=True, help="Remove without asking for confirmation.")
 @click.option(
     "--retention/--no-retention",
     default=None,
-    help="Whether to make retention filters, whose spans are billed as indexed. "
-    "By default: asks, and makes none where nobody can be asked.",
+    help="Whether to create retention filters; Datadog bills the spans that they keep. By "
+    "default, the command asks; without a terminal, it creates none.",
 )
-@click.option("--service", default="", help="Monitors watch this service only.")
-@click.option("--env", default="", help="Monitors watch this environment only.")
+@click.option("--service", default="", help="The service to watch. By default, all services.")
+@click.option("--env", default="", help="The environment to watch. By default, all.")
 @click.option(
     "--notify",
     multiple=True,
     metavar="@HANDLE",
-    help="Whom monitors tell: @slack-voice, @you@example.com. May be given several times.",
+    help="Whom the monitors notify: @slack-voice, @you@example.com. Can be repeated.",
 )
-@_limit("failed_turns_percent", "Alert above this share of turns that failed, in 30 minutes.")
-@_limit("unanswered_turns_percent", "… of turns whose user waited for an answer in vain.")
-@_limit("slow_answers_percent", "… of answers that were slow, in 30 minutes.")
-@_limit("slow_answer_secs", "What is slow: 1, 2, 3, 5 or 8 seconds.")
-@_limit("unusable_services_percent", "… of services lost for good, for 100 turns in 15 minutes.")
-@_limit("error_lines_percent", "… of error lines for 100 turns, in an hour.")
-@_limit("lines_without_trace_percent", "… of sessions' lines without a trace, in 15 minutes.")
-@_limit("abnormal_ends_percent", "… of sessions that did not end well, in an hour.")
-@_limit("silent_sessions_percent", "… of sessions with a silent bot, in an hour.")
-@_limit("sessions_lost_percent", "… of sessions that neither ended nor run, in 4 hours.")
-@_limit("quiet_hours", "Alert after so many hours without a session, 2 to 24.")
-@_limit("event_loop_lag_secs", "Alert when the event loop is later, at the 95th percentile.")
-@_limit("lines_dropped_percent", "… of lines dropped instead of shipped, in 30 minutes.")
-@_limit("least_turns", "Turns that are added to those there were, so that one is no outage.")
-@_limit("least_sessions", "The same for sessions.")
-@_limit("least_lines", "The same for lines.")
+@_threshold_option(
+    "failed_turns_percent", "Alert above this percentage of failed turns in 30 minutes."
+)
+@_threshold_option(
+    "unanswered_turns_percent", "Alert above this percentage of unanswered turns in 30 minutes."
+)
+@_threshold_option(
+    "slow_answers_percent", "Alert above this percentage of slow answers in 30 minutes."
+)
+@_threshold_option(
+    "slow_answer_secs", "An answer is slow after this many seconds: 1, 2, 3, 5 or 8."
+)
+@_threshold_option(
+    "unusable_services_percent",
+    "Alert above this many permanently failed services per 100 turns in 15 minutes.",
+)
+@_threshold_option(
+    "error_lines_percent", "Alert above this many error lines per 100 turns in an hour."
+)
+@_threshold_option(
+    "lines_without_trace_percent",
+    "Alert above this percentage of session log lines without a trace in 15 minutes.",
+)
+@_threshold_option(
+    "abnormal_ends_percent", "Alert above this percentage of abnormally ended sessions in an hour."
+)
+@_threshold_option(
+    "silent_sessions_percent",
+    "Alert above this percentage of sessions in which the bot never spoke, in an hour.",
+)
+@_threshold_option(
+    "sessions_lost_percent",
+    "Alert above this percentage of sessions that neither ended nor are running, in 4 hours.",
+)
+@_threshold_option("quiet_hours", "Alert after this many hours without a session, 2 to 24.")
+@_threshold_option(
+    "event_loop_lag_secs",
+    "Alert above this event loop lag in seconds, at the 95th percentile of 15 minutes.",
+)
+@_threshold_option(
+    "lines_dropped_percent",
+    "Alert above this percentage of log lines dropped instead of shipped, in 30 minutes.",
+)
+@_threshold_option(
+    "least_turns",
+    "Turns to add to the total before a percentage is taken: a single failure must not alert.",
+)
+@_threshold_option("least_sessions", "Sessions to add to the total before a percentage is taken.")
+@_threshold_option("least_lines", "Log lines to add to the total before a percentage is taken.")
 @click.option("--api-url", envvar=API_URL.variable, default="", hidden=True)
 def setup(
     dry_run: bool,
@@ -90,20 +125,20 @@ def setup(
     api_url: str,
     **chosen: Any,
 ) -> None:
-    """Make a dashboard, monitors and more in your Datadog organisation.
+    """Create a dashboard and monitors in Datadog.
 
-    A dashboard, monitors, a log pipeline, log-based and span-based metrics, percentiles and
-    descriptions of the metrics that bots send, and, if you agree, retention filters. What is there
-    already is brought up to date; running it twice changes nothing. Nothing else is touched, and
-    --remove takes exactly this away again.
+    In your Datadog organisation, the command creates a dashboard, monitors, a log pipeline,
+    log-based and span-based metrics, percentiles and descriptions of the metrics that bots send,
+    and, if you agree, retention filters. It updates what already exists, so a second run changes
+    nothing. It touches nothing else, and --remove removes exactly what it created.
 
-    Needs DD_API_KEY, DD_APP_KEY (an application key) and, outside of US1, DD_SITE.
+    The command needs DD_API_KEY, DD_APP_KEY (an application key) and, outside of US1, DD_SITE.
 
-    Exit code: 0 when all is done, 1 when something could not be, 2 for an option that is not
-    allowed, 3 when keys are missing or refused.
+    Exit codes: 0 everything was done, 1 something could not be done, 2 an option is invalid, 3
+    keys are missing or rejected.
     """
     if directory is not None and (dry_run or remove):
-        raise click.UsageError("--export goes with neither --dry-run nor --remove")
+        raise click.UsageError("--export cannot be combined with --dry-run or --remove")
     site = os.environ.get("DD_SITE", "").strip() or _DEFAULTS.site
     try:
         options = Options(site=site, notify=notify, **chosen)
@@ -112,22 +147,24 @@ def setup(
 
     from pipecat_dd.cli.setup.definitions import wanted
 
-    things = wanted(options)
+    definitions = wanted(options)
     if directory is not None:
-        _export(things, directory)
+        _export(definitions, directory)
         return
     by_kind = _connect(options, api_url)
-    sys.exit(_run(things, by_kind, options, dry_run, remove, yes, retention))
+    sys.exit(_run(definitions, by_kind, options, dry_run, remove, yes, retention))
 
 
-def _export(things: "tuple[Definition, ...]", directory: Path) -> None:
+def _export(definitions: "tuple[Definition, ...]", directory: Path) -> None:
     from pipecat_dd.cli.setup.exporting import export
 
     try:
-        files = export(things, directory)
+        files = export(definitions, directory)
     except OSError as error:
         raise click.ClickException(f"{error.strerror}: {error.filename}") from error
-    click.echo(f"Wrote {len(files)} files to {directory}; requests.json says what each is for.")
+    click.echo(
+        f"Wrote {len(files)} files to {directory}. requests.json lists the API request for each."
+    )
 
 
 def _connect(options: Options, url: str) -> "dict[Kind, Resource]":
@@ -136,29 +173,28 @@ def _connect(options: Options, url: str) -> "dict[Kind, Resource]":
         from pipecat_dd.cli.setup.resources import resources
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"{error.name} is not installed; to have all that this command needs: "
-            f"pip install '{EXTRA}'"
+            f"{error.name} is not installed. This command needs: pip install '{EXTRA}'"
         ) from error
     keys = {name: os.environ.get(name, "").strip() for name in ("DD_API_KEY", "DD_APP_KEY")}
     missing = [name for name, value in keys.items() if not value]
     if missing:
         _fail(
-            f"{' and '.join(missing)} must be set: an API key and an application key of your "
-            "organisation (Organization Settings). Without keys, --export writes the definitions.",
-            KEYS_REFUSED,
+            f"{' and '.join(missing)} must be set. Create an API key and an application key in "
+            "your Organization Settings. --export needs no keys.",
+            KEYS_REJECTED,
         )
-    from pipecat_dd.cli.setup.errors import KeysRefused, Refusal
+    from pipecat_dd.cli.setup.errors import KeysRejectedError, SetupError
 
     try:
         api = Api(options.site, keys["DD_API_KEY"], keys["DD_APP_KEY"], _say, url)
         api.check_api_key()
-    except Refusal as refusal:
-        _fail(str(refusal), KEYS_REFUSED if isinstance(refusal, KeysRefused) else FAILED)
+    except SetupError as error:
+        _fail(str(error), KEYS_REJECTED if isinstance(error, KeysRejectedError) else FAILED)
     return resources(api)
 
 
 def _run(
-    things: "tuple[Definition, ...]",
+    definitions: "tuple[Definition, ...]",
     by_kind: "dict[Kind, Resource]",
     options: Options,
     dry_run: bool,
@@ -167,36 +203,38 @@ def _run(
     retention: bool | None,
 ) -> int:
     from pipecat_dd.cli.setup import planning, report
-    from pipecat_dd.cli.setup.errors import KeysRefused, Refusal
+    from pipecat_dd.cli.setup.errors import KeysRejectedError, SetupError
 
     try:
-        make = planning.to_remove if remove else planning.to_set_up
-        plan = make(things, by_kind, options)
-    except Refusal as refusal:
-        _fail(str(refusal), KEYS_REFUSED if isinstance(refusal, KeysRefused) else FAILED)
+        make = planning.plan_removal if remove else planning.plan_setup
+        plan = make(definitions, by_kind, options)
+    except SetupError as error:
+        _fail(str(error), KEYS_REJECTED if isinstance(error, KeysRejectedError) else FAILED)
     if dry_run:
-        report.planned(plan, options, remove=remove)
+        report.show_plan(plan, options, remove=remove)
         return FAILED if plan.unread else 0
     if remove:
         steps: Iterable[Step] = plan.steps
-        if not yes and plan.steps and not _agrees_to_remove(plan, options):
+        if not yes and plan.steps and not _confirm_removal(plan, options):
             return FAILED
     else:
-        steps = _with_retention(plan, retention)
-    return report.carried_out(plan, steps, by_kind, options, remove=remove)
+        steps = _steps_to_apply(plan, retention)
+    return report.apply_plan(plan, steps, by_kind, options, remove=remove)
 
 
-def _agrees_to_remove(plan: "Plan", options: Options) -> bool:
+def _confirm_removal(plan: "Plan", options: Options) -> bool:
     from pipecat_dd.cli.setup import report
 
-    report.planned(plan, options, remove=True)
-    if not _can_ask():
-        _say("Nothing was removed: nobody can be asked. --yes removes it.")
+    report.show_plan(plan, options, remove=True)
+    if not _is_interactive():
+        _say(
+            "Nothing was removed, because there is no terminal to ask for confirmation. Use --yes."
+        )
         return False
     return click.confirm("Remove these?")
 
 
-def _with_retention(plan: "Plan", retention: bool | None) -> "list[Step]":
+def _steps_to_apply(plan: "Plan", retention: bool | None) -> "list[Step]":
     from pipecat_dd.cli.setup import report
     from pipecat_dd.cli.setup.definition import Kind
     from pipecat_dd.cli.setup.planning import Action
@@ -208,14 +246,14 @@ def _with_retention(plan: "Plan", retention: bool | None) -> "list[Step]":
     if not filters or retention:
         return steps
     if retention is None:
-        report.proposal(filters)
-        if _can_ask() and click.confirm("Make these retention filters?"):
+        report.propose_filters(filters)
+        if _is_interactive() and click.confirm("Create these retention filters?"):
             return steps
-        _say("No retention filters are made; --retention makes them.\n")
+        _say("No retention filters are created. To create them, use --retention.\n")
     return [step for step in steps if step not in filters]
 
 
-def _can_ask() -> bool:
+def _is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 

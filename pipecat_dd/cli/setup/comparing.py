@@ -1,9 +1,9 @@
-"""What of a definition is not as wanted.
+"""Compare a definition with what exists in Datadog.
 
-Datadog adds a good deal to what it is given (ids, authors, times, defaults) and gives back the
-rest as it was, but for a few things that are known and looked past here: so what is wanted has to
-be *within* what is found, not equal to it. (Held against the 226 recorded exchanges with the real
-API that are in the tests of ``datadog-api-client``: nothing else came back changed.)
+Datadog adds fields to what it receives (ids, authors, times, defaults) and returns the rest
+unchanged, apart from a few known differences that this module ignores. So an object is up to date
+if it *contains* its definition; it need not equal it. (In the 226 recorded exchanges with the real
+API in the tests of ``datadog-api-client``, there are no other differences.)
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ _ALIKE = {"metric alert": "query alert"}
 
 
 def differences(wanted: Body, found: Body) -> list[str]:
-    """Return where something found is not as wanted, as paths.
+    """Return the paths at which an existing body differs from its definition.
 
     Args:
-        wanted: What it should be.
-        found: What it is.
+        wanted: The body of the definition.
+        found: The existing body, as Datadog returned it.
     """
     return list(_of_objects(wanted, found, ""))
 
@@ -43,7 +43,7 @@ def _of_objects(wanted: Body, found: Body, path: str) -> Iterator[str]:
         if name in _UNORDERED and isinstance(value, list):
             value, there = _sorted(value), _sorted(there or [])
             if name == "tags":
-                # Tags of the user's own may be among them.
+                # Ignore tags that the user has added.
                 there = [tag for tag in there if tag in value]
         yield from _of(value, there, below)
 

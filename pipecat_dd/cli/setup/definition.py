@@ -1,8 +1,8 @@
-"""What is made in an organisation, and how it is known again as ours.
+"""The definitions of what is created in an organisation, and the marks by which it is found again.
 
-A name says nothing: a team may well have a dashboard called "Pipecat" of its own, or a clone of
-ours. So everything bears a mark. Dashboards, monitors and pipelines can be cloned, mark and all;
-their mark therefore holds the id that Datadog gave the original, which no clone has.
+Names are not enough: a team may have its own dashboard called "Pipecat", or a clone of ours. So
+everything that is created has a mark. A clone of a dashboard, monitor or pipeline has the same
+mark, so their marks contain the id that Datadog gave the original, which a clone does not have.
 """
 
 import re
@@ -12,16 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 Body = dict[str, Any]
-"""What Datadog's API takes and gives, as JSON."""
+"""The body of a request or answer of Datadog's API, as JSON."""
 
 OWNER = "managed-by:pipecat-dd"
-"""Stands in every mark."""
+"""Part of every mark."""
 
 _IN_TEXT = re.compile(r"managed-by:pipecat-dd pipecat-dd:([\w/.-]+)(?: pipecat-dd-id:([\w-]+))?")
 
 
 class Kind(StrEnum):
-    """The kinds of what is made, in the order in which they are made."""
+    """The kinds of objects, in the order in which they are created."""
 
     PIPELINE = "log pipeline"
     LINE_METRIC = "log-based metric"
@@ -35,14 +35,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Something that is wanted.
+    """The definition of an object.
 
     Attributes:
-        kind: What it is.
-        key: Which one of its kind; stays the same over versions of this package.
-        title: What people call it.
-        body: Its definition, as Datadog's API takes it, without the mark that holds an id.
-        scope: The service and environment it is for, where it is for one: ``bot/prod``.
+        kind: Its kind.
+        key: Its key, unique within its kind and the same in all versions of this package.
+        title: Its name for users.
+        body: Its body for Datadog's API. The mark in it contains no id yet.
+        scope: The service and environment that it is limited to, such as ``bot/prod``; empty if it
+            is not limited.
     """
 
     kind: Kind
@@ -54,16 +55,16 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something of ours that is in the organisation.
+    """An existing object that this command created.
 
     Attributes:
-        kind: What it is.
-        key: Which one of its kind.
-        title: What people call it.
-        body: Its definition, as Datadog gives it.
-        id: Datadog's id of it.
-        scope: The service and environment it is for, where it is for one.
-        is_signed: Whether its mark is complete.
+        kind: Its kind.
+        key: The key of its definition.
+        title: Its name for users.
+        body: Its body, as Datadog returned it.
+        id: Its id in Datadog.
+        scope: The scope of its definition.
+        is_signed: Whether its mark contains its id.
     """
 
     kind: Kind
@@ -77,33 +78,33 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What says that something is ours, and which it is.
+    """The mark of an object that this command created.
 
     Attributes:
-        key: Which one of its kind.
-        id: Datadog's id of the one that was made; None before it is known.
-        scope: The service and environment it is for, where it is for one.
+        key: The key of its definition.
+        id: The id that Datadog gave the original; None as long as it is unknown.
+        scope: The scope of its definition.
     """
 
     key: str
     id: str | None = None
     scope: str = ""
 
-    def is_of(self, own_id: str) -> bool:
-        """Return whether what bears this mark is what was made, rather than a clone of it.
+    def is_original(self, own_id: str) -> bool:
+        """Return whether the object with this mark is the original, rather than a clone.
 
         Args:
-            own_id: Datadog's id of what bears the mark.
+            own_id: The object's own id in Datadog.
         """
         return self.id is None or self.id.lower() == own_id.lower()
 
     def as_text(self) -> str:
-        """Return the mark as it stands in a description."""
+        """Return the mark as text, for a description or name."""
         text = f"{OWNER} pipecat-dd:{self.key}"
         return text if self.id is None else f"{text} pipecat-dd-id:{self.id}"
 
     def as_tags(self) -> list[str]:
-        """Return the mark as tags, which Datadog has in lower case."""
+        """Return the mark as tags, in lower case as Datadog stores them."""
         tags = [OWNER, f"pipecat-dd:{self.key}"]
         if self.scope:
             tags.append(f"pipecat-dd-scope:{self.scope}")
@@ -113,21 +114,13 @@ class Mark:
 
 
 def mark_in_text(text: str | None) -> Mark | None:
-    """Return the mark that stands in a description or name.
-
-    Args:
-        text: The description.
-    """
+    """Return the mark in a description or name; None if there is none."""
     found = _IN_TEXT.search(text or "")
     return Mark(found[1], found[2]) if found else None
 
 
 def mark_in_tags(tags: Iterable[str] | None) -> Mark | None:
-    """Return the mark that is made of tags.
-
-    Args:
-        tags: All tags of something.
-    """
+    """Return the mark among an object's tags; None if there is none."""
     tags = list(tags or ())
     by_name = dict(tag.partition(":")[::2] for tag in tags)
     if OWNER not in tags or "pipecat-dd" not in by_name:

@@ -1,44 +1,44 @@
-"""What can go wrong between here and Datadog, in words for whoever ran the command."""
+"""The errors of this command. Their messages are for its users."""
 
-UNEXPECTED = (KeyError, TypeError, AttributeError)
-"""What an answer of another shape than Datadog documents makes of whoever reads it."""
-
-
-class Refusal(Exception):  # noqa: N818  not all of them are errors of the program's
-    """Something was not done. What it says is for people."""
+UNEXPECTED_ANSWER = (KeyError, TypeError, AttributeError)
+"""The exceptions that parsing raises if an answer differs from Datadog's documentation."""
 
 
-class KeysRefused(Refusal):
-    """The keys are missing, or Datadog does not take them. Nothing more can be done."""
+class SetupError(Exception):
+    """Something could not be done."""
 
 
-class Unreachable(Refusal):
-    """Datadog cannot be asked now: its rate limit, or the network. Nothing more can be done."""
+class KeysRejectedError(SetupError):
+    """The keys are missing, or Datadog rejects them. All further requests would fail."""
 
 
-class Forbidden(Refusal):
-    """The application key may not do this."""
+class UnreachableError(SetupError):
+    """Datadog cannot be reached now, because of its rate limit or the network."""
 
 
-class NotThere(Refusal):
-    """What was asked for is not there."""
+class ForbiddenError(SetupError):
+    """The application key lacks a permission."""
 
 
-class Rejected(Refusal):
-    """Datadog did not take what was sent, or failed at it."""
+class NotFoundError(SetupError):
+    """The object does not exist."""
 
 
-class Incomplete(Refusal):
-    """It was made, but its mark could not be completed; the next run does that.
+class RejectedError(SetupError):
+    """Datadog rejected the request, or failed to process it."""
+
+
+class IncompleteError(SetupError):
+    """An object was created, but its mark could not be completed. The next run completes it.
 
     Args:
-        cause: Why.
+        cause: The error that prevented it.
     """
 
-    def __init__(self, cause: Refusal) -> None:
+    def __init__(self, cause: SetupError) -> None:
         super().__init__(str(cause))
         self.cause = cause
 
 
-class NotYet(Rejected):
-    """It cannot be made before something has been sent."""
+class UnknownMetricError(RejectedError):
+    """Datadog has not received this metric yet, so it cannot be configured."""

@@ -1,7 +1,7 @@
-"""Definitions as files, for those who make things by other means: Terraform, a script, by hand.
+"""Write definitions to files, for users who create objects with Terraform, a script or by hand.
 
-What is made of these is theirs: it bears no mark, so that this command neither changes nor removes
-it.
+Objects that users create from these files have no mark, so this command neither changes nor removes
+them.
 """
 
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pipecat_dd.cli.setup.assets import metadata_csv, monitor_templates
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
-from pipecat_dd.cli.setup.definitions.counted import MARK as QUERY_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import MARK as TEXT_MARK
+from pipecat_dd.cli.setup.definitions.generated_metrics import MARK as QUERY_MARK
 
 _REQUESTS: dict[Kind, tuple[str, str]] = {
     Kind.PIPELINE: ("log-pipelines", "POST /api/v1/logs/config/pipelines"),
@@ -33,29 +33,21 @@ _TYPES = {
 }
 
 
-def request_body(thing: Definition) -> Body:
-    """Return the body of the request that makes something.
-
-    Args:
-        thing: What is wanted.
-    """
-    if thing.kind not in _TYPES:
-        return thing.body
-    data: Body = {"type": _TYPES[thing.kind], "attributes": thing.body}
-    if thing.kind is not Kind.RETENTION:
-        data["id"] = thing.key
+def request_body(definition: Definition) -> Body:
+    """Return the body of the request that creates an object."""
+    if definition.kind not in _TYPES:
+        return definition.body
+    data: Body = {"type": _TYPES[definition.kind], "attributes": definition.body}
+    if definition.kind is not Kind.RETENTION:
+        data["id"] = definition.key
     return {"data": data}
 
 
-def unmarked(thing: Definition) -> Definition:
-    """Return something as anybody would make it, without our mark.
-
-    Args:
-        thing: What is wanted.
-    """
-    body = dict(thing.body)
-    mark = Mark(thing.key, scope=thing.scope)
-    match thing.kind:
+def unmarked(definition: Definition) -> Definition:
+    """Return a definition without its mark."""
+    body = dict(definition.body)
+    mark = Mark(definition.key, scope=definition.scope)
+    match definition.kind:
         case Kind.DASHBOARD:
             body["description"] = body["description"].replace(mark.as_text(), "").strip()
         case Kind.RETENTION:
@@ -68,35 +60,34 @@ def unmarked(thing: Definition) -> Definition:
         case Kind.DESCRIPTION:
             body["description"] = body["description"].removesuffix(TEXT_MARK).strip()
         case Kind.PERCENTILES:
-            # Datadog takes no configuration that leaves out no tag.
+            # Datadog rejects a configuration that excludes no tags.
             body["tags"] = ["none"]
-    return replace(thing, body=body)
+    return replace(definition, body=body)
 
 
-def export(things: Sequence[Definition], directory: Path) -> list[Path]:
-    """Write each definition to a file of its own; ``requests.json`` says which request takes it.
+def export(definitions: Sequence[Definition], directory: Path) -> list[Path]:
+    """Write each definition to its own file, and the API request for each to ``requests.json``.
 
-    Beside them stand ``metadata.csv`` and the monitors once more, in the form that Datadog's
-    catalogue of integrations takes.
+    Also write ``metadata.csv`` and the monitors in the format of Datadog's integration catalogue.
 
     Args:
-        things: What is wanted.
-        directory: Where to write. Made if it is not there; other files in it stay.
+        definitions: The definitions of all kinds.
+        directory: The directory to write to; created if it is missing. Other files in it stay.
 
     Returns:
-        The files.
+        The files that were written.
 
     Raises:
-        OSError: It cannot be written there.
+        OSError: A file cannot be written.
     """
     requests: dict[str, str] = {}
     written = []
-    plain = [unmarked(thing) for thing in things]
-    for thing in plain:
-        folder, request = _REQUESTS[thing.kind]
-        path = directory / folder / f"{thing.key}.json"
-        _write(path, request_body(thing))
-        requests[path.relative_to(directory).as_posix()] = request.format(name=thing.key)
+    plain = [unmarked(definition) for definition in definitions]
+    for definition in plain:
+        folder, request = _REQUESTS[definition.kind]
+        path = directory / folder / f"{definition.key}.json"
+        _write(path, request_body(definition))
+        requests[path.relative_to(directory).as_posix()] = request.format(name=definition.key)
         written.append(path)
     index = directory / "requests.json"
     _write(index, requests)

@@ -1,4 +1,4 @@
-"""What a user can choose: when monitors fire, whom they tell, and what they look at."""
+"""The options of the monitors: when they alert, whom they notify, and what they watch."""
 
 import re
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ APPS = {
     "ddog-gov.com": "https://app.ddog-gov.com",
     "us2.ddog-gov.com": "https://us2.ddog-gov.com",
 }
-"""Where people look, by ``DD_SITE``."""
+"""The address of Datadog's web application, by ``DD_SITE``."""
 
 
 class BadOptionError(ValueError):
@@ -28,32 +28,34 @@ class BadOptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to make.
+    """The options of the monitors.
 
-    Percentages are of those there were, with the least number added to them: see
-    `docs/setup.md`. Each monitor warns at half of its threshold.
+    Before a percentage is taken, ``least_*`` is added to the total: see `docs/setup.md`. Each
+    monitor warns at half of its threshold.
 
     Attributes:
-        site: Datadog's site, as in ``DD_SITE``.
-        service: The service that monitors watch; empty for every service, each on its own.
-        env: The environment that monitors watch; empty for every one.
-        notify: Whom monitors tell: ``@slack-voice``, ``@maria@example.com``.
-        failed_turns_percent: Turns in 30 minutes that failed.
-        unanswered_turns_percent: Turns in 30 minutes whose user waited for an answer in vain.
-        slow_answers_percent: Answers in 30 minutes that took longer than ``slow_answer_secs``.
-        slow_answer_secs: From how many seconds on an answer is slow: 1, 2, 3, 5 or 8.
-        unusable_services_percent: Services that failed for good, for each 100 turns in 15 minutes.
-        error_lines_percent: Error lines for each 100 turns in an hour.
-        lines_without_trace_percent: Lines of sessions in 15 minutes that have no trace.
-        abnormal_ends_percent: Sessions in an hour that failed, or ended with their process.
-        silent_sessions_percent: Sessions in an hour in which the bot never spoke.
-        sessions_lost_percent: Sessions begun in 4 hours that neither ended nor are running.
-        quiet_hours: After how many hours without a session to alert, 2 to 24.
-        event_loop_lag_secs: How late the event loop may be, at the 95th percentile of 15 minutes.
-        lines_dropped_percent: Lines in 30 minutes that were dropped instead of shipped.
-        least_turns: How many turns are added to those there were, before a share is taken.
-        least_sessions: The same for sessions.
-        least_lines: The same for lines.
+        site: The Datadog site, as in ``DD_SITE``.
+        service: The service to watch; empty for all services, each of which alerts separately.
+        env: The environment to watch; empty for all environments.
+        notify: The handles to notify, such as ``@slack-voice`` or ``@maria@example.com``.
+        failed_turns_percent: The percentage of failed turns in 30 minutes.
+        unanswered_turns_percent: The percentage of unanswered turns in 30 minutes.
+        slow_answers_percent: The percentage of answers in 30 minutes that were slow.
+        slow_answer_secs: An answer is slow after this many seconds: 1, 2, 3, 5 or 8.
+        unusable_services_percent: Permanently failed services per 100 turns in 15 minutes.
+        error_lines_percent: Error lines per 100 turns in an hour.
+        lines_without_trace_percent: The percentage of session lines without a trace in 15 minutes.
+        abnormal_ends_percent: The percentage of abnormally ended sessions in an hour.
+        silent_sessions_percent: The percentage of sessions in which the bot never spoke, in an
+            hour.
+        sessions_lost_percent: The percentage of sessions that neither ended nor are running, in
+            4 hours.
+        quiet_hours: The number of hours without a session, 2 to 24.
+        event_loop_lag_secs: The event loop lag at the 95th percentile of 15 minutes.
+        lines_dropped_percent: The percentage of lines dropped instead of shipped, in 30 minutes.
+        least_turns: The number that is added to the total of turns.
+        least_sessions: The number that is added to the total of sessions.
+        least_lines: The number that is added to the total of lines.
 
     Raises:
         BadOptionError: A value is not allowed.
@@ -83,28 +85,25 @@ class Options:
     def __post_init__(self) -> None:
         if self.site not in APPS:
             raise BadOptionError(
-                f"DD_SITE is {self.site!r}, which is no site of Datadog's; "
-                f"allowed: {', '.join(APPS)}"
+                f"DD_SITE is {self.site!r}, which is not a Datadog site; allowed: {', '.join(APPS)}"
             )
         for name in ("service", "env"):
             value = getattr(self, name)
             if value and not _TAG_VALUE.match(value):
                 raise BadOptionError(
-                    f"{name} is {value!r}; allowed: what Datadog takes as a tag, that is small "
-                    "letters, digits and . _ / - (100 at most)"
+                    f"{name} is {value!r}; allowed: values of Datadog tags, which are up to 100 "
+                    "lower-case letters, digits and . _ / -"
                 )
         for handle in self.notify:
             if not _HANDLE.match(handle):
                 raise BadOptionError(
-                    f"notify is {handle!r}; allowed: a handle of Datadog's, such as @slack-voice "
-                    "or @maria@example.com"
+                    f"notify is {handle!r}; allowed: a Datadog handle, such as @slack-voice or "
+                    "@maria@example.com"
                 )
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, float) and not 0 < value <= 1_000:
-                raise BadOptionError(
-                    f"{field.name} is {value!r}; allowed: above 0, and 1000 at most"
-                )
+                raise BadOptionError(f"{field.name} is {value!r}; allowed: above 0, up to 1000")
             if field.name.startswith("least_") and not 0 <= value <= 1_000_000:
                 raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to 1000000")
         if self.slow_answer_secs not in WITHIN_SECS:
@@ -117,15 +116,15 @@ class Options:
 
     @property
     def scope(self) -> str:
-        """The service and environment that monitors watch, as one word: ``bot/prod``."""
+        """The service and environment to watch as one word, such as ``bot/prod``."""
         return f"{self.service or 'all'}/{self.env or 'all'}"
 
     @property
     def is_scoped(self) -> bool:
-        """Whether monitors watch less than everything."""
+        """Whether the monitors watch only one service or environment."""
         return bool(self.service or self.env)
 
     @property
     def app(self) -> str:
-        """The address of Datadog's pages."""
+        """The address of Datadog's web application."""
         return APPS[self.site]

@@ -1,4 +1,4 @@
-"""What would have to be done, and why."""
+"""Plan the steps that a run takes, each with its reason."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,19 @@ from enum import StrEnum
 from pipecat_dd.cli.setup.comparing import differences
 from pipecat_dd.cli.setup.definition import Definition, Found, Kind
 from pipecat_dd.cli.setup.definitions.retired import RETIRED
-from pipecat_dd.cli.setup.errors import UNEXPECTED, Forbidden, KeysRefused, NotThere, Rejected
+from pipecat_dd.cli.setup.errors import (
+    UNEXPECTED_ANSWER,
+    ForbiddenError,
+    KeysRejectedError,
+    NotFoundError,
+    RejectedError,
+)
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.cli.setup.resources import Resource
 
 
 class Action(StrEnum):
-    """What is done with something."""
+    """What a step does with an object."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -24,71 +30,69 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done with one thing.
+    """A step of a plan.
 
     Attributes:
-        action: What is done.
-        kind: The kind of it.
-        title: What people call it.
-        why: Why it is done, or left; empty where the action says it all.
-        thing: What is wanted; None for what is taken away.
-        found: What is there; None for what is made.
+        action: The action.
+        kind: The kind of the object.
+        title: The object's name for users.
+        why: The reason for the action; empty if it is obvious.
+        definition: The definition of the object; None if the object is removed.
+        found: The existing object; None if it is to be created.
     """
 
     action: Action
     kind: Kind
     title: str
     why: str = ""
-    thing: Definition | None = None
+    definition: Definition | None = None
     found: Found | None = None
 
 
 @dataclass(slots=True)
 class Plan:
-    """All that would have to be done.
+    """The plan of a run.
 
     Attributes:
-        steps: What is done, in order.
-        unread: The kinds that could not be read, and why. Nothing is done about them.
+        steps: The steps, in order.
+        unread: The kinds that could not be read, each with the reason. They have no steps.
     """
 
     steps: list[Step] = field(default_factory=list)
     unread: dict[Kind, str] = field(default_factory=dict)
 
     def of(self, *actions: Action) -> list[Step]:
-        """Return the steps with these actions.
-
-        Args:
-            *actions: The actions.
-        """
+        """Return the steps with any of these actions."""
         return [step for step in self.steps if step.action in actions]
 
 
-def to_set_up(
-    things: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
+def plan_setup(
+    definitions: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
 ) -> Plan:
-    """Return what has to be done for all things to be there.
+    """Return the steps that create or update everything that is defined.
 
     Args:
-        things: What is wanted.
-        by_kind: How each kind is handled.
-        options: What the user chose.
+        definitions: The definitions of all kinds.
+        by_kind: The resource that handles each kind.
+        options: The options of the run.
 
     Raises:
-        KeysRefused: The keys may read nothing at all.
+        KeysRejectedError: The keys have no permission to read any kind.
     """
     plan = Plan()
     for kind in Kind:
-        of_kind = [thing for thing in things if thing.kind is kind]
+        of_kind = [definition for definition in definitions if definition.kind is kind]
         found = _read(by_kind[kind], of_kind, plan)
         if found is None:
             continue
         ours = {one.key: one for one in found if one.scope in ("", options.scope)}
-        plan.steps += [_step(thing, ours.get(thing.key), by_kind[kind]) for thing in of_kind]
-        keys = {thing.key for thing in of_kind}
-        plan.steps += [_no_longer_made(one) for key, one in ours.items() if key not in keys]
         plan.steps += [
-            _left(one, f"it was made for {one.scope}")
+            _step(definition, ours.get(definition.key), by_kind[kind]) for definition in of_kind
+        ]
+        keys = {definition.key for definition in of_kind}
+        plan.steps += [_retired_step(one) for key, one in ours.items() if key not in keys]
+        plan.steps += [
+            _left(one, f"it was created for {one.scope}")
             for one in found
             if one.scope not in ("", options.scope)
         ]
@@ -96,24 +100,24 @@ def to_set_up(
     return plan
 
 
-def to_remove(
-    things: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
+def plan_removal(
+    definitions: Sequence[Definition], by_kind: dict[Kind, Resource], options: Options
 ) -> Plan:
-    """Return what has to be done for nothing of ours to be there.
+    """Return the steps that remove everything that this command created.
 
     Args:
-        things: What is made by this version.
-        by_kind: How each kind is handled.
-        options: What the user chose. With a service or env, only its monitors are taken away:
-            all else serves the others too.
+        definitions: The definitions of all kinds.
+        by_kind: The resource that handles each kind.
+        options: The options of the run. With a service or env, only its monitors are removed,
+            since everything else is shared with other services.
 
     Raises:
-        KeysRefused: The keys may read nothing at all.
+        KeysRejectedError: The keys have no permission to read any kind.
     """
     plan = Plan()
-    # What shows goes first, what it is made of last.
+    # Remove dashboards and monitors before the metrics that they use.
     for kind in reversed([Kind.MONITOR] if options.is_scoped else list(Kind)):
-        of_kind = [thing for thing in things if thing.kind is kind]
+        of_kind = [definition for definition in definitions if definition.kind is kind]
         for one in _read(by_kind[kind], of_kind, plan) or ():
             if not options.is_scoped or one.scope == options.scope:
                 plan.steps.append(Step(Action.DELETE, kind, one.title, found=one))
@@ -121,45 +125,48 @@ def to_remove(
     return plan
 
 
-def _step(thing: Definition, found: Found | None, resource: Resource) -> Step:
+def _step(definition: Definition, found: Found | None, resource: Resource) -> Step:
     if found is None:
-        why = resource.taken(thing)
+        why = resource.conflict(definition)
         if why:
-            return Step(Action.LEAVE, thing.kind, thing.title, why, thing)
-        return Step(Action.CREATE, thing.kind, thing.title, thing=thing)
-    differing = differences(resource.body_for(thing, found), found.body)
+            return Step(Action.LEAVE, definition.kind, definition.title, why, definition)
+        return Step(Action.CREATE, definition.kind, definition.title, definition=definition)
+    differing = differences(resource.body_for(definition, found), found.body)
     if not differing:
-        return Step(Action.KEEP, thing.kind, thing.title, thing=thing, found=found)
+        return Step(
+            Action.KEEP, definition.kind, definition.title, definition=definition, found=found
+        )
     shown = ", ".join(differing[:3]) + (" …" if len(differing) > 3 else "")
-    return Step(Action.UPDATE, thing.kind, thing.title, shown, thing, found)
+    return Step(Action.UPDATE, definition.kind, definition.title, shown, definition, found)
 
 
-def _no_longer_made(found: Found) -> Step:
+def _retired_step(found: Found) -> Step:
     instead = RETIRED.get((found.kind, found.key))
     if instead is None:
-        return _left(found, "it is no longer made; --remove takes it away")
-    return Step(Action.DELETE, found.kind, found.title, f"{instead} says it for free", found=found)
+        return _left(found, "this version no longer creates it; --remove removes it")
+    why = f"{instead} reports the same for free"
+    return Step(Action.DELETE, found.kind, found.title, why, found=found)
 
 
 def _left(found: Found, why: str) -> Step:
     return Step(Action.LEAVE, found.kind, found.title, why, found=found)
 
 
-def _read(resource: Resource, things: list[Definition], plan: Plan) -> list[Found] | None:
+def _read(resource: Resource, definitions: list[Definition], plan: Plan) -> list[Found] | None:
     try:
-        return _one_of_each(resource.found(things))
-    except Forbidden as refusal:
-        plan.unread[resource.kind] = f"{refusal}; the application key needs {resource.permission}"
-    except (Rejected, NotThere) as refusal:
-        plan.unread[resource.kind] = str(refusal)
-    except UNEXPECTED as error:
-        plan.unread[resource.kind] = f"Datadog's answer is not understood ({error!r})"
+        return _one_of_each(resource.find(definitions))
+    except ForbiddenError as error:
+        plan.unread[resource.kind] = f"{error}; the application key needs {resource.permission}"
+    except (RejectedError, NotFoundError) as error:
+        plan.unread[resource.kind] = str(error)
+    except UNEXPECTED_ANSWER as error:
+        plan.unread[resource.kind] = f"Datadog's answer is invalid ({error!r})"
     return None
 
 
 def _one_of_each(found: Iterable[Found]) -> list[Found]:
-    # Only a run that was cut short leaves a mark incomplete. Where there is a complete one too,
-    # the other is somebody's copy.
+    # Only an interrupted run leaves an incomplete mark. If there is also an object with a complete
+    # mark, the one with the incomplete mark is a user's copy.
     chosen: dict[tuple[str, str], Found] = {}
     for one in found:
         before = chosen.setdefault((one.key, one.scope), one)
@@ -170,8 +177,8 @@ def _one_of_each(found: Iterable[Found]) -> list[Found]:
 
 def _check(plan: Plan) -> None:
     if plan.unread and not plan.steps and all("403" in why for why in plan.unread.values()):
-        raise KeysRefused(
-            "DD_APP_KEY may read none of what this command makes. Is it an application key of the "
-            "same organisation as DD_API_KEY? If it is scoped, it needs the scopes that "
-            "docs/setup.md lists."
+        raise KeysRejectedError(
+            "DD_APP_KEY has no permission to read anything that this command creates. Is it an "
+            "application key of the same organisation as DD_API_KEY? If it is scoped, it needs the "
+            "scopes in docs/setup.md."
         )

@@ -1,30 +1,30 @@
-"""What the command says: what would be done, what was, and what is left to do by hand."""
+"""The output of the command: the plan, the results, and what is left to do by hand."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import click
 
-from pipecat_dd.cli.setup.applying import Outcome, Result, carry_out
-from pipecat_dd.cli.setup.by_hand import FACETS
+from pipecat_dd.cli.setup.applying import Outcome, Result, apply
 from pipecat_dd.cli.setup.definition import Kind
+from pipecat_dd.cli.setup.facets import FACETS
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.cli.setup.planning import Action, Plan, Step
 from pipecat_dd.cli.setup.resources import Resource
 
-_FAILED, _KEYS_REFUSED = 1, 3
+_FAILED, KEYS_REJECTED = 1, 3
 
 _UNDONE = (Outcome.INCOMPLETE, Outcome.FAILED, Outcome.UNTRIED)
 
 _WOULD = {
-    Action.CREATE: ("+", "would be made", "green"),
+    Action.CREATE: ("+", "would be created", "green"),
     Action.UPDATE: ("~", "would be changed", "yellow"),
-    Action.KEEP: ("=", "is as it should be", None),
-    Action.LEAVE: ("!", "stays as it is", None),
+    Action.KEEP: ("=", "is up to date", None),
+    Action.LEAVE: ("!", "is left unchanged", None),
     Action.DELETE: ("-", "would be removed", "red"),
 }
 _DONE = {
-    Action.CREATE: ("+", "made", "green"),
+    Action.CREATE: ("+", "created", "green"),
     Action.UPDATE: ("~", "changed", "yellow"),
     Action.KEEP: _WOULD[Action.KEEP],
     Action.LEAVE: _WOULD[Action.LEAVE],
@@ -32,18 +32,18 @@ _DONE = {
 }
 
 _BILLED = (
-    "Datadog bills log-based and span-based metrics and percentiles as custom metrics, and spans\n"
-    "that retention filters keep as indexed spans: docs/setup.md."
+    "Datadog bills log-based metrics, span-based metrics and percentiles as custom metrics, and\n"
+    "the spans that retention filters keep as indexed spans. See docs/setup.md."
 )
 
 
-def planned(plan: Plan, options: Options, *, remove: bool) -> None:
-    """Say what would be done.
+def show_plan(plan: Plan, options: Options, *, remove: bool) -> None:
+    """Print the steps of a plan.
 
     Args:
-        plan: What would be done.
-        options: What the user chose.
-        remove: Whether things would be removed.
+        plan: The plan, which has not been applied.
+        options: The options of the run.
+        remove: Whether the plan removes objects.
     """
     click.echo(_heading(options))
     for step in plan.steps:
@@ -51,34 +51,34 @@ def planned(plan: Plan, options: Options, *, remove: bool) -> None:
         _line(sign, step, words if not step.why else f"{words}: {step.why}", colour)
     _unread(plan)
     if not plan.steps and not plan.unread:
-        click.echo("  nothing of this command's is there" if remove else "  nothing to do")
+        click.echo("  this command has created nothing here" if remove else "  nothing to do")
     filters = [step for step in plan.of(Action.CREATE) if step.kind is Kind.RETENTION]
     if filters:
-        click.echo("\nRetention filters are only made if you agree, or with --retention.")
+        click.echo("\nRetention filters are created only if you agree, or with --retention.")
     if plan.of(Action.CREATE):
         click.echo(f"\n{_BILLED}")
 
 
-def proposal(filters: Sequence[Step]) -> None:
-    """Propose retention filters, and say what they cost.
+def propose_filters(filters: Sequence[Step]) -> None:
+    """Print what retention filters would keep, and how Datadog bills that.
 
     Args:
-        filters: What would be made.
+        filters: The steps that would create the filters.
     """
     click.echo(
-        "Without retention filters Datadog keeps a sample of traces: after 15 minutes, most\n"
-        "sessions cannot be found by their id any more. These would keep, for 15 days:"
+        "Without retention filters, Datadog keeps only a sample of all traces after 15 minutes,\n"
+        "and you can no longer find most sessions by their id. These filters keep for 15 days:"
     )
     for step in filters:
-        query = step.thing.body["filter"]["query"] if step.thing else ""
+        query = step.definition.body["filter"]["query"] if step.definition else ""
         click.echo(f"    {step.title + ':':<19}{query}")
     click.echo(
-        "What they keep is billed as indexed spans: about one for each session, one for each\n"
-        "turn, and one for each stage that fails."
+        "The spans that they keep are billed as indexed spans: about one per session, one per\n"
+        "turn, and one per failed stage."
     )
 
 
-def carried_out(
+def apply_plan(
     plan: Plan,
     steps: Iterable[Step],
     by_kind: dict[Kind, Resource],
@@ -86,21 +86,21 @@ def carried_out(
     *,
     remove: bool,
 ) -> int:
-    """Do what is to be done, and say what comes of it as it comes.
+    """Apply steps of a plan, and print the result of each.
 
     Args:
-        plan: What was planned.
-        steps: What of it is to be done.
-        by_kind: How each kind is handled.
-        options: What the user chose.
-        remove: Whether things are removed.
+        plan: The whole plan.
+        steps: The steps to apply.
+        by_kind: The resource that handles each kind.
+        options: The options of the run.
+        remove: Whether the plan removes objects.
 
     Returns:
         The command's exit code.
     """
     results: list[Result] = []
 
-    def tell(result: Result) -> None:
+    def on_result(result: Result) -> None:
         results.append(result)
         _result(result)
 
@@ -110,30 +110,34 @@ def carried_out(
         _line(sign, step, f"{words}: {step.why}", colour)
     _unread(plan)
     try:
-        carry_out(steps, by_kind, tell)
+        apply(steps, by_kind, on_result)
     except KeyboardInterrupt:
-        click.echo("\nInterrupted. What is listed above is there; run it again for the rest.")
+        click.echo("\nInterrupted. The steps above are done. Run the command again for the rest.")
         return _FAILED
     _summary(plan, results, remove=remove)
     if not remove:
         _address(plan, results, options)
-    if any(result.keys_refused for result in results):
-        return _KEYS_REFUSED
+    if any(result.keys_rejected for result in results):
+        return KEYS_REJECTED
     failed = any(result.outcome in _UNDONE for result in results)
     return _FAILED if failed or plan.unread else 0
 
 
-def by_hand() -> None:
-    """Say what only a person can make."""
+def show_manual_steps() -> None:
+    """Print the facets and measures that users must create by hand."""
     click.echo(
-        "\nTo make by hand, once, since Datadog has no API for it (the cog beside an attribute,\n"
-        "in the panel of a line or span):"
+        "\nPlease create these once by hand, since Datadog has no API for them (with the cog next\n"
+        "to the attribute, in the panel of a log line or span):"
     )
-    for of in ("lines", "spans"):
-        facets = [one.path for one in FACETS if one.of == of and not one.unit]
-        measures = [f"{one.path} ({one.unit})" for one in FACETS if one.of == of and one.unit]
+    for source in ("lines", "spans"):
+        facets = [one.path for one in FACETS if one.source == source and not one.unit]
+        measures = [
+            f"{one.path} ({one.unit})" for one in FACETS if one.source == source and one.unit
+        ]
         for what, paths in (("facets", facets), ("measures", measures)):
-            listed = click.wrap_text(", ".join(paths), 96, " " * 4 + f"{what} of {of}: ", " " * 8)
+            listed = click.wrap_text(
+                ", ".join(paths), 96, " " * 4 + f"{what} of {source}: ", " " * 8
+            )
             click.echo(listed)
 
 
@@ -161,7 +165,7 @@ def _result(result: Result) -> None:
     elif result.outcome is Outcome.LATER:
         _line("…", step, f"not yet: {result.words}", None)
     elif result.outcome is Outcome.INCOMPLETE:
-        _line("x", step, f"made, to be completed by the next run: {result.words}", "yellow")
+        _line("x", step, f"created, but the next run must complete it: {result.words}", "yellow")
     elif result.outcome is Outcome.FAILED:
         _line("x", step, f"NOT {_DONE[step.action][1]}: {result.words}", "red")
 
@@ -169,7 +173,7 @@ def _result(result: Result) -> None:
 def _unread(plan: Plan) -> None:
     for kind, why in plan.unread.items():
         sign = click.style("x", fg="red")
-        click.echo(f"  {sign} {kind:<17} cannot be read, and is left as it is: {why}")
+        click.echo(f"  {sign} {kind:<17} cannot be read, and is left unchanged: {why}")
 
 
 def _summary(plan: Plan, results: list[Result], *, remove: bool) -> None:
@@ -181,20 +185,22 @@ def _summary(plan: Plan, results: list[Result], *, remove: bool) -> None:
         if done[action]
     ]
     if not remove:
-        counts.append(f"{len(plan.of(Action.KEEP))} as they should be")
+        counts.append(f"{len(plan.of(Action.KEEP))} up to date")
     counts += [
         f"{number} {words}"
         for number, words in (
-            (of[Outcome.LATER], "to be made later"),
+            (of[Outcome.LATER], "to be created later"),
             (of[Outcome.INCOMPLETE], "to be completed"),
             (of[Outcome.FAILED], "failed"),
-            (of[Outcome.UNTRIED], "not tried any more"),
+            (of[Outcome.UNTRIED], "not tried"),
         )
         if number
     ]
-    click.echo("\n" + (", ".join(counts) or "nothing of this command's was there") + ".")
+    click.echo("\n" + (", ".join(counts) or "this command had created nothing here") + ".")
     if any(of[outcome] for outcome in _UNDONE) or plan.unread:
-        click.echo("What was done stays. Run it again when the cause is gone: it does the rest.")
+        click.echo(
+            "Fix the cause and run the command again: it keeps what is done and does the rest."
+        )
     elif done[Action.CREATE]:
         click.echo(f"\n{_BILLED}")
-        by_hand()
+        show_manual_steps()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecat_dd.cli.demo import story
+from pipecat_dd.cli.demo import scenario
 from pipecat_dd.cli.demo.received import Received, receive
 from tests.cli.demo.processes import ends, is_running
 from tests.support.spans import Trace, trace_of
@@ -53,7 +53,7 @@ def test_it_succeeds(run):
 
 def test_every_line_of_the_user_is_answered(run):
     said = [line for line in run.printed.splitlines() if "s  user  " in line or "s  bot   " in line]
-    assert len(said) == 2 * len(story.CONVERSATION)
+    assert len(said) == 2 * len(scenario.CONVERSATION)
 
 
 def test_it_leaves_the_log_and_the_traces_and_says_where(run):
@@ -67,7 +67,7 @@ def test_every_line_of_the_session_leads_to_a_span(run):
 
 
 def test_each_thing_the_user_says_is_a_turn(run):
-    assert len(run.received.turns) == len(story.CONVERSATION)
+    assert len(run.received.turns) == len(scenario.CONVERSATION)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_it_leaves_nothing_running_when_stopped_in_the_middle(tmp_path, end):
         assert demo.returncode == -end
     else:
         assert demo.returncode == 128 + end
-        assert "nothing is left running" in rest
+        assert "No process is left running" in rest
 
 
 def children_of(pid: int) -> list[int]:

@@ -61,13 +61,13 @@ def test_lines_outside_the_session_need_no_ids(tmp_path):
 def test_traces_without_a_session_are_a_problem(tmp_path):
     chunks, lines = sample.conversation()
     received = receive(chunks[:-1], sample.write_lines(tmp_path / "bot.jsonl", lines))
-    assert received.problems() == ["no span pipecat.session arrived"]
+    assert received.problems() == ["the test agent received no span pipecat.session"]
     assert [root.name for root in received.roots] == ["pipecat.turn", "pipecat.turn"]
 
 
 def test_nothing_at_all_is_a_problem(tmp_path):
     received = receive([], tmp_path / "never-written.jsonl")
-    assert received.problems() == ["no traces arrived at the test agent"]
+    assert received.problems() == ["the test agent received no traces"]
 
 
 def test_a_log_without_lines_is_a_problem(tmp_path):

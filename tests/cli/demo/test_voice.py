@@ -3,21 +3,21 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from pipecat_dd.cli.demo import story, voice
+from pipecat_dd.cli.demo import scenario, voice
 
 
 def seconds(pcm: bytes, rate: int) -> float:
     return len(pcm) / 2 / rate
 
 
-@pytest.mark.parametrize("line", story.CONVERSATION, ids=lambda line: line.text)
+@pytest.mark.parametrize("line", scenario.CONVERSATION, ids=lambda line: line.text)
 def test_every_line_of_the_user_is_recorded_and_audible(line):
     pcm = voice.user_says(line.text)
     assert 0.8 < seconds(pcm, voice.MICROPHONE_RATE) < 4
     assert np.abs(np.frombuffer(pcm, "<i2").astype(int)).max() > 5000
 
 
-@pytest.mark.parametrize("reply", story.REPLIES)
+@pytest.mark.parametrize("reply", scenario.REPLIES)
 def test_every_reply_of_the_bot_is_recorded_whole(reply, monkeypatch):
     def no_tone(text):
         raise AssertionError(f"not recorded: {text}")
@@ -27,7 +27,7 @@ def test_every_reply_of_the_bot_is_recorded_whole(reply, monkeypatch):
 
 
 def test_the_report_is_long_enough_to_barge_in():
-    assert seconds(voice.bot_says(story.PARIS_REPORT), voice.SPEECH_RATE) > 8
+    assert seconds(voice.bot_says(scenario.PARIS_REPORT), voice.SPEECH_RATE) > 8
 
 
 def test_a_text_that_was_not_recorded_is_a_tone_of_its_length():

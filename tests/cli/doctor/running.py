@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[3]
 def found(
     check: Callable[[Context], Iterable[Finding]],
     environ: Mapping[str, str] | None = None,
-    **situation: Any,
+    **context: Any,
 ) -> dict[str, Finding]:
     """Run one check; its findings by name, of which the last counts."""
-    return {finding.check: finding for finding in check(Context(dict(environ or {}), **situation))}
+    return {finding.check: finding for finding in check(Context(dict(environ or {}), **context))}
 
 
 @dataclass

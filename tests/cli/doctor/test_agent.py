@@ -12,9 +12,9 @@ from ddtrace.trace import tracer
 
 from pipecat_dd.cli.doctor import _ddtrace
 from pipecat_dd.cli.doctor import agent as checked
-from pipecat_dd.cli.doctor.asking import NoAnswerError, ask, without_userinfo
 from pipecat_dd.cli.doctor.clock import clock
 from pipecat_dd.cli.doctor.finding import Finding, Level
+from pipecat_dd.cli.doctor.http_client import NoAnswerError, ask, without_userinfo
 from tests.cli.doctor.running import found
 from tests.cli.doctor.servers import INFO, Server, answering, answering_on_a_socket
 from tests.support.agent import TestAgent
@@ -28,7 +28,7 @@ def server() -> Iterator[Server]:
 
 
 def judged(url: str) -> Finding:
-    return checked.of_answer(ask(url, "/info", 2, {}), {"url": url})
+    return checked.judge_answer(ask(url, "/info", 2, {}), {"url": url})
 
 
 def test_the_agent_that_ddtrace_sends_to_is_asked(agent: TestAgent) -> None:
@@ -59,9 +59,9 @@ def test_an_agent_on_a_unix_socket_answers(tmp_path: Path) -> None:
     ("url", "why"),
     [
         ("http://127.0.0.1:{free_port}", "nothing listens there"),
-        ("unix:///no/such/apm.socket", "no such socket"),
-        ("http://no-such-host.invalid:8126", "its name is not known"),
-        ("http://", "no URL of a server"),
+        ("unix:///no/such/apm.socket", "this socket does not exist"),
+        ("http://no-such-host.invalid:8126", "the host name is unknown"),
+        ("http://", "not the URL of a server"),
         ("http://127.0.0.1:port", "invalid literal|nonnumeric|Port could not"),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_answers_and_is_no_agent_is_told(server: Server, status: int, body:
     server.status, server.body = status, body
     finding = judged(server.url)
     assert finding.level is Level.PROBLEM
-    assert f"no Datadog Agent that takes traces (HTTP {status})" in finding.says
+    assert f"is not a Datadog Agent that accepts traces (HTTP {status})" in finding.says
 
 
 def test_an_agent_that_takes_no_traces_is_told(server: Server) -> None:
@@ -172,7 +172,7 @@ class TestTheTraceApi:
         self, server: Server, taken: list[str], sent: str, level: Level
     ) -> None:
         server.body = {"version": "7", "endpoints": [f"/{one}/traces" for one in taken]}
-        (finding,) = checked.of_versions(ask(server.url, "/info", 2, {}), server.url, sent)
+        (finding,) = checked.judge_trace_api(ask(server.url, "/info", 2, {}), server.url, sent)
         assert finding.check == "agent.trace_api"
         assert finding.level is level
         if level is Level.PROBLEM:
@@ -183,10 +183,10 @@ class TestTheTraceApi:
 
     def test_that_is_not_known_is_not_judged(self, server: Server) -> None:
         answer = ask(server.url, "/info", 2, {})
-        assert list(checked.of_versions(answer, server.url, None)) == []
+        assert list(checked.judge_trace_api(answer, server.url, None)) == []
         server.body = {"version": "7", "endpoints": ["/traces"]}
         answer = ask(server.url, "/info", 2, {})
-        assert list(checked.of_versions(answer, server.url, "v0.5")) == []
+        assert list(checked.judge_trace_api(answer, server.url, "v0.5")) == []
 
     def test_is_what_ddtrace_really_sends(self, agent: TestAgent) -> None:
         assert found(checked.answers)["agent.trace_api"].level is Level.OK

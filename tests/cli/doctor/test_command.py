@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pipecat_dd.cli.doctor.checks import GROUPS
 from pipecat_dd.cli.doctor.finding import Level
-from pipecat_dd.cli.doctor.private import SecretFilter
+from pipecat_dd.cli.doctor.secret_filter import SecretFilter
 from pipecat_dd.cli.main import main
 from tests.cli.doctor.running import ROOT, Ran, doctor
 from tests.cli.doctor.servers import VALID, Server, answering, answering_on_a_socket
@@ -248,9 +248,9 @@ def test_every_check_is_in_the_document(well: Ran, unwell: Ran, told: Ran) -> No
 def test_people_see_what_was_found_and_what_to_do(tmp_path: Path) -> None:
     ran = doctor("--plain", "--send", cwd=tmp_path, environ={"PIPECAT_DD_XYZZY": "1"})
     assert ran.code == 1
-    assert "✗ PIPECAT_DD_XYZZY is no variable" in ran.out
+    assert "✗ PIPECAT_DD_XYZZY is not a variable" in ran.out
     assert "→ Choose from" in ran.out
-    assert "What cannot be seen from here" in ran.out
+    assert "What the doctor cannot check" in ran.out
     assert re.search(r"^\d problems, \d notes\.$", ran.out.splitlines()[-1])
     assert ran.err == ""
     assert "\x1b" not in ran.out
@@ -314,8 +314,8 @@ def test_a_check_that_fails_itself_is_a_finding(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_no_secret_is_not_taken_for_one() -> None:
-    discretion = SecretFilter(
+    secret_filter = SecretFilter(
         {"GIT_AUTHOR_NAME": "Organization", "DD_X_KEY": "true", "DD_API_KEY": " 'abcdefgh' "}
     )
-    assert discretion.text("Organization true") == "Organization true"
-    assert discretion.text("it is abcdefgh") == "it is [redacted]"
+    assert secret_filter.text("Organization true") == "Organization true"
+    assert secret_filter.text("it is abcdefgh") == "it is [redacted]"

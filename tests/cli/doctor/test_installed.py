@@ -34,7 +34,7 @@ def test_what_is_supported_is_what_the_package_requires() -> None:
     [((3, 10), Level.PROBLEM), ((3, 11), Level.OK), ((3, 13), Level.OK), ((3, 14), Level.NOTE)],
 )
 def test_a_python_that_is_not_supported_is_told(version: tuple[int, int], level: Level) -> None:
-    assert installed.of_python(version, "3.x").level is level
+    assert installed.judge_python(version, "3.x").level is level
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,13 @@ def test_a_python_that_is_not_supported_is_told(version: tuple[int, int], level:
 def test_a_version_that_is_not_supported_is_told_with_what_to_install(
     needed: str, version: str | None, level: Level, words: str
 ) -> None:
-    finding = installed.of_package(Requirement(needed), version)
+    finding = installed.judge_package(Requirement(needed), version)
     assert finding.level is level
     assert words in finding.do
 
 
 def test_an_extra_that_is_not_whole_says_what_it_lacks() -> None:
-    lacking = installed.lacking_of(
+    lacking = installed.missing_by_extra(
         [
             "loguru>=0.7",
             'click>=8.1; extra == "cli"',
@@ -77,8 +77,8 @@ def test_a_package_that_cannot_be_imported_is_told_with_what_it_raised(
 ) -> None:
     (tmp_path / "broken_one.py").write_text("raise OSError('libfoo.so.1 is missing')")
     monkeypatch.syspath_prepend(tmp_path)
-    finding = installed.importing("broken-one", "broken_one")
+    finding = installed.check_import("broken-one", "broken_one")
     assert finding is not None
     assert finding.level is Level.PROBLEM
     assert "libfoo.so.1 is missing" in finding.says
-    assert installed.importing("loguru", "loguru") is None
+    assert installed.check_import("loguru", "loguru") is None

@@ -21,7 +21,7 @@ def test_what_is_installed_and_not_switched_on_is_told() -> None:
 def test_a_command_whose_file_is_not_found_is_not_taken_for_all_there_is() -> None:
     start = Start.read("python no_such_bot.py")
     finding = found(integrations.patches, start=start)["integrations.patched"]
-    assert "no file of Python was found" in finding.says
+    assert "names no Python file" in finding.says
 
 
 def test_a_library_that_ddtrace_patches_well_is_not_talked_about() -> None:

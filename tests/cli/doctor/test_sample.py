@@ -7,20 +7,20 @@ import pytest
 from loguru import logger
 
 from pipecat_dd import _ddtrace, _guard
-from pipecat_dd.cli.doctor import sample, sending, session
+from pipecat_dd.cli.doctor import sample, sample_session, sending
 from pipecat_dd.cli.doctor.finding import Finding, Level
-from pipecat_dd.cli.doctor.session import SampleSession
+from pipecat_dd.cli.doctor.sample_session import SampleSession
 from tests.cli.doctor.running import found
 from tests.support.agent import TestAgent
 
 
 @pytest.fixture(scope="module")
 def held() -> SampleSession:
-    return session.hold(send=False)
+    return sample_session.run(send=False)
 
 
 def judged(held: SampleSession, *, ids: bool = True) -> dict[str, Finding]:
-    return {finding.check: finding for finding in sample.of_session(held, ids=ids)}
+    return {finding.check: finding for finding in sample.judge_session(held, ids=ids)}
 
 
 def without(held: SampleSession, *fields: str, **other: str) -> SampleSession:
@@ -69,7 +69,7 @@ def test_a_line_that_lacks_an_id_is_a_problem(held: SampleSession, field: str) -
 def test_a_line_with_anothers_id_is_a_problem(held: SampleSession, wrong: dict[str, str]) -> None:
     finding = judged(without(held, **wrong))["sample.lines"]
     assert finding.level is Level.PROBLEM
-    assert "something else" in finding.says
+    assert "ids of a different span" in finding.says
 
 
 def test_a_line_that_does_not_arrive_is_a_problem(held: SampleSession) -> None:
@@ -121,8 +121,8 @@ def test_a_trace_that_sampling_leaves_out_is_told(held: SampleSession) -> None:
 def test_nothing_is_sent_and_everything_is_as_it_was(agent: TestAgent) -> None:
     root = logging.getLogger()
     before = (repr(logger), list(root.handlers), root.level)
-    held = session.hold(send=False)
-    sent = session.hold(send=True)
+    held = sample_session.run(send=False)
+    sent = sample_session.run(send=True)
     agent.session(sent.id)
     assert held.id not in str(agent.spans())
     assert (list(root.handlers), root.level) == before[1:]
@@ -160,12 +160,14 @@ def test_it_says_what_to_search_for(held: SampleSession) -> None:
 def test_a_failure_to_send_names_the_check_that_says_why(
     monkeypatch: pytest.MonkeyPatch, before: dict[str, Level], because: list[str]
 ) -> None:
-    monkeypatch.setattr(session, "hold", lambda send: SampleSession("s", error=OSError("refused")))
+    monkeypatch.setattr(
+        sample_session, "run", lambda send: SampleSession("s", error=OSError("refused"))
+    )
     earlier = [Finding(check, level, "", f"Mend {check}.") for check, level in before.items()]
     finding = found(sending.accepted, found=earlier)["sending.accepted"]
     assert finding.level is Level.PROBLEM
     assert finding.facts["because"] == because
     if because:
-        assert finding.do.startswith(f"{because[0]} says why. Mend {because[0]}.")
+        assert finding.do.startswith(f"{because[0]} explains why. Mend {because[0]}.")
     else:
-        assert "None of the checks above says why" in finding.do
+        assert "None of the other checks explains this" in finding.do

@@ -90,7 +90,7 @@ def test_relative_imports_of_a_package_are_followed(here: Path) -> None:
 
 def test_what_is_installed_is_not_read(here: Path) -> None:
     (here / "bot.py").write_text("import pipecat_dd\nimport os.path\nfrom . import nothing\n")
-    assert Start.read("python bot.py").beside == ()
+    assert Start.read("python bot.py").files_beside == ()
     assert judged()["source.observer"].level is Level.PROBLEM
 
 

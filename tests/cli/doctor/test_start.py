@@ -86,5 +86,5 @@ def test_what_is_no_command_is_refused(command: str) -> None:
 
 def test_a_command_that_leads_to_no_file_is_told_apart_from_none() -> None:
     start = Start.read("ddtrace-run gunicorn elsewhere:app")
-    assert (start.told, start.auto, start.source) == (True, True, None)
-    assert not Start().told
+    assert (start.is_given, start.auto, start.source) == (True, True, None)
+    assert not Start().is_given

@@ -232,7 +232,7 @@ def test_ddtrace_really_reads_its_variables_at_import() -> None:
     [
         ("app.datadoghq.eu", Level.PROBLEM, "Set DD_SITE=datadoghq.eu."),
         ("https://us5.datadoghq.com/", Level.PROBLEM, "Set DD_SITE=us5.datadoghq.com."),
-        ("datadog.example", Level.NOTE, "Sites are datadoghq.com, "),
+        ("datadog.example", Level.NOTE, "The sites are datadoghq.com, "),
     ],
 )
 def test_a_site_that_is_none_is_told(site: str, level: Level, do: str) -> None:
@@ -249,11 +249,11 @@ def test_a_site_is_not_talked_about() -> None:
 def test_whether_llm_observability_gets_content_is_told() -> None:
     on = {"DD_LLMOBS_ENABLED": "1"}
     finding = found(content.llm_observability, on)["content.llm_observability"]
-    assert "without content" in finding.says
+    assert "content is removed" in finding.says
     assert finding.facts == {"integrations": ["openai"]}  # which tests/conftest.py patches
     wanted = {**on, "PIPECAT_DD_CAPTURE_CONTENT": "yes"}
     finding = found(content.llm_observability, wanted)["content.llm_observability"]
-    assert "so is the capture" in finding.says
+    assert "prompts and answers are sent" in finding.says
     assert found(content.llm_observability) == {}
 
 

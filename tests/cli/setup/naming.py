@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pipecat_dd.cli.setup.definition import Definition, Kind
-from pipecat_dd.cli.setup.definitions.counted import MARK
+from pipecat_dd.cli.setup.definitions.generated_metrics import MARK
 from pipecat_dd.cli.setup.definitions.queries import FREE, TRACE_TAGS
 from pipecat_dd.names.fields import BOUND_BY_CONVENTION, FIELDS
 from pipecat_dd.names.metric_tags import UNIFIED

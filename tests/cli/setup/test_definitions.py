@@ -20,10 +20,10 @@ from datadog_api_client.v2.model.retention_filter_create_request import (
 )
 from datadog_api_client.v2.model.spans_metric_create_request import SpansMetricCreateRequest
 
-from pipecat_dd.cli.setup.by_hand import FACETS
 from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.exporting import request_body, unmarked
+from pipecat_dd.cli.setup.facets import FACETS
 from pipecat_dd.cli.setup.options import APPS, BadOptionError, Options
 from tests.cli.setup.naming import Checker
 from tests.support.datadog_models import mistakes
@@ -80,7 +80,7 @@ def test_definitions_name_only_what_is_sent_and_every_query_parses(things):
         (Kind.MONITOR, "silent-sessions", "pipecat.session%20", "pipecat.turn%20", "has no"),
         (Kind.MONITOR, "silent-sessions", "#is_recovery", "#is_warning", "is_recovery"),
         (Kind.MONITOR, "slow-answers", "`turn.wait.*`", "`turn.waits.*`", "nothing is called"),
-        (Kind.DASHBOARD, "overview", "take `session_id`", "take `sessions`", "nothing is called"),
+        (Kind.DASHBOARD, "overview", "same `session_id`", "same `sessions`", "nothing is called"),
         (Kind.DASHBOARD, "overview", "by {part}", "by {parts}", "no tag parts"),
         (Kind.DASHBOARD, "overview", "waited / answers", "waited / turns", "draws"),
         (Kind.DASHBOARD, "overview", "@error.kind", "@error.type", "lines have no"),
@@ -151,14 +151,16 @@ def test_what_needs_a_facet_or_a_measure_is_listed_for_the_hand():
     checker.check(THINGS)
     needed = {(of, path) for of, path in checker.grouped if path.startswith("@")}
     needed -= {("spans", "@duration")}  # Datadog's own
-    assert needed <= {(facet.of, facet.path) for facet in FACETS}
-    assert {(one.of, one.path) for one in FACETS} == {(one.of, one.path) for one in set(FACETS)}
+    assert needed <= {(facet.source, facet.path) for facet in FACETS}
+    assert {(one.source, one.path) for one in FACETS} == {
+        (one.source, one.path) for one in set(FACETS)
+    }
 
 
 def test_every_facet_is_of_a_field_that_is_sent():
     checker = Checker()
     for facet in FACETS:
-        checker.field("facets", facet.of, facet.path, is_number=bool(facet.unit))
+        checker.field("facets", facet.source, facet.path, is_number=bool(facet.unit))
     assert checker.wrong == []
 
 

@@ -16,7 +16,7 @@ class TestKeys:
 
     def test_an_api_key_that_is_refused_is_named(self, setup, organisation, monkeypatch):
         monkeypatch.setenv("DD_API_KEY", "c" * 32)
-        assert "does not take DD_API_KEY" in setup(exit_code=3).output
+        assert "rejects DD_API_KEY" in setup(exit_code=3).output
         assert len(organisation.requests) == 1
 
     def test_an_application_key_that_is_refused_is_named(self, setup, monkeypatch):
@@ -25,7 +25,7 @@ class TestKeys:
 
     def test_an_application_key_that_may_do_nothing_is_named(self, setup, organisation):
         organisation.forbidden = ("/api/",)
-        assert "may read none" in setup(exit_code=3).output
+        assert "has no permission to read anything" in setup(exit_code=3).output
 
     def test_a_site_that_is_none_is_named_with_those_there_are(self, setup, monkeypatch):
         monkeypatch.setenv("DD_SITE", "https://app.datadoghq.eu")
@@ -41,7 +41,7 @@ class TestKeys:
     def test_that_cannot_be_sent_are_not_shown_in_an_error(self, setup, monkeypatch, key):
         monkeypatch.setenv("DD_APP_KEY", key)
         said = setup(exit_code=3).output
-        assert "DD_APP_KEY holds characters" in said
+        assert "DD_APP_KEY contains characters" in said
         assert key not in said
 
     def test_that_datadog_repeats_are_not_shown(self, setup, organisation):
@@ -60,16 +60,16 @@ class TestFailures:
         assert "span-based metric cannot be read" in said
         assert counts(organisation) == {**COUNTS, "span_metrics": 0, "retention_filters": 0}
         organisation.forbidden = ()
-        assert f"{COUNTS['span_metrics']} made" in setup().output
+        assert f"{COUNTS['span_metrics']} created" in setup().output
 
     def test_what_may_be_read_and_not_made_is_tried_once_and_the_rest_is_made(
         self, setup, organisation
     ):
         organisation.read_only = ("/api/v1/monitor",)
         said = setup(exit_code=1).output
-        assert said.count("NOT made") == 1
+        assert said.count("NOT created") == 1
         assert "monitors_write" in said
-        assert f"{COUNTS['monitors'] - 1} not tried any more" in said
+        assert f"{COUNTS['monitors'] - 1} not tried" in said
         assert counts(organisation) == {**COUNTS, "monitors": 0, "retention_filters": 0}
 
     def test_one_thing_that_fails_keeps_no_other_from_being_made(self, setup, organisation):
@@ -77,10 +77,10 @@ class TestFailures:
         reads = len(organisation.requests)
         organisation.refuse(reads + 1, 500)
         said = setup(exit_code=1).output
-        assert "log pipeline      Pipecat bots' lines: NOT made: Datadog answered 500" in said
-        assert f"{TOTAL - 4} made" in said
+        assert "log pipeline      Pipecat bots' lines: NOT created: Datadog answered 500" in said
+        assert f"{TOTAL - 4} created" in said
         assert "1 failed" in said
-        assert "1 made" in setup().output
+        assert "1 created" in setup().output
         assert counts(organisation) == {**COUNTS, "retention_filters": 0}
 
     def test_what_was_made_although_datadog_failed_is_not_made_twice(self, setup, organisation):
@@ -96,7 +96,7 @@ class TestFailures:
         setup("--dry-run")
         for again in (2, 3, 4):
             organisation.refuse(len(organisation.requests) + again, 503)
-        assert "made, to be completed by the next run" in setup(exit_code=1).output
+        assert "created, but the next run must complete it" in setup(exit_code=1).output
         assert "1 changed" in setup().output
         asked = len(organisation.changes())
         setup()
@@ -106,13 +106,13 @@ class TestFailures:
         for nth in (1, 2, 5):
             organisation.refuse(nth, 503)
         said = setup("--dry-run").output
-        assert "trying again" in said
-        assert said.count("would be made") == TOTAL
+        assert "retrying" in said
+        assert said.count("would be created") == TOTAL
 
     def test_the_rate_limit_is_waited_for(self, setup, organisation):
         organisation.refuse(3, 429, X_RateLimit_Reset="0.2")
         organisation.refuse(READS + 10, 429, X_RateLimit_Reset="0.2")
-        assert setup().output.count("rate limit is reached; going on in 0.2 s") == 2
+        assert setup().output.count("rate limit is reached; continuing in 0.2 s") == 2
         assert counts(organisation) == {**COUNTS, "retention_filters": 0}
 
     def test_a_long_rate_limit_ends_the_run_and_what_was_made_stays_listed(
@@ -120,11 +120,11 @@ class TestFailures:
     ):
         organisation.refuse(READS + 10, 429, X_RateLimit_Reset="3600")
         said = setup(exit_code=1).output
-        assert "3600 s: longer than" in said
+        assert "resets in 3600 s" in said
         made = sum(counts(organisation).values())
-        assert said.count(": made") == made
-        assert "not tried any more" in said
-        assert f"{made} made" in said
+        assert said.count(": created") == made
+        assert "not tried" in said
+        assert f"{made} created" in said
         setup()
         assert counts(organisation) == {**COUNTS, "retention_filters": 0}
 
@@ -132,20 +132,20 @@ class TestFailures:
         monkeypatch.setattr(_datadog_api, "MAX_WAIT_SECS", 0.5)
         for nth in range(1, 9):
             organisation.refuse(nth, 429, X_RateLimit_Reset="0.2")
-        assert "longer than this waits" in setup(exit_code=1).output
+        assert "waits at most" in setup(exit_code=1).output
 
     def test_keys_that_are_revoked_in_mid_run_end_it(self, setup, organisation):
         organisation.refuse(READS + 10, 401)
         said = setup(exit_code=3).output
-        assert "does not take the keys" in said
-        assert "not tried any more" in said
+        assert "rejects the keys" in said
+        assert "not tried" in said
 
     def test_an_answer_that_is_not_datadogs_is_said(self, setup, organisation):
         organisation.answers["/api/v1/logs/config/pipelines"] = "<html>Please log in</html>"
         organisation.answers["/api/v2/logs/config/metrics"] = '{"metrics": []}'
         said = setup(exit_code=1).output
-        assert "is a proxy in between?" in said
-        assert "answer is not understood (KeyError('data'))" in said
+        assert "Is there a proxy in between?" in said
+        assert "answer is invalid (KeyError('data'))" in said
         there = {**COUNTS, "pipelines": 0, "line_metrics": 0, "retention_filters": 0}
         assert counts(organisation) == there
 
@@ -169,4 +169,4 @@ def test_an_interrupted_run_leaves_what_it_listed(setup, organisation, monkeypat
     monkeypatch.setattr(_datadog_api.Api, "create", create)
     said = setup(exit_code=1).output
     assert "Interrupted" in said
-    assert said.count(": made") == sum(counts(organisation).values()) == 3
+    assert said.count(": created") == sum(counts(organisation).values()) == 3

@@ -17,7 +17,7 @@ def test_everything_is_made_and_made_known(setup, organisation):
     said = setup("--retention").output
     assert counts(organisation) == COUNTS
     for thing in wanted(Options()):
-        assert f"{thing.kind:<17} {thing.title}: made" in said
+        assert f"{thing.kind:<17} {thing.title}: created" in said
     (board,) = organisation.dashboards
     assert f"https://app.datadoghq.com/dashboard/{board}" in said
     assert "@duration_ms (millisecond)" in said
@@ -29,7 +29,7 @@ def test_running_it_twice_changes_nothing(setup, organisation):
     said = setup("--retention").output
     assert organisation.changes()[asked:] == []
     assert organisation.everything() == before
-    assert f"{TOTAL} as they should be." in said
+    assert f"{TOTAL} up to date." in said
 
 
 def test_removing_takes_away_exactly_what_was_made(setup, organisation):
@@ -37,7 +37,7 @@ def test_removing_takes_away_exactly_what_was_made(setup, organisation):
     theirs = _look_alikes(organisation)
     setup("--remove", "--yes")
     assert organisation.everything() == theirs
-    assert "nothing of this command's was there" in setup("--remove", "--yes").output
+    assert "this command had created nothing here" in setup("--remove", "--yes").output
     assert organisation.everything() == theirs
 
 
@@ -108,7 +108,7 @@ def test_a_name_that_is_taken_by_something_of_the_users_is_left_to_them(setup, o
     }
     organisation.tag_configurations["pipecat.llm.ttfat_seconds"] = copy.deepcopy(configured)
     said = setup().output
-    assert "pipecat_dd.lines: stays as it is: a metric of yours has this name" in said
+    assert "pipecat_dd.lines: is left unchanged: a metric of yours has this name" in said
     assert "configured this metric yourself, without percentiles" in said
     setup("--remove", "--yes")
     assert organisation.line_metrics == {"pipecat_dd.lines": theirs}
@@ -122,7 +122,7 @@ def test_only_what_differs_is_changed_and_what_differs_is_said(setup, organisati
     changed = organisation.changes()[asked:]
     assert len(changed) == COUNTS["monitors"]
     assert {method for method, _ in changed} == {"PUT"}
-    assert "Turns that fail: changed (query, message, options.thresholds" in said
+    assert "Failed turns: changed (query, message, options.thresholds" in said
     (monitor,) = (
         one
         for one in organisation.monitors.values()
@@ -167,7 +167,7 @@ def _all_widgets(body):
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(setup, organisation):
     said = setup("--dry-run").output
-    assert said.count("would be made") == TOTAL
+    assert said.count("would be created") == TOTAL
     assert organisation.changes() == []
     assert "bills" in said
     setup()
@@ -199,7 +199,7 @@ class TestRetention:
 
     @pytest.mark.parametrize(("answer", "made"), [("y\n", 3), ("n\n", 0), ("\n", 0)])
     def test_is_made_if_the_user_agrees(self, setup, organisation, monkeypatch, answer, made):
-        monkeypatch.setattr(command, "_can_ask", lambda: True)
+        monkeypatch.setattr(command, "_is_interactive", lambda: True)
         setup(input=answer)
         assert len(organisation.retention_filters) == made
 
@@ -226,7 +226,7 @@ class TestRemoving:
     @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 1)])
     def test_asks(self, setup, organisation, monkeypatch, answer, left):
         setup()
-        monkeypatch.setattr(command, "_can_ask", lambda: True)
+        monkeypatch.setattr(command, "_is_interactive", lambda: True)
         setup("--remove", input=answer, exit_code=left)
         assert len(organisation.dashboards) == left
 
@@ -241,8 +241,8 @@ class TestRemoving:
 def test_percentiles_of_what_was_never_sent_are_for_later(setup, organisation):
     organisation.unknown_metrics.add("pipecat.llm.ttfat_seconds")
     said = setup().output
-    assert "run this again after the first conversation" in said
-    assert "2 to be made later" in said  # its percentiles, and its description
+    assert "run the command again after the first conversation" in said
+    assert "2 to be created later" in said  # its percentiles, and its description
     organisation.unknown_metrics.clear()
     setup()
     assert "pipecat.llm.ttfat_seconds" in organisation.tag_configurations
@@ -269,7 +269,7 @@ def test_what_is_made_of_exported_definitions_is_the_users(setup, organisation, 
     theirs = organisation.everything()
     assert counts(organisation) == COUNTS
     assert organisation.wrong == []
-    assert setup("--remove", "--yes").output.endswith("nothing of this command's was there.\n")
+    assert setup("--remove", "--yes").output.endswith("this command had created nothing here.\n")
     assert organisation.everything() == theirs
 
 
@@ -279,7 +279,7 @@ def test_what_an_older_version_made_and_this_one_does_not_is_left_until_removed(
     setup()
     old = next(iter(organisation.monitors.values()))
     old["tags"] = [tag.replace("failed-turns", "retired") for tag in old["tags"]]
-    assert "no longer made; --remove takes it away" in setup().output
+    assert "no longer creates it; --remove removes it" in setup().output
     assert str(old["id"]) in organisation.monitors
     setup("--remove", "--yes")
     assert organisation.monitors == {}
@@ -371,7 +371,7 @@ class TestDescriptions:
 
     def test_of_what_was_never_sent_are_for_later(self, setup, organisation):
         organisation.unknown_metrics.add("pipecat.failovers")
-        assert "1 to be made later" in setup().output
+        assert "1 to be created later" in setup().output
         organisation.unknown_metrics.clear()
         setup()
         assert "pipecat.failovers" in organisation.descriptions

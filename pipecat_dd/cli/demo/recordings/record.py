@@ -1,8 +1,8 @@
-"""Make the demo's recordings with espeak-ng. For developers, after a change of ``story.py``.
+"""Create the demo's recordings with espeak-ng. Developers run it after changing ``scenario.py``.
 
     python -m pipecat_dd.cli.demo.recordings.record
 
-Needs the program ``espeak-ng`` and the Python package ``soxr``, which comes with Pipecat.
+It needs the program ``espeak-ng``, and the Python package ``soxr``, which Pipecat depends on.
 """
 
 import io
@@ -15,7 +15,7 @@ import numpy as np
 import soundfile  # type: ignore[import-untyped]
 import soxr  # type: ignore[import-untyped]
 
-from pipecat_dd.cli.demo.story import CONVERSATION, REPLIES
+from pipecat_dd.cli.demo.scenario import CONVERSATION, REPLIES
 from pipecat_dd.cli.demo.voice import MICROPHONE_RATE, SPEECH_RATE
 
 HERE = Path(__file__).parent
@@ -26,12 +26,12 @@ BOT_PAUSE_SECS = 0.15
 
 
 def without_pauses(text: str) -> str:
-    """Take out what makes a speaker pause: the bot's detector takes a pause for the end."""
+    """Remove the punctuation that makes a speaker pause: the bot takes a pause for the end."""
     return re.sub(r"[,.!]+(?=\s)", "", text)
 
 
 def record(text: str, options: tuple[str, ...], rate: int, pause_secs: float) -> np.ndarray:
-    """Say a text, cut the silence around it, and add a pause after it."""
+    """Synthesize a text, trim the silence around it, and add a pause after it."""
     command = ["espeak-ng", *options, "--stdout", text]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     samples, wav_rate = soundfile.read(io.BytesIO(wav), dtype="float32")
@@ -42,7 +42,7 @@ def record(text: str, options: tuple[str, ...], rate: int, pause_secs: float) ->
 
 
 def main() -> None:
-    """Make all recordings and their index, and drop the old ones."""
+    """Create all recordings and their index, and delete the old ones."""
     for old in HERE.glob("*.ogg"):
         old.unlink()
     sentences = {s: None for reply in REPLIES for s in re.split(r"(?<=[.!?])\s+", reply)}

@@ -1,10 +1,10 @@
-"""All that is made, as Datadog's API takes it."""
+"""The definitions of everything that ``pipecat-dd setup`` creates."""
 
 from pipecat_dd.cli.setup.definition import Definition
-from pipecat_dd.cli.setup.definitions.counted import line_metrics, span_metrics
 from pipecat_dd.cli.setup.definitions.dashboard import dashboard
 from pipecat_dd.cli.setup.definitions.descriptions import descriptions
 from pipecat_dd.cli.setup.definitions.distributions import percentiles
+from pipecat_dd.cli.setup.definitions.generated_metrics import line_metrics, span_metrics
 from pipecat_dd.cli.setup.definitions.monitors import monitors
 from pipecat_dd.cli.setup.definitions.pipeline import pipeline
 from pipecat_dd.cli.setup.definitions.retention import retention_filters
@@ -14,11 +14,7 @@ __all__ = ["wanted"]
 
 
 def wanted(options: Options) -> tuple[Definition, ...]:
-    """Return all that is made, in the order in which it is.
-
-    Args:
-        options: What the user chose.
-    """
+    """Return all definitions, in the order in which they are created."""
     return (
         pipeline(),
         *line_metrics(),

@@ -1,9 +1,9 @@
-"""How a monitor is made: a share with its least number, thresholds, options, tags.
+"""The parts of a monitor: queries of percentages, thresholds, options, tags.
 
-A share of few is no rate: one failed turn of two is half of them, and no outage. So a number of
-good ones is added to those there were. With 20 turns added, 10 % are three failed turns of seven,
-or five of 20, or 13 of 100, or 103 of 1,000. (Datadog sums each count over the window before it
-divides, so the number is added once. A clamp would be applied to each of the window's points.)
+With few events, a percentage means little: one failed turn of two is 50 %, but not an outage. So
+each query adds a fixed number to the total. With 20 turns added, 10 % is exceeded by three failed
+turns of seven, five of 20, 13 of 100, or 103 of 1,000. (Datadog sums each count over the window
+before it divides, so the number is added once. A clamp would apply to each point of the window.)
 """
 
 from collections.abc import Sequence
@@ -11,49 +11,49 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
-from pipecat_dd.cli.setup.definitions.messages import Evidence, Words, message
+from pipecat_dd.cli.setup.definitions.messages import AlertText, Evidence, message
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.names import metric_tags, tags
 
 SUMMARY_TAG = f"{tags.COMPONENT}:pipecat"
-"""On every monitor, exported ones too: by this the dashboard's summary lists them. The same as on
-every span."""
+"""A tag of every monitor, also of exported ones, by which the dashboard lists the monitors. Every
+span has the same tag."""
 
 WARNING_SHARE = 0.5
-"""A monitor warns from this share of its threshold on."""
+"""A monitor warns at this share of its threshold."""
 
 RECOVERY_SHARE = 0.8
-"""It has recovered below this share of what it alerted or warned at, so that it does not flap."""
+"""A monitor recovers below this share of the value at which it alerts or warns, to avoid flaps."""
 
 NEW_GROUP_DELAY_SECS = 300
-"""For how long a service that is new is not judged."""
+"""For how long after a new service appears its monitors do not alert."""
 
 QUIET_HOURS_TO_RESOLVE = 4
-"""A service without any data for so long is no longer called ill: nobody talks at night."""
+"""An alert resolves if the service sends no data for so long, since bots have no calls at night."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What differs from monitor to monitor.
+    """The properties that differ from monitor to monitor.
 
     Attributes:
-        key: Which one it is.
-        title: What stands in the notification's subject.
-        query: The query, without its comparison.
-        over: The value above which it alerts.
-        words: What it says.
-        evidence: Where to see it.
-        priority: Datadog's, from 1 (highest) to 5.
+        key: The key of the monitor's definition.
+        title: The subject of its notifications.
+        query: The query, without the comparison.
+        threshold: The value that is compared with; the monitor alerts if the comparison is true.
+        text: The text of its notifications.
+        evidence: The traces and log lines to link to.
+        priority: Datadog's priority, from 1 (highest) to 5.
         has_warning: Whether it warns before it alerts.
-        options: Options of this monitor's own.
-        compare: How the value is compared.
+        options: Additional options in Datadog's format.
+        compare: The operator of the comparison.
     """
 
     key: str
     title: str
     query: str
-    over: float
-    words: Words
+    threshold: float
+    text: AlertText
     evidence: Evidence
     priority: int = 3
     has_warning: bool = True
@@ -62,27 +62,25 @@ class Alert:
 
 
 def scope(options: Options) -> list[str]:
-    """Return of which bots, as tags.
-
-    Args:
-        options: What the user chose.
-    """
+    """Return the tags of the bots to watch; empty for all bots."""
     named = ((metric_tags.SERVICE, options.service), (metric_tags.ENV, options.env))
     return [f"{tag}:{value}" for tag, value in named if value]
 
 
-def share(window: str, part: str, whole: str, least: int, *, whole_may_lack: bool = False) -> str:
-    """Return a query of how many of 100 there were.
+def share(
+    window: str, part: str, whole: str, least: int, *, whole_may_be_missing: bool = False
+) -> str:
+    """Return a query of a percentage of metrics.
 
     Args:
-        window: Over which time: ``30m``.
-        part: Counts those that are meant. What did not happen is not sent: without points there
-            are none of them, not an unknown number.
-        whole: Counts all of them.
-        least: How many are added to all of them.
-        whole_may_lack: Whether the part can be there without any of the whole.
+        window: The period, such as ``30m``.
+        part: A query that counts the events in question. If there are none, bots send no points,
+            so missing points count as zero.
+        whole: A query that counts all events.
+        least: The number that is added to the total.
+        whole_may_be_missing: Whether there can be events in question without any in ``whole``.
     """
-    if whole_may_lack:
+    if whole_may_be_missing:
         whole = f"default_zero({whole})"
     return f"sum(last_{window}):100 * default_zero({part}) / ({whole} + {least})"
 
@@ -90,14 +88,14 @@ def share(window: str, part: str, whole: str, least: int, *, whole_may_lack: boo
 def line_share(
     window: str, part: str, whole: str, least: int, options: Options
 ) -> tuple[str, list[Body]]:
-    """Return a query of how many of 100 lines are of a kind, and the counts it is made of.
+    """Return a query of a percentage of log lines, and the definitions of its two counts.
 
     Args:
-        window: Over which time: ``15m``.
-        part: The search for those that are meant.
-        whole: The search for all of them.
-        least: How many are added to all of them.
-        options: What is watched.
+        window: The period, such as ``15m``.
+        part: A search for the lines in question.
+        whole: A search for all lines.
+        least: The number that is added to the total.
+        options: The options with the service and environment to watch.
     """
     counts = [
         _line_count(name, " ".join([*scope(options), query]))
@@ -107,12 +105,7 @@ def line_share(
 
 
 def monitor(alert: Alert, options: Options) -> Definition:
-    """Return a monitor.
-
-    Args:
-        alert: What differs from the others.
-        options: When they alert, whom they tell, and what they watch.
-    """
+    """Return the definition of a monitor."""
     of_lines = alert.query.startswith("formula(")
     where = f" ({options.scope})" if options.is_scoped else ""
     return Definition(
@@ -122,8 +115,8 @@ def monitor(alert: Alert, options: Options) -> Definition:
         {
             "name": f"[Pipecat] {alert.title} in {{{{service.name}}}}{where}",
             "type": "log alert" if of_lines else "query alert",
-            "query": f"{alert.query} {alert.compare} {alert.over:g}",
-            "message": message(alert.words, alert.evidence, options),
+            "query": f"{alert.query} {alert.compare} {alert.threshold:g}",
+            "message": message(alert.text, alert.evidence, options),
             "tags": [
                 *Mark(alert.key, scope=options.scope).as_tags(),
                 SUMMARY_TAG,
@@ -131,7 +124,9 @@ def monitor(alert: Alert, options: Options) -> Definition:
             ],
             "priority": alert.priority,
             "options": {
-                "thresholds": _thresholds(alert.over) if alert.has_warning else _only(alert.over),
+                "thresholds": _thresholds(alert.threshold)
+                if alert.has_warning
+                else _only(alert.threshold),
                 "include_tags": True,
                 "new_group_delay": NEW_GROUP_DELAY_SECS,
                 "timeout_h": QUIET_HOURS_TO_RESOLVE,
@@ -143,15 +138,15 @@ def monitor(alert: Alert, options: Options) -> Definition:
     )
 
 
-def _only(over: float) -> Body:
-    return {"critical": float(over)}
+def _only(threshold: float) -> Body:
+    return {"critical": float(threshold)}
 
 
-def _thresholds(over: float) -> Body:
-    warning = _rounded(over * WARNING_SHARE)
+def _thresholds(threshold: float) -> Body:
+    warning = _rounded(threshold * WARNING_SHARE)
     return {
-        "critical": float(over),
-        "critical_recovery": _rounded(over * RECOVERY_SHARE),
+        "critical": float(threshold),
+        "critical_recovery": _rounded(threshold * RECOVERY_SHARE),
         "warning": warning,
         "warning_recovery": _rounded(warning * RECOVERY_SHARE),
     }

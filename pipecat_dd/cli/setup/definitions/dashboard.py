@@ -1,8 +1,15 @@
-"""The dashboard: whether all is well, and if not, where to look."""
+"""The dashboard: it shows whether everything works, and where to look if not."""
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
-from pipecat_dd.cli.setup.definitions import dashboard_stages as stages
 from pipecat_dd.cli.setup.definitions.alerts import SUMMARY_TAG
+from pipecat_dd.cli.setup.definitions.dashboard_stages import (
+    observer,
+    services,
+    tools,
+    usage,
+    waiting,
+    without_an_agent,
+)
 from pipecat_dd.cli.setup.definitions.queries import (
     OURS,
     OUT_OF_CONTEXT,
@@ -17,7 +24,7 @@ from pipecat_dd.cli.setup.definitions.queries import (
     took,
 )
 from pipecat_dd.cli.setup.definitions.widgets import (
-    Ask,
+    Plot,
     events,
     group,
     monitor_summary,
@@ -37,20 +44,21 @@ KEY = "overview"
 TITLE = "Pipecat bots"
 
 _NOTE = f"""\
-**An error**: *Errors*, the most frequent patterns; from a line to its trace by the *Trace* tab.
-**A slow answer**: *How long callers wait*, then the slowest turns; \
-`{tags.turn_wait_seconds.prefix}*` says for what.
-**A caller's complaint**: search lines by `@{fields.PARTICIPANT_NAME}` at that time, \
-take `{fields.SESSION_ID}`, and search spans and lines for it.
+**Errors**: look at the most frequent patterns in *Errors*. The *Trace* tab of a line shows its \
+trace.
+**Slow answers**: look at *How long callers wait*, then at the slowest turns. \
+`{tags.turn_wait_seconds.prefix}*` shows what a turn waited for.
+**A caller's complaint**: search for lines by `@{fields.PARTICIPANT_NAME}` and time, then for \
+spans and lines with the same `{fields.SESSION_ID}`.
 
-`{metric_tags.TRANSPORT}` narrows what is counted by transport. \
-Made by `pipecat-dd setup`, which writes it anew: clone it to change it."""
+The filter `{metric_tags.TRANSPORT}` applies only to metrics that have this tag. \
+`pipecat-dd setup` created this dashboard and overwrites changes: clone it to change it."""
 
 _TRACE = f"@{fields.PIPECAT_TRACE_ID}"
 
 
 def dashboard() -> Definition:
-    """Return the dashboard."""
+    """Return the definition of the dashboard."""
     body = {
         "title": TITLE,
         "description": description(Mark(KEY)),
@@ -65,27 +73,23 @@ def dashboard() -> Definition:
             monitor_summary("Monitors", f"tag:({SUMMARY_TAG})"),
             _at_a_glance(),
             _sessions(),
-            stages.waiting(),
+            waiting(),
             _turns(),
-            stages.services(),
-            stages.tools(),
+            services(),
+            tools(),
             _errors(),
             _lines(),
-            stages.usage(),
-            stages.observer(),
-            stages.without_an_agent(),
+            usage(),
+            observer(),
+            without_an_agent(),
         ],
     }
     return Definition(Kind.DASHBOARD, KEY, TITLE, body)
 
 
 def description(mark: Mark) -> str:
-    """Return the dashboard's description.
-
-    Args:
-        mark: Its mark.
-    """
-    return f"Conversations of Pipecat bots, as pipecat_dd shows them.\n\n{mark.as_text()}"
+    """Return the dashboard's description, which contains its mark."""
+    return f"Conversations of Pipecat bots, as pipecat_dd reports them.\n\n{mark.as_text()}"
 
 
 def _at_a_glance() -> Body:
@@ -94,14 +98,14 @@ def _at_a_glance() -> Body:
         "At a glance",
         number("Sessions begun", of_metric(metric("sum", metrics.SESSIONS_STARTED))),
         number("Sessions running", of_metric(metric("sum", metrics.SESSIONS_ACTIVE)), "last"),
-        number("95 of 100 answers come within", of_metric(latency, unit="second"), "percentile", 2),
-        number("Turns that failed", _failed(Stage.TURN), "percentile", 1),
+        number("Response time (p95)", of_metric(latency, unit="second"), "percentile", 2),
+        number("Failed turns", _failed(Stage.TURN), "percentile", 1),
         number(
-            "Turns whose user waited in vain",
+            "Turns without an answer",
             of_metric(metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"])),
         ),
         number("Traces with an error", _error_rate(), precision=1),
-        number("Lines a trace, on average", _lines_per_trace(), precision=1),
+        number("Lines per trace, on average", _lines_per_trace(), precision=1),
     )
 
 
@@ -110,21 +114,21 @@ def _sessions() -> Body:
     return group(
         "Sessions",
         over_time(
-            "Begun, and ended by how",
+            "Sessions started, and ended by reason",
             of_metric(metric("sum", metrics.SESSIONS_STARTED), "begun"),
             of_metric(metric("sum", metrics.SESSIONS_ENDED, by=(metric_tags.END_REASON,)), "ended"),
             display="bars",
         ),
         over_time(
-            "How long they last",
-            of_metric(took(50, Stage.SESSION), "50 of 100", "second"),
-            of_metric(took(95, Stage.SESSION), "95 of 100", "second"),
+            "Duration of sessions",
+            of_metric(took(50, Stage.SESSION), "p50", "second"),
+            of_metric(took(95, Stage.SESSION), "p95", "second"),
         ),
         over_time(
             "Running", of_metric(metric("sum", metrics.SESSIONS_ACTIVE, by=(metric_tags.SERVICE,)))
         ),
         over_time(
-            "In which the bot never spoke",
+            "Sessions in which the bot never spoke",
             of_metric(
                 metric("sum", metrics.SESSIONS_ENDED, where=[f"{metric_tags.BOT_SPOKE}:false"])
             ),
@@ -154,20 +158,21 @@ def _turns() -> Body:
     return group(
         "Turns",
         over_time(
-            "What came of them",
+            "Turns by outcome",
             of_metric(metric("sum", metrics.TURNS, by=(metric_tags.OUTCOME,))),
             display="bars",
         ),
         over_time(
-            "Share that failed, by who began them", _failed(Stage.TURN, metric_tags.RESOURCE_NAME)
+            "Share of failed turns, by who began them",
+            _failed(Stage.TURN, metric_tags.RESOURCE_NAME),
         ),
         over_time(
-            "Whose user waited for an answer in vain",
+            "Turns without an answer",
             of_metric(metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"])),
             display="bars",
         ),
         over_time(
-            "Share that the user cut off",
+            "Share of turns that the user interrupted",
             of_metrics(
                 "interruptions / turns * 100",
                 "interrupted",
@@ -178,9 +183,9 @@ def _turns() -> Body:
         ),
         over_time("Interruptions", of_metric(metric("sum", metrics.INTERRUPTIONS)), display="bars"),
         over_time(
-            "How long turns last",
-            of_metric(took(50, Stage.TURN), "50 of 100", "second"),
-            of_metric(took(95, Stage.TURN), "95 of 100", "second"),
+            "Duration of turns",
+            of_metric(took(50, Stage.TURN), "p50", "second"),
+            of_metric(took(95, Stage.TURN), "p95", "second"),
         ),
     )
 
@@ -197,11 +202,11 @@ def _errors() -> Body:
         patterns("Most frequent error patterns", lines(TRACED_ERRORS)),
         ranking("Kinds of errors", _line_count(TRACED_ERRORS, f"@{fields.ERROR_KIND}")),
         ranking(
-            "Providers that fail",
+            "Failures by provider",
             of_metric(metric("sum", metrics.ERRORS, by=(metric_tags.PROVIDER, metric_tags.STAGE))),
         ),
         over_time(
-            "Services that can no longer do their job",
+            "Services that failed permanently",
             of_metric(
                 metric(
                     "sum",
@@ -213,7 +218,7 @@ def _errors() -> Body:
             display="bars",
         ),
         over_time(
-            "Failovers, by whom they went to",
+            "Failovers, by new provider",
             of_metric(metric("sum", metrics.FAILOVERS, by=(metric_tags.PROVIDER,))),
             display="bars",
         ),
@@ -224,13 +229,15 @@ def _lines() -> Body:
     return group(
         "Lines",
         over_time("By level", _line_count(OURS, f"@{fields.LEVELNAME}"), display="bars"),
-        over_time("Lines a trace, on average", _lines_per_trace()),
-        over_time("Of sessions, without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
-        ranking("Who writes them without one", _line_count(OUT_OF_CONTEXT, f"@{fields.NAME_KEY}")),
+        over_time("Lines per trace, on average", _lines_per_trace()),
+        over_time("Session lines without a trace", _line_count(OUT_OF_CONTEXT), display="bars"),
+        ranking(
+            "Modules that log without a trace", _line_count(OUT_OF_CONTEXT, f"@{fields.NAME_KEY}")
+        ),
     )
 
 
-def _failed(kind: Stage, by: str = "") -> Ask:
+def _failed(kind: Stage, by: str = "") -> Plot:
     split = (by,) if by else ()
     return of_metrics(
         "failed / all * 100",
@@ -241,12 +248,12 @@ def _failed(kind: Stage, by: str = "") -> Ask:
     )
 
 
-def _line_count(query: str, by: str = "") -> Ask:
-    return Ask({"a": events("logs", lines(query), by=by)}, "a")
+def _line_count(query: str, by: str = "") -> Plot:
+    return Plot({"a": events("logs", lines(query), by=by)}, "a")
 
 
-def _error_rate() -> Ask:
-    return Ask(
+def _error_rate() -> Plot:
+    return Plot(
         {
             "failed": events("logs", lines(TRACED_ERRORS), unique=_TRACE),
             "all": events("logs", lines(TRACED), unique=_TRACE),
@@ -257,8 +264,8 @@ def _error_rate() -> Ask:
     )
 
 
-def _lines_per_trace() -> Ask:
-    return Ask(
+def _lines_per_trace() -> Plot:
+    return Plot(
         {
             "written": events("logs", lines(TRACED)),
             "traces": events("logs", lines(TRACED), unique=_TRACE),

@@ -1,4 +1,4 @@
-"""The dashboard's groups about what happens within a turn, and about what watches it."""
+"""The dashboard's groups about the stages of a turn, usage, and the process."""
 
 from pipecat_dd.cli.setup.definition import Body
 from pipecat_dd.cli.setup.definitions.queries import errors, hits, made_metric, metric, spans, took
@@ -18,18 +18,18 @@ _LATENCY = metrics.TURN_USER_BOT_LATENCY_SECONDS
 
 
 def waiting() -> Body:
-    """Return the group about how long callers wait, and for what."""
+    """Return the group about how long callers wait for an answer, and why."""
     slow = spans(Stage.TURN, f"@{tags.TURN_USER_BOT_LATENCY_SECONDS}:>2")
     return group(
         "How long callers wait",
         over_time(
-            "From the end of the user's speech to the bot's voice",
+            "From the end of the user's speech to the bot's answer",
             *(
-                of_metric(metric(f"p{share}", _LATENCY), f"{share} of 100", "second")
+                of_metric(metric(f"p{share}", _LATENCY), f"p{share}", "second")
                 for share in (50, 95, 99)
             ),
         ),
-        # The sum over answers, not the average of each part: so the parts add up to the wait.
+        # Divide by all answers instead of averaging each part: the parts must add up to the wait.
         over_time(
             "What the wait is made of, on average",
             of_metrics(
@@ -46,7 +46,7 @@ def waiting() -> Body:
             of_metric(metric("p95", _LATENCY, by=(metric_tags.TRANSPORT,)), "95 of 100", "second"),
         ),
         traces(
-            "Slowest turns that are kept",
+            "Slowest turns with a retained trace",
             f"$service $env $version {slow}",
             (
                 "timestamp",
@@ -60,21 +60,19 @@ def waiting() -> Body:
 
 
 def services() -> Body:
-    """Return the group about the services that are called."""
+    """Return the group about speech and language services."""
     ttfb = metrics.SERVICE_TTFB_SECONDS
     by = (metric_tags.STAGE, metric_tags.PROVIDER, metric_tags.MODEL)
     return group(
         "Services",
-        over_time(
-            "Time to first byte, 95 of 100", of_metric(metric("p95", ttfb, by=by), unit="second")
-        ),
+        over_time("Time to first byte, p95", of_metric(metric("p95", ttfb, by=by), unit="second")),
         ranking(
-            "Slowest to the first byte, 95 of 100",
+            "Slowest to the first byte, p95",
             of_metric(metric("p95", ttfb, by=by), unit="second"),
             "percentile",
         ),
         over_time(
-            "Time to the first token of an answer, 95 of 100",
+            "Time to the first token of an answer, p95",
             of_metric(
                 metric(
                     "p95", metrics.LLM_TTFAT_SECONDS, by=(metric_tags.PROVIDER, metric_tags.MODEL)
@@ -83,7 +81,7 @@ def services() -> Body:
             ),
         ),
         over_time(
-            "Time to the first audible audio, 95 of 100",
+            "Time to the first audible audio, p95",
             of_metric(
                 metric(
                     "p95", metrics.TTS_TTFA_SECONDS, by=(metric_tags.PROVIDER, metric_tags.MODEL)
@@ -92,11 +90,11 @@ def services() -> Body:
             ),
         ),
         over_time(
-            "Until it is ruled that the user has finished",
+            "Time to detect that the user has finished",
             *(
                 of_metric(
                     took(share, Stage.END_OF_TURN, by=(metric_tags.RESOURCE_NAME,)),
-                    f"{share} of 100",
+                    f"p{share}",
                     "second",
                 )
                 for share in (50, 95)
@@ -104,7 +102,7 @@ def services() -> Body:
         ),
         *(
             over_time(
-                f"{title}: share that failed",
+                f"{title}: share of failures",
                 of_metrics(
                     "failed / all * 100",
                     "failed",
@@ -128,20 +126,18 @@ def tools() -> Body:
     return group(
         "Tools",
         over_time(
-            "Calls, by what came of them",
+            "Calls by outcome",
             of_metric(metric("count", metrics.TOOL_DURATION_SECONDS, by=(metric_tags.OUTCOME,))),
             display="bars",
         ),
-        ranking("Most called", of_metric(hits(Stage.TOOL, by=by))),
-        ranking("That fail most", of_metric(errors(Stage.TOOL, by=by))),
-        over_time(
-            "How long they take, 95 of 100", of_metric(took(95, Stage.TOOL, by=by), unit="second")
-        ),
+        ranking("Most called tools", of_metric(hits(Stage.TOOL, by=by))),
+        ranking("Most failures", of_metric(errors(Stage.TOOL, by=by))),
+        over_time("Duration, p95", of_metric(took(95, Stage.TOOL, by=by), unit="second")),
     )
 
 
 def usage() -> Body:
-    """Return the group about what is used up."""
+    """Return the group about tokens, characters and audio."""
     return group(
         "Usage",
         over_time(
@@ -150,7 +146,7 @@ def usage() -> Body:
             display="bars",
         ),
         number(
-            "Tokens a session",
+            "Tokens per session",
             of_metrics(
                 "tokens / sessions",
                 tokens=metric("sum", metrics.TOKENS),
@@ -176,22 +172,22 @@ def usage() -> Body:
 
 
 def observer() -> Body:
-    """Return the group about the process, and about this package itself."""
+    """Return the group about the process and this package."""
     return group(
-        "The process, and what watches it",
+        "The process and pipecat_dd",
         over_time(
-            "How late the event loop is",
+            "Event loop lag",
             *(
                 of_metric(
                     metric(f"p{share}", metrics.EVENT_LOOP_LAG_SECONDS),
-                    f"{share} of 100",
+                    f"p{share}",
                     "second",
                 )
                 for share in (95, 99)
             ),
         ),
         over_time(
-            "What pipecat_dd let go or got wrong",
+            "Events that pipecat_dd dropped, and its own errors",
             of_metric(metric("sum", metrics.OBSERVER_SHED), "events let go"),
             of_metric(metric("sum", metrics.OBSERVER_FAILURES, by=(metric_tags.PART,)), "errors"),
             of_metric(metric("max", metrics.OBSERVER_PARTS_OFF), "parts turned off"),
@@ -206,10 +202,10 @@ def observer() -> Body:
 
 
 def without_an_agent() -> Body:
-    """Return the group of what Datadog counts itself, of spans that were sent and of lines."""
+    """Return the group of metrics that Datadog generates from spans and lines."""
     latency = made_metrics.SPANS_USER_BOT_LATENCY_SECONDS
     return group(
-        "From spans and lines (for bots without DogStatsD, and for the long run)",
+        "From spans and lines (for bots without DogStatsD, and for long periods)",
         over_time(
             "Sessions",
             of_metric(
@@ -227,9 +223,9 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "From the end of the user's speech to the bot's voice",
+            "From the end of the user's speech to the bot's answer",
             *(
-                of_metric(made_metric(f"p{share}", latency), f"{share} of 100", "second")
+                of_metric(made_metric(f"p{share}", latency), f"p{share}", "second")
                 for share in (50, 95, 99)
             ),
         ),
@@ -246,7 +242,7 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "Error lines that have a trace",
+            "Error lines with a trace",
             of_metric(
                 made_metric(
                     "sum",
@@ -258,7 +254,7 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "Lines, by level; and those without a trace",
+            "Lines by level, and lines without a trace",
             of_metric(
                 made_metric("sum", made_metrics.LINES, by=(metric_tags.LEVELNAME,), count=True)
             ),
@@ -268,7 +264,7 @@ def without_an_agent() -> Body:
             display="bars",
         ),
         over_time(
-            "Operations of yours (duration_ms), 95 of 100",
+            "Your own operations (duration_ms), p95",
             of_metric(
                 made_metric("p95", made_metrics.OPERATION_DURATION_MS, by=(metric_tags.OPERATION,)),
                 unit="millisecond",

@@ -1,7 +1,7 @@
-"""Units and descriptions of the metrics that bots send, as Datadog shows them beside each graph.
+"""The units and descriptions of the metrics that bots send, which Datadog shows beside each graph.
 
-Datadog keeps them with a metric that it has seen. A metric that somebody has described is left as
-they described it.
+Datadog stores them for a metric once it has received the metric. Descriptions that users have
+written are left unchanged.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from pipecat_dd.cli.setup.definition import OWNER, Definition, Kind
 from pipecat_dd.names.metrics import METRICS, MetricDoc
 
 MARK = f"({OWNER})"
-"""The end of a description of ours."""
+"""The end of each description that this command writes."""
 
 NOTHING = {"description": "", "unit": ""}
-"""What a metric is that nobody has described."""
+"""The metadata of a metric that has no description."""
 
 _DATADOG_UNITS = {
     "seconds": "second",

@@ -1,8 +1,9 @@
-"""Percentiles of the distributions that are sent, which Datadog computes only where asked to.
+"""Percentiles of the distributions that bots send. Datadog computes them only on request.
 
-A metric's configuration lists tags that are kept, or tags that are left out. Ours leaves out one
-that nothing is sent with: all tags stay, and the configuration bears our mark. Each percentile is
-billed as a metric, so what is only summed has none, nor what ``trace.pipecat.*`` says for free.
+The configuration of a metric lists the tags to keep or the tags to exclude. Ours excludes a tag
+that no bot sends: this keeps all tags, and serves as the mark. Datadog bills each percentile as a
+metric, so there are none for distributions that are only summed, and none that the free
+``trace.pipecat.*`` metrics provide.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pipecat_dd.names import metrics
 from pipecat_dd.names.metrics import METRICS, Type
 
 MARK = "managed_by_pipecat_dd"
-"""The tag that is left out of the metric."""
+"""The tag that the configuration excludes."""
 
 _WITHOUT = frozenset(
     {
@@ -28,7 +29,7 @@ _WITHOUT = frozenset(
 
 
 def percentiles() -> Iterator[Definition]:
-    """Yield the configuration of each distribution."""
+    """Yield the configurations of the distributions with percentiles."""
     for metric in METRICS:
         if metric.type is Type.DISTRIBUTION and metric.name not in _WITHOUT:
             yield Definition(

@@ -1,4 +1,4 @@
-"""What a monitor says: what happened, what to look at first, and where; then, what recovered."""
+"""The message of a monitor: what happened, what to check first, with links, and the recovery."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -11,12 +11,12 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where to see what a monitor saw.
+    """The traces and log lines that a monitor's message links to.
 
     Attributes:
-        hours: How far back to look.
-        spans: The search for the traces.
-        lines: The search for the lines.
+        hours: The period before the alert, in hours.
+        spans: The search for traces.
+        lines: The search for log lines.
     """
 
     hours: int
@@ -25,36 +25,30 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What a monitor says.
+class AlertText:
+    """The text of a monitor's notifications.
 
     Attributes:
-        happened: What happened, in a sentence.
-        first: What to look at first.
-        recovered: What is well again, in a sentence.
-        is_of_silence: Whether it alerts because nothing came.
+        happened: What happened, in one sentence.
+        first: What to check first.
+        recovered: The recovery, in one sentence.
+        alerts_on_no_data: Whether the monitor alerts if there is no data.
     """
 
     happened: str
     first: str
     recovered: str
-    is_of_silence: bool = False
+    alerts_on_no_data: bool = False
 
 
-def message(words: Words, evidence: Evidence, options: Options) -> str:
-    """Return a monitor's message.
-
-    Args:
-        words: What it says.
-        evidence: Where to see it.
-        options: Whom to tell, and Datadog's site.
-    """
-    alert = "is_no_data" if words.is_of_silence else "is_alert"
+def message(text: AlertText, evidence: Evidence, options: Options) -> str:
+    """Return a monitor's message, in Datadog's template language."""
+    alert = "is_no_data" if text.alerts_on_no_data else "is_alert"
     where = _where(evidence, options)
-    parts = [_if(alert, f"{words.happened}\n\n{words.first}\n\n{where}")]
-    if not words.is_of_silence:
-        parts.append(_if("is_warning", f"Not an alert yet: {words.happened}\n\n{where}"))
-    parts.append(_if("is_recovery", words.recovered))
+    parts = [_if(alert, f"{text.happened}\n\n{text.first}\n\n{where}")]
+    if not text.alerts_on_no_data:
+        parts.append(_if("is_warning", f"Warning: {text.happened}\n\n{where}"))
+    parts.append(_if("is_recovery", text.recovered))
     if options.notify:
         parts.append(" ".join(options.notify))
     return "\n\n".join(parts)
@@ -68,10 +62,10 @@ def _where(evidence: Evidence, options: Options) -> str:
     traces = _within(options, evidence.spans)
     lines = _within(options, evidence.lines)
     return (
-        f"- [The traces]({_traces(options, traces, evidence.hours)}): `{traces}`\n"
-        f"- [The lines]({_lines(options, lines, evidence.hours)}): `{lines}`\n"
-        f"- A whole conversation, in either: `@{tags.SESSION_ID}:` and the id, which stands on "
-        "every span and every line."
+        f"- [Traces]({_traces(options, traces, evidence.hours)}): `{traces}`\n"
+        f"- [Log lines]({_lines(options, lines, evidence.hours)}): `{lines}`\n"
+        f"- A whole conversation: search traces or log lines for `@{tags.SESSION_ID}:` followed by "
+        "the id, which is on every span and every line."
     )
 
 
@@ -95,7 +89,7 @@ def _lines(options: Options, query: str, hours: int) -> str:
 
 
 def _quoted(query: str) -> str:
-    # The braces are Datadog's template variables, which it fills in before the link is opened.
+    # Keep braces: Datadog replaces its template variables before a user opens the link.
     return quote(query, safe="{}")
 
 

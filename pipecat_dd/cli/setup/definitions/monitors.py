@@ -1,15 +1,16 @@
-"""The monitors: what should wake somebody.
+"""The monitors of turns, services and sessions.
 
-Whatever can be is watched by what counts every conversation, kept or not: the metrics that Datadog
-makes of spans for free, and those that the bot sends. Each service alerts on its own.
+Where possible, they use metrics that count every conversation, whether its trace is retained or
+not: the free metrics that Datadog generates from spans, and the metrics that bots send. Each
+service alerts separately.
 """
 
 from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import Definition
 from pipecat_dd.cli.setup.definitions.alerts import Alert, monitor, scope, share
-from pipecat_dd.cli.setup.definitions.messages import Evidence, Words
-from pipecat_dd.cli.setup.definitions.monitors_of_telling import of_lines, of_the_process
+from pipecat_dd.cli.setup.definitions.messages import AlertText, Evidence
+from pipecat_dd.cli.setup.definitions.monitors_of_telemetry import of_lines, of_the_process
 from pipecat_dd.cli.setup.definitions.queries import (
     OF_SESSIONS,
     TRACED_ERRORS,
@@ -25,17 +26,13 @@ from pipecat_dd.names import metric_tags, metrics, tags
 from pipecat_dd.names.spans import span_name
 
 ABNORMAL = ("failed", "lost_end", "exited", "terminated")
-"""Ends of sessions that nobody meant."""
+"""The reasons of abnormal ends of sessions."""
 
 _BAD_LINES = f"{OF_SESSIONS} status:(warn OR error OR critical)"
 
 
 def monitors(options: Options) -> Iterator[Definition]:
-    """Yield the monitors.
-
-    Args:
-        options: When they alert, whom they tell, and what they watch.
-    """
+    """Yield the definitions of all monitors."""
     for of in (_of_turns, _of_services, _of_sessions, _of_running, of_lines, of_the_process):
         for alert in of(options):
             yield monitor(alert, options)
@@ -45,7 +42,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
     by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "failed-turns",
-        "Turns that fail",
+        "Failed turns",
         share(
             "30m",
             errors(Stage.TURN, **by_service),
@@ -53,12 +50,12 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             options.least_turns,
         ),
         options.failed_turns_percent,
-        Words(
-            "{{value}} % of the turns in 30 minutes came to nothing because something failed.",
-            f"Look first at `{tags.ERROR_TYPE}` of the turns, which is that of the stage that "
-            "failed: one type, or many? One that began at one minute is a provider or a deploy. "
-            "Then open a turn, and its red span.",
-            "Turns get their answers again.",
+        AlertText(
+            "{{value}} % of the turns in 30 minutes failed because of an error.",
+            f"First check `{tags.ERROR_TYPE}` of the turns, which is that of the failed stage. If "
+            "there is a single type that began at a certain minute, a provider or a deployment is "
+            "the likely cause. Then open a turn and look at its red span.",
+            "Turns succeed again.",
         ),
         Evidence(1, spans(Stage.TURN, "status:error"), TRACED_ERRORS),
         priority=2,
@@ -66,7 +63,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
     of_users = metric("sum", metrics.TURNS, where=[f"{metric_tags.BEGAN_BY}:user"], **by_service)
     yield Alert(
         "unanswered-turns",
-        "Callers who get no answer",
+        "Unanswered turns",
         share(
             "30m",
             metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"], **by_service),
@@ -74,13 +71,14 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             options.least_turns,
         ),
         options.unanswered_turns_percent,
-        Words(
-            "In {{value}} % of the turns in 30 minutes the user waited for an answer in vain. (A "
-            "user who only paused, or who hung up at once, is none of them.)",
-            f"Look first at a turn's spans: no `{span_name(Stage.LLM)}` means that the turn was "
-            "never ruled over or the model never asked; an `llm` that was discarded says why "
-            f"itself; an `llm` without `{span_name(Stage.TTS)}` means that nothing was spoken.",
-            "Users get their answers again.",
+        AlertText(
+            "In {{value}} % of the turns in 30 minutes the user waited but got no answer. (Turns "
+            "in which the user only paused, or hung up at once, do not count.)",
+            f"First check the spans of such a turn. Without `{span_name(Stage.LLM)}`, the end of "
+            "the turn was not detected, or the model was not called. A discarded "
+            f"`{span_name(Stage.LLM)}` has the reason in its tags. With `{span_name(Stage.LLM)}` "
+            f"but without `{span_name(Stage.TTS)}`, no speech was synthesized.",
+            "Users get answers again.",
         ),
         Evidence(1, spans(Stage.TURN, f"@{tags.TURN_LEFT_WAITING}:true"), _BAD_LINES),
         priority=2,
@@ -101,13 +99,13 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             options.least_turns,
         ),
         options.slow_answers_percent,
-        Words(
+        AlertText(
             f"{{{{value}}}} % of the answers in 30 minutes took longer than "
             f"{options.slow_answer_secs} seconds.",
-            f"Look first at what the wait is made of: `{tags.turn_wait_seconds.prefix}*` of a "
-            "slow turn, or the dashboard's *What the wait is made of*. Its widest part names the "
-            "stage; the span of that stage says which service and model.",
-            "Answers come in time again.",
+            f"First check the parts of the wait: `{tags.turn_wait_seconds.prefix}*` of a slow "
+            "turn, or the graph *What the wait is made of* on the dashboard. The largest part "
+            "names the stage, and the span of that stage names the service and model.",
+            "Answers are fast enough again.",
         ),
         Evidence(
             1,
@@ -121,24 +119,24 @@ def _of_services(options: Options) -> Iterator[Alert]:
     by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
     yield Alert(
         "unusable-service",
-        "Services that can no longer do their job",
+        "Permanently failed services",
         share(
             "15m",
             metric("sum", metrics.ERRORS, where=[f"{metric_tags.USABLE}:false"], **by_service),
             hits(Stage.TURN, **by_service),
             options.least_turns,
-            # A service that fails at the start leaves no turn to be counted.
-            whole_may_lack=True,
+            # If a service fails at the start, there may be no turns.
+            whole_may_be_missing=True,
         ),
         options.unusable_services_percent,
-        Words(
-            "For each 100 turns in 15 minutes, {{value}} services failed for the rest of their "
-            "session.",
-            f"Look first at `{tags.GEN_AI_PROVIDER_NAME}`, `{tags.ERROR_TYPE}` and "
-            f"`{tags.ERROR_CATEGORY}` of the span: a key that expired, a limit that was reached, "
-            "a provider that is down. Then at the dashboard's *Failovers*: did another service "
-            "take over?",
-            "Services do their job again. Calls that had lost one keep what they have.",
+        AlertText(
+            "Per 100 turns in 15 minutes, {{value}} services failed and cannot be used for the "
+            "rest of their session.",
+            f"First check `{tags.GEN_AI_PROVIDER_NAME}`, `{tags.ERROR_TYPE}` and "
+            f"`{tags.ERROR_CATEGORY}` of the spans: has a key expired, has a limit been reached, "
+            "is a provider down? Then check *Failovers* on the dashboard: has another service "
+            "taken over?",
+            "Services work again. Calls that lost a service do not get it back.",
         ),
         Evidence(1, f"@{tags.COMPONENT}:pipecat @{tags.PROCESSOR_USABLE}:false", TRACED_ERRORS),
         priority=1,
@@ -151,7 +149,7 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
     abnormal = [f"{metric_tags.END_REASON} IN ({','.join(ABNORMAL)})"]
     yield Alert(
         "abnormal-ends",
-        "Conversations that end abnormally",
+        "Abnormally ended conversations",
         share(
             "1h",
             metric("sum", metrics.SESSIONS_ENDED, where=abnormal, **by_service),
@@ -159,14 +157,15 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
             options.least_sessions,
         ),
         options.abnormal_ends_percent,
-        Words(
-            "{{value}} % of the sessions in an hour failed, lost their end, or ended because their "
-            "process did.",
-            f"Look first at `{tags.SESSION_END_REASON}`: `terminated` at one minute is a deploy "
-            "or a machine that is going away, `exited` a process that stopped by itself, `failed` "
-            "a pipeline that broke: read its last lines, `lost_end` one whose processor "
-            f"`{tags.SESSION_END_LOST_IN}` kept the EndFrame.",
-            "Sessions end as they are meant to again.",
+        AlertText(
+            "{{value}} % of the sessions in an hour failed, lost their EndFrame, or ended because "
+            "their process ended.",
+            f"First check `{tags.SESSION_END_REASON}`. If many sessions were `terminated` at the "
+            "same minute, a deployment or a machine shutdown is the likely cause. `exited` means "
+            "that the process exited by itself. `failed` means that the pipeline failed: read its "
+            f"last lines. `lost_end` means that the processor in `{tags.SESSION_END_LOST_IN}` did "
+            "not pass on the EndFrame.",
+            "Sessions end normally again.",
         ),
         Evidence(
             1,
@@ -190,12 +189,13 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
             options.least_sessions,
         ),
         options.silent_sessions_percent,
-        Words(
-            "In {{value}} % of the sessions in an hour nobody heard the bot.",
-            "Look first at the session's duration: seconds mean that the caller hung up before the "
-            f"greeting. Longer ones: is there a `{span_name(Stage.TTS)}`, and did it fail? Is "
-            "there a participant at all?",
-            "The bot is heard again.",
+        AlertText(
+            "In {{value}} % of the sessions in an hour the bot never spoke.",
+            "First check the duration of the sessions: after a few seconds, the caller hung up "
+            "before the greeting. In longer sessions, check whether there is a "
+            f"`{span_name(Stage.TTS)}` span, whether it failed, and whether a participant joined "
+            "at all.",
+            "The bot speaks again.",
         ),
         Evidence(1, spans(Stage.SESSION, f"@{tags.SESSION_BOT_SPEECH_COUNT}:0"), _BAD_LINES),
         priority=2,
@@ -209,17 +209,18 @@ def _of_running(options: Options) -> Iterator[Alert]:
     active = metric("sum", metrics.SESSIONS_ACTIVE, **by_service)
     yield Alert(
         "sessions-not-ended",
-        "Conversations that begin and never end",
-        # What began, less what ended, less by how many more there are now: the differences of
-        # points add up to that of the last and the first.
+        "Conversations that never end",
+        # Started minus ended sessions, minus the increase of active sessions. The sum over diff()
+        # is the difference between the last and the first point.
         f"sum(last_4h):100 * (default_zero({started}) - default_zero({ended}) - "
         f"diff(default_zero({active}))) / (default_zero({started}) + {options.least_sessions})",
         options.sessions_lost_percent,
-        Words(
-            "{{value}} % of the sessions that began in 4 hours neither ended nor are running.",
-            "Look first for processes that were killed (out of memory?) before their sessions "
-            f"could end: their turns are there, their `{span_name(Stage.SESSION)}` is not.",
-            "Sessions that begin also end again.",
+        AlertText(
+            "{{value}} % of the sessions that started in 4 hours neither ended nor are running.",
+            "First check for processes that were killed before their sessions ended, for example "
+            "because they ran out of memory: such sessions have spans of turns but no "
+            f"`{span_name(Stage.SESSION)}` span.",
+            "All sessions end again.",
         ),
         Evidence(4, spans(Stage.TURN), OF_SESSIONS),
     )
@@ -228,13 +229,13 @@ def _of_running(options: Options) -> Iterator[Alert]:
         "No conversations",
         f"sum(last_1h):{started}",
         0,
-        Words(
-            f"No session began for {options.quiet_hours} hours, where there always are some.",
-            "Look first whether calls come in at all: the telephone provider, the web page, the "
-            "room server. Then whether bots start: their containers, and their first lines. Then "
-            "whether metrics arrive: `pipecat-dd doctor` where the bot runs.",
-            "Sessions begin again.",
-            is_of_silence=True,
+        AlertText(
+            f"No session started for {options.quiet_hours} hours.",
+            "First check whether calls arrive at all: the telephone provider, the web page, the "
+            "room server. Then check whether bots start: their containers and their first lines. "
+            "Then check whether metrics arrive: run `pipecat-dd doctor` where the bot runs.",
+            "Sessions start again.",
+            alerts_on_no_data=True,
         ),
         Evidence(24, spans(Stage.SESSION), OF_SESSIONS),
         priority=2,
@@ -243,7 +244,7 @@ def _of_running(options: Options) -> Iterator[Alert]:
         options={
             "notify_no_data": True,
             "no_data_timeframe": options.quiet_hours * 60,
-            # It is to go on saying so for as long as there are none.
+            # Keep the alert open as long as there are no sessions.
             "timeout_h": 0,
         },
     )

@@ -1,11 +1,11 @@
-"""The pipeline of the bot's lines.
+"""The log pipeline for the lines of bots.
 
-Datadog reads these lines well enough without one. It adds what it cannot guess: that `levelname`
-is the status, which env and version a line without an Agent's tags is of, and that an id that
-looks like a number is text.
+Datadog parses these lines without a pipeline. The pipeline adds what Datadog does not know: that
+`levelname` is the status, the env and version of lines without an Agent's tags, and that an id
+that looks like a number is text.
 
-It remaps no trace and no span: Datadog links a line to its trace by ``dd.trace_id`` without being
-told to, and whoever remaps a field takes it off the line.
+It does not remap trace and span ids: Datadog links a line to its trace by ``dd.trace_id`` by
+itself, and remapping a field removes it from the line.
 """
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
@@ -16,7 +16,7 @@ KEY = "lines"
 
 
 def pipeline() -> Definition:
-    """Return the pipeline."""
+    """Return the definition of the pipeline."""
     return Definition(
         Kind.PIPELINE,
         KEY,
@@ -62,7 +62,7 @@ def _typed(field: str, cast: str) -> Body:
 def _tag(field: str, tag: str) -> Body:
     return {
         "type": "attribute-remapper",
-        "name": f"{field} is the tag {tag}, where there is none",
+        "name": f"{field} is the tag {tag} if there is none",
         "is_enabled": True,
         "sources": [field],
         "source_type": "attribute",

@@ -1,10 +1,10 @@
-"""Queries, in the words of Datadog's three grammars: metrics, lines and spans.
+"""Queries in Datadog's three query languages: for metrics, log lines and spans.
 
-They are put together from the contracts of what is sent, so that a metric that is not sent cannot
-be asked for, and a filter by transport stands only where there is that tag.
+They are built from the contracts of what bots send, so they cannot name a metric that no bot
+sends, and they filter by transport only where a metric has that tag.
 
-Lines are asked for by ``pipecat.*``, never by ``dd.*``: Datadog takes ``dd.trace_id`` off a line
-that it links to its trace, so a query of it finds nothing, or everything where it is negated.
+Queries for lines use ``pipecat.*``, never ``dd.*``: Datadog removes ``dd.trace_id`` from the lines
+that it links to a trace, so a query for it finds nothing, or everything if it is negated.
 """
 
 from collections.abc import Sequence
@@ -17,28 +17,28 @@ from pipecat_dd.names.metrics import METRICS, Type
 from pipecat_dd.names.spans import span_name
 
 VARIABLES = (*UNIFIED, metric_tags.TRANSPORT)
-"""The dashboard's template variables, each the name of a tag."""
+"""The dashboard's template variables, which are names of tags."""
 
 OURS = f"@{fields.PIPECAT_VERSION}:*"
-"""Lines that this package wrote. ``levelname`` and ``session_id`` are other people's fields too."""
+"""All lines of this package. Other software also uses fields like ``levelname``."""
 
 OF_SESSIONS = f"{OURS} @{fields.SESSION_ID}:*"
 """Lines of sessions."""
 
 TRACED = f"{OURS} @{fields.PIPECAT_TRACE_ID}:*"
-"""Lines that have a trace."""
+"""Lines with a trace."""
 
 TRACED_ERRORS = f"{OURS} @{fields.LEVELNAME}:(ERROR OR CRITICAL) @{fields.PIPECAT_TRACE_ID}:*"
-"""Error lines that have a trace."""
+"""Error lines with a trace."""
 
 OUT_OF_CONTEXT = f"{OF_SESSIONS} -@{fields.PIPECAT_TRACE_ID}:*"
-"""Lines of a session that have no trace."""
+"""Lines of sessions without a trace."""
 
 TRACE_TAGS = (*UNIFIED, metric_tags.RESOURCE_NAME)
-"""The tags of ours by which Datadog splits the metrics that it makes of spans for free."""
+"""Our tags by which Datadog's free span metrics can be grouped."""
 
 FREE = (Kind.SESSION, *sorted(MEASURED))
-"""The spans that Datadog makes such metrics of: entry spans, and those that are measured."""
+"""The spans for which Datadog generates free metrics: entry spans and measured spans."""
 
 _METRICS = {metric.name: metric for metric in METRICS}
 
@@ -51,14 +51,14 @@ def metric(
     where: Sequence[str] = (),
     scope: Sequence[str] | None = None,
 ) -> str:
-    """Return a query of a metric that is sent.
+    """Return a query of a metric that bots send.
 
     Args:
-        aggregation: How points are put together: ``sum``, ``avg``, ``p95`` ….
-        name: The metric.
-        by: The tags it is split by.
-        where: What holds of it, besides the scope.
-        scope: Of which bots; the dashboard's template variables where not given.
+        aggregation: The aggregation of points: ``sum``, ``avg``, ``p95`` ….
+        name: The name of the metric.
+        by: The tags to group by.
+        where: Further filters.
+        scope: The tags of the bots; None for the dashboard's template variables.
     """
     doc = _METRICS[name]
     if scope is None:
@@ -68,34 +68,34 @@ def metric(
 
 
 def hits(kind: Kind, *, by: Sequence[str] = (), scope: Sequence[str] | None = None) -> str:
-    """Return a query of how many spans there were. Datadog counts them for free.
+    """Return a query of the number of spans, which Datadog counts for free.
 
     Args:
-        kind: The spans.
-        by: The tags they are split by.
-        scope: Of which bots; the dashboard's template variables where not given.
+        kind: The kind of spans.
+        by: The tags to group by.
+        scope: The tags of the bots; None for the dashboard's template variables.
     """
     return _query("sum", f"{_traced(kind)}.hits", _traced_scope(scope), by, counted=True)
 
 
 def errors(kind: Kind, *, by: Sequence[str] = (), scope: Sequence[str] | None = None) -> str:
-    """Return a query of how many spans failed. Datadog counts them for free.
+    """Return a query of the number of failed spans, which Datadog counts for free.
 
     Args:
-        kind: The spans.
-        by: The tags they are split by.
-        scope: Of which bots; the dashboard's template variables where not given.
+        kind: The kind of spans.
+        by: The tags to group by.
+        scope: The tags of the bots; None for the dashboard's template variables.
     """
     return _query("sum", f"{_traced(kind)}.errors", _traced_scope(scope), by, counted=True)
 
 
 def took(share: int, kind: Kind, *, by: Sequence[str] = ()) -> str:
-    """Return a query of how long spans took, in seconds. Datadog computes that for free.
+    """Return a query of the duration of spans in seconds, which Datadog measures for free.
 
     Args:
-        share: The percentile: 50, 95.
-        kind: The spans.
-        by: The tags they are split by.
+        share: The percentile, such as 95.
+        kind: The kind of spans.
+        by: The tags to group by.
     """
     return _query(f"p{share}", _traced(kind), _traced_scope(None), by, counted=False)
 
@@ -108,40 +108,36 @@ def made_metric(
     count: bool = False,
     scope: Sequence[str] = ("$service", "$env"),
 ) -> str:
-    """Return a query of a metric that Datadog makes of spans or lines, as it was told to.
+    """Return a query of a log-based or span-based metric.
 
     Args:
-        aggregation: How points are put together.
-        name: The metric.
-        by: The tags it is split by.
-        count: Whether it counts.
-        scope: Of which bots.
+        aggregation: The aggregation of points.
+        name: The name of the metric.
+        by: The tags to group by.
+        count: Whether the metric is a count.
+        scope: The tags of the bots.
     """
     return _query(aggregation, name, list(scope), by, count)
 
 
 def lines(query: str = OURS) -> str:
-    """Return a search of lines, within the dashboard's template variables.
-
-    Args:
-        query: What to look for.
-    """
+    """Return a search for lines that is filtered by the dashboard's template variables."""
     return f"$service $env $version {query}"
 
 
 def spans(kind: Kind, query: str = "") -> str:
-    """Return a search of spans.
+    """Return a search for spans.
 
     Args:
-        kind: Which spans.
-        query: What holds of them.
+        kind: The kind of spans.
+        query: Further terms of the search.
     """
     return f"operation_name:{span_name(kind)} {query}".rstrip()
 
 
 def _traced(kind: Kind) -> str:
     if kind not in FREE:
-        raise ValueError(f"Datadog makes no metrics of {span_name(kind)}")
+        raise ValueError(f"Datadog generates no metrics from {span_name(kind)} spans")
     return f"trace.{span_name(kind)}"
 
 
@@ -157,7 +153,7 @@ def _query(
 
 
 def _and(filters: list[str]) -> str:
-    # Datadog takes no commas beside words such as IN.
+    # Datadog does not accept commas together with operators such as IN.
     if any(" IN " in one for one in filters):
         return " AND ".join(filters)
     return ",".join(filters) or "*"

@@ -1,7 +1,7 @@
-"""Which spans Datadog keeps for 15 days, so that a session is found after 15 minutes.
+"""The retention filters: Datadog keeps the matching spans for 15 days instead of 15 minutes.
 
-Without these only a sample is kept. Spans that a filter keeps are billed as indexed spans; how
-many there will be is about one for each session and one for each turn.
+Without them, Datadog keeps only a sample. It bills the spans that a filter keeps as indexed spans:
+about one for each session and one for each turn.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pipecat_dd.names import tags
 
 
 def retention_filters() -> Iterator[Definition]:
-    """Yield the filters."""
+    """Yield the definitions of the filters."""
     yield _keep("sessions", "Pipecat sessions", spans(Stage.SESSION))
     yield _keep("turns", "Pipecat turns", spans(Stage.TURN))
     yield _keep("errors", "Pipecat errors", f"@{tags.COMPONENT}:pipecat status:error")
@@ -25,7 +25,7 @@ def _keep(key: str, title: str, query: str) -> Definition:
         key,
         title,
         {
-            # A filter has no description: the name bears the mark.
+            # A filter has no description, so the mark is in its name.
             "name": f"{title} ({Mark(key).as_text()})",
             "filter": {"query": query},
             "filter_type": "spans-sampling-processor",

@@ -1,7 +1,7 @@
-"""What earlier versions made, and something else now stands for: the next run takes it away.
+"""Objects of earlier versions that have a replacement. The next run removes them.
 
-Anything else that is no longer made is left until it is removed by hand. These are billed, and
-would say once more what is said for free.
+They are billed, and free metrics now report the same. Any other object that is no longer created
+stays until the user removes it.
 """
 
 from pipecat_dd.cli.setup.definition import Kind
@@ -14,4 +14,4 @@ RETIRED: dict[tuple[Kind, str], str] = {
     (Kind.PERCENTILES, metrics.SESSION_DURATION_SECONDS): "trace.pipecat.session",
     (Kind.PERCENTILES, metrics.END_OF_TURN_SECONDS): "trace.pipecat.end_of_turn",
 }
-"""What was made, and what says it now."""
+"""The retired objects by kind and key, each with the free metric that replaces it."""

@@ -1,4 +1,4 @@
-"""Widgets of a dashboard, as Datadog's API takes them."""
+"""Widgets of a dashboard, in the format of Datadog's API."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from pipecat_dd.cli.setup.definition import Body
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Something to draw: queries, and what is computed of them.
+class Plot:
+    """The data of a graph: queries and a formula.
 
     Attributes:
-        queries: Queries by their name in the formula.
-        formula: What to draw.
-        label: What it is called.
-        unit: Datadog's name of its unit; empty for none.
+        queries: The queries, by their names in the formula.
+        formula: The formula of the values to show.
+        label: The name in the legend; empty for Datadog's default.
+        unit: Datadog's name of the unit; empty for none.
     """
 
     queries: dict[str, Body]
@@ -24,41 +24,35 @@ class Ask:
     unit: str = ""
 
 
-def of_metric(query: str, label: str = "", unit: str = "") -> Ask:
-    """Draw a query of a metric.
+def of_metric(query: str, label: str = "", unit: str = "") -> Plot:
+    """Return the data of a single metric query."""
+    return Plot({"a": {"data_source": "metrics", "query": query}}, "a", label, unit)
+
+
+def of_metrics(formula: str, label: str = "", unit: str = "", **queries: str) -> Plot:
+    """Return the data of a formula over several metrics.
 
     Args:
-        query: The query.
-        label: What it is called.
-        unit: Its unit.
-    """
-    return Ask({"a": {"data_source": "metrics", "query": query}}, "a", label, unit)
-
-
-def of_metrics(formula: str, label: str = "", unit: str = "", **queries: str) -> Ask:
-    """Draw what is computed of several metrics.
-
-    Args:
-        formula: What to draw, in the queries' names.
-        label: What it is called.
-        unit: Its unit.
+        formula: The formula, which refers to the queries by name.
+        label: The name in the legend; empty for Datadog's default.
+        unit: Datadog's name of the unit; empty for none.
         **queries: The queries, by name.
     """
     sources = {name: {"data_source": "metrics", "query": query} for name, query in queries.items()}
-    return Ask(sources, formula, label, unit)
+    return Plot(sources, formula, label, unit)
 
 
 def events(
     source: str, query: str, *, by: str = "", unique: str = "", limit: int = 10
 ) -> dict[str, Any]:
-    """Return a query that counts lines or spans.
+    """Return a query that counts log lines or spans.
 
     Args:
         source: ``logs`` or ``spans``.
-        query: Which ones.
-        by: The field to split by.
-        unique: The field of which to count the values, rather than lines or spans.
-        limit: The most groups there are.
+        query: The search for the lines or spans.
+        by: The field to group by; empty for no groups.
+        unique: The field whose distinct values to count; empty to count lines or spans.
+        limit: The maximum number of groups.
     """
     compute = {"aggregation": "cardinality", "metric": unique} if unique else _COUNT
     grouped = [{"facet": by, "limit": limit, "sort": {**compute, "order": "desc"}}] if by else []
@@ -74,34 +68,34 @@ def events(
 _COUNT = {"aggregation": "count"}
 
 
-def over_time(title: str, *asks: Ask, display: str = "line") -> Body:
+def over_time(title: str, *plots: Plot, display: str = "line") -> Body:
     """Return a graph over time.
 
     Args:
-        title: What stands above it.
-        *asks: What is drawn in it.
+        title: The title of the widget.
+        *plots: The data of the graph.
         display: ``line``, ``bars`` or ``area``.
     """
     requests = [
         {
             "response_format": "timeseries",
             "display_type": display,
-            "queries": _queries(ask),
-            "formulas": [_formula(ask)],
+            "queries": _queries(plot),
+            "formulas": [_formula(plot)],
         }
-        for ask in asks
+        for plot in plots
     ]
     return _widget(title, "timeseries", requests=requests, show_legend=True)
 
 
-def number(title: str, ask: Ask, aggregator: str = "sum", precision: int = 0) -> Body:
-    """Return one number over the whole of the time that is shown.
+def number(title: str, plot: Plot, aggregator: str = "sum", precision: int = 0) -> Body:
+    """Return a single number for the period that the dashboard shows.
 
     Args:
-        title: What stands above it.
-        ask: What it is.
-        aggregator: How points of a metric are put together.
-        precision: Digits after the point.
+        title: The title of the widget.
+        plot: The data of the number.
+        aggregator: The aggregation of a metric's points.
+        precision: The number of decimal places.
     """
     return _widget(
         title,
@@ -109,8 +103,8 @@ def number(title: str, ask: Ask, aggregator: str = "sum", precision: int = 0) ->
         requests=[
             {
                 "response_format": "scalar",
-                "queries": _queries(ask, aggregator),
-                "formulas": [_formula(ask)],
+                "queries": _queries(plot, aggregator),
+                "formulas": [_formula(plot)],
             }
         ],
         autoscale=True,
@@ -118,23 +112,23 @@ def number(title: str, ask: Ask, aggregator: str = "sum", precision: int = 0) ->
     )
 
 
-def ranking(title: str, ask: Ask, aggregator: str = "sum", count: int = 10) -> Body:
-    """Return a list of the highest.
+def ranking(title: str, plot: Plot, aggregator: str = "sum", count: int = 10) -> Body:
+    """Return a list of the highest values.
 
     Args:
-        title: What stands above it.
-        ask: What is ranked.
-        aggregator: How points of a metric are put together.
-        count: How many are shown.
+        title: The title of the widget.
+        plot: The data to rank.
+        aggregator: The aggregation of a metric's points.
+        count: The number of entries.
     """
-    formula = {**_formula(ask), "limit": {"count": count, "order": "desc"}}
+    formula = {**_formula(plot), "limit": {"count": count, "order": "desc"}}
     return _widget(
         title,
         "toplist",
         requests=[
             {
                 "response_format": "scalar",
-                "queries": _queries(ask, aggregator),
+                "queries": _queries(plot, aggregator),
                 "formulas": [formula],
             }
         ],
@@ -142,12 +136,7 @@ def ranking(title: str, ask: Ask, aggregator: str = "sum", count: int = 10) -> B
 
 
 def patterns(title: str, query: str) -> Body:
-    """Return the most frequent patterns of lines.
-
-    Args:
-        title: What stands above it.
-        query: Which lines.
-    """
+    """Return a list of the most frequent patterns among the log lines of a search."""
     return _stream(
         title,
         {
@@ -161,23 +150,18 @@ def patterns(title: str, query: str) -> Body:
 
 
 def traces(title: str, query: str, columns: Sequence[str]) -> Body:
-    """Return a list of spans that are kept.
+    """Return a list of retained spans.
 
     Args:
-        title: What stands above it.
-        query: Which ones.
-        columns: The fields that are shown.
+        title: The title of the widget.
+        query: The search for the spans.
+        columns: The fields to show.
     """
     return _stream(title, {"data_source": "trace_stream", "query_string": query}, columns)
 
 
 def monitor_summary(title: str, query: str) -> Body:
-    """Return the monitors and what state they are in, those in alert first.
-
-    Args:
-        title: What stands above it.
-        query: Which monitors.
-    """
+    """Return a list of the monitors of a search with their states, alerts first."""
     return _widget(
         title,
         "manage_status",
@@ -194,11 +178,7 @@ def monitor_summary(title: str, query: str) -> Body:
 
 
 def note(text: str) -> Body:
-    """Return a note.
-
-    Args:
-        text: What it says, as Markdown.
-    """
+    """Return a note with a text in Markdown."""
     return {
         "definition": {
             "type": "note",
@@ -212,12 +192,7 @@ def note(text: str) -> Body:
 
 
 def group(title: str, *widgets: Body) -> Body:
-    """Return a group of widgets.
-
-    Args:
-        title: What stands above it.
-        *widgets: What is in it.
-    """
+    """Return a group of widgets."""
     return _widget(title, "group", layout_type="ordered", widgets=list(widgets))
 
 
@@ -234,14 +209,14 @@ def _widget(title: str, kind: str, **definition: Any) -> Body:
     return {"definition": {"type": kind, "title": title, **definition}}
 
 
-def _queries(ask: Ask, aggregator: str = "") -> list[Body]:
+def _queries(plot: Plot, aggregator: str = "") -> list[Body]:
     return [
         {
             "name": name,
             **query,
             **({"aggregator": aggregator} if _is_scalar(query, aggregator) else {}),
         }
-        for name, query in ask.queries.items()
+        for name, query in plot.queries.items()
     ]
 
 
@@ -249,10 +224,10 @@ def _is_scalar(query: Body, aggregator: str) -> bool:
     return bool(aggregator) and query["data_source"] == "metrics"
 
 
-def _formula(ask: Ask) -> Body:
-    formula: Body = {"formula": ask.formula}
-    if ask.label:
-        formula["alias"] = ask.label
-    if ask.unit:
-        formula["number_format"] = {"unit": {"type": "canonical_unit", "unit_name": ask.unit}}
+def _formula(plot: Plot) -> Body:
+    formula: Body = {"formula": plot.formula}
+    if plot.label:
+        formula["alias"] = plot.label
+    if plot.unit:
+        formula["number_format"] = {"unit": {"type": "canonical_unit", "unit_name": plot.unit}}
     return formula

@@ -1,7 +1,6 @@
-"""How each kind is read, made, changed and taken away.
+"""Find, create, update and delete the objects of each kind.
 
-A resource finds only what bears our mark, so nothing else can be changed or deleted by what is
-given out here.
+A resource finds only objects with our mark, so nothing else can be changed or deleted.
 """
 
 from pipecat_dd.cli.setup._datadog_api import Api
@@ -19,11 +18,7 @@ __all__ = ["Resource", "resources"]
 
 
 def resources(api: Api) -> dict[Kind, Resource]:
-    """Return how each kind is handled.
-
-    Args:
-        api: Datadog's API.
-    """
+    """Return the resource of each kind."""
     return {
         each.kind: each(api)
         for each in (

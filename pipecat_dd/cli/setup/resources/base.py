@@ -1,4 +1,4 @@
-"""What can be done with each kind of what is made."""
+"""The interface for the objects of one kind."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -9,14 +9,14 @@ from pipecat_dd.cli.setup.definition import Body, Definition, Found, Kind
 
 
 class Resource(ABC):
-    """One kind of what is made.
+    """The objects of one kind in an organisation.
 
     Args:
-        api: Datadog's API.
+        api: The API of the organisation.
 
     Attributes:
-        kind: The kind.
-        permission: What an application key must be allowed, in Datadog's words.
+        kind: The kind of the objects.
+        permission: The permissions that an application key needs, by Datadog's names.
     """
 
     kind: ClassVar[Kind]
@@ -26,57 +26,57 @@ class Resource(ABC):
         self._api = api
 
     @abstractmethod
-    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
-        """Yield what is there of ours.
+    def find(self, definitions: Iterable[Definition]) -> Iterator[Found]:
+        """Yield the existing objects that this command created.
 
         Args:
-            things: What is wanted of this kind.
+            definitions: The definitions of this kind.
         """
 
-    def taken(self, thing: Definition) -> str:
-        """Return what takes its place and is not ours, in words; empty where nothing does.
+    def conflict(self, definition: Definition) -> str:
+        """Return why a user's own object prevents creating one; empty if nothing does.
 
         Args:
-            thing: What is wanted.
+            definition: The definition of the object.
         """
         return ""
 
-    def body_for(self, thing: Definition, found: Found) -> Body:
-        """Return what it should be, now that its id is known.
+    def body_for(self, definition: Definition, found: Found) -> Body:
+        """Return the body that an existing object should have.
 
         Args:
-            thing: What is wanted.
-            found: What is there.
+            definition: The definition of the object.
+            found: The existing object, whose id becomes part of its mark.
         """
-        return thing.body
+        return definition.body
 
     @abstractmethod
-    def create(self, thing: Definition) -> Found | None:
-        """Make it.
+    def create(self, definition: Definition) -> Found | None:
+        """Create an object.
 
         Args:
-            thing: What is wanted.
+            definition: The definition of the object.
 
         Returns:
-            What was made, where its mark still lacks the id that Datadog gave it.
+            The object, if its id must still be added to its mark; else None.
 
         Raises:
-            NotYet: It cannot be made before something has been sent.
+            UnknownMetricError: Datadog has not received the metric yet.
         """
 
     @abstractmethod
     def update(self, found: Found, body: Body) -> None:
-        """Change it.
+        """Update an object.
 
         Args:
-            found: What is there.
-            body: What it should be.
+            found: The existing object.
+            body: The body that it should have.
         """
 
     @abstractmethod
     def delete(self, found: Found) -> None:
-        """Take it away.
+        """Delete an object.
 
         Args:
-            found: What is there.
+            found: The existing object.
         """

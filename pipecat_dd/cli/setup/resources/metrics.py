@@ -1,4 +1,4 @@
-"""Metrics that Datadog makes, and what it computes of metrics that are sent."""
+"""The resources of log-based and span-based metrics, percentiles and metric descriptions."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -6,51 +6,54 @@ from typing import Any, ClassVar
 
 from pipecat_dd.cli.setup._datadog_api import Api
 from pipecat_dd.cli.setup.definition import Body, Definition, Found, Kind
-from pipecat_dd.cli.setup.definitions.counted import MARK as QUERY_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import MARK as TEXT_MARK
 from pipecat_dd.cli.setup.definitions.descriptions import NOTHING
 from pipecat_dd.cli.setup.definitions.distributions import MARK as TAG_MARK
+from pipecat_dd.cli.setup.definitions.generated_metrics import MARK as QUERY_MARK
 from pipecat_dd.cli.setup.definitions.retired import RETIRED
-from pipecat_dd.cli.setup.errors import NotThere, NotYet, Rejected
+from pipecat_dd.cli.setup.errors import NotFoundError, RejectedError, UnknownMetricError
 from pipecat_dd.cli.setup.resources.base import Resource
 
 _UNKNOWN = "does not exist"
-"""In what Datadog answers (400) where a metric was never sent."""
+"""Part of Datadog's answer (400) if it has never received a metric."""
 
 
 _NOT_SEEN = (
-    "Datadog has not seen the metric; run this again after the first conversation with metrics=True"
+    "Datadog has not received this metric yet; run the command again after the first conversation "
+    "with metrics=True"
 )
 
 
 class _Counted(Resource):
-    """Metrics that Datadog makes, marked in their query."""
+    """Log-based and span-based metrics, which are marked in their query."""
 
     type: ClassVar[str]
 
     def __init__(self, api: Api) -> None:
         super().__init__(api)
-        self._taken: set[str] = set()
+        self._foreign: set[str] = set()
 
-    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
-        """Yield what is there of ours."""
+    def find(self, definitions: Iterable[Definition]) -> Iterator[Found]:
+        """Yield the existing objects that this command created."""
         for metric in self._list()["data"]:
             name, body = metric["id"], metric["attributes"]
             if QUERY_MARK in body["filter"]["query"].split():
                 yield Found(self.kind, name, name, body, name)
             else:
-                self._taken.add(name)
+                self._foreign.add(name)
 
-    def taken(self, thing: Definition) -> str:
-        """Return what has its name and is not ours."""
-        return "a metric of yours has this name" if thing.key in self._taken else ""
+    def conflict(self, definition: Definition) -> str:
+        """Return that a user's metric has the same name; empty if none has."""
+        return "a metric of yours has this name" if definition.key in self._foreign else ""
 
-    def create(self, thing: Definition) -> None:
-        """Make it."""
-        self._create(thing.key, {"id": thing.key, "type": self.type, "attributes": thing.body})
+    def create(self, definition: Definition) -> None:
+        """Create an object."""
+        self._create(
+            definition.key, {"id": definition.key, "type": self.type, "attributes": definition.body}
+        )
 
     def update(self, found: Found, body: Body) -> None:
-        """Change it; anew, where Datadog lets nobody change what is computed."""
+        """Update a metric. If its computation differs, recreate it: Datadog cannot change that."""
         if _computed(found.body) != _computed(body):
             self.delete(found)
             self._create(found.id, {"id": found.id, "type": self.type, "attributes": body})
@@ -71,14 +74,14 @@ class _Counted(Resource):
 
 
 class LineMetrics(_Counted):
-    """Metrics that Datadog makes of lines."""
+    """Log-based metrics."""
 
     kind = Kind.LINE_METRIC
     permission = "logs_read_config, logs_generate_metrics"
     type = "logs_metrics"
 
     def delete(self, found: Found) -> None:
-        """Take it away."""
+        """Delete an object."""
         self._api.change(self._api.line_metrics.delete_logs_metric, found.id)
 
     def _list(self) -> Any:
@@ -92,14 +95,14 @@ class LineMetrics(_Counted):
 
 
 class SpanMetrics(_Counted):
-    """Metrics that Datadog makes of spans."""
+    """Span-based metrics."""
 
     kind = Kind.SPAN_METRIC
     permission = "apm_read, apm_generate_metrics"
     type = "spans_metrics"
 
     def delete(self, found: Found) -> None:
-        """Take it away."""
+        """Delete an object."""
         self._api.change(self._api.span_metrics.delete_spans_metric, found.id)
 
     def _list(self) -> Any:
@@ -113,65 +116,65 @@ class SpanMetrics(_Counted):
 
 
 class Percentiles(Resource):
-    """Configurations of metrics, marked by a tag that they leave out."""
+    """Configurations of metrics, which are marked by a tag that they exclude."""
 
     kind = Kind.PERCENTILES
     permission = "metrics_read, metric_tags_write"
 
     def __init__(self, api: Api) -> None:
         super().__init__(api)
-        self._taken: dict[str, str] = {}
+        self._foreign: dict[str, str] = {}
 
-    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
-        """Yield what is there of ours, also of what an earlier version configured."""
+    def find(self, definitions: Iterable[Definition]) -> Iterator[Found]:
+        """Yield the existing configurations, also those that an earlier version created."""
         retired = (key for kind, key in RETIRED if kind is self.kind)
-        for name in dict.fromkeys((*(thing.key for thing in things), *retired)):
+        for name in dict.fromkeys((*(definition.key for definition in definitions), *retired)):
             try:
                 answer = self._api.read(self._api.metrics.list_tag_configuration_by_name, name)
-            except NotThere:
+            except NotFoundError:
                 continue
             body = answer["data"]["attributes"]
             if body.get("exclude_tags_mode") and TAG_MARK in body.get("tags", ()):
                 yield Found(self.kind, name, name, body, name)
             else:
                 has = "" if body.get("include_percentiles") else ", without percentiles"
-                self._taken[name] = f"you have configured this metric yourself{has}"
+                self._foreign[name] = f"you have configured this metric yourself{has}"
 
-    def taken(self, thing: Definition) -> str:
-        """Return how the metric is configured, where that is not by us."""
-        return self._taken.get(thing.key, "")
+    def conflict(self, definition: Definition) -> str:
+        """Return that a user has configured the metric; empty if none has."""
+        return self._foreign.get(definition.key, "")
 
-    def create(self, thing: Definition) -> None:
-        """Make it.
+    def create(self, definition: Definition) -> None:
+        """Create the configuration of a metric.
 
         Raises:
-            NotYet: The metric was never sent.
+            UnknownMetricError: Datadog has not received the metric yet.
         """
-        data = {"type": "manage_tags", "id": thing.key, "attributes": thing.body}
+        data = {"type": "manage_tags", "id": definition.key, "attributes": definition.body}
         try:
             self._api.create(
-                self._api.metrics.create_tag_configuration, thing.key, body={"data": data}
+                self._api.metrics.create_tag_configuration, definition.key, body={"data": data}
             )
-        except (NotThere, Rejected) as refusal:
-            if not isinstance(refusal, NotThere) and _UNKNOWN not in str(refusal):
+        except (NotFoundError, RejectedError) as error:
+            if not isinstance(error, NotFoundError) and _UNKNOWN not in str(error):
                 raise
-            raise NotYet(_NOT_SEEN) from refusal
+            raise UnknownMetricError(_NOT_SEEN) from error
 
     def update(self, found: Found, body: Body) -> None:
-        """Change it."""
+        """Update an object."""
         attributes = {name: value for name, value in body.items() if name != "metric_type"}
         data = {"type": "manage_tags", "id": found.id, "attributes": attributes}
         self._api.change(self._api.metrics.update_tag_configuration, found.id, body={"data": data})
 
     def delete(self, found: Found) -> None:
-        """Take it away."""
+        """Delete an object."""
         self._api.change(self._api.metrics.delete_tag_configuration, found.id)
 
 
 class Descriptions(Resource):
-    """What Datadog says of a metric, marked in its words.
+    """Descriptions and units of metrics, which are marked at the end of the description.
 
-    It cannot be made or taken away: a metric has it from when it is first seen, and it is empty.
+    They cannot be created or deleted: every metric has them, empty at first.
     """
 
     kind = Kind.DESCRIPTION
@@ -179,42 +182,42 @@ class Descriptions(Resource):
 
     def __init__(self, api: Api) -> None:
         super().__init__(api)
-        self._taken: set[str] = set()
+        self._foreign: set[str] = set()
 
-    def found(self, things: Iterable[Definition]) -> Iterator[Found]:
-        """Yield what is there of ours."""
-        for thing in things:
+    def find(self, definitions: Iterable[Definition]) -> Iterator[Found]:
+        """Yield the existing objects that this command created."""
+        for definition in definitions:
             try:
-                body = self._api.read(self._api.metadata.get_metric_metadata, thing.key)
-            except NotThere:
+                body = self._api.read(self._api.metadata.get_metric_metadata, definition.key)
+            except NotFoundError:
                 continue
             description = body.get("description") or ""
             if description.endswith(TEXT_MARK):
-                yield Found(self.kind, thing.key, thing.title, body, thing.key)
+                yield Found(self.kind, definition.key, definition.title, body, definition.key)
             elif description or body.get("unit"):
-                self._taken.add(thing.key)
+                self._foreign.add(definition.key)
 
-    def taken(self, thing: Definition) -> str:
-        """Return who has described the metric, where that is not us."""
-        return "you have described this metric yourself" if thing.key in self._taken else ""
+    def conflict(self, definition: Definition) -> str:
+        """Return that a user has described the metric; empty if none has."""
+        return "you have described this metric yourself" if definition.key in self._foreign else ""
 
-    def create(self, thing: Definition) -> None:
-        """Describe it.
+    def create(self, definition: Definition) -> None:
+        """Set the description and unit of a metric.
 
         Raises:
-            NotYet: The metric was never sent.
+            UnknownMetricError: Datadog has not received the metric yet.
         """
         try:
-            self._put(thing.key, thing.body)
-        except NotThere as refusal:
-            raise NotYet(_NOT_SEEN) from refusal
+            self._put(definition.key, definition.body)
+        except NotFoundError as error:
+            raise UnknownMetricError(_NOT_SEEN) from error
 
     def update(self, found: Found, body: Body) -> None:
-        """Describe it anew."""
+        """Replace the description and unit of a metric."""
         self._put(found.id, body)
 
     def delete(self, found: Found) -> None:
-        """Leave it without description and unit, as it was."""
+        """Clear the description and unit of a metric."""
         self._put(found.id, NOTHING)
 
     def _put(self, name: str, body: Body) -> None:

@@ -1,12 +1,12 @@
-"""Metrics that Datadog makes of lines and spans.
+"""Metrics that Datadog generates from log lines and spans.
 
-They outlive the lines and spans they were made of, and need no DogStatsD, which a bot without an
-Agent does not have. Those of lines count this package's lines only. Those of spans see only spans
-that were sent: with sampling they are short by what was left out, which is why nothing alerts on
-them; and they are billed, so what ``trace.pipecat.*`` says for free is not among them.
+They are kept longer than the lines and spans, and need no DogStatsD, which bots without an Agent
+do not have. Log-based metrics count only the lines of this package. Span-based metrics count only
+spans that were sent: with sampling they are too low, so no monitor uses them. Datadog bills them,
+so they do not repeat what the free ``trace.pipecat.*`` metrics report.
 
-Such a metric has no description and no tags. Its mark is a term of its query: that it should not
-bear a tag which nothing bears, which changes nothing about what is counted.
+A generated metric has no description and no tags. Its mark is a term in its query that excludes a
+tag which no line or span has, so the term does not change the result.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from pipecat_dd.conversation.model import Kind as Stage
 from pipecat_dd.names import fields, made_metrics, metric_tags, tags
 
 MARK = f"-{OWNER}"
-"""The term that marks a query as ours."""
+"""The term in a query that marks a metric as created by this command."""
 
 _SERVICE = (metric_tags.SERVICE, metric_tags.ENV)
 
 
 def line_metrics() -> Iterator[Definition]:
-    """Yield the metrics that are made of lines."""
+    """Yield the log-based metrics."""
     yield _counts(
         Kind.LINE_METRIC,
         made_metrics.LINES,
@@ -57,7 +57,7 @@ def line_metrics() -> Iterator[Definition]:
 
 
 def span_metrics() -> Iterator[Definition]:
-    """Yield the metrics that are made of spans."""
+    """Yield the span-based metrics."""
     yield _counts(
         Kind.SPAN_METRIC,
         made_metrics.SPANS_SESSIONS,

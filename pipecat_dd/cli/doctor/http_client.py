@@ -1,4 +1,4 @@
-"""Asking an Agent, or Datadog's API, one question: over TCP, TLS or a Unix socket."""
+"""An HTTP client for the Agent and Datadog's API: a GET request over TCP, TLS or a Unix socket."""
 
 import email.utils
 import http.client
@@ -15,19 +15,19 @@ _MOST_BYTES = 1_000_000
 
 
 class NoAnswerError(Exception):
-    """Nobody answered, or not in time; the text says why."""
+    """The server did not answer, or not in time. The message says why."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered.
+    """A server's answer.
 
     Attributes:
-        status: HTTP's status.
-        body: What came with it.
-        took_ms: How long that took from connecting on, in milliseconds.
-        ahead_secs: By how much our clock is ahead of theirs, in seconds; None where they did not
-            tell the time. Theirs is told in whole seconds.
+        status: The HTTP status.
+        body: The body, up to 1 MB of it.
+        took_ms: The time from connecting to the end of the body, in milliseconds.
+        ahead_secs: How far this machine's clock is ahead of the server's, in seconds; negative if
+            it is behind, None if the server sent no date. Servers send it in whole seconds.
     """
 
     status: int
@@ -48,11 +48,7 @@ class _OverUnixSocket(http.client.HTTPConnection):
 
 
 def without_userinfo(url: str) -> str:
-    """Return a URL without the user and password in it.
-
-    Args:
-        url: The URL.
-    """
+    """Return a URL without its user name and password."""
     before, is_url, after = url.partition("://")
     if not is_url:
         return url
@@ -68,18 +64,18 @@ def ask(
     *,
     through_proxy: bool = True,
 ) -> Answer:
-    """Ask with GET, and read the answer.
+    """Send a GET request and return the answer.
 
     Args:
-        url: Where: ``http://``, ``https://`` or ``unix://``.
-        path: What for.
-        timeout_secs: How long each step may take, in seconds.
-        headers: HTTP headers to send.
-        through_proxy: Whether the proxy that the environment names leads there, as it does for
-            the bot's own shipping; False for an Agent.
+        url: The server's URL, with the scheme ``http``, ``https`` or ``unix``.
+        path: The path of the request.
+        timeout_secs: The time limit for each step, in seconds.
+        headers: The headers to send.
+        through_proxy: Whether to use the proxy that the environment sets, as the bot's own
+            shipping does; False for an Agent.
 
     Raises:
-        NoAnswerError: Nobody answered in HTTP, or not in time.
+        NoAnswerError: The server did not answer in HTTP, or not in time.
     """
     parts = urlsplit(url)
     began = time.monotonic()
@@ -92,7 +88,7 @@ def ask(
             response = connection.getresponse()
             at = (before + time.time()) / 2
             body = response.read(_MOST_BYTES)
-            told = response.getheader("Date")
+            date = response.getheader("Date")
         finally:
             connection.close()
     except TimeoutError:
@@ -100,18 +96,18 @@ def ask(
     except ConnectionRefusedError:
         raise NoAnswerError("nothing listens there (connection refused)") from None
     except FileNotFoundError:
-        raise NoAnswerError("there is no such socket") from None
+        raise NoAnswerError("this socket does not exist") from None
     except PermissionError:
-        raise NoAnswerError("this user may not open that socket") from None
+        raise NoAnswerError("you have no permission to open this socket") from None
     except socket.gaierror as error:
-        raise NoAnswerError(f"its name is not known ({error.strerror or error})") from None
+        raise NoAnswerError(f"the host name is unknown ({error.strerror or error})") from None
     except http.client.HTTPException as error:
         raise NoAnswerError(
-            f"what answers there does not speak HTTP ({type(error).__name__})"
+            f"the server there does not speak HTTP ({type(error).__name__})"
         ) from None
     except (OSError, ValueError) as error:
         raise NoAnswerError(str(error) or type(error).__name__) from None
-    return Answer(response.status, body, (time.monotonic() - began) * 1000, _ahead(at, told))
+    return Answer(response.status, body, (time.monotonic() - began) * 1000, _ahead(at, date))
 
 
 def _connection(
@@ -120,18 +116,18 @@ def _connection(
     if parts.scheme == "unix":
         return _OverUnixSocket(parts.netloc + parts.path, timeout_secs)
     if not parts.hostname:
-        raise ValueError("this is no URL of a server")
+        raise ValueError("this is not the URL of a server")
     return connection_to(parts, timeout_secs, through_proxy=through_proxy)
 
 
-def _ahead(at: float, told: str | None) -> float | None:
-    if not told:
+def _ahead(at: float, date: str | None) -> float | None:
+    if not date:
         return None
     try:
-        theirs = email.utils.parsedate_to_datetime(told)
+        theirs = email.utils.parsedate_to_datetime(date)
     except ValueError:
         return None
     if theirs.tzinfo is None:
         theirs = theirs.replace(tzinfo=UTC)
-    # What is told in whole seconds was, on average, half a second later.
+    # The date is cut to whole seconds: on average, the true time is half a second later.
     return at - (theirs.timestamp() + 0.5)

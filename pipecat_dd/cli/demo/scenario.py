@@ -1,4 +1,4 @@
-"""What is said in the demo: the user's lines, the model's answers, the weather."""
+"""The scenario of the demo: the user's lines, the model's answers, and the weather service."""
 
 import json
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something the user says.
+    """A line of the user.
 
     Attributes:
-        text: The words, as they were recorded.
-        barges_in: Whether they are said while the bot is speaking, or when it has finished.
+        text: The words, exactly as they were recorded.
+        barges_in: Whether the user interrupts the bot, or waits until it has finished.
     """
 
     text: str
@@ -48,11 +48,11 @@ _WEATHER = {
 
 
 def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
-    """Answer as the demo's language model does.
+    """Return the answer of the demo's language model.
 
     Args:
-        messages: The conversation so far, in OpenAI's form.
-        tools: The tools on offer.
+        messages: The conversation so far, in OpenAI's format.
+        tools: The tools that the model may call; this one always calls ``get_weather``.
     """
     last = messages[-1]
     if last["role"] == "tool":
@@ -74,10 +74,9 @@ def _last_city(messages: list[dict[str, Any]]) -> str:
 
 
 class WeatherService:
-    """The web service that the bot's tool asks.
+    """The web service that the bot's tool calls.
 
-    The first request for Rome is answered with 503: a trace without a failure in it shows only
-    half of what a trace is for. The bot tries again.
+    It answers the first request for Rome with 503, so that the trace shows a failure and a retry.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the doctor says goes into tickets and chats: nothing that is secret stands in it."""
+"""Remove secrets from findings: users paste the doctor's report into tickets and chats."""
 
 import re
 from collections.abc import Mapping
@@ -9,18 +9,14 @@ from pipecat_dd.export.secrets import REDACTED, without_secrets
 
 _NAMES_A_SECRET = re.compile(r"(?i)key|token|secret|passw|credential|auth(?!or)|cookie")
 _SHORTEST = 6
-"""Shorter values are taken to be settings (``true``, ``off``), which stand in other words too."""
+"""Shorter values are probably settings such as ``true``, and may be part of ordinary words."""
 
 
 class SecretFilter:
-    """Takes out of findings what the environment holds under a name that names a secret."""
+    """Removes the values of variables whose names suggest a secret, such as ``DD_API_KEY``."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Learn what is secret.
-
-        Args:
-            environ: The environment.
-        """
+        """Collect the secrets of an environment."""
         values = {
             text
             for name, value in environ.items()
@@ -28,25 +24,17 @@ class SecretFilter:
             for text in (value, value.strip(), value.strip(" \t\"'"))
             if len(text) >= _SHORTEST
         }
-        # The longest first: one secret may be part of another.
+        # Longest first, since one secret may be part of another.
         self._secrets = sorted(values, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return a text without secrets.
-
-        Args:
-            text: The text.
-        """
+        """Return a text without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, REDACTED)
         return without_secrets(text)
 
     def finding(self, finding: Finding) -> Finding:
-        """Return a finding without secrets.
-
-        Args:
-            finding: The finding.
-        """
+        """Return a finding without secrets in its texts and facts."""
         return replace(
             finding,
             says=self.text(finding.says),

@@ -1,7 +1,7 @@
-"""What only a person can make, since Datadog has no API for it: facets and measures.
+"""The facets and measures that users must create by hand, since Datadog has no API for them.
 
-A list of values, a count of different ones or a comparison of numbers needs one; looking for a
-value does not.
+To list or count the values of a field, or to compare numbers, Datadog needs a facet or measure. To
+search for a value, it does not.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from pipecat_dd.names import fields, tags
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A facet, or a measure where it has a unit.
+    """A facet, or a measure if it has a unit.
 
     Attributes:
-        path: The field.
-        of: ``lines`` or ``spans``.
-        use: What it is for.
-        unit: Its unit, for a measure; empty for a facet.
+        path: The field, as in a query.
+        source: ``lines`` or ``spans``.
+        use: What it is used for.
+        unit: The unit of a measure; empty for a facet.
     """
 
     path: str
-    of: str
+    source: str
     use: str
     unit: str = ""
 

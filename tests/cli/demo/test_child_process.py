@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from pipecat_dd.cli.demo import leash
-from pipecat_dd.cli.demo.leash import leashed
+from pipecat_dd.cli.demo import child_process as module
+from pipecat_dd.cli.demo.child_process import child_process
 from tests.cli.demo.processes import ends, pid_in
 
 # Writes its pid, so that one knows that it runs, and would run for ever.
@@ -22,10 +22,10 @@ STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SL
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from pipecat_dd.cli.demo.leash import leashed
+from pipecat_dd.cli.demo.child_process import child_process
 
 async def main():
-    async with leashed("sleeper", sys.argv[1], env=os.environ, output=Path(os.devnull)):
+    async with child_process("sleeper", sys.argv[1], env=os.environ, output=Path(os.devnull)):
         await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -40,7 +40,7 @@ def modules(tmp_path) -> dict[str, str]:
 
 
 async def test_the_child_ends_with_the_block(modules, tmp_path):
-    async with leashed(
+    async with child_process(
         "sleeper", str(tmp_path / "pid"), env=modules, output=tmp_path / "said"
     ) as process:
         assert pid_in(tmp_path / "pid") == process.pid
@@ -50,8 +50,8 @@ async def test_the_child_ends_with_the_block(modules, tmp_path):
 
 
 async def test_a_child_that_ignores_sigterm_is_killed(modules, tmp_path, monkeypatch):
-    monkeypatch.setattr(leash, "STOP_GRACE_SECS", 0.1)
-    async with leashed(
+    monkeypatch.setattr(module, "STOP_GRACE_SECS", 0.1)
+    async with child_process(
         "stubborn", str(tmp_path / "pid"), env=modules, output=tmp_path / "said"
     ) as process:
         pid_in(tmp_path / "pid")
@@ -60,7 +60,7 @@ async def test_a_child_that_ignores_sigterm_is_killed(modules, tmp_path, monkeyp
 
 async def test_the_child_ends_when_the_block_fails(modules, tmp_path):
     with pytest.raises(RuntimeError, match="broken"):
-        async with leashed(
+        async with child_process(
             "sleeper", str(tmp_path / "pid"), env=modules, output=tmp_path / "said"
         ) as process:
             raise RuntimeError("broken")
@@ -68,7 +68,7 @@ async def test_the_child_ends_when_the_block_fails(modules, tmp_path):
 
 
 async def test_a_child_that_ended_by_itself_is_no_trouble(tmp_path):
-    async with leashed("this", env=os.environ, output=tmp_path / "said") as process:
+    async with child_process("this", env=os.environ, output=tmp_path / "said") as process:
         assert await process.wait() == 0
     assert "Zen of Python" in (tmp_path / "said").read_text()
 

@@ -109,12 +109,12 @@ def _figures(own: list[float], without: list[float]) -> tuple[float, float, floa
 
 def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd import configure_logging, unconfigure_logging
-    from pipecat_dd.export.shipping import counts, flush
+    from pipecat_dd.export.shipping import flush, shipping_counts
 
     # Otherwise each round with an intake that is down would log a warning.
     logger.disable("pipecat_dd.export.shipping.notices")
     configure_logging(Nowhere(), ship=ship)
-    before = counts().shipped
+    before = shipping_counts().shipped
     write = logger.bind(operation="llm_generation", duration_ms=812.4).info
     caller_ns, process_ns = time.thread_time_ns(), time.process_time_ns()
     for number in range(_LINES):
@@ -123,7 +123,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     if waits:
         flush(30)
     process_ns = time.process_time_ns() - process_ns
-    shipped = counts().shipped - before
+    shipped = shipping_counts().shipped - before
     unconfigure_logging()
     return caller_ns / 1e3 / _LINES, process_ns / 1e3 / _LINES, shipped
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         datadog_format,
         unconfigure_logging,
     )
-    from pipecat_dd.export.shipping import Shipping
+    from pipecat_dd.export.shipping import Shipping, shipping_counts
     from pipecat_dd.observer import DatadogObserver
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "configure_logging",
     "current_session",
     "datadog_format",
+    "shipping_counts",
     "unconfigure_logging",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "configure_logging": "pipecat_dd.export.logs",
     "current_session": "pipecat_dd.conversation.context",
     "datadog_format": "pipecat_dd.export.logs",
+    "shipping_counts": "pipecat_dd.export.shipping",
     "unconfigure_logging": "pipecat_dd.export.logs",
 }
 

@@ -62,8 +62,8 @@ def take_content_out(
         result = inner(span, *args, **kwargs)
         if _here.emptied and result is not None:
             with _guard.llmobs.guarded():
-                told: Any = (span._get_struct_tag("_llmobs") if is_alone else result) or {}
-                meta = told.get("meta") or {}
+                sent: Any = (span._get_struct_tag("_llmobs") if is_alone else result) or {}
+                meta = sent.get("meta") or {}
                 try:
                     rest(meta)
                 except Exception:

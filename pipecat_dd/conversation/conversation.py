@@ -322,7 +322,7 @@ class Conversation:
             # An exception of a service belongs to its stage, once Pipecat's ErrorFrame explains it.
             for_stage = failed and stage is None and processor.stage is not None
             if isinstance(error, Exception):
-                self.note_raised(processor, error, told=not for_stage)
+                self.note_raised(processor, error, is_reported=not for_stage)
             cancelled = error is not None and not failed
             if stage is not None:
                 if isinstance(error, Exception):
@@ -390,15 +390,15 @@ class Conversation:
                 return stage
         return None
 
-    def note_raised(self, processor: Processor, error: Exception, *, told: bool) -> None:
+    def note_raised(self, processor: Processor, error: Exception, *, is_reported: bool) -> None:
         """Record that a processor raised an exception, which is about to be reported.
 
         Args:
             processor: The processor.
             error: The exception.
-            told: Whether one of the processor's stages shows the failure already.
+            is_reported: Whether one of the processor's stages shows the failure already.
         """
-        self._raised.append((processor, error, told))
+        self._raised.append((processor, error, is_reported))
 
     def record_error(
         self,

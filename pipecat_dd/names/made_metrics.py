@@ -1,4 +1,4 @@
-"""The metrics that Datadog makes of lines and spans, once ``pipecat-dd setup`` told it to."""
+"""The metrics that Datadog makes of lines and spans, once ``pipecat-dd setup`` has set that up."""
 
 from typing import Final
 

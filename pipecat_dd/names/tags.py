@@ -135,7 +135,7 @@ SESSION_END_REASON: Final = _tag(
     "session.end_reason",
     "`ended` or `stopped` where the frame that asked for it came out at the pipeline's "
     "end; `lost_end` where a processor kept it; `cancelled`, also before the pipeline "
-    "had started; `idle_timeout` where Pipecat cancelled it since nobody spoke; `failed` "
+    "had started; `idle_timeout` where Pipecat cancelled it for silence; `failed` "
     "where an error brought it down, or it never started; `exited` or `terminated` with "
     "its process, or with its event loop; `removed` with the observer "
     "(`remove_observer`).",
@@ -159,7 +159,7 @@ SESSION_ERROR_COUNT: Final = _tag(
 )
 SESSION_SHED_COUNT: Final = _tag(
     "session.shed_count",
-    "Events that were let go, since too many waited to be told of; absent where none were.",
+    "Events that were dropped because too many waited; absent if none were.",
     unit="events",
     on=(Kind.SESSION,),
 )
@@ -211,7 +211,7 @@ TELEPHONY_PROVIDER: Final = _tag(
 
 EVENT_COUNT: Final = _tag(
     "event.count",
-    "Events it stands for: more than one where they came in floods and nobody handled them.",
+    "Events it stands for: more than one where many came at once and no handler takes them.",
     unit="events",
     on=(Kind.PARTICIPANT_EVENT,),
 )
@@ -368,7 +368,7 @@ LLM_TOOL_COUNT: Final = _tag(
 )
 LLM_OUTCOME: Final = _tag(
     "llm.outcome",
-    "`completed`, `failed`, `interrupted`, or `discarded` where nobody heard anything of it.",
+    "`completed`, `failed`, `interrupted`, or `discarded` where the user heard nothing of it.",
     on=(Kind.LLM,),
 )
 LLM_PURPOSE: Final = _tag(

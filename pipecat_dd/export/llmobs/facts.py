@@ -46,14 +46,14 @@ Redact = Callable[[str], str]
 def tags_of(stage: Stage) -> dict[str, str]:
     """Return a stage's tags."""
     facts = stage.attributes
-    told = {name: _text(facts[name]) for name in TAGGED if name in facts}
+    found = {name: _text(facts[name]) for name in TAGGED if name in facts}
     if stage.participant_id is not None:
-        told[tags.PARTICIPANT_ID] = stage.participant_id
+        found[tags.PARTICIPANT_ID] = stage.participant_id
     if stage.kind is Kind.TURN and tags.TURN_NUMBER in facts:
-        told["turn_id"] = f"{stage.session.id}:{facts[tags.TURN_NUMBER]}"
+        found["turn_id"] = f"{stage.session.id}:{facts[tags.TURN_NUMBER]}"
     if stage.processor is not None:
-        told[tags.PROCESSOR_NAME] = stage.processor.name
-    return told
+        found[tags.PROCESSOR_NAME] = stage.processor.name
+    return found
 
 
 def metrics_of(stage: Stage, *, with_tokens: bool) -> dict[str, float]:

@@ -25,7 +25,7 @@ def _dropped_events() -> Mapping[str, int]:
 
 
 def _shipped() -> Mapping[str, int]:
-    return {"": shipping.counts().shipped}
+    return {"": shipping.shipping_counts().shipped}
 
 
 _SENT_AS_ZERO = metrics.LOGS_SHIPPED
@@ -33,7 +33,7 @@ _SENT_AS_ZERO = metrics.LOGS_SHIPPED
 
 
 def _dropped_lines() -> Mapping[str, int]:
-    return shipping.counts().dropped
+    return shipping.shipping_counts().dropped
 
 
 SOURCES: list[tuple[str, str | None, Read]] = [

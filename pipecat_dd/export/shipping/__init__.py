@@ -3,9 +3,9 @@
 The bot's logging call puts a line into memory and returns; a thread sends the lines in batches.
 The counts of what happened to them can be read at any time::
 
-    from pipecat_dd.export.shipping import counts
+    from pipecat_dd import shipping_counts
 
-    print(counts())  # Counts(written=12, shipped=10, dropped={}, waiting=2, …)
+    print(shipping_counts())  # Counts(written=12, shipped=10, dropped={}, waiting=2, …)
 
 - ``settings.py``: the settings and their checks
 - ``buffer.py``, ``inflight.py``: lines in memory; lines being sent
@@ -20,9 +20,9 @@ from pipecat_dd.export.shipping.counting import COUNTERS, Counts, Reason
 from pipecat_dd.export.shipping.lifecycle import flush
 from pipecat_dd.export.shipping.settings import Shipping
 
-__all__ = ["Counts", "Reason", "Shipping", "counts", "flush"]
+__all__ = ["Counts", "Reason", "Shipping", "flush", "shipping_counts"]
 
 
-def counts() -> Counts:
+def shipping_counts() -> Counts:
     """Return the counts of this process's lines so far, all taken at the same moment."""
     return COUNTERS.snapshot()

@@ -22,7 +22,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Counts of all kinds, as those who count would have them."""
     counted = SimpleNamespace(shed=0, shipped=0, dropped={})
     monkeypatch.setattr(_guard, "dropped_count", lambda: counted.shed)
-    monkeypatch.setattr(shipping, "counts", lambda: counted)
+    monkeypatch.setattr(shipping, "shipping_counts", lambda: counted)
     for part in _guard.parts().values():
         monkeypatch.setattr(part, "failures", 0)
         monkeypatch.setattr(part, "off", False)

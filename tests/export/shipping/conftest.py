@@ -13,10 +13,10 @@ from pipecat_dd.export.shipping import (
     Counts,
     Shipping,
     counting,
-    counts,
     notices,
     retry,
     shipper,
+    shipping_counts,
     worker,
 )
 from tests.support.intake import KEY, Intake, always, running_intake
@@ -102,7 +102,7 @@ def ship_to() -> ShipTo:
 
 def check_sum(counted: Counts | None = None) -> Counts:
     """Hold the counts against each other."""
-    counted = counted or counts()
+    counted = counted or shipping_counts()
     assert (
         counted.written + counted.unspooled
         == counted.shipped + counted.dropped_in_all + counted.waiting + counted.spooled

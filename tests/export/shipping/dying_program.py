@@ -13,7 +13,7 @@ from typing import Any
 from loguru import logger
 
 from pipecat_dd import configure_logging
-from pipecat_dd.export.shipping import counts
+from pipecat_dd.export.shipping import shipping_counts
 
 
 def say(word: str) -> None:
@@ -21,13 +21,13 @@ def say(word: str) -> None:
 
 
 def tell_counts() -> None:
-    found = counts()
+    found = shipping_counts()
     say(f"counts {found.written} {found.shipped} {found.dropped_in_all} {found.spooled}")
 
 
 def in_child(name: str) -> None:
     logger.info(name)
-    say(f"child {counts().written}")
+    say(f"child {shipping_counts().written}")
 
 
 async def work() -> None:

@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import Redactor, configure_logging, unconfigure_logging
-from pipecat_dd.export.shipping import Shipping, counts, flush
+from pipecat_dd.export.shipping import Shipping, flush, shipping_counts
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import KEY, MAX_LINES, MAX_REQUEST_BYTES, Intake
 
@@ -138,7 +138,7 @@ def test_configuring_it_anew_sends_what_was_written_and_then_to_the_other_place(
         unconfigure_logging()
         assert other.messages == ["two"]
         assert intake.messages == ["one"]
-    assert counts().shipped == 2
+    assert shipping_counts().shipped == 2
 
 
 def test_unconfiguring_sends_what_is_left_and_ends_the_thread(
@@ -153,7 +153,7 @@ def test_unconfiguring_sends_what_is_left_and_ends_the_thread(
             thread.join(5)
             assert not thread.is_alive()
     logger.info("not configured any more")
-    assert counts().written == 1
+    assert shipping_counts().written == 1
 
 
 def test_what_is_written_can_be_sent_at_once(intake: Intake, ship_to: ShipTo) -> None:
@@ -166,7 +166,7 @@ def test_what_is_written_can_be_sent_at_once(intake: Intake, ship_to: ShipTo) ->
 def test_without_ship_nothing_is_sent_and_no_key_is_needed() -> None:
     configure_logging(lambda message: None)
     logger.info("hello")
-    assert counts().written == 0
+    assert shipping_counts().written == 0
 
 
 def test_a_refused_call_leaves_shipping_as_it_was(intake: Intake, ship_to: ShipTo) -> None:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import counts, lifecycle
+from pipecat_dd.export.shipping import lifecycle, shipping_counts
 from tests.export.shipping.conftest import ShipTo
 from tests.support.intake import KEY, Intake, Reply, first, running_intake
 
@@ -126,7 +126,7 @@ def test_lines_go_over_tls_on_one_connection(secure_intake: Intake, ship_to: Shi
         logger.info(str(number))
         secure_intake.wait_for_lines(number + 1)
     assert secure_intake.connections == 1
-    assert counts().dropped == {}
+    assert shipping_counts().dropped == {}
 
 
 @pytest.mark.usefixtures("trusted", "impatient")
@@ -154,7 +154,7 @@ def test_who_cannot_prove_who_it_is_gets_neither_lines_nor_the_key(
     logger.info("hello")
     unconfigure_logging()
     assert secure_intake.requests == []
-    assert counts().requests > 0
+    assert shipping_counts().requests > 0
     assert "certificate" in sink.text
 
 

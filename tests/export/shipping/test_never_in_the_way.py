@@ -8,7 +8,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import counts, lifecycle
+from pipecat_dd.export.shipping import lifecycle, shipping_counts
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import Intake, Reply, first
 
@@ -51,7 +51,7 @@ async def test_the_event_loop_is_not_held_up(intake: Intake, ship_to: ShipTo, ho
     # busy machine some tens of milliseconds.
     assert slowest < 0.5
     assert longest < 0.5
-    assert counts().written == LINES + 1
+    assert shipping_counts().written == LINES + 1
     check_sum()
     hangs.set()
 
@@ -114,7 +114,7 @@ def test_after_an_end_that_was_none_lines_are_shipped_again(
     logger.info("one")
     intake.wait_for_requests(1)
     lifecycle.finish()
-    assert counts().dropped == {"exit": 1}
+    assert shipping_counts().dropped == {"exit": 1}
     logger.info("two")
     intake.wait_for_lines(1, timeout_secs=5)
     assert intake.messages == ["two"]

@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd import Shipping, configure_logging
-from pipecat_dd.export.shipping import counts
+from pipecat_dd.export.shipping import shipping_counts
 from pipecat_dd.export.shipping.settings import Settings, settings_of
 from pipecat_dd.settings import notes
 from tests.support.intake import KEY, Intake
@@ -184,7 +184,7 @@ def test_a_bad_variable_is_said_by_its_name_and_the_bot_answers(
     if is_shipped:
         assert "hello" in [line["message"] for line in intake.wait_for_lines(1)]
     else:
-        assert counts().written == 0
+        assert shipping_counts().written == 0
 
 
 def test_an_argument_wins_over_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:

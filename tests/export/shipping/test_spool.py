@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import Reason, batches, counting, counts, spool, worker
+from pipecat_dd.export.shipping import Reason, batches, counting, shipping_counts, spool, worker
 from pipecat_dd.export.shipping.batches import Batch
 from pipecat_dd.export.shipping.counting import Counters
 from pipecat_dd.export.shipping.spool import Spool
@@ -36,10 +36,10 @@ def test_lines_of_an_outage_are_sent_in_order_when_it_is_over(
     ship_to(intake, spool_dir=tmp_path)
     messages = [str(n) for n in range(3_000)]
     write(*messages[:1_500])
-    wait_until(lambda: counts().spooled >= 1_500)
+    wait_until(lambda: shipping_counts().spooled >= 1_500)
     write(*messages[1_500:2_000])
-    wait_until(lambda: counts().spooled >= 2_000)
-    assert counts().waiting == 0
+    wait_until(lambda: shipping_counts().spooled >= 2_000)
+    assert shipping_counts().waiting == 0
     intake.script = always()
     write(*messages[2_000:])
     intake.wait_for_lines(3_000)
@@ -60,12 +60,12 @@ def test_what_is_left_at_the_end_is_sent_by_the_next_process(
     write("one", "two")
     unconfigure_logging()
     assert check_sum().spooled == 2
-    assert not counts().dropped
+    assert not shipping_counts().dropped
     counting.COUNTERS.reset()  # as in a process that is started anew
     with running_intake(port=port) as up:
         ship_to(up, spool_dir=tmp_path)
         up.wait_for_lines(2)
-        wait_until(lambda: counts().shipped == 2)
+        wait_until(lambda: shipping_counts().shipped == 2)
         assert up.messages == ["one", "two"]
         counted = check_sum()
     assert (counted.written, counted.unspooled, counted.shipped) == (0, 2, 2)
@@ -78,7 +78,7 @@ def test_lines_wait_on_disk_for_a_key_that_is_put_right(
     intake.script = always(403)
     ship_to(intake, spool_dir=tmp_path)
     write("one")
-    wait_until(lambda: counts().requests >= 3)
+    wait_until(lambda: shipping_counts().requests >= 3)
     write("two")
     unconfigure_logging()
     assert not check_sum().dropped
@@ -91,7 +91,7 @@ def test_nobody_else_can_read_it(intake: Intake, ship_to: ShipTo, tmp_path: Path
     intake.script = always(503)
     ship_to(intake, spool_dir=tmp_path / "made" / "here")
     write("one")
-    wait_until(lambda: counts().spooled == 1)
+    wait_until(lambda: shipping_counts().spooled == 1)
     (file,) = files(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -155,7 +155,7 @@ def test_a_damaged_file_is_counted_and_does_not_stop_the_rest(
     ship_to(intake, spool_dir=tmp_path)
     intake.wait_for_lines(1)
     assert intake.messages == ["whole"]
-    wait_until(lambda: counts().shipped == 1)
+    wait_until(lambda: shipping_counts().shipped == 1)
     assert check_sum().dropped == {Reason.SPOOL_UNREADABLE: 3}
 
 
@@ -216,7 +216,7 @@ def test_too_large_on_disk_goes_in_halves(intake: Intake, ship_to: ShipTo, tmp_p
     ship_to(intake, spool_dir=tmp_path)
     intake.wait_for_lines(9)
     assert intake.messages == [str(n) for n in range(9)]
-    wait_until(lambda: counts().shipped == 9)
+    wait_until(lambda: shipping_counts().shipped == 9)
     check_sum()
 
 

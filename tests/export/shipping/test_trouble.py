@@ -10,7 +10,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import unconfigure_logging
-from pipecat_dd.export.shipping import Reason, _http, counts, retry, worker
+from pipecat_dd.export.shipping import Reason, _http, retry, shipping_counts, worker
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import KEY, Intake, Reply, always, first, running_intake
 from tests.support.ports import free_server_port
@@ -138,7 +138,7 @@ def test_lines_are_dropped_soon_after_the_key_is_refused_not_at_the_end(
     write("first")
     intake.wait_for_requests(retry.REFUSALS_BEFORE_DROPPING)
     write("second")
-    wait_until(lambda: counts().dropped == {Reason.REFUSED: 2})
+    wait_until(lambda: shipping_counts().dropped == {Reason.REFUSED: 2})
 
 
 def test_a_single_refusal_loses_nothing(intake: Intake, ship_to: ShipTo) -> None:
@@ -159,7 +159,7 @@ def test_a_key_that_was_put_right_is_noticed(
     intake.script = first(*[Reply(403)] * 5)
     ship_to(intake)
     write("one")
-    wait_until(lambda: bool(counts().dropped))
+    wait_until(lambda: bool(shipping_counts().dropped))
     wait_until(lambda: (write("again"), bool(intake.lines))[1])
     unconfigure_logging()
     check_sum()
@@ -209,7 +209,7 @@ def test_down_from_the_start_and_then_there(ship_to: ShipTo) -> None:
     sink = ship_to(down)
     messages = [str(n) for n in range(2_500)]
     write(*messages)
-    wait_until(lambda: counts().requests >= 2)
+    wait_until(lambda: shipping_counts().requests >= 2)
     with running_intake(port=port) as up:
         up.wait_for_lines(2_500)
         assert up.messages == messages
@@ -230,7 +230,7 @@ def test_down_and_back(ship_to: ShipTo) -> None:
         write("one")
         before.wait_for_lines(1)
     write("two")
-    wait_until(lambda: counts().requests >= 3)
+    wait_until(lambda: shipping_counts().requests >= 3)
     with running_intake(port=port) as after:
         write("three")
         after.wait_for_lines(2)
@@ -246,11 +246,11 @@ def test_a_connection_that_was_closed_while_idle_costs_no_request(
         ship_to(intake)
         write("one")
         intake.wait_for_lines(1)
-        wait_until(lambda: counts().shipped == 1)
+        wait_until(lambda: shipping_counts().shipped == 1)
         intake.cut_connections()
         write("two")
         intake.wait_for_lines(2)
-        assert counts().requests == len(intake.requests) == 2
+        assert shipping_counts().requests == len(intake.requests) == 2
 
 
 def test_an_answer_that_is_lost_has_its_lines_sent_again(intake: Intake, ship_to: ShipTo) -> None:
@@ -305,7 +305,7 @@ def test_nothing_that_is_said_of_it_is_shipped_or_holds_the_key(
     intake.wait_for_requests(1)
     unconfigure_logging()
     assert sink.said()
-    assert counts().written == 1
+    assert shipping_counts().written == 1
     assert KEY not in sink.text
     for request in intake.requests:
         assert [line["message"] for line in request.lines] == ["one"]
@@ -322,5 +322,5 @@ def wait_until(holds: Any, timeout_secs: float = 10.0) -> None:
     """Wait for what only the counts tell of."""
     deadline = time.monotonic() + timeout_secs
     while not holds():
-        assert time.monotonic() < deadline, counts()
+        assert time.monotonic() < deadline, shipping_counts()
         time.sleep(0.005)

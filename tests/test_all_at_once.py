@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipecat_dd.cli.demo import story
+from pipecat_dd.cli.demo import scenario
 from pipecat_dd.cli.demo.run import converse
 from tests.export.llmobs.received import Received
 from tests.support import dogstatsd
@@ -103,7 +103,7 @@ def test_one_session_id_joins_them(told: Told) -> None:
 
 def test_turns_are_counted_alike(told: Told) -> None:
     turns = told.spans("turn")
-    assert len(turns) == len(story.CONVERSATION)
+    assert len(turns) == len(scenario.CONVERSATION)
     assert told.session["metrics"]["session.turn_count"] == len(turns)
     assert Counter(turn["meta"]["turn.outcome"] for turn in turns) == Counter(
         {
@@ -161,7 +161,7 @@ def test_what_was_said_is_in_none_of_them(told: Told) -> None:
     everything += [str(event.data) for event in told.traces.events]
     everything += [json.dumps(line) for line in told.shipped]
     everything += told.metrics.datagrams
-    said = [*story.REPLIES, *(line.text for line in story.CONVERSATION)]
+    said = [*scenario.REPLIES, *(line.text for line in scenario.CONVERSATION)]
     for text in everything:
         for words in said:
             assert words not in text

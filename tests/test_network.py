@@ -11,7 +11,7 @@ from pipecat_dd.cli.doctor.http_client import NoAnswerError, ask
 from pipecat_dd.cli.main import main
 from pipecat_dd.cli.setup import _datadog_api
 from pipecat_dd.cli.setup._datadog_api import Api
-from pipecat_dd.cli.setup.errors import Unreachable
+from pipecat_dd.cli.setup.errors import UnreachableError
 from tests.cli.doctor.servers import Server, answering
 
 INTAKE = "https://http-intake.logs.datadoghq.eu/api/v2/logs"
@@ -143,5 +143,5 @@ def test_a_proxy_that_is_none_is_named_and_not_shown(
     with pytest.raises(NoAnswerError, match="HTTPS_PROXY") as answered:
         ask("https://api.datadoghq.com", "/x", 1.0, {})
     assert "hunter2" not in str(answered.value)
-    with pytest.raises(Unreachable, match="HTTPS_PROXY"):
+    with pytest.raises(UnreachableError, match="HTTPS_PROXY"):
         Api("datadoghq.com", "k" * 32, "a" * 40, print)

@@ -1,4 +1,4 @@
-"""What was seen of a session: its spans as a tree, and its lines by the span that wrote them."""
+"""A captured session: a tree of spans, each with the log lines that it wrote."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,28 +8,27 @@ from pipecat_dd.names import fields
 from pipecat_dd.names.spans import Kind, span_name
 
 Line = dict[str, Any]
-"""A log line, as the JSON object that would have been written."""
+"""A log line, as a JSON object."""
 
 
 @dataclass(eq=False)
 class SeenSpan:
-    """A span that was finished.
+    """A finished span.
 
     Attributes:
-        name: Its operation, such as ``pipecat.llm``.
-        resource: Its resource.
-        service: Its service, where one is set.
-        span_id: Its id.
-        parent_id: Its parent's id; 0 where it has none.
-        trace_id: The id of its trace, 128 bits.
-        start_ns: When it began, in nanoseconds since the epoch.
-        duration_ns: How long it took, in nanoseconds.
-        is_error: Whether it failed.
-        tags: Its tags, and its metrics as numbers.
-        parent: The span it is part of; None for a session's, and where the parent was not
-            finished within the block.
-        children: The spans that are part of it, in the order of their beginning.
-        lines: The log lines that carry its id, in the order they were written.
+        name: The operation name, such as ``pipecat.llm``.
+        resource: The resource.
+        service: The service; None if none is set.
+        span_id: The span id.
+        parent_id: The span id of the parent; 0 if there is none.
+        trace_id: The trace id, 128 bits.
+        start_ns: The start, in nanoseconds since the epoch.
+        duration_ns: The duration, in nanoseconds.
+        is_error: Whether the span failed.
+        tags: The tags, with numeric values for metrics.
+        parent: The parent; None for a session, and if the parent did not finish within the block.
+        children: The child spans, ordered by start.
+        lines: The log lines with the span's id, in the order they were written.
     """
 
     name: str
@@ -48,29 +47,29 @@ class SeenSpan:
 
     @property
     def secs(self) -> float:
-        """How long it took, in seconds."""
+        """The duration, in seconds."""
         return self.duration_ns / 1e9
 
     @property
     def end_ns(self) -> int:
-        """When it ended, in nanoseconds since the epoch."""
+        """The end, in nanoseconds since the epoch."""
         return self.start_ns + self.duration_ns
 
     def walk(self) -> "Iterator[SeenSpan]":
-        """Yield the span, and all that is part of it."""
+        """Yield the span and all its descendants, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 class SeenSession:
-    """One session: its spans and its lines.
+    """The spans and log lines of a session.
 
     Attributes:
         id: The session's id.
-        spans: All its spans, in the order of their beginning: this package's, and those of
-            ddtrace's integrations and your own within them.
-        lines: All lines that carry its id, in the order they were written.
+        spans: All spans of its trace, ordered by start. They include spans of ddtrace's
+            integrations and your own.
+        lines: All log lines with the session's id, in the order they were written.
     """
 
     def __init__(self, session_id: str, spans: Iterable[SeenSpan], lines: list[Line]) -> None:
@@ -89,21 +88,21 @@ class SeenSession:
         """The session's own span.
 
         Raises:
-            LookupError: It was not finished within the block.
+            LookupError: The session did not end within the block.
         """
         return self.one(span_name(Kind.SESSION))
 
     @property
     def errors(self) -> list[SeenSpan]:
-        """The spans that failed."""
+        """All failed spans."""
         return [span for span in self.spans if span.is_error]
 
     def named(self, name: str, resource: str | None = None) -> list[SeenSpan]:
-        """Return the spans of a name, in the order of their beginning.
+        """Return the spans with a name, ordered by start.
 
         Args:
-            name: The span's name, such as ``pipecat.turn``.
-            resource: Only those of this resource, if given.
+            name: The operation name, such as ``pipecat.turn``.
+            resource: The resource; None for any resource.
         """
         return [
             span
@@ -112,14 +111,14 @@ class SeenSession:
         ]
 
     def one(self, name: str, resource: str | None = None) -> SeenSpan:
-        """Return the only span of a name.
+        """Return the only span with a name.
 
         Args:
-            name: The span's name.
-            resource: Its resource, if there are others of that name.
+            name: The operation name, such as ``pipecat.turn``.
+            resource: The resource; None for any resource.
 
         Raises:
-            LookupError: There is none, or there are several; shows what there is.
+            LookupError: There is not exactly one such span. The message shows the whole tree.
         """
         found = self.named(name, resource)
         if len(found) != 1:
@@ -128,21 +127,14 @@ class SeenSession:
         return found[0]
 
     def saying(self, text: str) -> list[Line]:
-        """Return the lines whose message contains a text.
-
-        Args:
-            text: The text.
-        """
+        """Return the log lines whose message contains a text."""
         return [line for line in self.lines if text in line[fields.MESSAGE]]
 
     def span_of(self, line: Line) -> SeenSpan:
-        """Return the span that a line carries the id of.
-
-        Args:
-            line: One of the session's lines.
+        """Return the span that wrote a log line of the session.
 
         Raises:
-            LookupError: It carries none, or one that was not finished within the block.
+            LookupError: The line has no span id, or its span did not finish within the block.
         """
         span = self._by_id.get(line.get(fields.DD_SPAN_ID, ""))
         if span is None:
@@ -150,7 +142,7 @@ class SeenSession:
         return span
 
     def outline(self) -> str:
-        """Return the tree as text, a span on each line: name, resource, and ``!`` if it failed."""
+        """Return the tree as text, one span per line: name, resource, and ``!`` if it failed."""
         lines: list[str] = []
 
         def add(span: SeenSpan, depth: int) -> None:
@@ -166,7 +158,7 @@ class SeenSession:
 
 
 def _as_tree(spans: Iterable[SeenSpan]) -> list[SeenSpan]:
-    """Return spans in the order of their beginning, tied to parents and children."""
+    """Return spans ordered by start, and set their parents and children."""
     ordered = sorted(spans, key=lambda span: (span.start_ns, -span.end_ns))
     by_id = {span.span_id: span for span in ordered}
     for span in ordered:

@@ -302,10 +302,13 @@ class DatadogObserver(BaseObserver):
 
         Each observed worker calls this, and the session ends with the last of them.
         """
-        ended = False
+        ended, worker = False, None
+        # If the look-up fails, the only session is cleaned up all the same, or it would stay open.
+        found = self._sessions[0] if len(self._sessions) == 1 else None
         with _guard.instrumentation.guarded():
             proxy, worker = _pipecat.calling()
             found = self._called_by(proxy, worker)
+        with _guard.instrumentation.guarded():
             if found is not None:
                 ended = found.clean_up(is_removed=_pipecat.has_removed(worker, self))
                 if ended:

@@ -132,7 +132,7 @@ NAMES = [name for name, *_ in functions()]
 
 def test_the_functions_are_found() -> None:
     assert len(NAMES) > 250
-    assert "pipecat_dd.conversation.turns:Turns.user_begins" in NAMES
+    assert "pipecat_dd.conversation.turns:Turns.begin_user_turn" in NAMES
 
 
 @pytest.mark.timeout(600)

@@ -109,7 +109,7 @@ def _figures(own: list[float], without: list[float]) -> tuple[float, float, floa
 
 def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
     from pipecat_dd import configure_logging, unconfigure_logging
-    from pipecat_dd.export.shipping import flush, shipping_counts
+    from pipecat_dd.export.shipping import flush_shipping, shipping_counts
 
     # Otherwise each round with an intake that is down would log a warning.
     logger.disable("pipecat_dd.export.shipping.notices")
@@ -121,7 +121,7 @@ def _spent(ship: Any, *, waits: bool) -> tuple[float, float, int]:
         write("turn {} done", number)
     caller_ns = time.thread_time_ns() - caller_ns
     if waits:
-        flush(30)
+        flush_shipping(30)
     process_ns = time.process_time_ns() - process_ns
     shipped = shipping_counts().shipped - before
     unconfigure_logging()

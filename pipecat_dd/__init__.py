@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         datadog_format,
         unconfigure_logging,
     )
-    from pipecat_dd.export.shipping import Shipping, shipping_counts
+    from pipecat_dd.export.shipping import Shipping, flush_shipping, shipping_counts
     from pipecat_dd.observer import DatadogObserver
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "configure_logging",
     "current_session",
     "datadog_format",
+    "flush_shipping",
     "shipping_counts",
     "unconfigure_logging",
 ]
@@ -46,6 +47,7 @@ _HOMES = {
     "configure_logging": "pipecat_dd.export.logs",
     "current_session": "pipecat_dd.conversation.context",
     "datadog_format": "pipecat_dd.export.logs",
+    "flush_shipping": "pipecat_dd.export.shipping",
     "shipping_counts": "pipecat_dd.export.shipping",
     "unconfigure_logging": "pipecat_dd.export.logs",
 }

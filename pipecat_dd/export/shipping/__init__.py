@@ -17,10 +17,10 @@ The counts of what happened to them can be read at any time::
 """
 
 from pipecat_dd.export.shipping.counting import COUNTERS, Counts, Reason
-from pipecat_dd.export.shipping.lifecycle import flush
+from pipecat_dd.export.shipping.lifecycle import flush_shipping
 from pipecat_dd.export.shipping.settings import Shipping
 
-__all__ = ["Counts", "Reason", "Shipping", "flush", "shipping_counts"]
+__all__ = ["Counts", "Reason", "Shipping", "flush_shipping", "shipping_counts"]
 
 
 def shipping_counts() -> Counts:

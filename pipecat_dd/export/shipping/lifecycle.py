@@ -55,7 +55,7 @@ def use(shipper: Shipper | None, *, finished: bool = False) -> None:
             before.close(0.0 if finished else END_SECS)
 
 
-def flush(timeout_secs: float = 1.8) -> None:
+def flush_shipping(timeout_secs: float = 1.8) -> None:
     """Send the lines written so far. This blocks, so never call it on the event loop.
 
     Lines that cannot be sent in time stay where they are and are sent later.

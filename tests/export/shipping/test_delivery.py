@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 
 from pipecat_dd.export.logs import Redactor, configure_logging, unconfigure_logging
-from pipecat_dd.export.shipping import Shipping, flush, shipping_counts
+from pipecat_dd.export.shipping import Shipping, flush_shipping, shipping_counts
 from tests.export.shipping.conftest import ShipTo, check_sum
 from tests.support.intake import KEY, MAX_LINES, MAX_REQUEST_BYTES, Intake
 
@@ -159,7 +159,7 @@ def test_unconfiguring_sends_what_is_left_and_ends_the_thread(
 def test_what_is_written_can_be_sent_at_once(intake: Intake, ship_to: ShipTo) -> None:
     ship_to(intake, flush_interval_secs=60)
     logger.info("hello")
-    flush()
+    flush_shipping()
     assert intake.messages == ["hello"]
 
 

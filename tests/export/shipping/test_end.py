@@ -157,10 +157,10 @@ def test_a_parent_that_forks_while_a_request_is_out_sends_it_once(
     child = os.fork()
     if child == 0:
         try:
-            from pipecat_dd.export.shipping import flush, shipping_counts
+            from pipecat_dd.export.shipping import flush_shipping, shipping_counts
 
             logger.info("of the child")
-            flush()
+            flush_shipping()
             os._exit(0 if shipping_counts().shipped == shipping_counts().written == 1 else 1)
         finally:
             os._exit(2)

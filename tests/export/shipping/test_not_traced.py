@@ -9,7 +9,7 @@ import ddtrace
 import pytest
 from loguru import logger
 
-from pipecat_dd.export.shipping import _http, flush
+from pipecat_dd.export.shipping import _http, flush_shipping
 from pipecat_dd.testing import capture
 from tests.export.shipping.conftest import ShipTo
 from tests.support.intake import Intake, running_intake
@@ -30,7 +30,7 @@ def test_ddtrace_does_not_trace_them(intake: Intake, ship_to: ShipTo) -> None:
     with running_intake() as elsewhere, capture() as seen:
         ship_to(intake)
         logger.info("hello")
-        flush()
+        flush_shipping()
         assert [span.name for span in seen.spans] == []
         connection = http.client.HTTPConnection("127.0.0.1", elsewhere.port)
         connection.request("POST", "/", b"", {"Content-Length": "0"})
@@ -46,7 +46,7 @@ def test_nothing_is_logged_of_them_at_the_lowest_level(intake: Intake, ship_to: 
     ship_to(intake, {"level": "TRACE", "levels": {"http": 1, "urllib3": 1, "ssl": 1}})
     for number in range(3):
         logger.trace(f"line {number}")
-        flush()
+        flush_shipping()
     assert intake.messages == ["line 0", "line 1", "line 2"]
 
 
@@ -68,7 +68,7 @@ def test_what_a_library_logs_of_a_request_of_ours_is_not_shipped_in_turn(
     ship_to(intake)
     for number in range(3):
         logger.info(f"line {number}")
-        flush()
+        flush_shipping()
     logging.getLogger("some.library").warning("on the bot's behalf")
-    flush()
+    flush_shipping()
     assert intake.messages == ["line 0", "line 1", "line 2", "on the bot's behalf"]

@@ -20,7 +20,7 @@ from tests.support.intake import Intake, Reply, first
 
 REFUSE = ("settings",)
 """What may refuse where logging is configured."""
-AT_THE_EDGE = {"tapped", "use", "finish", "flush"}
+AT_THE_EDGE = {"tapped", "use", "finish", "flush_shipping"}
 """Where configure_logging and the user come in. What they call is guarded in them."""
 
 

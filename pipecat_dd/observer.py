@@ -250,7 +250,7 @@ class DatadogObserver(BaseObserver):
         with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
             if not any(one.pipelines.has_installed(outermost) for one in self._sessions):
-                self._hook(data.processor)
+                self._instrument(data.processor)
             found = self._for_worker(
                 _pipecat.proxy_of(data.processor), _pipecat.worker_of(data.processor)
             )
@@ -275,7 +275,7 @@ class DatadogObserver(BaseObserver):
                 return
             if one.pipelines.is_on and one.pipelines.is_covered(data.processor):
                 return  # it only holds others
-        self._hook(data.processor)
+        self._instrument(data.processor)
 
     async def on_push_frame(self, data: Any) -> None:
         """Dispatch a frame pushed by a processor that is not patched.
@@ -376,7 +376,7 @@ class DatadogObserver(BaseObserver):
         found.abandon()
         return False
 
-    def _hook(self, processor: Any) -> None:
+    def _instrument(self, processor: Any) -> None:
         with _guard.instrumentation.guarded():
             if _guard.instrumentation.off:
                 return
@@ -386,7 +386,7 @@ class DatadogObserver(BaseObserver):
             if found is None:
                 return
             if found.pipelines.has_installed(outermost) or self._may_see(found, outermost):
-                found.hook(processor, worker)
+                found.instrument(processor, worker)
 
 
 _instances.answer_on_class(

@@ -242,7 +242,7 @@ class SessionInstrumentation:
         self.runtime.conversation.start(time.time_ns())
         self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
-    def hook(self, processor: Any, worker: Any) -> None:
+    def instrument(self, processor: Any, worker: Any) -> None:
         """Instrument a processor; with the first one, its whole pipeline.
 
         Args:

@@ -15,7 +15,7 @@ from pipecat_dd.conversation.participants import Who
 from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.names import tags
 
-FLOODS = frozenset(
+BURST_EVENTS = frozenset(
     {
         "on_active_speaker_changed",
         "on_app_message",
@@ -50,7 +50,7 @@ class Effect(Enum):
 
 
 @dataclass(slots=True)
-class Said:
+class EventContents:
     """The contents of an event.
 
     Attributes:
@@ -89,7 +89,7 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def _message(event: str, args: tuple[Any, ...]) -> Said:
+def _message(event: str, args: tuple[Any, ...]) -> EventContents:
     message = args[0] if args else None
     sender = args[1] if len(args) > 1 else None
     size = _size(message)
@@ -97,7 +97,7 @@ def _message(event: str, args: tuple[Any, ...]) -> Said:
     kind = message.get("type") if isinstance(message, Mapping) else None
     if isinstance(kind, str) and KIND.fullmatch(kind) and not _NUMBERS.found_in(kind):
         facts[tags.MESSAGE_KIND] = kind
-    return Said(name=str(sender or ""), facts=facts)
+    return EventContents(name=str(sender or ""), facts=facts)
 
 
 def _size(message: Any) -> int | None:
@@ -111,11 +111,11 @@ def _size(message: Any) -> int | None:
         return None
 
 
-def _about(event: str, args: tuple[Any, ...]) -> Said:
+def _about(event: str, args: tuple[Any, ...]) -> EventContents:
     """Read an event about a participant, whose id is its first argument or in it."""
     first = args[0] if args else None
     key = first if isinstance(first, str) else _id_in(first, "id", *_SESSIONS)
-    return Said(name=key)
+    return EventContents(name=key)
 
 
 _SESSIONS = ("participantId", "participant_id", "sessionId", "session_id")
@@ -138,31 +138,31 @@ def _id_in(data: Any, *names: str) -> str:
     return next((value for value in found if isinstance(value, str) and value), "")
 
 
-def _dtmf(event: str, args: tuple[Any, ...]) -> Said:
+def _dtmf(event: str, args: tuple[Any, ...]) -> EventContents:
     said = _about(event, args)
     tone = args[0].get("tone") if args and isinstance(args[0], Mapping) else None
     said.tone = tone if isinstance(tone, str) and len(tone) <= MAX_TONE_CHARS else None
     return said
 
 
-def _call(event: str, args: tuple[Any, ...]) -> Said:
+def _call(event: str, args: tuple[Any, ...]) -> EventContents:
     """Read an event about dialling in or out, such as ``on_dialin_connected``."""
     family, _, state = event.removeprefix("on_").partition("_")
     data = args[0] if args else None
-    said = Said(name=_id_in(data, *_SESSIONS), facts={_STATES[family]: state})
+    said = EventContents(name=_id_in(data, *_SESSIONS), facts={_STATES[family]: state})
     said.number = _id_in(data, *_NUMBERS_IN[family]) or None
     if state == "error":
         said.error = text_of(data)
     return said
 
 
-def _call_state(event: str, args: tuple[Any, ...]) -> Said:
-    return Said(facts=_kinds((tags.CALL_STATE, args[0] if args else None)))
+def _call_state(event: str, args: tuple[Any, ...]) -> EventContents:
+    return EventContents(facts=_kinds((tags.CALL_STATE, args[0] if args else None)))
 
 
-def _network(event: str, args: tuple[Any, ...]) -> Said:
+def _network(event: str, args: tuple[Any, ...]) -> EventContents:
     status = args[0] if args and isinstance(args[0], Mapping) else {}
-    return Said(
+    return EventContents(
         facts=_kinds(
             (tags.NETWORK_EVENT, status.get("event")),
             (tags.NETWORK_CONNECTION, status.get("connection")),
@@ -170,8 +170,8 @@ def _network(event: str, args: tuple[Any, ...]) -> Said:
     )
 
 
-def _error(event: str, args: tuple[Any, ...]) -> Said:
-    return Said(error=text_of(args[0]) if args else "")
+def _error(event: str, args: tuple[Any, ...]) -> EventContents:
+    return EventContents(error=text_of(args[0]) if args else "")
 
 
 def _kinds(*values: tuple[str, Any]) -> dict[str, AttributeValue]:
@@ -179,7 +179,7 @@ def _kinds(*values: tuple[str, Any]) -> dict[str, AttributeValue]:
     return {name: v for name, v in values if isinstance(v, str) and KIND.fullmatch(v)}
 
 
-Read = Callable[[str, tuple[Any, ...]], Said]
+Read = Callable[[str, tuple[Any, ...]], EventContents]
 
 READ: dict[str, Read] = {
     "on_active_speaker_changed": _about,
@@ -191,7 +191,7 @@ READ: dict[str, Read] = {
     "on_dtmf_event": _dtmf,
     "on_error": _error,
     "on_network_connection_status_updated": _network,
-    "on_transcription_message": lambda event, args: Said(
+    "on_transcription_message": lambda event, args: EventContents(
         name=_id_in(args[0] if args else None, "participantId")
     ),
 }

@@ -67,8 +67,8 @@ class FrameTracker:
             processor: Our record of it.
         """
         inner: Method = instance.process_frame
-        known, find, hears = self._table.cached, self._table.find, self._dispatcher.dispatch
-        heard_before = self._dispatcher.seen_ids
+        known, find, dispatch = self._table.cached, self._table.find, self._dispatcher.dispatch
+        seen_before = self._dispatcher.seen_ids
         frames = self._conversation.frames
         people = self._conversation.participants
         session = self._conversation.session
@@ -130,7 +130,9 @@ class FrameTracker:
 
         self._leave[processor] = leave
 
-        async def visiting(call: Method, frame: Any, direction: Any, meaning: FrameTraits) -> Any:
+        async def process_tracked(
+            call: Method, frame: Any, direction: Any, meaning: FrameTraits
+        ) -> Any:
             processing = None
             try:
                 processing = enter(frame, direction, meaning)
@@ -158,7 +160,7 @@ class FrameTracker:
                 except Exception as error:
                     guard.failed(error)
 
-        async def hear_out(call: Method, work: WorkContext, frame: Any, direction: Any) -> Any:
+        async def process_media(call: Method, work: WorkContext, frame: Any, direction: Any) -> Any:
             token = bind(work)
             try:
                 return await call(frame, direction)
@@ -198,17 +200,17 @@ class FrameTracker:
                         name = getattr(frame, meaning.names, None)
                         if name and (whose := people.named_by(meaning.names, name)) is not None:
                             work = WorkContext(session, processor, participant=whose)
-                elif meaning.handler is not None and frame.id not in heard_before:
+                elif meaning.handler is not None and frame.id not in seen_before:
                     # Pushed by something that is not patched, such as the pipeline's source.
-                    hears(meaning.handler, frame, None, None)
+                    dispatch(meaning.handler, frame, None, None)
             except Exception as error:
                 guard.failed(error)
             # Outside our guard: an exception of the bot's must reach the bot, and only once.
             if work is not None:
-                return hear_out(call, work, frame, direction)
+                return process_media(call, work, frame, direction)
             if meaning is None or meaning.is_media:
                 return call(frame, direction)
-            return visiting(call, frame, direction, meaning)
+            return process_tracked(call, frame, direction, meaning)
 
         return process_frame
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def noting(
+def reporting_failures(
     handler: Any,
     call: tuple[Any, ...],
     options: dict[str, Any],

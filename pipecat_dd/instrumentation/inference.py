@@ -203,7 +203,7 @@ def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | No
 
         def begin() -> Callable[[], None]:
             replaced = Patches()
-            replaced.patch(call.owner, call.name, _noting(getattr(call.owner, call.name)))
+            replaced.patch(call.owner, call.name, _recording(getattr(call.owner, call.name)))
             return replaced.undo
 
         return id(call.owner), begin
@@ -218,7 +218,7 @@ def _usage_of(service: Any) -> tuple[int, Callable[[], Callable[[], None]]] | No
     return None
 
 
-def _noting(inner: Callable[..., Any]) -> Callable[..., Any]:
+def _recording(inner: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(inner)
     def ask(*args: Any, **kwargs: Any) -> Any:
         asked = inner(*args, **kwargs)

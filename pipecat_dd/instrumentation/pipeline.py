@@ -24,7 +24,7 @@ from pipecat_dd.instrumentation.declared import declared_kinds
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker, Method
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
-from pipecat_dd.instrumentation.handlers import noting
+from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.inference import patch_inference
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.segments import reporting_completion
@@ -216,16 +216,16 @@ class PipelineInstrumentation:
 
     def _pushing(self, instance: Any, processor: Processor) -> Method:
         inner: Method = instance.push_frame
-        known, find, hears = self._table.cached, self._table.find, self._dispatcher.dispatch
-        heard_before, tracker = self._dispatcher.seen_ids, self._tracker
+        known, find, dispatch = self._table.cached, self._table.find, self._dispatcher.dispatch
+        seen_before, tracker = self._dispatcher.seen_ids, self._tracker
 
         def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
-                if meaning.handler is not None and tracker.is_on and frame.id not in heard_before:
+                if meaning.handler is not None and tracker.is_on and frame.id not in seen_before:
                     # Audio counts twice: where it is generated and where it is written.
-                    hears(meaning.handler, frame, processor, instance, once=not meaning.is_media)
+                    dispatch(meaning.handler, frame, processor, instance, once=not meaning.is_media)
                 if meaning.purpose is not None and processor.pipeline is not None:
                     processor.pipeline.pass_on(processor, meaning.purpose)
             except Exception as error:
@@ -250,7 +250,9 @@ class PipelineInstrumentation:
         def _run_handler(event_name: str, handler: Any, *args: Any, **kwargs: Any) -> Any:
             if self._tracker.is_on:
                 with _guard.instrumentation.guarded():
-                    handler = noting(handler, (instance, *args), kwargs, failing(event_name))
+                    handler = reporting_failures(
+                        handler, (instance, *args), kwargs, failing(event_name)
+                    )
             return inner(event_name, handler, *args, **kwargs)
 
         return _run_handler

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipecat_dd import _pipecat
 from pipecat_dd.conversation.participants import Who
-from pipecat_dd.instrumentation.events import FAMILIES, KIND, READ, Effect, Said, text_of
+from pipecat_dd.instrumentation.events import FAMILIES, KIND, READ, Effect, EventContents, text_of
 from pipecat_dd.names import tags
 
 _MAX_NAME_CHARS = 200
@@ -80,7 +80,7 @@ class Reader:
 
     # Common to all
 
-    def read(self, event: str, args: tuple[Any, ...]) -> Said:
+    def read(self, event: str, args: tuple[Any, ...]) -> EventContents:
         """Read an event.
 
         Args:
@@ -90,14 +90,14 @@ class Reader:
         effect = self._effects.get(event, Effect.NONE)
         first = args[0] if args else None
         if effect is Effect.ENTERS:
-            return Said(effect, room=self.enters(first))
+            return EventContents(effect, room=self.enters(first))
         if effect is not Effect.NONE or event in _OF_CLIENT:
             return self._of_client(event, effect, args)
         read = READ.get(event)
         if read is None:
             family = event.removeprefix("on_").partition("_")[0]
             read = FAMILIES.get(family)
-        said = read(event, args) if read is not None else Said()
+        said = read(event, args) if read is not None else EventContents()
         if event.endswith("_error") and said.error is None:
             said.error = text_of(args[-1]) if args else ""
         return said
@@ -115,10 +115,12 @@ class Reader:
         """
         self._peers = [(peer, id_) for peer, id_ in self._peers if id_ != key]
 
-    def _of_client(self, event: str, effect: Effect, args: tuple[Any, ...]) -> Said:
+    def _of_client(self, event: str, effect: Effect, args: tuple[Any, ...]) -> EventContents:
         client = args[0] if args else None
         who = self.who(client)
-        said = Said(effect if who is not None else Effect.NONE, who, who.key if who else "")
+        said = EventContents(
+            effect if who is not None else Effect.NONE, who, who.key if who else ""
+        )
         if who is None and isinstance(client, Mapping):
             said.name = str(client.get("id") or "")  # the bot, which is no participant
         if effect is Effect.LEAVES or event in _LEAVING:
@@ -157,7 +159,7 @@ class DailyReader(Reader):
             role = "owner" if info["isOwner"] else "guest"
         return Who(str(client["id"]), _name(info.get("userName")), role)
 
-    def read(self, event: str, args: tuple[Any, ...]) -> Said:
+    def read(self, event: str, args: tuple[Any, ...]) -> EventContents:
         """Read an event; the number of an incoming call may come from Pipecat's runner."""
         said = super().read(event, args)
         if event == "on_dialin_connected" and said.number is None:

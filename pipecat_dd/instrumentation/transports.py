@@ -23,8 +23,8 @@ from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Participant, Phase
 from pipecat_dd.conversation.participants import Event, Transport
-from pipecat_dd.instrumentation.events import FLOODS, Effect, Said
-from pipecat_dd.instrumentation.handlers import noting
+from pipecat_dd.instrumentation.events import BURST_EVENTS, Effect, EventContents
+from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
 from pipecat_dd.names import tags
@@ -115,7 +115,7 @@ class TransportInstrumentation:
             serializer = _pipecat.serializer_of(transport)
             self._replaced.patch(serializer, "deserialize", dispatcher.deserializing(serializer))
         with _guard.instrumentation.guarded():
-            dispatcher.looks_around()
+            dispatcher.read_present()
         websocket = _pipecat.websocket_of(transport)
         if not TransportInstrumentation._said_traced and self._traces_messages(websocket):
             TransportInstrumentation._said_traced = True
@@ -174,7 +174,7 @@ class _TransportInstrumentation:
                 return inner(event_name, handler, *args, **kwargs)
             event = work.event
             event.pending += 1
-            noted = self._noting(event, handler, args, kwargs)
+            noted = self._reporting_failures(event, handler, args, kwargs)
 
             async def run() -> Any:
                 try:
@@ -201,7 +201,7 @@ class _TransportInstrumentation:
 
     # The events
 
-    def looks_around(self) -> None:
+    def read_present(self) -> None:
         """Record the participants who are present already, if the observer was added late."""
         for who in self.reader.there():
             self._people.join(who, time.time_ns(), self._as_told)
@@ -214,12 +214,12 @@ class _TransportInstrumentation:
                 return None
             at_ns = time.time_ns()
             said = self.reader.read(event_name, args)
-            participant = self._notes(said, at_ns)
+            participant = self._apply(said, at_ns)
             if said.tone is not None:
                 self._people.keypad.announce(said.tone, at_ns)
                 said.facts[tags.DTMF_TONE] = self._people.permitted_key(said.tone, at_ns)
             handlers = _pipecat.handler_count(self._transport, event_name)
-            if handlers == 0 and event_name in FLOODS:
+            if handlers == 0 and event_name in BURST_EVENTS:
                 self._people.count_in_burst(event_name, at_ns, participant, said.facts)
                 return None
             said.facts[tags.EVENT_HANDLER_COUNT] = handlers
@@ -232,7 +232,7 @@ class _TransportInstrumentation:
             _guard.instrumentation.failed(error)
             return None
 
-    def _notes(self, said: Said, at_ns: int) -> Participant | None:
+    def _apply(self, said: EventContents, at_ns: int) -> Participant | None:
         """Record who joined, changed or left; return the participant the event is about."""
         people, who = self._people, said.who
         if said.number is not None and said.name:
@@ -258,9 +258,9 @@ class _TransportInstrumentation:
         with _guard.instrumentation.guarded():
             self._people.settle_event(event, time.time_ns())
 
-    def _noting(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
+    def _reporting_failures(self, event: Event, handler: Any, args: Any, kwargs: Any) -> Any:
         def failed(error: Exception) -> None:
             with _guard.instrumentation.guarded():
                 self._people.fail_event(event, Failure.of(error))
 
-        return noting(handler, (self._transport, *args), kwargs, failed)
+        return reporting_failures(handler, (self._transport, *args), kwargs, failed)

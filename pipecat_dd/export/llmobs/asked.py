@@ -46,7 +46,7 @@ def began(span: Span) -> None:
         also, stage = last
         with _guard.llmobs.guarded():
             if stage.kind is Kind.LLM and _is_model_call(span):
-                also.is_told_by_another(stage)
+                also.mark_exported_elsewhere(stage)
 
 
 def _is_model_call(span: Span) -> bool:

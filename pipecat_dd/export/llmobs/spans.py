@@ -39,7 +39,7 @@ class LLMObsSpans:
         self._of_agent = _llmobs.by_agent(self._of_root, session.root.handle.span_id, session.name)
         # Otherwise ddtrace would take another session's id for this one's in a shared trace.
         _llmobs.stamp(tree.root_context, self.beneath(session.root))
-        self._told_by_others: set[Stage] = set()
+        self._exported_elsewhere: set[Stage] = set()
         self._heard: dict[Stage, list[str]] = {}
         self._replied: dict[Stage, list[str]] = {}
         self._turns: dict[int, dict[str, str]] = {}
@@ -66,9 +66,9 @@ class LLMObsSpans:
         facts = self._of_agent if trace_id == self._trace_id else self._facts
         return Above(trace_id, span_id, _llmobs.in_trace(facts, trace_id))
 
-    def is_told_by_another(self, stage: Stage) -> None:
+    def mark_exported_elsewhere(self, stage: Stage) -> None:
         """Record that an integration's span reports the model call of a stage, with its tokens."""
-        self._told_by_others.add(stage)
+        self._exported_elsewhere.add(stage)
 
     def export(self, number: int | None) -> dict[str, str] | None:
         """Return the ids of a turn's span; None if the turn is unknown.
@@ -101,7 +101,7 @@ class LLMObsSpans:
         if _guard.llmobs.off:
             return None
         with _guard.llmobs.guarded():
-            self._overhear(stage)
+            self._collect_content(stage)
             kind = self._kind_of(stage)
             if kind is None:
                 return None
@@ -128,10 +128,10 @@ class LLMObsSpans:
                 input_data=asked or None,
                 output_data=replied or None,
                 metadata=metadata_of(stage),
-                metrics=metrics_of(stage, with_tokens=stage not in self._told_by_others),
+                metrics=metrics_of(stage, with_tokens=stage not in self._exported_elsewhere),
                 tags={**self._session.tags, **tags_of(stage)},
             )
-        self._told_by_others.discard(stage)
+        self._exported_elsewhere.discard(stage)
         number = stage.attributes.get(tags.TURN_NUMBER)
         if stage.kind is Kind.TURN and isinstance(number, int):
             self._turns[number] = self._ids(stage)
@@ -150,7 +150,7 @@ class LLMObsSpans:
     # Details
 
     def _kind_of(self, stage: Stage) -> str | None:
-        if stage in self._told_by_others:
+        if stage in self._exported_elsewhere:
             return "workflow"
         processor = stage.processor
         if stage.kind is Kind.FRAME and processor is not None and tags.FRAME_ID in stage.attributes:
@@ -179,7 +179,7 @@ class LLMObsSpans:
             trace_id = self._tree.trace_id_of(turn)
         return {"span_id": str(turn.handle.span_id), "trace_id": _llmobs.written(trace_id)}
 
-    def _overhear(self, stage: Stage) -> None:
+    def _collect_content(self, stage: Stage) -> None:
         """Collect, from the stages within a turn, the content for the turn's own span."""
         turn = stage.parent
         if not stage.content or turn is None or turn.kind is not Kind.TURN or not turn.is_open:
@@ -203,7 +203,7 @@ class LLMObsSpans:
                 self._redacted(content.get(tags.GEN_AI_TOOL_CALL_ARGUMENTS, "")),
                 self._redacted(content.get(tags.GEN_AI_TOOL_CALL_RESULT, "")),
             )
-        if stage.kind is Kind.LLM and stage not in self._told_by_others:
+        if stage.kind is Kind.LLM and stage not in self._exported_elsewhere:
             asked = content.get(tags.GEN_AI_INPUT_MESSAGES, "")
             reply = self._redacted(content.get(tags.GEN_AI_OUTPUT_MESSAGES, ""))
             return (

@@ -154,5 +154,5 @@ def test_a_turns_reply_is_what_was_heard_of_it_and_no_summary() -> None:
     ):
         answer = Stage(Kind.LLM, session, turn, "LLM", 1, attributes=dict(facts))
         answer.add_content("gen_ai.output.messages", text)
-        spans._overhear(answer)
+        spans._collect_content(answer)
     assert spans._content_of(turn) == ("", "heard")

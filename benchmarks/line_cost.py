@@ -48,16 +48,21 @@ def run(rounds: int) -> list[Row]:
     Args:
         rounds: The number of rounds; each measures every format once.
     """
-    from pipecat_dd import DatadogObserver, datadog_format
+    from pipecat_dd import DatadogObserver, current_session, datadog_format
+    from pipecat_dd.conversation.context import WorkContext, current
 
     ours = {"format": datadog_format, "backtrace": False, "diagnose": False}
+    # In the function that created the observer, and in the session's own work: a processor, a tool.
     in_session = contextvars.copy_context()
     observer = in_session.run(DatadogObserver)
+    at_work = in_session.copy()
+    at_work.run(lambda: current.set(WorkContext(current_session())))
     elsewhere = contextvars.copy_context()
     ways: dict[str, tuple[contextvars.Context, dict[str, Any]]] = {
         THEIRS: (elsewhere, {"serialize": True}),
         "datadog_format, outside of a session": (elsewhere, ours),
         "datadog_format, in a session": (in_session, ours),
+        "datadog_format, in a session's work": (at_work, ours),
     }
     us: dict[str, list[float]] = {label: [] for label in ways}
     order = list(ways)

@@ -1,12 +1,12 @@
 """The conversation: makes stages of what the instrumentation reports."""
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.bot import BotSide
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
+from pipecat_dd.conversation.errors import Errors
 from pipecat_dd.conversation.failovers import Failovers
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.frames import FrameWork
@@ -61,6 +61,7 @@ class Conversation:
         bot: The bot's side of it.
         frames: What its processors did.
         inferences: The calls to models that are not part of the conversation.
+        errors: Its errors, each counted once.
         failovers: Counts the switches to another service after an error.
         participants: The participants, present and past.
         pipelines: The pipelines of its workers, and how each ended.
@@ -100,11 +101,7 @@ class Conversation:
         self._others_go_on = False
         self._started = False
         self._setup_failures: dict[str, tuple[Failure, int]] = {}
-        # They are reported right after; only a few are kept, so that one that is never reported
-        # does not stay in memory for long.
-        self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
-        self._last_error: tuple[str, object] = ("", None)
-        self._last_failure: Failure | None = None
+        self.errors = Errors(session.root)
         self.cut_processing: CutProcessing = _cut_nothing
         self.analyzer = "vad"
         self.strategy = "user_turn"
@@ -244,7 +241,7 @@ class Conversation:
     def _failure(self) -> Failure:
         """Return what made the session fail."""
         pipelines = self.pipelines.all
-        found = next((p.failure for p in pipelines if p.failure is not None), self._last_failure)
+        found = next((p.failure for p in pipelines if p.failure is not None), self.errors.last)
         if found is not None:
             return found
         stuck = next((hold for p in pipelines if (hold := p.stuck) is not None), None)
@@ -322,7 +319,7 @@ class Conversation:
             # An exception of a service belongs to its stage, once Pipecat's ErrorFrame explains it.
             for_stage = failed and stage is None and processor.stage is not None
             if isinstance(error, Exception):
-                self.note_raised(processor, error, is_reported=not for_stage)
+                self.errors.note_raised(processor, error, is_reported=not for_stage)
             cancelled = error is not None and not failed
             if stage is not None:
                 if isinstance(error, Exception):
@@ -390,16 +387,6 @@ class Conversation:
                 return stage
         return None
 
-    def note_raised(self, processor: Processor, error: Exception, *, is_reported: bool) -> None:
-        """Record that a processor raised an exception, which is about to be reported.
-
-        Args:
-            processor: The processor.
-            error: The exception.
-            is_reported: Whether one of the processor's stages shows the failure already.
-        """
-        self._raised.append((processor, error, is_reported))
-
     def record_error(
         self,
         processor: Processor | None,
@@ -420,17 +407,16 @@ class Conversation:
             exception: The exception that is reported, if any. A processor's exception is reported
                 by its own task, or by the processor that pushed the frame to it.
         """
-        raised = next((entry for entry in self._raised if entry[1] is exception), None)
+        raised = self.errors.take_raised(exception)
         if raised is not None:
-            self._raised.remove(raised)
             processor = raised[0]
-        elif self._is_repeated(processor, failure, exception):
+        elif self.errors.is_repeated(processor, failure, exception, self.session.processors):
             return
-        self._last_error = (failure.message, exception)
+        self.errors.note_report(failure, exception)
         if processor is not None and processor.role is Role.TTS:
             self.bot.fail_voice(processor, usable=failure.usable)
-        self._count_error(failure)
-        if raised is not None and raised[2]:
+        self.errors.count(failure, self.turns.current)
+        if raised is not None and raised[1]:
             return
         if work is not None and work.bound is not None and work.bound.is_open:
             work.bound.fail(failure)
@@ -449,15 +435,6 @@ class Conversation:
         else:
             self.frames.fail(processor, where, failure, at_ns)
 
-    def _count_error(self, failure: Failure) -> None:
-        """Count an error on the current turn and on the session."""
-        self._last_failure = failure
-        self.session.root.add(tags.SESSION_ERROR_COUNT, 1)
-        turn = self.turns.current
-        if turn is not None:
-            turn.stage.add(tags.TURN_ERROR_COUNT, 1)
-            turn.fail(failure)
-
     def fail_tool(self, call: Stage, failure: Failure) -> None:
         """Count the error of a tool whose result says that it failed, if nothing else has.
 
@@ -466,18 +443,7 @@ class Conversation:
             failure: What went wrong.
         """
         if call.failure is None:
-            self._count_error(failure)
-
-    def _is_repeated(
-        self, processor: Processor | None, failure: Failure, exception: object
-    ) -> bool:
-        """Whether the processor only passes on an error that another one has already reported."""
-        if processor is None or processor.name in self.session.processors:
-            return False
-        message, before = self._last_error
-        if exception is not None:
-            return exception is before
-        return bool(message) and failure.message.endswith(message)
+            self.errors.count(failure, self.turns.current)
 
     def _fail(self, stage: Stage, failure: Failure, at_ns: int) -> None:
         stage.fail(failure)

@@ -45,7 +45,7 @@ class Errors:
         self._raised.append((processor, error, is_reported))
 
     def take_raised(self, exception: object) -> tuple[Processor, bool] | None:
-        """Return who raised an exception, and whether a stage shows that; None if no processor did."""
+        """Return the processor that raised an exception, and whether a stage shows that."""
         for entry in self._raised:
             if entry[1] is exception:
                 self._raised.remove(entry)

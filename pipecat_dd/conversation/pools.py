@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial, update_wrapper
 from typing import Any, Final, TypeVar
 
+from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.conversation.context import carried, run_at
 
@@ -57,7 +58,9 @@ def carry_into_pools() -> None:
         def submit(
             self: ThreadPoolExecutor, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
         ) -> Future[_T]:
-            values = carried()
+            values = None
+            with _guard.instrumentation.guarded():
+                values = carried()
             if values is None:
                 return inner(self, fn, *args, **kwargs)
             return inner(self, run_at, values, fn, *args, **kwargs)
@@ -84,7 +87,9 @@ def carry_into_thread_pools() -> None:
 
 def _submitting(inner: Callable[..., Any]) -> Callable[..., Any]:
     def submitting(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
-        values = carried()
+        values = None
+        with _guard.instrumentation.guarded():
+            values = carried()
         if values is not None:
             func = partial(run_at, values, func)
         return inner(self, func, *args, **kwargs)

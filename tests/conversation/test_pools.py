@@ -1,5 +1,6 @@
 """Work in a thread pool is done where it was submitted from."""
 
+import multiprocessing.pool
 import os
 import subprocess
 import sys
@@ -8,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from pipecat_dd import _guard
+from pipecat_dd.conversation import pools
 from pipecat_dd.conversation.context import WorkContext, current, current_session
 from pipecat_dd.conversation.live_sessions import register
 from pipecat_dd.conversation.model import Session
-from pipecat_dd.conversation.pools import carry_into_pools
+from pipecat_dd.conversation.pools import carry_into_pools, carry_into_thread_pools
 
 MINE, OTHER = Session("mine", "bot"), Session("other", "bot")
 
@@ -88,3 +91,18 @@ def test_ddtraces_patch_may_come_before_or_after(steps: str) -> None:
         check=True,
         timeout=60,
     )
+
+
+def test_a_failure_of_ours_does_not_reach_who_submits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr(_guard, "instrumentation", part := _guard.Part("a test's"))
+    carry_into_pools()
+    monkeypatch.setattr(pools, "carried", broken)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: 7).result() == 7
+    with multiprocessing.pool.ThreadPool(1) as threads:
+        carry_into_thread_pools()
+        assert threads.apply(lambda: 8) == 8
+    assert part.failures >= 2

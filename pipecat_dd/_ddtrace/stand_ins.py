@@ -43,16 +43,16 @@ class StandIn(Span):
     Attributes:
         begun: The spans directly beneath it (with no other stand-in between) that go on, or may be
             client spans; None if it stands for no call of a provider.
-        has_client: Whether one of the spans that have ended was a client span.
+        had_client: Whether one of the spans that have ended was a client span.
         owner: The same object for all stand-ins of one session.
         made_with: The resource, service and tags with which it was created.
         replayed: The calls to repeat on the span that is sent; None if there are none.
     """
 
-    __slots__ = ("begun", "has_client", "made_with", "owner", "replayed")
+    __slots__ = ("begun", "had_client", "made_with", "owner", "replayed")
 
     begun: list[Span] | None
-    has_client: bool
+    had_client: bool
     owner: Any
     made_with: tuple[str, str | None, Mapping[str, str]]
     replayed: list[tuple[str, tuple[Any, ...], dict[str, Any]]] | None
@@ -113,7 +113,7 @@ def stand_in(
     span.start_ns = start_ns
     span.owner = owner
     span.begun = [] if may_call else None
-    span.has_client = False
+    span.had_client = False
     span.replayed = None
     made_with = tags or {}
     if root:
@@ -170,17 +170,17 @@ def note_begun(span: Span) -> None:
         return
     with _lock:
         begun = above.begun
-        if begun is None or above.has_client or any(one is span for one in begun):
+        if begun is None or above.had_client or any(one is span for one in begun):
             return
         if len(begun) >= MAX_BEGUN:
-            above.has_client = any(one.finished and _is_client(one) for one in begun)
+            above.had_client = any(one.finished and _is_client(one) for one in begun)
             begun[:] = [one for one in begun if not one.finished][1 - MAX_BEGUN :]
         begun.append(span)
 
 
 def has_client(stand_in: StandIn) -> bool:
     """Whether a client span, most likely an integration's, has begun beneath an open stand-in."""
-    return stand_in.has_client or any(map(_is_client, list(stand_in.begun or ())))
+    return stand_in.had_client or any(map(_is_client, list(stand_in.begun or ())))
 
 
 def _is_client(span: Span) -> bool:

@@ -323,7 +323,7 @@ class Conversation:
             cancelled = error is not None and not failed
             if stage is not None:
                 if isinstance(error, Exception):
-                    _fail(stage, error)
+                    _record_raised(stage, error)
                 self.end_processing(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:
                 return  # the response's stage shows it already
@@ -344,7 +344,7 @@ class Conversation:
             own = self.stage_of(processing)
             if own is not None:
                 if isinstance(error, Exception) and not for_stage:
-                    _fail(own, error)
+                    _record_raised(own, error)
                 self.end_processing(own, end_ns, cancelled=cancelled)
 
     # Figures and errors
@@ -466,7 +466,7 @@ class Conversation:
         return any(p.role is Role.TTS for p in self.session.processors.values())
 
 
-def _fail(stage: Stage, error: Exception) -> None:
+def _record_raised(stage: Stage, error: Exception) -> None:
     """Record what was raised in a stage, which has ended whether or not that can be described."""
     with _guard.conversation.guarded():
         stage.fail(Failure.of(error))

@@ -86,7 +86,6 @@ class Redactor:
         "_names",
         "_patterns",
         "_phones",
-        "_secrecies",
     )
 
     def __init__(
@@ -106,7 +105,6 @@ class Redactor:
             raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
         self._callback = callback
         self._names: dict[str, tuple[str, Secrecy]] = {}
-        self._secrecies: dict[str, Secrecy] = {}
         # Short texts found to be clean: names of models, operations, states come again and
         # again. Never one that was not: a secret is not kept here either.
         self._clean: set[str] = set()
@@ -127,14 +125,6 @@ class Redactor:
 
     def secrecy(self, name: str) -> Secrecy:
         """Return what a value's name says about the value."""
-        known = self._secrecies.get(name)
-        if known is None:
-            if len(self._secrecies) >= _CACHED_NAMES:
-                self._secrecies.clear()
-            known = self._secrecies[name] = self._secrecy(name)
-        return known
-
-    def _secrecy(self, name: str) -> Secrecy:
         if _SECRET_NAME.search(name) or any(key.search(name) for key in self._keys):
             return Secrecy.SECRET
         if _TOKEN_NAME.search(name):
@@ -152,7 +142,7 @@ class Redactor:
             text: Any text.
             name: The name it stands under, if it has one.
         """
-        secrecy = Secrecy.NONE if name is None else self.secrecy(name)
+        secrecy = Secrecy.NONE if name is None else self.judge(name)[1]
         if secrecy is Secrecy.SECRET or secrecy is Secrecy.TOKEN:
             return REDACTED
         if self._callback is not None:
@@ -205,7 +195,8 @@ class NoRedaction(Redactor):
 
     __slots__ = ()
 
-    def _secrecy(self, name: str) -> Secrecy:
+    def secrecy(self, name: str) -> Secrecy:
+        """Every name is harmless."""
         return Secrecy.NONE
 
     def text(self, text: str, name: str | None = None) -> str:

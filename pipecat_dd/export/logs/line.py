@@ -141,7 +141,7 @@ class LineMaker:
                 type(value) is str
                 and len(value) >= _MIN_SECRET_CHARS
                 and value in message
-                and self._redactor.secrecy(str(name)) in (Secrecy.SECRET, Secrecy.TOKEN)
+                and self._redactor.judge(str(name))[1] in (Secrecy.SECRET, Secrecy.TOKEN)
             ):
                 message = message.replace(value, REDACTED)
         return message

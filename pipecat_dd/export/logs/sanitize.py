@@ -152,7 +152,7 @@ class Sanitizer:
             name: The name that decides how the value is redacted; None if it has none.
             depth: The number of objects around the value, those of the line included.
         """
-        secrecy = Secrecy.NONE if name is None else self._redactor.secrecy(name)
+        secrecy = Secrecy.NONE if name is None else self._redactor.judge(name)[1]
         return self._value(value, name, depth, secrecy)
 
     def _value(self, value: Any, name: str | None, depth: int, secrecy: Secrecy) -> Any:
@@ -228,7 +228,7 @@ class Sanitizer:
                     items.append(self.value(item, name, depth + 1))
                 return items
             made: dict[str, Any] = {}
-            owner = name if name and self._redactor.secrecy(name) is Secrecy.TOKEN else None
+            owner = name if name and self._redactor.judge(name)[1] is Secrecy.TOKEN else None
             for key, member in fields.items():
                 pair = self.item(key, member, depth + 1, owner)
                 if pair is None:

@@ -53,6 +53,7 @@ PIPECAT_TRACE_ID: Final = _field(
     "pipecat.trace_id", "The trace once more: Datadog takes `dd.trace_id` off a line."
 )
 PIPECAT_SPAN_ID: Final = _field("pipecat.span_id", "The same for the span.")
+FLOW_NODE: Final = _field(tags.FLOW_NODE, "The current node of the conversation's flow.")
 PIPECAT_VERSION: Final = _field(
     tags.PIPECAT_VERSION, "Pipecat's version. Every line of ours has it."
 )

@@ -63,6 +63,21 @@ TYPE: Final = "type"
 REASON: Final = "reason"
 """Why lines could not be shipped."""
 
+SESSION_OUTCOME: Final = "session_outcome"
+"""What came of a session, in the bot's own word."""
+
+SILENCE_OF: Final = "silence_of"
+"""Whose turn it was to speak in a silence."""
+
+SPEAKER: Final = "speaker"
+"""Who spoke: the user or the bot."""
+
+CAUSE: Final = "cause"
+"""What blocked the event loop: code, an import, garbage collection, or the process did not run."""
+
+EVENT: Final = "event"
+"""The name of an event of a service."""
+
 # Of the metrics that Datadog makes itself
 
 RESOURCE_NAME: Final = "resource_name"

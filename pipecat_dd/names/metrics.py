@@ -118,8 +118,14 @@ SESSIONS_ENDED: Final = _metric(
     "pipecat.sessions.ended",
     Type.COUNT,
     "sessions",
-    (metric_tags.TRANSPORT, metric_tags.END_REASON, metric_tags.BOT_SPOKE),
-    "Sessions ended. `bot_spoke` is `false` if the bot never spoke.",
+    (
+        metric_tags.TRANSPORT,
+        metric_tags.END_REASON,
+        metric_tags.BOT_SPOKE,
+        metric_tags.SESSION_OUTCOME,
+    ),
+    "Sessions ended. `bot_spoke` is `false` if the bot never spoke. `session_outcome` is what the "
+    "bot set with `set_outcome`.",
 )
 TURNS: Final = _metric(
     "pipecat.turns",
@@ -182,6 +188,102 @@ PARTICIPANTS_JOINED: Final = _metric(
 )
 PARTICIPANTS_LEFT: Final = _metric(
     "pipecat.participants.left", Type.COUNT, "participants", (metric_tags.TRANSPORT,), "Departures."
+)
+SESSION_FIRST_SPEECH_SECONDS: Final = _metric(
+    "pipecat.session.first_speech_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT,),
+    "From the first participant's joining to the bot's first audio.",
+)
+SESSION_LONGEST_SILENCE_SECONDS: Final = _metric(
+    "pipecat.session.longest_silence_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.SILENCE_OF),
+    "The longest time in which nobody spoke, of each session. `silence_of` is whose turn it was "
+    "to speak: `bot` or `user`.",
+)
+SPEECH_SECONDS: Final = _metric(
+    "pipecat.speech_seconds",
+    Type.COUNT,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.SPEAKER),
+    "How long the `user` and the `bot` spoke, by `speaker`.",
+)
+BOT_SPEECHES: Final = _metric(
+    "pipecat.bot_speeches", Type.COUNT, "times", (metric_tags.TRANSPORT,), "Times the bot spoke."
+)
+VOICE_GAPS: Final = _metric(
+    "pipecat.voice_gaps",
+    Type.COUNT,
+    "gaps",
+    (metric_tags.TRANSPORT,),
+    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+)
+VOICE_GAP_SECONDS: Final = _metric(
+    "pipecat.voice_gap_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT,),
+    "The longest gap of each of the bot's speeches that had one.",
+)
+USER_AUDIO_GAPS: Final = _metric(
+    "pipecat.user_audio.gaps",
+    Type.COUNT,
+    "gaps",
+    (metric_tags.TRANSPORT,),
+    "Gaps in the user's audio while they spoke.",
+)
+USER_AUDIO_GAP_SECONDS: Final = _metric(
+    "pipecat.user_audio.gap_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT,),
+    "The longest gap of each of the user's speeches that had one.",
+)
+USER_AUDIO_LEVEL_DBFS: Final = _metric(
+    "pipecat.user_audio.level_dbfs",
+    Type.DISTRIBUTION,
+    "decibels",
+    (metric_tags.TRANSPORT,),
+    "How loud the user's speeches were, in decibels below full scale.",
+)
+USER_AUDIO_MISSING: Final = _metric(
+    "pipecat.user_audio.missing",
+    Type.COUNT,
+    "times",
+    (metric_tags.TRANSPORT,),
+    "Times a participant was connected and no audio of theirs came.",
+)
+SERVICE_EVENTS: Final = _metric(
+    "pipecat.service.events",
+    Type.COUNT,
+    "events",
+    (metric_tags.EVENT, metric_tags.PROVIDER),
+    "Events of services, by `event`: a connection lost, refused or made, a mute, a wake phrase.",
+)
+SERVICE_RECONNECT_SECONDS: Final = _metric(
+    "pipecat.service.reconnect_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.PROVIDER,),
+    "How long a service was without its connection.",
+)
+END_OF_TURN_INCOMPLETE: Final = _metric(
+    "pipecat.end_of_turn.incomplete",
+    Type.COUNT,
+    "rulings",
+    (metric_tags.STRATEGY,),
+    "Rulings that the user had not finished.",
+)
+EVENT_LOOP_BLOCKED_SECONDS: Final = _metric(
+    "pipecat.event_loop.blocked_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.CAUSE,),
+    "How long the event loop was blocked each time, by `cause`: `code`, `import`, "
+    "`garbage_collection`, or `not_running` where the process did not run at all.",
 )
 SESSIONS_ACTIVE: Final = _metric(
     "pipecat.sessions.active", Type.GAUGE, "sessions", (), "Sessions running in the process."

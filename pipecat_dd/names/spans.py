@@ -24,6 +24,8 @@ class Kind(StrEnum):
     TTS = "tts"
     BOT_SPEECH = "bot_speech"
     FRAME = "frame"
+    SERVICE_EVENT = "service.event"
+    BLOCKED = "blocked"
 
 
 def span_name(kind: Kind) -> str:
@@ -112,5 +114,17 @@ SPANS: Final = (
         "`<processor class> <frame class>`",
         "`process_frame` begins; for a run of frames, with the first",
         "it returns, raises or is cancelled; for a run, with the last",
+    ),
+    SpanDoc(
+        Kind.SERVICE_EVENT,
+        "the event's name",
+        "the event is dispatched",
+        "its last handler returned; at once, where it has no handlers",
+    ),
+    SpanDoc(
+        Kind.BLOCKED,
+        "the place that blocked the event loop, `module.function`",
+        "the event loop stopped turning",
+        "it turned again",
     ),
 )

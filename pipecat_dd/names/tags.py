@@ -179,6 +179,108 @@ SESSION_PARTICIPANT_COUNT: Final = _tag(
     on=(Kind.SESSION,),
 )
 
+SESSION_OUTCOME: Final = _tag(
+    "session.outcome",
+    "What came of the conversation, in the bot's own word (`Session.set_outcome`).",
+    on=(Kind.SESSION,),
+)
+SESSION_FIRST_SPEECH_SECONDS: Final = _tag(
+    "session.first_speech_seconds",
+    "From the first participant's joining, or from the session's start where none is reported, "
+    "to the bot's first audio.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_USER_SPEECH_SECONDS: Final = _tag(
+    "session.user_speech_seconds", "How long the user spoke.", unit="seconds", on=(Kind.SESSION,)
+)
+SESSION_BOT_SPEECH_SECONDS: Final = _tag(
+    "session.bot_speech_seconds", "How long the bot spoke.", unit="seconds", on=(Kind.SESSION,)
+)
+SESSION_SILENCE_SECONDS: Final = _tag(
+    "session.silence_seconds",
+    "How long neither the user nor the bot spoke.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_LONGEST_SILENCE_SECONDS: Final = _tag(
+    "session.longest_silence_seconds",
+    "The longest time without speech.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_LONGEST_SILENCE_OF: Final = _tag(
+    "session.longest_silence_of",
+    "Whose turn it was to speak in the longest silence: `bot`, which owed an answer, or `user`.",
+    on=(Kind.SESSION,),
+)
+SESSION_IDLE_COUNT: Final = _tag(
+    "session.idle_count",
+    "Times Pipecat reported that the user was idle.",
+    unit="times",
+    on=(Kind.SESSION,),
+)
+SESSION_RECONNECT_COUNT: Final = _tag(
+    "session.reconnect_count",
+    "Times a service lost its connection and made it again.",
+    unit="times",
+    on=(Kind.SESSION,),
+)
+SESSION_RECONNECT_SECONDS: Final = _tag(
+    "session.reconnect_seconds",
+    "How long services were without their connections, summed.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_BLOCKED_COUNT: Final = _tag(
+    "session.blocked_count",
+    "Times the event loop was blocked while the session ran, by any session's code.",
+    unit="times",
+    on=(Kind.SESSION,),
+)
+SESSION_BLOCKED_SECONDS: Final = _tag(
+    "session.blocked_seconds", "How long it was blocked.", unit="seconds", on=(Kind.SESSION,)
+)
+SESSION_LONGEST_BLOCKED_SECONDS: Final = _tag(
+    "session.longest_blocked_seconds",
+    "The longest time for which it was blocked.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_NOT_RUNNING_SECONDS: Final = _tag(
+    "session.not_running_seconds",
+    "How long the process did not run while the session did: it was suspended, or the machine "
+    "had no CPU for it.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
+SESSION_VOICE_GAP_COUNT: Final = _tag(
+    "session.voice_gap_count",
+    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+    unit="gaps",
+    on=(Kind.SESSION,),
+)
+SESSION_VOICE_GAP_SECONDS: Final = _tag(
+    "session.voice_gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.SESSION,)
+)
+SESSION_LONGEST_VOICE_GAP_SECONDS: Final = _tag(
+    "session.longest_voice_gap_seconds", "The longest of them.", unit="seconds", on=(Kind.SESSION,)
+)
+SESSION_NO_USER_AUDIO_COUNT: Final = _tag(
+    "session.no_user_audio_count",
+    "Times a participant was connected and no audio of theirs came.",
+    unit="times",
+    on=(Kind.SESSION,),
+)
+TELEPHONY_CALL_ID: Final = _tag(
+    "telephony.call_id", "The telephony provider's id of the call.", on=(Kind.SESSION,)
+)
+FLOW_NODE: Final = _tag(
+    "flow.node",
+    "The node of the conversation's flow (`pipecat.flows`) that was current.",
+    on=(Kind.TURN, Kind.LLM, Kind.TOOL),
+)
+
 # The participant span
 
 PARTICIPANT_NAME: Final = _tag(
@@ -282,6 +384,21 @@ TURN_USER_BOT_LATENCY_SECONDS: Final = _tag(
 turn_wait_seconds: Final = Family("turn.wait.<part>_seconds")
 for _part, _what in WAIT_PARTS:
     _tag(turn_wait_seconds(_part), f"Waited {_what}.", unit="seconds", on=(Kind.TURN,))
+TURN_BLOCKED_SECONDS: Final = _tag(
+    "turn.blocked_seconds",
+    "How long the event loop was blocked in it, by any session's code.",
+    unit="seconds",
+    on=(Kind.TURN,),
+)
+TURN_VOICE_GAP_COUNT: Final = _tag(
+    "turn.voice_gap_count",
+    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+    unit="gaps",
+    on=(Kind.TURN,),
+)
+TURN_VOICE_GAP_SECONDS: Final = _tag(
+    "turn.voice_gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.TURN,)
+)
 failovers: Final = _family(
     "failovers.<provider>",
     "Times a switcher turned to a service of that provider's for an error: on the turn "
@@ -412,6 +529,117 @@ TOOL_OUTCOME: Final = _tag(
 )
 TOOL_WAIT_SECONDS: Final = _tag(
     "tool.wait_seconds", "From being asked for until running.", unit="seconds", on=(Kind.TOOL,)
+)
+
+# The user_speech span
+
+USER_AUDIO_GAP_COUNT: Final = _tag(
+    "user_audio.gap_count",
+    "Gaps in the user's audio: pieces that came late, or never.",
+    unit="gaps",
+    on=(Kind.USER_SPEECH,),
+)
+USER_AUDIO_GAP_SECONDS: Final = _tag(
+    "user_audio.gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.USER_SPEECH,)
+)
+USER_AUDIO_LONGEST_GAP_SECONDS: Final = _tag(
+    "user_audio.longest_gap_seconds",
+    "The longest of them.",
+    unit="seconds",
+    on=(Kind.USER_SPEECH,),
+)
+USER_AUDIO_LEVEL_DBFS: Final = _tag(
+    "user_audio.level_dbfs",
+    "How loud the speech was, in decibels below full scale: a sample of its pieces.",
+    unit="decibels",
+    on=(Kind.USER_SPEECH,),
+)
+USER_AUDIO_CLIPPED_FRACTION: Final = _tag(
+    "user_audio.clipped_fraction",
+    "The share of its samples that were at full scale, from 0 to 1.",
+    unit="fraction",
+    on=(Kind.USER_SPEECH,),
+)
+
+# The end_of_turn span
+
+END_OF_TURN_PROBABILITY: Final = _tag(
+    "end_of_turn.probability",
+    "How sure the model was that the user had finished, from 0 to 1: of the last ruling.",
+    unit="fraction",
+    on=(Kind.END_OF_TURN,),
+)
+END_OF_TURN_INFERENCE_SECONDS: Final = _tag(
+    "end_of_turn.inference_seconds",
+    "How long the model took for its rulings, summed.",
+    unit="seconds",
+    on=(Kind.END_OF_TURN,),
+)
+END_OF_TURN_INCOMPLETE_COUNT: Final = _tag(
+    "end_of_turn.incomplete_count",
+    "Rulings that the user had not finished.",
+    unit="rulings",
+    on=(Kind.END_OF_TURN,),
+)
+END_OF_TURN_OUTCOME: Final = _tag(
+    "end_of_turn.outcome",
+    "`completed`; `timed_out` where the wait for more ended the turn; `resumed` where the user "
+    "went on.",
+    on=(Kind.END_OF_TURN,),
+)
+
+# The bot_speech span
+
+BOT_SPEECH_AUDIO_SECONDS: Final = _tag(
+    "bot_speech.audio_seconds", "Audio written.", unit="seconds", on=(Kind.BOT_SPEECH,)
+)
+BOT_SPEECH_UNHEARD_SECONDS: Final = _tag(
+    "bot_speech.unheard_seconds",
+    "Audio that was synthesized for it and that the user did not hear, since they cut in.",
+    unit="seconds",
+    on=(Kind.BOT_SPEECH,),
+)
+BOT_SPEECH_GAP_COUNT: Final = _tag(
+    "bot_speech.gap_count",
+    "Gaps in mid-speech: all that was written had played before more of it came.",
+    unit="gaps",
+    on=(Kind.BOT_SPEECH,),
+)
+BOT_SPEECH_GAP_SECONDS: Final = _tag(
+    "bot_speech.gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.BOT_SPEECH,)
+)
+BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
+    "bot_speech.longest_gap_seconds",
+    "The longest of them.",
+    unit="seconds",
+    on=(Kind.BOT_SPEECH,),
+)
+
+# The blocked span
+
+BLOCKED_LOCATION: Final = _tag(
+    "blocked.location", "The file and line that blocked the event loop.", on=(Kind.BLOCKED,)
+)
+BLOCKED_STACK: Final = _tag(
+    "blocked.stack",
+    "The calls that led there, the innermost last: places only, no values.",
+    on=(Kind.BLOCKED,),
+)
+BLOCKED_TASK: Final = _tag("blocked.task", "The name of the task that ran.", on=(Kind.BLOCKED,))
+BLOCKED_CPU_SECONDS: Final = _tag(
+    "blocked.cpu_seconds",
+    "How much of that time the thread used the CPU; the rest it waited.",
+    unit="seconds",
+    on=(Kind.BLOCKED,),
+)
+BLOCKED_GC_SECONDS: Final = _tag(
+    "blocked.gc_seconds",
+    "How much of it Python's garbage collection took.",
+    unit="seconds",
+    on=(Kind.BLOCKED,),
+)
+BLOCKED_IMPORT: Final = _tag(
+    "blocked.import", "The module that was being imported.", on=(Kind.BLOCKED,)
 )
 
 # The frame span

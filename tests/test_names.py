@@ -28,9 +28,10 @@ DOTTED = {name for name in NAMES if "." in name} - PATTERNS
 EVERYDAY = {
     # Words of the language, of Loguru's records, of others' JSON and of our own code, which mean
     # something else far more often than the field or tag. After an `@` they are ours all the same.
-    *("category", "env", "extra", "function", "interrupted", "language", "line", "message"),
-    *("model", "name", "operation", "outcome", "part", "provider", "reason", "service", "stage"),
-    *("status", "strategy", "timestamp", "tool", "transport", "type", "usable", "version"),
+    *("category", "cause", "env", "event", "extra", "function", "interrupted", "language"),
+    *("line", "message"),
+    *("model", "name", "operation", "outcome", "part", "provider", "reason", "service", "speaker"),
+    *("stage", "status", "strategy", "timestamp", "tool", "transport", "type", "usable", "version"),
 }
 UNMISTAKABLE = NAMES - DOTTED - PATTERNS - EVERYDAY
 
@@ -44,6 +45,7 @@ FOREIGN = {
     ("_pipecat/frames.py", "participant_id"): "an attribute of Pipecat's frames",
     ("_pipecat/frames.py", "user_id"): "an attribute of Pipecat's frames",
     ("_pipecat/tracing.py", "error."): "attributes of Pipecat's own tracing",
+    ("cli/doctor/installed.py", ".import"): "the end of a finding's name",
     ("cli/setup/definitions/generated_metrics.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", ".errors"): "a metric that Datadog makes of spans",

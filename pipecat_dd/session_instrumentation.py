@@ -63,7 +63,7 @@ class Callers:
             *callers: Workers or proxies; None, if unknown, is skipped.
         """
         for caller in callers:
-            if caller is not None:
+            if caller is not None and not self.have(caller):
                 self._held[id(caller)] = weakref.ref(caller, partial(self._forget, id(caller)))
 
     def update(self, others: "Callers") -> None:
@@ -189,8 +189,9 @@ class SessionInstrumentation:
             proxy: Pipecat's proxy of the worker's observers; None if unknown.
             worker: None if unknown.
         """
+        is_known = self.callers.have(worker)
         self.callers.add(proxy, worker)
-        if worker is None:
+        if worker is None or is_known:
             return
         self._has_input = self._has_input or _has_input(worker)
         stack_lookup.register(self.session, worker)

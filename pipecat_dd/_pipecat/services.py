@@ -2,6 +2,7 @@
 
 import re
 import sys
+import weakref
 from typing import Any
 
 from pipecat_dd._private import peek
@@ -66,11 +67,22 @@ _REQUEST_SETTINGS = (
 )
 
 
+_roles: "weakref.WeakKeyDictionary[type, Role]" = weakref.WeakKeyDictionary()
+
+
 def role_of(processor: Any) -> Role:
-    """Return a processor's role in the conversation."""
+    """Return a processor's role in the conversation, which its class decides."""
+    kind = type(processor)
+    role = _roles.get(kind)
+    if role is None:
+        role = _roles[kind] = _role_of_class(kind)
+    return role
+
+
+def _role_of_class(kind: type) -> Role:
     for module, name, role in _ROLES:
-        kind = _imported(module, name)
-        if kind is not None and isinstance(processor, kind):
+        base = _imported(module, name)
+        if base is not None and issubclass(kind, base):
             return role
     return Role.OTHER
 

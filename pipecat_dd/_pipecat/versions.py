@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
@@ -98,8 +99,9 @@ CAME = (
 """The features of later versions that make a visible difference, oldest first."""
 
 
+@cache
 def pipecat_version() -> str:
-    """Return the installed version of Pipecat."""
+    """Return the installed version of Pipecat; reading it takes a millisecond the first time."""
     try:
         return package_version("pipecat-ai")
     except PackageNotFoundError:

@@ -8,6 +8,7 @@ import inspect
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from types import (
     AsyncGeneratorType,
@@ -31,21 +32,18 @@ class CodePoint:
         code: The function's code.
     """
 
-    __slots__ = ("_known", "_loops", "_offset", "_offsets", "_reachable", "code")
+    __slots__ = ("_loops", "_offset", "code")
 
     def __init__(self, frame: FrameType) -> None:
         """Record the point at which a frame's function is."""
         self.code = frame.f_code
         self._offset = frame.f_lasti
-        self._loops: list[_Position] | None = None
-        self._offsets: list[int] = []
-        self._known: dict[int, bool] = {}
-        self._reachable: frozenset[int] = frozenset()
+        self._loops: _LoopsAround | None = None
 
     @property
     def is_in_loop(self) -> bool:
         """Whether the point is in a loop, so that one call of the function may reach it twice."""
-        return bool(self._find_loops())
+        return bool((self._loops or self._find_loops()).bodies)
 
     def precedes(self, frame: FrameType) -> bool:
         """Whether the function has passed this point, in the current round of a loop.
@@ -53,49 +51,71 @@ class CodePoint:
         Args:
             frame: The frame of the same call of the function.
         """
-        loops = self._loops if self._loops is not None else self._find_loops()
-        if not loops:
+        loops = self._loops or self._find_loops()
+        if not loops.bodies:
             return True
-        if not self._is_before(frame.f_lasti, loops):
+        if not loops.is_before(frame.f_lasti):
             return False
         # While an exception is handled, what counts is where it was raised.
         error = sys.exc_info()[1]
         traceback = None if error is None else error.__traceback__
         while traceback is not None:
             if traceback.tb_frame is frame:
-                return self._is_before(traceback.tb_lasti, loops)
+                return loops.is_before(traceback.tb_lasti)
             traceback = traceback.tb_next
         return True
 
-    def _is_before(self, offset: int, loops: "list[_Position]") -> bool:
+    def _find_loops(self) -> "_LoopsAround":
+        self._loops = _loops_around(self.code, self._offset)
+        return self._loops
+
+
+class _LoopsAround:
+    """The loops around a point of a function.
+
+    Attributes:
+        bodies: The positions at which their bodies begin.
+    """
+
+    __slots__ = ("_code", "_known", "_offsets", "_reachable", "bodies")
+
+    def __init__(self, code: CodeType, point: int) -> None:
+        self._code = code
+        self._known: dict[int, bool] = {}
+        self._offsets: list[int] = []
+        self._reachable: frozenset[int] = frozenset()
+        positions = _positions(code)
+        instructions = list(dis.get_instructions(code))
+        self.bodies = [
+            positions[one.argval // 2]
+            for one in instructions
+            if _jumps_back(one) and one.argval <= point <= one.offset
+        ]
+        if self.bodies:
+            self._offsets = [one.offset for one in instructions]
+            start = self._offsets[bisect_right(self._offsets, point) - 1]
+            self._reachable = _reachable(code, instructions, start)
+
+    def is_before(self, offset: int) -> bool:
+        """Whether an instruction comes after the point, in the same round of each loop."""
         known = self._known.get(offset)
         if known is None:
-            known = self._known[offset] = self._can_follow(offset, loops)
+            known = self._known[offset] = self._can_follow(offset)
         return known
 
-    def _can_follow(self, offset: int, loops: "list[_Position]") -> bool:
+    def _can_follow(self, offset: int) -> bool:
         # During a call, a frame may already point past the instruction that makes the call.
         if self._offsets[bisect_right(self._offsets, offset) - 1] not in self._reachable:
             return False
         # The condition of a loop is compiled twice, the second time after its body.
-        start = _positions(self.code)[offset // 2]
-        return all(start >= body for body in loops)
+        start = _positions(self._code)[offset // 2]
+        return all(start >= body for body in self.bodies)
 
-    def _find_loops(self) -> "list[_Position]":
-        """Return the positions at which the bodies of the loops around the point begin."""
-        if self._loops is None:
-            code, positions = self.code, _positions(self.code)
-            instructions = list(dis.get_instructions(code))
-            self._loops = [
-                positions[one.argval // 2]
-                for one in instructions
-                if _jumps_back(one) and one.argval <= self._offset <= one.offset
-            ]
-            if self._loops:
-                self._offsets = [one.offset for one in instructions]
-                start = self._offsets[bisect_right(self._offsets, self._offset) - 1]
-                self._reachable = _reachable(code, instructions, start)
-        return self._loops
+
+@lru_cache(maxsize=256)
+def _loops_around(code: CodeType, point: int) -> _LoopsAround:
+    # Kept, since it takes half a millisecond, and a server runs the same function for each call.
+    return _LoopsAround(code, point)
 
 
 def has_passed(code: CodeType, point: int, raised_at: int) -> bool:

@@ -53,6 +53,22 @@ class FrameTraits:
     purpose: str | None = None
 
 
+def _kinds(*names: str) -> tuple[type, ...]:
+    """Return the frame classes of these names, as far as this version of Pipecat has them."""
+    return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
+
+
+_HANDLERS = {kind: handler for name, handler in HANDLERS.items() for kind in _kinds(name)}
+_STARTS_OR_ENDS = {kind: purpose for name, purpose in _PURPOSES.items() for kind in _kinds(name)}
+_MEDIA_CLASSES = _kinds(*_MEDIA)
+_STREAMED_CLASSES = _kinds(*_STREAMED)
+_DATA_CLASSES = _kinds(*_DATA)
+_CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")
+
+_of_pipecat: dict[type, FrameTraits] = {}
+"""The traits of Pipecat's own classes, which are the same for all sessions."""
+
+
 class FrameTraitsTable:
     """Finds the traits of a class of frames; a subclass has those of its base.
 
@@ -61,37 +77,25 @@ class FrameTraitsTable:
     """
 
     def __init__(self) -> None:
-        self._handlers: dict[type, FrameHandler] = {}
-        for name, handler in HANDLERS.items():
-            for kind in _kinds(name):
-                self._handlers[kind] = handler
-        self._media = _kinds(*_MEDIA)
-        self._streamed = _kinds(*_STREAMED)
-        self._data = _kinds(*_DATA)
-        self._purposes = {
-            kind: purpose for name, purpose in _PURPOSES.items() for kind in _kinds(name)
-        }
-        self.cached: dict[type, FrameTraits] = {}
+        self.cached = dict(_of_pipecat)
 
     def find(self, kind: type) -> FrameTraits:
         """Return the traits of a class of frames, and cache them."""
-        is_media = issubclass(kind, self._media)
-        meaning = FrameTraits(
-            handler=next((self._handlers[k] for k in kind.__mro__ if k in self._handlers), None),
-            is_media=is_media,
-            is_streamed=is_media or issubclass(kind, self._streamed),
-            carries_data=issubclass(kind, self._data),
-            opens_response=issubclass(kind, _CONTEXTS),
-            names=_pipecat.naming_attribute(kind),
-            purpose=next((self._purposes[k] for k in kind.__mro__ if k in self._purposes), None),
-        )
-        self.cached[kind] = meaning
-        return meaning
+        traits = self.cached[kind] = _traits_of(kind)
+        if kind.__module__.startswith("pipecat."):
+            # A user's class is forgotten with the session, since it may belong to it alone.
+            _of_pipecat[kind] = traits
+        return traits
 
 
-def _kinds(*names: str) -> tuple[type, ...]:
-    """Return the frame classes of these names, as far as this version of Pipecat has them."""
-    return tuple(kind for name in names if (kind := _pipecat.frame_class(name)) is not None)
-
-
-_CONTEXTS = _kinds("LLMContextFrame", "OpenAILLMContextFrame")
+def _traits_of(kind: type) -> FrameTraits:
+    is_media = issubclass(kind, _MEDIA_CLASSES)
+    return FrameTraits(
+        handler=next((_HANDLERS[k] for k in kind.__mro__ if k in _HANDLERS), None),
+        is_media=is_media,
+        is_streamed=is_media or issubclass(kind, _STREAMED_CLASSES),
+        carries_data=issubclass(kind, _DATA_CLASSES),
+        opens_response=issubclass(kind, _CONTEXTS),
+        names=_pipecat.naming_attribute(kind),
+        purpose=next((_STARTS_OR_ENDS[k] for k in kind.__mro__ if k in _STARTS_OR_ENDS), None),
+    )

@@ -249,11 +249,10 @@ class DatadogObserver(BaseObserver):
         """
         with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
-            if not any(one.pipelines.has_installed(outermost) for one in self._sessions):
+            found = self._having_installed(outermost)
+            if found is None:
                 self._instrument(data.processor)
-            found = self._for_worker(
-                _pipecat.proxy_of(data.processor), _pipecat.worker_of(data.processor)
-            )
+                found = self._having_installed(outermost)
             if found is not None:
                 found.record_setup(data)
 
@@ -318,6 +317,13 @@ class DatadogObserver(BaseObserver):
             await super().cleanup()  # type: ignore[no-untyped-call]
 
     # Which session an event belongs to
+
+    def _having_installed(self, outermost: Any) -> SessionInstrumentation | None:
+        """Return the session whose patches a worker's pipeline has."""
+        for one in self._sessions:
+            if one.pipelines.has_installed(outermost):
+                return one
+        return None
 
     def _for_worker(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
         """Return a worker's session, beginning one if the worker serves another conversation.

@@ -14,6 +14,8 @@ from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd.conversation.ambient import bind
 from pipecat_dd.conversation.call_stack import is_function, maker
 from pipecat_dd.conversation.context import current_session
+from pipecat_dd.conversation.model import Session
+from pipecat_dd.conversation.no_session import NO_SESSION
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
 from pipecat_dd.export.logs import refresh_logging
@@ -194,6 +196,24 @@ class DatadogObserver(BaseObserver):
         with _guard.spans.guarded():
             return self._asked().session.id
         return self._settings.session_id or ""
+
+    @property
+    def session(self) -> Session:
+        """The session, for code that has the observer at hand but works for no session itself.
+
+        If several conversations share the observer, this is the session that the calling code
+        belongs to, or else the one that began last. In the bot's own code,
+        :func:`~pipecat_dd.current_session` needs no observer.
+
+        Example::
+
+            @app.post("/calls/{call_id}/transferred")
+            async def transferred(call_id: str) -> None:
+                observers[call_id].session.set_outcome("transferred")
+        """
+        with _guard.spans.guarded():
+            return self._asked().session
+        return NO_SESSION
 
     @property
     def context(self) -> _ddtrace.Context:

@@ -22,6 +22,7 @@ from pipecat_dd.conversation.turn import Timer
 from pipecat_dd.export import active
 from pipecat_dd.export.destinations import destinations
 from pipecat_dd.export.fan_out import FanOut
+from pipecat_dd.export.notices import report_once
 from pipecat_dd.export.spans.beside import notice_tracing
 from pipecat_dd.export.spans.tree import SpanTree
 from pipecat_dd.instrumentation.backlog import Backlog
@@ -109,6 +110,7 @@ class SessionInstrumentation:
             tags=settings.tags,
             capture_content=settings.capture_content,
         )
+        session.reporter = report_once
         tree = SpanTree(session, settings.parent, _ddtrace.activated(), settings.trace_scope)
         conversation = Conversation(
             session,

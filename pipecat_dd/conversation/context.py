@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.call_stack import running_task
 from pipecat_dd.conversation.model import Participant, Processor, Session, Stage
+from pipecat_dd.conversation.no_session import NO_SESSION
 
 _T = TypeVar("_T")
 
@@ -248,11 +249,19 @@ def _processor_of_task(session: Session) -> Processor | None:
     return found
 
 
-def current_session() -> Session | None:
-    """Return the session that the calling code works for, or None if that is not known.
+def current_session() -> Session:
+    """Return the session that the calling code works for.
 
     It is known in the bot's own function once its observer has been made, and in everything that
-    this function and its pipeline start. Elsewhere it is None, even in a process with one session.
+    this function and its pipeline start. Other code works for no session, even in a process with
+    only one. It gets a session that is false, has an empty id and no participants, and whose
+    methods do nothing, so that code which serves a conversation runs elsewhere, too.
+
+    Example::
+
+        current_session().set_outcome("booked")
+        if session := current_session():
+            headers["x-session-id"] = session.id
     """
     work = current_context()
-    return None if work is None else work.session
+    return NO_SESSION if work is None or work.session is None else work.session

@@ -223,6 +223,7 @@ class Conversation:
             return
         root = self.session.root
         root.attributes[tags.SESSION_END_REASON] = reason
+        root.set(tags.SESSION_OUTCOME, self.session.outcome)
         if reason == LOST and lost and lost[-1] is not None:
             root.attributes[tags.SESSION_END_LOST_IN] = lost[-1].processor.key
         elif reason == FAILED:

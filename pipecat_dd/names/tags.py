@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipecat_dd.names._family import Family
+from pipecat_dd.names.metric_tags import UNIFIED
 from pipecat_dd.names.spans import Kind
 
 
@@ -99,6 +100,12 @@ PEER_SERVICE: Final = _tag(
 PARTICIPANT_ID: Final = _tag(
     "participant_id", "Whom it is of, where there is exactly one participant it can mean."
 )
+RESERVED_TAGS: Final = frozenset({SESSION_ID, PARTICIPANT_ID, COMPONENT, SPAN_KIND, *UNIFIED})
+"""Tags with a meaning of their own on every span, which the user may not set."""
+
+MAX_TAG_NAME_CHARS: Final = 200
+"""The most characters of a tag's name that Datadog keeps."""
+
 PROCESSOR_NAME: Final = _tag(
     "processor.name", "Pipecat's name for the processor that did the work."
 )

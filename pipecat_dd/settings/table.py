@@ -9,8 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from pipecat_dd.names import tags
-from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.tags import MAX_TAG_NAME_CHARS, RESERVED_TAGS
 from pipecat_dd.settings.checks import (
     AnyText,
     Choice,
@@ -54,12 +53,6 @@ MAX_LINE_BYTES: Final = 25_000
 LEAST_LINE_BYTES: Final = 2_048
 """The smallest limit that can be set: a line's ids fit into it."""
 
-RESERVED_TAGS: Final = frozenset(
-    {tags.SESSION_ID, tags.PARTICIPANT_ID, tags.COMPONENT, tags.SPAN_KIND, *UNIFIED}
-)
-"""Tags with a meaning of their own, which the user may not set."""
-
-
 # DatadogObserver()
 
 SESSION_ID: Final[Setting[str | None]] = Setting(
@@ -84,7 +77,7 @@ TAGS: Final[Setting[Mapping[str, str]]] = Setting(
     argument="tags",
     variable="PIPECAT_DD_TAGS",
     taker=Taker.OBSERVER,
-    check=SpanTags(RESERVED_TAGS),
+    check=SpanTags(RESERVED_TAGS, MAX_TAG_NAME_CHARS),
     default=MappingProxyType({}),
     meaning="tags on every span of the session",
 )

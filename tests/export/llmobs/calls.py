@@ -144,7 +144,6 @@ async def call(session_id: str) -> None:
     async with bot:
         await bot.ask(f"{canary} weather?")
         session = current_session()
-        assert session is not None
         if session_id in ("turns", "apart"):
             await asyncio.create_task(continue_elsewhere(observer), context=contextvars.Context())
         DOCUMENTED["was_helpful"](True)

@@ -8,6 +8,13 @@ raises.
 from pipecat.processors.frame_processor import FrameProcessor
 
 from pipecat_dd._pipecat.calls import KnownCall, calls_here, number_behind, runner_arguments
+from pipecat_dd._pipecat.flows import (
+    FLOWS_EVENT,
+    flow_manager_behind,
+    flow_managers,
+    flow_node,
+    flow_serves,
+)
 from pipecat_dd._pipecat.frames import (
     DOWNSTREAM,
     asks_model,
@@ -94,6 +101,7 @@ __all__ = [
     "CALL_EVENT_HANDLER",
     "CAME",
     "DOWNSTREAM",
+    "FLOWS_EVENT",
     "IDLE_TIMEOUT_DETECTED",
     "OLDEST",
     "PRIVATE",
@@ -122,6 +130,10 @@ __all__ = [
     "daily_room",
     "event_caller",
     "event_time_ns",
+    "flow_manager_behind",
+    "flow_managers",
+    "flow_node",
+    "flow_serves",
     "frame_class",
     "handler_count",
     "handler_runner",

@@ -14,7 +14,8 @@ PRIVATE: dict[str, str] = {
     "BaseObject._run_handler": "what an event handler raises, which Pipecat only logs",
     "BaseObject._call_event_handler": "when a transport dispatches an event, and thereby who joins "
     "and leaves",
-    "BaseObject._event_handlers": "whether an event has handlers, and which events there are",
+    "BaseObject._event_handlers": "whether an event has handlers, which events there are, and "
+    "which flow managers a worker has",
     "WorkerObserver._proxies": "the observer's own queue, so that events of patched processors "
     "are not queued as well",
     "WorkerObserver._observers": "whether a worker of the conversation is observed",
@@ -27,6 +28,7 @@ PRIVATE: dict[str, str] = {
     "PipelineWorker._processor_unusable_policy": "whether a service that has become unusable ends "
     "the pipeline",
     "PipelineSink._downstream_push_frame": "the worker of a pipeline, before 1.3",
+    "FlowManager._llm": "which flow is an LLM service's, if a worker has several",
     "FrameProcessor._setup": "the proxy of a worker's observers, from a processor",
     "FrameProcessor._observer": "the same, before 1.8",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",

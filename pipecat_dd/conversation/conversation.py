@@ -9,6 +9,7 @@ from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_
 from pipecat_dd.conversation.errors import Errors
 from pipecat_dd.conversation.failovers import Failovers
 from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.flows import Flows
 from pipecat_dd.conversation.frames import FrameWork
 from pipecat_dd.conversation.inferences import Inferences
 from pipecat_dd.conversation.live_sessions import register, unregister
@@ -65,6 +66,7 @@ class Conversation:
         failovers: Counts the switches to another service after an error.
         participants: The participants, present and past.
         pipelines: The pipelines of its workers, and how each ended.
+        flows: The flows of its workers (``pipecat.flows``).
         cut_processing: Called at the session's end to end the frame processing in progress.
         analyzer: The class of the voice activity detector that detects the user's speech.
         strategy: The class of the strategy that decides that the user's turn has ended.
@@ -107,6 +109,7 @@ class Conversation:
         self.strategy = "user_turn"
         self._stages = Stages(session, listener)
         self.pipelines = Pipelines()
+        self.flows = Flows(session)
         self._stages.worker_of = lambda stage: self.pipelines.worker_of(
             stage, session.processors.values()
         )

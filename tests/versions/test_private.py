@@ -30,6 +30,7 @@ WHERE = {
     "PipelineWorker": "pipecat.pipeline.worker pipecat.pipeline.task:PipelineTask",
     "PipelineSink": "pipecat.pipeline.pipeline",
     "WorkerRunner": "pipecat.workers.runner",
+    "FlowManager": "pipecat.flows.manager",
     "AIService": "pipecat.services.ai_service",
     "WebsocketService": "pipecat.services.websocket_service",
     "BaseOpenAILLMService": "pipecat.services.openai.base_llm",
@@ -101,6 +102,8 @@ ONLY = {
     "utils._pipecat_parsed_telephony": (PIPECAT, (1, 8), None),
     # In 1.8 and not in 1.0; which one brought it is not known here.
     "PipelineWorker._processor_unusable_policy": (PIPECAT, (1, 8), None),
+    # In 1.8 and not in 1.0; which one brought it is not known here.
+    "FlowManager._llm": (PIPECAT, (1, 8), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),
     "VonageClient._listeners": (PIPECAT, (1, 3), None),
     "string._sent_tokenizer": (PIPECAT, (1, 8), None),

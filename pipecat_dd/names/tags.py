@@ -284,7 +284,8 @@ TELEPHONY_CALL_ID: Final = _tag(
 )
 FLOW_NODE: Final = _tag(
     "flow.node",
-    "The node of the conversation's flow (`pipecat.flows`) that was current.",
+    "The node of the conversation's flow (`pipecat.flows`) that was current when it began; on a "
+    "turn that began before the first node, that one. `unnamed` where the node has no name.",
     on=(Kind.TURN, Kind.LLM, Kind.TOOL),
 )
 

@@ -45,6 +45,16 @@ class Flows:
             processor: The processor that does the work; None if none does, or it is unknown.
         """
         flows = self._flows
+        if len(flows) == 1:
+            # Nearly always, and for each log line.
+            flow, pipeline = flows[0], None if processor is None else processor.pipeline
+            is_others = (
+                processor is not None
+                and processor.role is Role.LLM
+                and pipeline is not None
+                and pipeline is not flow.pipeline
+            )
+            return None if is_others else flow.node()
         if processor is not None and processor.pipeline is not None:
             own = [flow for flow in flows if flow.pipeline is processor.pipeline]
             if processor.role is Role.LLM:

@@ -101,7 +101,7 @@ def _correlate() -> Correlation:
     # Most lines come from the same stage as the line before.
     stage = active.stage_at(work, runtime)
     participant = participant_in(work)
-    node = _flow_node(work)
+    node = None if work.session.flow_node is None else _flow_node(work)
     key = (stage, participant, participant and participant.name, node, _ddtrace.unified())
     cached = runtime.correlation
     if cached is None or cached[0] != key:

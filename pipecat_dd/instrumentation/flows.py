@@ -55,12 +55,14 @@ def _node_of(held: "weakref.ref[Any]") -> Callable[[], str | None]:
 
     def node() -> str | None:
         nonlocal last
-        with _guard.conversation.guarded():
+        try:
             found = _pipecat.flow_node(held())
             if found is not last[0]:
                 last = (found, _shown(found))
             return last[1]
-        return None
+        except Exception as error:
+            _guard.conversation.failed(error)
+            return None
 
     return node
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from loguru import logger
-from pipecat.frames.frames import EndFrame
+from pipecat.frames.frames import EndFrame, StartFrame
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
@@ -82,6 +82,7 @@ async def test_spans_and_lines_carry_the_node(agent: TestAgent, is_late: bool) -
             bot.build(bot.provider.url)
             manager = None if is_late else manager_of(bot)
             async with bot:
+                await bot.until(StartFrame)
                 manager = manager or manager_of(bot)
                 logger.info("no node yet")
                 await manager.initialize(first())
@@ -112,6 +113,22 @@ async def test_spans_and_lines_carry_the_node(agent: TestAgent, is_late: bool) -
     assert (at("no node yet"), at("greeted"), at("transferred")) == (None, "first", "pizza")
     assert (at("in hours"), at("in record"), at("in order")) == ("first", "first", "pizza")
     assert at("over") is None
+
+
+async def test_a_turn_that_began_before_the_first_node_has_that_one(agent: TestAgent) -> None:
+    def records_at_once(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+        names = [tool["function"]["name"] for tool in tools or []]
+        return CallTool("record", {}) if "record" in names else Say("Which pizza?")
+
+    observer = DatadogObserver()
+    async with Bot(observer, script=records_at_once) as bot:
+        await bot.until(StartFrame)
+        await manager_of(bot).initialize(first())
+        await bot.answered(2)
+        await bot.end()
+    trace = agent.session(observer.session_id)
+    assert nodes(trace, "pipecat.llm") == ["first", "pizza"]
+    assert nodes(trace, "pipecat.turn") == ["first"], "though it ended in another"
 
 
 async def test_what_a_line_binds_as_its_node_wins(lines: Lines) -> None:

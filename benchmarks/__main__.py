@@ -62,6 +62,27 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
 
 
 @main.command()
+@_number("--rounds", 30, "Rounds; each measures every contender once.")
+@_number("--sessions", 5, "Sessions per contender and round, one after the other.")
+@click.option(
+    "--worker",
+    type=click.Choice(["bare", "default"]),
+    default="bare",
+    show_default=True,
+    help="Pipecat's worker without its own observers, or with its default observers.",
+)
+@_json_option
+def setup(rounds: int, sessions: int, worker: str, json_path: Path | None) -> None:
+    """Compare the CPU time of setting a session up and ending it with each observer."""
+    from benchmarks import setup as benchmark
+
+    console = _console()
+    report = benchmark.run(rounds, sessions, worker, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
 @_number("--sessions", 50, "Concurrent sessions, in the runs with several.", least=2)
 @_json_option
 def lines(sessions: int, json_path: Path | None) -> None:

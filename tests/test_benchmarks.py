@@ -22,9 +22,13 @@ def cost(tmp_path_factory) -> tuple[str, dict]:
 
 
 def measure(directory: Path, *options: str) -> tuple[str, dict]:
+    return run(directory, "cost", "--frames", "100", *options)
+
+
+def run(directory: Path, name: str, *options: str) -> tuple[str, dict]:
     # A process of its own, as a user runs it: ddtrace must not have been imported before.
-    path = directory / "cost.json"
-    command = ["-m", "benchmarks", "cost", "--frames", "100", *options, "--json"]
+    path = directory / f"{name}.json"
+    command = ["-m", "benchmarks", name, *options, "--json"]
     done = subprocess.run(
         [sys.executable, *command, str(path)],
         cwd=REPOSITORY,
@@ -99,3 +103,20 @@ def test_the_mix_is_what_the_table_says(monkeypatch):
     assert sum(isinstance(frame, AudioRawFrame) for frame in frames) == 70
     assert sum(isinstance(frame, LLMTextFrame) for frame in frames) == 20
     assert len({frame.id for frame in frames}) == 100
+
+
+def test_setup_measures_every_contender_in_every_round(tmp_path):
+    shown, report = run(tmp_path, "setup", "--rounds", "2", "--sessions", "1")
+    assert {row["contender"] for row in report["rows"]} == ALWAYS | WHERE_POSSIBLE
+    for row in report["rows"]:
+        assert row["label"].split("(")[0] in shown
+        if row["missing"] is not None:
+            assert row["contender"] in WHERE_POSSIBLE
+            continue
+        assert len(row["session_ms"]) == report["rounds"] == 2
+        for setup, end, whole in zip(
+            row["setup_ms"], row["end_ms"], row["session_ms"], strict=True
+        ):
+            assert 0 < setup + end <= whole
+        if row["contender"].startswith("pipecat_dd"):
+            assert min(row["spans_per_session"]) >= 1

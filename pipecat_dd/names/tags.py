@@ -623,6 +623,15 @@ BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
     on=(Kind.BOT_SPEECH,),
 )
 
+# The service.event span
+
+CONNECTION_WAIT_SECONDS: Final = _tag(
+    "connection.wait_seconds",
+    "How long the service had been without its connection when it made it again.",
+    unit="seconds",
+    on=(Kind.SERVICE_EVENT,),
+)
+
 # The blocked span
 
 BLOCKED_LOCATION: Final = _tag(

@@ -19,7 +19,7 @@ PART: Final = "part"
 """What a turn waited for; of an observer's failures, which part of this package failed."""
 
 OUTCOME: Final = "outcome"
-"""What came of a turn, a tool call, or the wait for the end of a turn."""
+"""What came of a turn, a tool call, the wait for the end of a turn, or a service's event."""
 
 END_REASON: Final = "end_reason"
 """How a session ended."""

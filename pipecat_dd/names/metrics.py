@@ -262,8 +262,10 @@ SERVICE_EVENTS: Final = _metric(
     "pipecat.service.events",
     Type.COUNT,
     "events",
-    (metric_tags.EVENT, metric_tags.PROVIDER),
-    "Events of services, by Pipecat's name: `on_connection_error` and so on.",
+    (metric_tags.EVENT, metric_tags.PROVIDER, metric_tags.OUTCOME),
+    "Events of services, by Pipecat's name: `on_connection_error`, `on_disconnected` and so on. "
+    "`outcome` is `failed` where the event reports a failure, such as a lost connection, else "
+    "`completed`.",
 )
 SERVICE_RECONNECT_SECONDS: Final = _metric(
     "pipecat.service.reconnect_seconds",

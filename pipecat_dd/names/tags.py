@@ -331,6 +331,18 @@ EVENT_HANDLER_COUNT: Final = _tag(
     unit="handlers",
     on=(Kind.PARTICIPANT_EVENT,),
 )
+
+# The service.event span
+
+CONNECTION_LOST_SECONDS: Final = _tag(
+    "connection.lost_seconds",
+    "How long the service had been without the connection that it has made again.",
+    unit="seconds",
+    on=(Kind.SERVICE_EVENT,),
+)
+
+# The participant.event span
+
 MESSAGE_KIND: Final = _tag("message.kind", "The message's `type`.", on=(Kind.PARTICIPANT_EVENT,))
 MESSAGE_SIZE_BYTES: Final = _tag(
     "message.size_bytes", "The message's size.", unit="bytes", on=(Kind.PARTICIPANT_EVENT,)
@@ -621,15 +633,6 @@ BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
     "The longest of them.",
     unit="seconds",
     on=(Kind.BOT_SPEECH,),
-)
-
-# The service.event span
-
-CONNECTION_WAIT_SECONDS: Final = _tag(
-    "connection.wait_seconds",
-    "How long the service had been without its connection when it made it again.",
-    unit="seconds",
-    on=(Kind.SERVICE_EVENT,),
 )
 
 # The blocked span

@@ -153,9 +153,15 @@ def _bot_speech(stage: Stage) -> Iterator[Sample]:
 
 def _service_event(stage: Stage) -> Iterator[Sample]:
     provider: Tags = {metric_tags.PROVIDER: _provider(stage)}
-    yield Sample(metrics.SERVICE_EVENTS, 1, provider | {metric_tags.EVENT: stage.resource})
+    by = provider | {
+        metric_tags.EVENT: stage.resource,
+        metric_tags.OUTCOME: "completed" if stage.failure is None else "failed",
+    }
+    # Many that came at once are one stage.
+    count = stage.attributes.get(tags.EVENT_COUNT)
+    yield Sample(metrics.SERVICE_EVENTS, count if isinstance(count, int) else 1, by)
     yield from _number(
-        metrics.SERVICE_RECONNECT_SECONDS, stage, tags.CONNECTION_WAIT_SECONDS, provider
+        metrics.SERVICE_RECONNECT_SECONDS, stage, tags.CONNECTION_LOST_SECONDS, provider
     )
 
 

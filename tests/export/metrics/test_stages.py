@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import AttributeValue, Kind, Session, Stage
 from pipecat_dd.export.metrics import stages
 from pipecat_dd.export.metrics.values import MAX_VALUES, OTHER, Values
@@ -147,7 +148,7 @@ def test_a_services_event_is_counted_by_its_name_and_provider() -> None:
     stage = ended(Kind.SERVICE_EVENT, "on_connection_error", attributes)
     assert only(stage, metrics.SERVICE_EVENTS) == (
         1,
-        {"event": "on_connection_error", "provider": "deepgram"},
+        {"event": "on_connection_error", "provider": "deepgram", "outcome": "completed"},
     )
     assert yielded(stage, metrics.SERVICE_RECONNECT_SECONDS) == {
         metrics.SERVICE_RECONNECT_SECONDS: []
@@ -157,7 +158,7 @@ def test_a_services_event_is_counted_by_its_name_and_provider() -> None:
 def test_a_connection_that_is_made_again_says_how_long_there_was_none() -> None:
     attributes: dict[str, AttributeValue] = {
         tags.GEN_AI_PROVIDER_NAME: "deepgram",
-        tags.CONNECTION_WAIT_SECONDS: 2.5,
+        tags.CONNECTION_LOST_SECONDS: 2.5,
     }
     stage = ended(Kind.SERVICE_EVENT, "on_connected", attributes)
     assert only(stage, metrics.SERVICE_RECONNECT_SECONDS) == (2.5, {"provider": "deepgram"})
@@ -165,7 +166,24 @@ def test_a_connection_that_is_made_again_says_how_long_there_was_none() -> None:
 
 def test_an_event_of_no_service_has_no_provider() -> None:
     stage = ended(Kind.SERVICE_EVENT, "on_user_mute_started", {})
-    assert only(stage, metrics.SERVICE_EVENTS) == (1, {"event": "on_user_mute_started"})
+    sent = {"event": "on_user_mute_started", "outcome": "completed"}
+    assert only(stage, metrics.SERVICE_EVENTS) == (1, sent)
+
+
+def test_an_event_that_reports_a_failure_is_one_of_the_errors_too() -> None:
+    stage = ended(Kind.SERVICE_EVENT, "on_disconnected", {tags.GEN_AI_PROVIDER_NAME: "deepgram"})
+    stage.fail(Failure("ConnectionLost", "the connection was lost"))
+    sent = {"event": "on_disconnected", "provider": "deepgram", "outcome": "failed"}
+    assert only(stage, metrics.SERVICE_EVENTS) == (1, sent)
+    count, by = only(stage, metrics.ERRORS)
+    assert count == 1
+    assert by["stage"] == "service.event"
+    assert by["provider"] == "deepgram"
+
+
+def test_events_that_came_at_once_are_all_counted() -> None:
+    stage = ended(Kind.SERVICE_EVENT, "on_speech_activity", {tags.EVENT_COUNT: 40})
+    assert only(stage, metrics.SERVICE_EVENTS)[0] == 40
 
 
 def test_rulings_that_the_user_had_not_finished_are_counted_by_strategy() -> None:

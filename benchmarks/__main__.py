@@ -212,6 +212,28 @@ def lag(sessions: int, secs: float, rounds: int) -> None:
     benchmark.show(benchmark.run(sessions, secs, rounds, console), console)
 
 
+@main.command()
+@_number("--rounds", 4, "Rounds; each measures every contender once.")
+@_number("--secs", 0.7, "Seconds of measurement per step.", least=0.1)
+@click.option(
+    "--worker",
+    type=click.Choice(["bare", "default"]),
+    default="bare",
+    show_default=True,
+    help="Pipecat's worker without its own observers, or with its default observers.",
+)
+@click.option("--quick", is_flag=True, help="Two small steps only: to see that it works.")
+@_json_option
+def capacity(rounds: int, secs: float, worker: str, quick: bool, json_path: Path | None) -> None:
+    """Compare how many calls at once a process holds before its event loop is late."""
+    from benchmarks import capacity as benchmark
+
+    console = _console(_WIDE)
+    report = benchmark.run(rounds, secs, worker, quick, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
 def _write(benchmark: Any, report: Any, path: Path | None, console: Console) -> None:
     if path is not None:
         benchmark.write_json(report, path)

@@ -222,14 +222,19 @@ def lag(sessions: int, secs: float, rounds: int) -> None:
     show_default=True,
     help="Pipecat's worker without its own observers, or with its default observers.",
 )
+@click.option(
+    "--vad", is_flag=True, help="Have Silero's voice activity detector listen to each call."
+)
 @click.option("--quick", is_flag=True, help="Two small steps only: to see that it works.")
 @_json_option
-def capacity(rounds: int, secs: float, worker: str, quick: bool, json_path: Path | None) -> None:
+def capacity(
+    rounds: int, secs: float, worker: str, vad: bool, quick: bool, json_path: Path | None
+) -> None:
     """Compare how many calls at once a process holds before its event loop is late."""
     from benchmarks import capacity as benchmark
 
     console = _console(_WIDE)
-    report = benchmark.run(rounds, secs, worker, quick, console)
+    report = benchmark.run(rounds, secs, worker, vad, quick, console)
     benchmark.show(report, console)
     _write(benchmark, report, json_path, console)
 

@@ -110,17 +110,19 @@ class Report:
     rounds: int
     secs: float
     worker: str
+    vad: bool
     limit_ms: float
     rows: list[Row]
 
 
-def run(rounds: int, secs: float, worker: str, quick: bool, console: Console) -> Report:
+def run(rounds: int, secs: float, worker: str, vad: bool, quick: bool, console: Console) -> Report:
     """Measure how many calls the process holds with each contender.
 
     Args:
         rounds: The number of rounds; each measures every contender once.
         secs: How long each step is measured, in seconds.
         worker: The worker's options, a key of :data:`WORKERS`.
+        vad: Whether a voice activity detector listens to each call.
         quick: Take two small steps only: to see that it works, not for figures.
         console: Shows the progress if it is a terminal.
     """
@@ -128,7 +130,7 @@ def run(rounds: int, secs: float, worker: str, quick: bool, console: Console) ->
     compared = [one for one in contenders() if one.key in _COMPARED]
     rows = {one.key: Row(one.key, one.label, one.missing) for one in compared}
     present = [one for one in compared if one.missing is None]
-    options = WORKERS[worker]
+    options = {**WORKERS[worker], "vad": vad}
     levels = [1, 2] if quick else _levels(_about(present[0], options, secs))
     order = random.Random(_SEED)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -139,7 +141,7 @@ def run(rounds: int, secs: float, worker: str, quick: bool, console: Console) ->
                 steps = asyncio.run(_ramp(contender, options, levels, secs, ahead=True))
                 _add(rows[contender.key], steps, contender)
                 progress.advance(bar)
-    return Report(described, rounds, secs, worker, LIMIT_MS, list(rows.values()))
+    return Report(described, rounds, secs, worker, vad, LIMIT_MS, list(rows.values()))
 
 
 def held(steps: list[Step]) -> float:
@@ -196,7 +198,7 @@ async def _ramp(
 
     Args:
         contender: The observer.
-        options: The worker's options.
+        options: The call's options.
         levels: How many calls, step by step.
         secs: How long each step is measured, in seconds.
         ahead: Whether to set all calls up before the first step, so that no set-up is measured.
@@ -262,7 +264,8 @@ def show(report: Report, console: Console) -> None:
     console.print(table)
     console.print(
         f"{report.rounds} interleaved rounds, steps of {report.secs:g} s, {FRAMES_PER_SEC:.0f} "
-        f"frames a second into the {PROCESSORS} processors of each call, {report.worker} worker; "
+        f"frames a second into the {PROCESSORS} processors of each call, {report.worker} worker, "
+        f"{'Silero' if report.vad else 'no'} VAD; "
         "medians and ranges over the rounds; ratios within a round; by CPU, what the CPU time of a "
         "call would let one expect; its CPU time in ms per second; finished spans.",
         machine.one_line(report.machine),

@@ -6,9 +6,9 @@ that comes in, another for the audio that goes out, written in pieces of 40 ms, 
 plays. One processor is not Pipecat's, as in a bot. The others only pass frames on.
 
 Every ten seconds the user speaks for two and a half, and the bot answers for five. Its words and
-its voice come in twice as fast as they play, as those of a service do. Voice activity detection,
-recognition, models and synthesis are not at work. They cost the same with every observer, so what
-an observer costs weighs more here than in a bot that has them.
+its voice come in twice as fast as they play, as those of a service do. Recognition, models and
+synthesis are not at work, and a voice activity detector only where it is asked for. They cost the
+same with every observer, so what an observer costs weighs more here than in a bot that has them.
 """
 
 import asyncio
@@ -119,12 +119,28 @@ class Own(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+def _detector() -> FrameProcessor:
+    from pipecat.audio.vad.silero import SileroVADAnalyzer
+    from pipecat.processors.audio.vad_processor import VADProcessor
+
+    return VADProcessor(vad_analyzer=SileroVADAnalyzer())
+
+
 class Call:
     """A call that has been set up. Nobody says anything until :meth:`begin`."""
 
-    def __init__(self, build: Callable[..., PipelineWorker], **options: Any) -> None:
+    def __init__(self, build: Callable[..., PipelineWorker], *, vad: bool, **options: Any) -> None:
+        """Create the call's pipeline.
+
+        Args:
+            build: Creates the worker, with its observers.
+            vad: Whether Silero's voice activity detector listens to the user's audio.
+            **options: The options of the worker.
+        """
         self._microphone = Microphone()
         relays: list[FrameProcessor] = [IdentityFilter() for _ in range(PROCESSORS - 3)]
+        if vad:
+            relays[0] = _detector()
         pipeline = Pipeline(
             [self._microphone, *relays[:-1], Own(), Loudspeaker(), relays[-1]],
         )

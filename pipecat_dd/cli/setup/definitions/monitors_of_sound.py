@@ -42,10 +42,10 @@ def _of_the_voice(options: Options) -> Iterator[Alert]:
         AlertText(
             "Per 100 times that the bot spoke in 30 minutes, callers heard {{value}} gaps in its "
             "voice: all its audio had played before more of it came.",
-            f"First check for `{span_name(Stage.BLOCKED)}` spans beside such a "
-            f"`{span_name(Stage.BOT_SPEECH)}`: blocked code stops the voice of every call in the "
-            f"process. If there are none, the `{span_name(Stage.TTS)}` span shows whether the "
-            "synthesis was late.",
+            f"First check `{tags.TURN_BLOCKED_SECONDS}` of such a turn: code that blocks the event "
+            "loop stops the voice of every call in the process, and "
+            f"`{span_name(Stage.BLOCKED)}` names it. If there is none, the "
+            f"`{span_name(Stage.TTS)}` span shows whether the synthesis was late.",
             "The bot's voice has no gaps again.",
             walk=WALK,
         ),

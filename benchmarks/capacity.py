@@ -69,7 +69,8 @@ class Step:
     Attributes:
         calls: The number of calls.
         p99_ms: The 99th percentile of the lag.
-        cpu_ms: The CPU time per second and call, in milliseconds.
+        cpu_ms: The CPU time per second of a call that was processed, in milliseconds. A process
+            that is not given enough of it processes less.
     """
 
     calls: int
@@ -86,9 +87,10 @@ class Row:
         label: The contender's name in the table.
         missing: Why it was not measured; None if it was.
         calls: How many calls the process held, of each round.
-        cpu_ms: The CPU time per second and call below the limit, in milliseconds, of each round.
+        cpu_ms: The CPU time per second of a call, below the limit, in milliseconds, of each round.
         spans: The number of finished spans, which shows that it worked.
         is_beyond: Whether the last step was not enough in any round: it holds more.
+        is_below: Whether the first step was too much in any round: it holds less.
         steps: All that was measured, by round.
     """
 
@@ -99,6 +101,7 @@ class Row:
     cpu_ms: list[float] = field(default_factory=list)
     spans: int = 0
     is_beyond: bool = False
+    is_below: bool = False
     steps: list[list[Step]] = field(default_factory=list)
 
 
@@ -167,6 +170,7 @@ def _add(row: Row, steps: list[Step], contender: Contender) -> None:
     calls = held(steps)
     row.calls.append(calls)
     row.is_beyond |= calls == steps[-1].calls
+    row.is_below |= calls == steps[0].calls and steps[0].p99_ms > LIMIT_MS
     row.cpu_ms.append(median([one.cpu_ms for one in steps if one.calls <= calls] or [math.nan]))
     row.steps.append(steps)
     if contender.counter is not None:
@@ -217,22 +221,24 @@ async def _ramp(
             for number, call in enumerate(calls[:level]):
                 call.begin(number)
             await asyncio.sleep(SETTLE_SECS)
-            steps.append(await _watch(level, secs))
+            steps.append(await _watch(calls[:level], secs))
             if len(steps) > 1 and all(step.p99_ms > LIMIT_MS for step in steps[-2:]):
                 break
         await asyncio.gather(*(call.end() for call in calls))
     return steps
 
 
-async def _watch(calls: int, secs: float) -> Step:
+async def _watch(calls: list[Call], secs: float) -> Step:
     late_ms: list[float] = []
+    before_secs = sum(call.secs for call in calls)
     began_ns, began = time.process_time_ns(), time.perf_counter()
-    while (took := time.perf_counter() - began) < secs or len(late_ms) < 2:
+    while time.perf_counter() - began < secs or len(late_ms) < 2:
         asleep = time.perf_counter()
         await asyncio.sleep(SLEEP_SECS)
         late_ms.append(1e3 * (time.perf_counter() - asleep - SLEEP_SECS))
     cpu_ms = (time.process_time_ns() - began_ns) / 1e6
-    return Step(calls, quantiles(late_ms, n=100)[98], cpu_ms / took / calls)
+    processed_secs = max(sum(call.secs for call in calls) - before_secs, SLEEP_SECS)
+    return Step(len(calls), quantiles(late_ms, n=100)[98], cpu_ms / processed_secs)
 
 
 def show(report: Report, console: Console) -> None:
@@ -253,7 +259,7 @@ def show(report: Report, console: Console) -> None:
             continue
         table.add_row(
             row.label,
-            f"{'> ' if row.is_beyond else ''}{median(row.calls):.1f}",
+            f"{'> ' if row.is_beyond else '< ' if row.is_below else ''}{median(row.calls):.1f}",
             f"{min(row.calls):.0f} to {max(row.calls):.0f}",
             *_ratios(row, none),
             *_ratios(row, empty),

@@ -111,12 +111,21 @@ class Loudspeaker(BaseOutputTransport):
 
 
 class Own(FrameProcessor):
-    """The one processor that is not Pipecat's."""
+    """The one processor that is not Pipecat's: it counts the frames of its call.
+
+    Attributes:
+        frames: How many frames it has passed on downstream.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = 0
 
     async def process_frame(self, frame: f.Frame, direction: FrameDirection) -> None:
         """Pass the frame on."""
         await super().process_frame(frame, direction)
         await self.push_frame(frame, direction)
+        self.frames += direction is FrameDirection.DOWNSTREAM
 
 
 def _detector() -> FrameProcessor:
@@ -138,14 +147,20 @@ class Call:
             **options: The options of the worker.
         """
         self._microphone = Microphone()
+        self._own = Own()
         relays: list[FrameProcessor] = [IdentityFilter() for _ in range(PROCESSORS - 3)]
         if vad:
             relays[0] = _detector()
         pipeline = Pipeline(
-            [self._microphone, *relays[:-1], Own(), Loudspeaker(), relays[-1]],
+            [self._microphone, *relays[:-1], self._own, Loudspeaker(), relays[-1]],
         )
         self._worker = build(pipeline, **options)
         self._talking: asyncio.Task[None] | None = None
+
+    @property
+    def secs(self) -> float:
+        """How much of the call has been processed, in seconds: less than it lasts if that lags."""
+        return self._own.frames / FRAMES_PER_SEC
 
     async def set_up(self, stack: AsyncExitStack) -> None:
         """Start the pipeline. It ends with the stack."""

@@ -52,7 +52,8 @@ PRIVATE: dict[str, str] = {
     "LLMUserAggregator._vad_controller": "the voice activity detector, if it was passed alone",
     "VADProcessor._vad_controller": "the same, if the detector is a processor of its own",
     "VADController._vad_analyzer": "the same",
-    "BaseInputTransport._params": "the same, if the detector is the transport's (1.0)",
+    "BaseInputTransport._params": "the same, if the detector is the transport's (1.0); and whether "
+    "it takes audio in",
     "DailyInputTransport._transport": "the transport, from its input or output; likewise for "
     "LiveKit and websockets",
     "SmallWebRTCInputTransport._client": "the transport, if there is no `_transport`: the client "

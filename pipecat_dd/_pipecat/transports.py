@@ -28,6 +28,19 @@ def transport_of(processors: Iterable[Any]) -> str | None:
     return None
 
 
+def takes_audio_in(processor: Any) -> bool:
+    """Whether a transport's input takes audio in."""
+    params = peek(processor, "_params")
+    return getattr(params, "audio_in_enabled", False) is True and hasattr(
+        processor, "push_audio_frame"
+    )
+
+
+def streams_on_start(processor: Any) -> bool:
+    """Whether a transport's input takes audio in from its start, and not only when asked to."""
+    return getattr(peek(processor, "_params"), "audio_in_stream_on_start", True) is not False
+
+
 def behind(processor: Any) -> list[Any]:
     """Return the transport and the client behind a transport's input or output processor."""
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):

@@ -24,11 +24,13 @@ from pipecat_dd.conversation.model import (
 )
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
+from pipecat_dd.conversation.silence import Silence
 from pipecat_dd.conversation.stages import StageListener, Stages
 from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.conversation.turn import StartTimer
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.conversation.user_audio import UserAudio
 from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
@@ -65,10 +67,13 @@ class Conversation:
         errors: Its errors, each counted once.
         failovers: Counts the switches to another service after an error.
         participants: The participants, present and past.
+        user_audio: How the user's audio arrives.
+        silence: Who spoke how long, and the silence in between.
         pipelines: The pipelines of its workers, and how each ended.
         flows: The flows of its workers (``pipecat.flows``).
         cut_processing: Called at the session's end to end the frame processing in progress.
         analyzer: The class of the voice activity detector that detects the user's speech.
+        has_detector: Whether the pipeline has such a detector.
         strategy: The class of the strategy that decides that the user's turn has ended.
     """
 
@@ -106,6 +111,7 @@ class Conversation:
         self.errors = Errors(session.root)
         self.cut_processing: CutProcessing = _cut_nothing
         self.analyzer = "vad"
+        self.has_detector = False
         self.strategy = "user_turn"
         self._stages = Stages(session, listener)
         self.pipelines = Pipelines()
@@ -119,7 +125,10 @@ class Conversation:
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.failovers = Failovers(session.root)
-        self.user = UserSide(self._stages, self.turns, self._transcribers)
+        self.user_audio = UserAudio(self._stages, self.participants, start_timer)
+        self.silence = Silence()
+        self._stages.opened, self._stages.closing = self._opened, self._closing
+        self.user = UserSide(self._stages, self.turns, self._transcribers, self.user_audio)
         self.bot = BotSide(
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
@@ -138,6 +147,21 @@ class Conversation:
         self.session.phase = Phase.RUNNING
         register(self.session)
         self._listener.on_open(root)
+
+    def _opened(self, stage: Stage) -> None:
+        self.silence.note_opened(stage)
+        if stage.kind is Kind.PARTICIPANT:
+            self.user_audio.join(stage)
+
+    def _closing(self, stage: Stage) -> None:
+        try:
+            self.silence.note_closed(stage)
+            if stage.kind is Kind.USER_SPEECH:
+                self.user_audio.settle(stage)
+            elif stage.kind is Kind.PARTICIPANT:
+                self.user_audio.leave(stage)
+        except Exception as error:  # the stage is exported all the same
+            _guard.conversation.failed(error)
 
     def record_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
         """Record that a processor was set up.
@@ -175,6 +199,7 @@ class Conversation:
         if self._started:
             return
         self._started = True
+        self.user_audio.start()
         self._open_failed_startups()
         root = self.session.root
         stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)
@@ -235,6 +260,8 @@ class Conversation:
         root.attributes[tags.SESSION_INTERRUPTION_COUNT] = self.turns.interruption_count
         root.attributes[tags.SESSION_BOT_SPEECH_COUNT] = self.bot.speech_count
         root.attributes.setdefault(tags.SESSION_ERROR_COUNT, 0)
+        with _guard.conversation.guarded():
+            root.attributes.update(self.silence.summary(root.start_ns, at_ns))
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:

@@ -43,6 +43,8 @@ class Stages:
 
     Attributes:
         worker_of: Returns the name of a stage's worker if the session has several, else None.
+        opened: Called with each stage that has opened.
+        closing: Called with each stage that is about to be exported; it may still set attributes.
     """
 
     def __init__(self, session: Session, listener: StageListener) -> None:
@@ -51,6 +53,8 @@ class Stages:
         self._listener = listener
         self._open: set[Stage] = set()
         self.worker_of: Callable[[Stage], str | None] = lambda stage: None
+        self.opened: Callable[[Stage], None] = lambda stage: None
+        self.closing: Callable[[Stage], None] = lambda stage: None
 
     def open(
         self,
@@ -91,6 +95,7 @@ class Stages:
         if self.session.flow_node is not None:
             self._set_flow_node(stage)
         self._listener.on_open(stage)
+        self.opened(stage)
         return stage
 
     def _set_flow_node(self, stage: Stage) -> None:
@@ -199,6 +204,7 @@ class Stages:
         if stage.kind is Kind.TURN and tags.FLOW_NODE not in stage.attributes:
             self._set_flow_node(stage)
         stage.set(tags.WORKER_NAME, self.worker_of(stage))
+        self.closing(stage)
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:

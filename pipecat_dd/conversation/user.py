@@ -24,6 +24,7 @@ from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.conversation.user_audio import UserAudio
 from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
@@ -64,7 +65,11 @@ class UserSide:
     """
 
     def __init__(
-        self, stages: Stages, turns: Turns, transcribers: Callable[[], list[Processor]]
+        self,
+        stages: Stages,
+        turns: Turns,
+        transcribers: Callable[[], list[Processor]],
+        audio: UserAudio,
     ) -> None:
         """Follow the user's speech.
 
@@ -72,10 +77,12 @@ class UserSide:
             stages: Opens and closes stages.
             turns: The turns that the user's speech opens and closes.
             transcribers: Returns the processors that transcribe.
+            audio: How the user's audio arrives.
         """
         self._stages = stages
         self._turns = turns
         self._transcribers = transcribers
+        self._audio = audio
         self._speaking: SpeechSegment | None = None
         self._pending = PendingSegments()
         self._silent_ns = 0
@@ -117,9 +124,10 @@ class UserSide:
         if segment is None or segment.speech is None:
             return
         segment.end_ns = max(end_ns, segment.start_ns)
+        self._audio.end(segment.speech, segment.end_ns)
         if segment.parent is not None:
             self._fall_silent(segment)
-            self._stages.close(segment.speech, segment.end_ns)
+            self._close(segment.speech, segment.end_ns)
         elif segment.was_inaudible:
             self._reject(segment, end_ns)
 
@@ -192,6 +200,7 @@ class UserSide:
             Kind.USER_SPEECH, heard_by, segment.start_ns, parent=segment.parent
         )
         self._speaking = segment
+        self._audio.begin()
         for processor in self._transcribers():
             self.transcriptions.settle(processor)
             if not any(stage.processor is processor for stage in segment.transcriptions):
@@ -296,6 +305,7 @@ class UserSide:
 
     def note_message(self, at_ns: int) -> None:
         """Record a message that the user sent instead of speaking: a complete turn of theirs."""
+        self._audio.note_message()
         turn = self._begin_turn(at_ns, at_ns)
         turn.set_message(at_ns)
         self._turns.end_user_part()
@@ -425,7 +435,16 @@ class UserSide:
         if segment.speech is not None:
             segment.speech.parent = parent
             if segment.end_ns is not None:
-                self._stages.close(segment.speech, segment.end_ns)
+                self._close(segment.speech, segment.end_ns)
+
+    def _close(self, speech: Stage, end_ns: int) -> None:
+        """Close a speech; with its turn, if its last audio has yet to come."""
+        turn = self._turns.current
+        if turn is not None and speech.parent is turn.stage and self._audio.is_awaited(speech):
+            self._stages.end(speech, end_ns)
+            turn.hold(speech)
+        else:
+            self._stages.close(speech, end_ns)
 
     def _reject(self, segment: SpeechSegment, at_ns: int, *, given_up: bool = False) -> None:
         """Attach speech that opens no turn to the turn it began in, else to the session.

@@ -94,10 +94,12 @@ def _cause() -> Cause | None:
 
 def _muted(event: FrameEvent) -> None:
     event.conversation.user.mute()
+    event.conversation.silence.mute(event.at_ns)
 
 
 def _unmuted(event: FrameEvent) -> None:
     event.conversation.user.unmute(event.at_ns)
+    event.conversation.silence.unmute(event.at_ns)
 
 
 def _backchannel(event: FrameEvent) -> None:

@@ -28,6 +28,7 @@ from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.inference import patch_inference
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.segments import reporting_completion
+from pipecat_dd.instrumentation.user_audio import UserAudioInstrumentation
 from pipecat_dd.instrumentation.workers import Workers, claim
 from pipecat_dd.names import tags
 
@@ -69,6 +70,9 @@ class PipelineInstrumentation:
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.workers = Workers(conversation, table)
+        self._user_audio = UserAudioInstrumentation(
+            conversation, self._replaced, lambda: self._tracker.is_on
+        )
         self.is_on = False
         patch_inference()
 
@@ -120,7 +124,9 @@ class PipelineInstrumentation:
                 self.patch(instance)
         # A second worker's pipeline usually has none: the user's audio goes to the first.
         conversation = self._conversation
-        conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
+        analyzer = _pipecat.analyzer_of(*instances)
+        conversation.analyzer = analyzer or conversation.analyzer
+        conversation.has_detector = conversation.has_detector or analyzer is not None
         conversation.strategy = _pipecat.stop_strategy_of(*instances) or conversation.strategy
 
     def patch(self, instance: Any) -> None:
@@ -160,6 +166,7 @@ class PipelineInstrumentation:
             )
             self._replaced.patch(instance, "process_generator", through)
             self._conversation.user.transcriptions.by_segment.add(processor)
+        self._user_audio.meet(instance, processor)
         self.covered_ids.add(id(instance))
         self.instances.append(instance)
 

@@ -26,11 +26,11 @@ LATE_NS = 80_000_000
 """How late a piece must come for a gap: well above the jitter of WebRTC and telephony, which send
 a piece every 20 ms and are 10 to 30 ms late at times."""
 
-SETTLE_NS = 1_000_000_000
+SETTLE_NS = 200_000_000
 """How long a source must have been early all the time for its clock to be set back by that much.
 
-A source that has caught up after a stall, or began with buffered audio, would otherwise stay ahead
-of its clock for good, and its next gap would seem shorter than it is.
+After a late piece, a stall that was caught up with, or a beginning with buffered audio, a source
+would otherwise stay ahead of its clock for good, and its next gap would seem shorter than it is.
 """
 
 SOON_NS = 5_000_000_000

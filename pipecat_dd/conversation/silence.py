@@ -17,9 +17,6 @@ from pipecat_dd.names import tags
 USER = "user"
 BOT = "bot"
 
-USER_IDLE = "on_user_turn_idle"
-"""Pipecat's event that the user has been idle."""
-
 Span = tuple[int, int]
 """A start and an end."""
 
@@ -96,7 +93,6 @@ class Silence:
 
     Attributes:
         has_audio: Whether the bot is one that speaks or listens, even if nobody has spoken.
-        idle_count: How often Pipecat reported that the user was idle.
     """
 
     def __init__(self) -> None:
@@ -110,7 +106,6 @@ class Silence:
         self._left_ns = 0
         self._has_words = False
         self.has_audio = False
-        self.idle_count = 0
 
     # What happens
 
@@ -118,8 +113,6 @@ class Silence:
         """Take what matters from a stage that has opened."""
         if stage.kind is Kind.PARTICIPANT:
             self._joined_ns = min(self._joined_ns or stage.start_ns, stage.start_ns)
-        elif stage.kind is Kind.SERVICE_EVENT and stage.resource == USER_IDLE:
-            self.note_idle()
 
     def note_closed(self, stage: Stage) -> None:
         """Take what matters from a stage that closes."""
@@ -150,10 +143,6 @@ class Silence:
             self._muted.add(self._muted_ns, at_ns)
         self._muted_ns = 0
 
-    def note_idle(self) -> None:
-        """Record that Pipecat reports that the user is idle."""
-        self.idle_count += 1
-
     # What came of it
 
     def summary(self, start_ns: int, end_ns: int) -> Iterator[tuple[str, AttributeValue]]:
@@ -166,8 +155,6 @@ class Silence:
             start_ns: The session's start.
             end_ns: Its end. All stages have closed by then.
         """
-        if self.idle_count:
-            yield tags.SESSION_IDLE_COUNT, self.idle_count
         if not (self.has_audio or self._user or self._bot):
             return
         self.unmute(end_ns)

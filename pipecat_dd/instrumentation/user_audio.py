@@ -103,10 +103,8 @@ class UserAudioInstrumentation:
 
     def _source(self, instance_id: int, frame: Any) -> AudioSource:
         """Return the source of a piece of audio that may name a participant."""
-        name = getattr(frame, "user_id", None)
-        if not isinstance(name, str) or not name:
-            return self._audio.source((instance_id,), None)
-        key = instance_id, name, getattr(frame, "transport_source", None)
+        name, source = _pipecat.audio_source(frame)
+        key = (instance_id,) if name is None else (instance_id, name, source)
         return self._audio.source(key, name)
 
     # Audio that never comes

@@ -192,10 +192,3 @@ def test_without_a_detector_it_is_not_known_how_long_the_user_spoke() -> None:
     assert facts["session.bot_speech_seconds"] == pytest.approx(2.0)
     assert "session.user_speech_seconds" not in facts
     assert "session.silence_seconds" not in facts
-
-
-def test_what_pipecat_says_of_an_idle_user_is_counted() -> None:
-    talk = Talk()
-    talk.talk.silence.note_idle()
-    talk.ends()
-    assert talk.session.root.attributes["session.idle_count"] == 1

@@ -149,9 +149,10 @@ class Conversation:
         self._listener.on_open(root)
 
     def _opened(self, stage: Stage) -> None:
-        self.silence.note_opened(stage)
         if stage.kind is Kind.PARTICIPANT:
-            self.user_audio.join(stage)
+            with _guard.conversation.guarded():
+                self.silence.note_opened(stage)
+                self.user_audio.join(stage)
 
     def _closing(self, stage: Stage) -> None:
         try:

@@ -282,12 +282,12 @@ class UserAudio:
         offset_ns = self._wall_ns() - now_ns
         start_ns, end_ns = speech.start_ns - offset_ns, end_ns - offset_ns
         source = self._source_of(speech, start_ns)
-        if source is None:
+        if source is None or not speech.is_open:
             return
         source.set_level(speech)
         found = [
             (max(gap[0], start_ns), gap[1])
-            for gap in source.gaps
+            for gap in tuple(source.gaps)  # another thread may add to it
             if gap[0] < end_ns and gap[1] - max(gap[0], start_ns) > LATE_NS
         ]
         self._of[speech] = SpeechAudio(source, found, offset_ns)

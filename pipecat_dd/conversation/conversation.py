@@ -153,6 +153,8 @@ class Conversation:
             with _guard.conversation.guarded():
                 self.silence.note_opened(stage)
                 self.user_audio.join(stage)
+        elif stage.kind is Kind.BOT_SPEECH:
+            self.user_audio.note_answer()
 
     def _closing(self, stage: Stage) -> None:
         try:

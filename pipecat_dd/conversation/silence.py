@@ -26,7 +26,7 @@ class _Turn(NamedTuple):
 
     start_ns: int
     end_ns: int
-    is_answered: bool
+    is_answered: int
 
 
 class Spans:
@@ -100,7 +100,7 @@ class Silence:
         self._bot = Spans()
         self._muted = Spans()
         self._muted_ns = 0
-        self._turns: list[_Turn] = []
+        self._turns = array("q")
         self._rulings = array("q")
         self._joined_ns = 0
         self._left_ns = 0
@@ -124,7 +124,7 @@ class Silence:
         elif kind is Kind.TURN:
             outcome = stage.attributes.get(tags.TURN_OUTCOME)
             is_answered = outcome in ("answered", "interrupted")
-            self._turns.append(_Turn(start_ns, end_ns, is_answered))
+            self._turns.extend((start_ns, end_ns, is_answered))
         elif kind is Kind.END_OF_TURN:
             if stage.attributes.get(tags.END_OF_TURN_OUTCOME) != "resumed":
                 self._rulings.append(end_ns)
@@ -198,9 +198,11 @@ class Silence:
             ended_by_user: Whether the user's speech ended it.
         """
         start_ns, end_ns = silence
-        turn = next((t for t in self._turns if t.start_ns <= start_ns < t.end_ns), None)
+        values = iter(self._turns)
+        turns = [_Turn(*each) for each in zip(values, values, values, strict=True)]
+        turn = next((t for t in turns if t.start_ns <= start_ns < t.end_ns), None)
         if turn is None:
-            missed = any(start_ns <= t.start_ns < end_ns and not t.is_answered for t in self._turns)
+            missed = any(start_ns <= t.start_ns < end_ns and not t.is_answered for t in turns)
             return True if missed else None
         if turn.is_answered and turn.end_ns < end_ns:
             return False  # the bot had answered, and its work went on for a moment

@@ -5,8 +5,8 @@ when that is; a piece that comes well after is the end of a gap. It makes no dif
 pieces in between were late, and now come all at once, or were never sent.
 
 A client may send nothing on purpose: it is muted, or sends only while a key is held. So a gap that
-outlasts the speech counts only if the audio comes back soon, and never for a source that has been
-silent for longer than that before.
+outlasts the speech counts only if the audio comes back soon, before the bot answers, and never for
+a source that has sent nothing for longer than that before.
 """
 
 import math
@@ -114,12 +114,15 @@ class AudioSource:
     """
 
     __slots__ = (
+        "_catches_up_ns",
         "_clipped",
         "_early_ns",
         "_is_intermittent",
+        "_most_early_ns",
         "_samples",
         "_settles_ns",
         "_squares",
+        "_usual_ns",
         "due_ns",
         "gaps",
         "name",
@@ -131,9 +134,14 @@ class AudioSource:
         self.due_ns = 0
         self.gaps: deque[Gap] = deque(maxlen=MAX_GAPS)
         self.pending: list[Gap] | None = None
-        # The least by which a piece was early since the clock was last set back.
+        # The least and the most by which a piece was early since the clock was last set.
         self._early_ns = sys.maxsize
+        self._most_early_ns = 0
         self._settles_ns = 0
+        # How early pieces usually are, as those of a batch; they are no earlier after a late one,
+        # but for those that catch up with it.
+        self._usual_ns = sys.maxsize
+        self._catches_up_ns = 0
         self._is_intermittent = False
         self.reset_level()
 
@@ -150,14 +158,25 @@ class AudioSource:
                 self._end_gap((self.due_ns, at_ns))
             self.due_ns = at_ns + length_ns
             self._early_ns = 0
+            self._catches_up_ns = at_ns + SETTLE_NS
             return
         self.due_ns += length_ns
         if early_ns < self._early_ns:
             self._early_ns = early_ns
+        if early_ns > self._most_early_ns:
+            self._most_early_ns = early_ns
+        if early_ns > self._usual_ns and at_ns < self._catches_up_ns:
+            self.due_ns = at_ns + length_ns + self._usual_ns
         if at_ns >= self._settles_ns:
-            self.due_ns -= self._early_ns
-            self._early_ns = sys.maxsize
-            self._settles_ns = at_ns + SETTLE_NS
+            self._settle(at_ns)
+
+    def _settle(self, at_ns: int) -> None:
+        """Set the clock back by what all pieces were early, and note how early the others were."""
+        self.due_ns -= self._early_ns
+        if self._settles_ns:
+            self._usual_ns = self._most_early_ns - self._early_ns
+        self._early_ns, self._most_early_ns = sys.maxsize, 0
+        self._settles_ns = at_ns + SETTLE_NS
 
     def is_late(self, now_ns: int) -> bool:
         """Whether the next piece should have come by now."""
@@ -206,6 +225,7 @@ class UserAudio:
     """Follows the user's audio, and reports on each of their speeches how it arrived.
 
     Attributes:
+        sources: The sources of audio by their keys, see :meth:`source`.
         is_speaking: Whether the user speaks, as far as is known.
         is_expected: Returns whether the bot waits for audio: its transport takes audio in, and
             something in the pipeline listens to it.
@@ -237,7 +257,7 @@ class UserAudio:
         self._start_timer = start_timer
         self._now_ns = now_ns
         self._wall_ns = wall_ns
-        self._sources: OrderedDict[tuple[object, ...], AudioSource] = OrderedDict()
+        self.sources: OrderedDict[tuple[object, ...], AudioSource] = OrderedDict()
         self._of: dict[Stage, SpeechAudio] = {}
         self._waiting: dict[Stage, Waiting] = {}
         self._started_ns = 0
@@ -255,11 +275,11 @@ class UserAudio:
             key: What no other source has.
             name: The transport's name for the participant; None if the pieces name none.
         """
-        found = self._sources.get(key)
+        found = self.sources.get(key)
         if found is None:
-            found = self._sources[key] = AudioSource(name)
-            if len(self._sources) > MAX_SOURCES:
-                self._sources.popitem(last=False)
+            found = self.sources[key] = AudioSource(name)
+            if len(self.sources) > MAX_SOURCES:
+                self.sources.popitem(last=False)
         return found
 
     # The user's speech
@@ -267,7 +287,7 @@ class UserAudio:
     def begin(self) -> None:
         """Record that the user begins to speak."""
         self.is_speaking = True
-        for source in self._sources.values():
+        for source in self.sources.values():
             source.reset_level()
 
     def end(self, speech: Stage, end_ns: int) -> None:
@@ -294,6 +314,12 @@ class UserAudio:
         if source.due_ns < end_ns and source.is_late(now_ns):
             source.pending = found
 
+    def note_answer(self) -> None:
+        """Record that the bot begins to speak: the user has finished, and may send nothing."""
+        for source in self.sources.values():
+            if source.pending is not None:
+                source.pending = []
+
     def is_awaited(self, speech: Stage) -> bool:
         """Whether a speech ended in a gap that may still end."""
         audio = self._of.get(speech)
@@ -318,7 +344,7 @@ class UserAudio:
 
     def _source_of(self, speech: Stage, start_ns: int) -> AudioSource | None:
         """Return the source of a speech; None if it may be one of several."""
-        sending = [s for s in self._sources.values() if s.due_ns > start_ns]
+        sending = [s for s in self.sources.values() if s.due_ns > start_ns]
         mine, speaker = sending, speech.participant_id
         if len(sending) > 1 and speaker is not None:
             mine = [s for s in sending if self._id_of(s) == speaker]
@@ -370,7 +396,7 @@ class UserAudio:
         # At the last report they were there already, or they do without a microphone.
         is_known = joined_ns <= max(self._missed_ns, self._typed_ns)
         # If another participant's audio comes, this one may have come to listen.
-        has_come = any(source.due_ns >= joined_ns for source in self._sources.values())
+        has_come = any(source.due_ns >= joined_ns for source in self.sources.values())
         if is_known or has_come or not self.is_expected():
             return
         self._missed_ns = now_ns

@@ -80,15 +80,22 @@ class UserAudioInstrumentation:
 
     def _arriving(self, instance: Any, inner: Method) -> Method:
         audio, is_on, now_ns = self._audio, self._is_on, time.monotonic_ns
-        guard, plain = _guard.instrumentation, _pipecat.frame_class("InputAudioRawFrame")
-        mixed = audio.source((id(instance),), None)
+        guard, by = _guard.instrumentation, id(instance)
+        plain = _pipecat.frame_class("InputAudioRawFrame")
+        naming = _pipecat.frame_class("UserAudioRawFrame")
+        mixed, known = audio.source((by,), None), audio.sources.get
         left = SAMPLED
 
         def push_audio_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             nonlocal left
             try:
                 if is_on() and frame.num_frames and frame.sample_rate:
-                    source = mixed if type(frame) is plain else self._source(id(instance), frame)
+                    kind, source = type(frame), None
+                    if kind is plain:
+                        source = mixed
+                    elif kind is naming:
+                        source = known((by, frame.user_id, frame.transport_source))
+                    source = source or self._source(by, frame)
                     source.arrive(now_ns(), frame.num_frames * 1_000_000_000 // frame.sample_rate)
                     if audio.is_speaking:
                         left -= 1

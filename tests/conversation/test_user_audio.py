@@ -57,6 +57,19 @@ def test_each_of_two_stalls_is_a_gap_although_the_first_is_caught_up() -> None:
     assert gaps_of(first + second) == [400, pytest.approx(300, abs=1)]
 
 
+@pytest.mark.parametrize("between_secs", [0.1, 0.2, 0.3, 0.5])
+def test_a_stall_soon_after_another_is_as_long_as_it_is(between_secs: float) -> None:
+    first = steady(2.0) + [2_400.0] * 20 + steady(between_secs, 2_400)
+    again = 2_400 + between_secs * 1_000 + 300
+    assert gaps_of(first + [again] * 15 + steady(1.0, again)) == [400, pytest.approx(300, abs=21)]
+
+
+@pytest.mark.parametrize("late_ms", [30, 75])
+def test_a_late_piece_makes_no_later_gap_shorter(late_ms: int) -> None:
+    first = [*steady(2.0), 2_000.0 + late_ms, *steady(0.18, 2_020 + late_ms // 20 * 20)]
+    assert gaps_of(sorted(first) + steady(1.0, first[-1] + 420)) == [pytest.approx(400, abs=21)]
+
+
 def test_a_slow_clock_of_the_senders_is_no_gap() -> None:
     assert not gaps_of(steady(60.0, every_ms=20.2))
 
@@ -151,7 +164,10 @@ def test_a_gap_in_which_the_speech_is_ended_is_measured_when_audio_comes_back(
     assert second.attributes["user_audio.gap_count"] == 0
 
 
-def test_a_client_that_sends_only_while_a_key_is_held_has_no_gaps() -> None:
+@pytest.mark.parametrize("answer_secs", [0.5, 4.0, None])
+def test_a_client_that_sends_only_while_a_key_is_held_has_no_gaps(
+    answer_secs: float | None,
+) -> None:
     heard = Heard()
     for _ in range(3):
         heard.starts()
@@ -160,7 +176,10 @@ def test_a_client_that_sends_only_while_a_key_is_held_has_no_gaps() -> None:
         heard.stops(before=0.2)
         heard.user_turn_ends()
         heard.wait(1.0)
-        heard.answers(4.0)
+        if answer_secs is None:
+            heard.wait(5.0)
+        else:
+            heard.answers(answer_secs)
     heard.sends(1.0)
     heard.ends()
     assert [s.attributes["user_audio.gap_count"] for s in heard.all("user_speech")] == [0, 0, 0]

@@ -54,8 +54,8 @@ CUT_AT_SECS = 0.7
 """How far into the speech it is cut."""
 CLOSE_SECS = 0.02
 """How close to the sender's cut the gap must be, on a machine that is in time."""
-SHORTLY = 20
-"""How many pieces before the cut a late one still makes the gap seem shorter."""
+BUSY_SECS = 0.01
+"""How late a piece is on a machine that is so busy that it may make gaps of its own."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Microphone:
         is_lost: Whether what was said meanwhile is never sent; otherwise it comes late, at once.
         loudness: What its samples are multiplied by.
         silences: How often the detector reports silence.
-        late_secs: By how much the machine was late with a piece shortly before that.
+        late_secs: By how much the machine was late with a piece, at the most.
         stalled_secs: How long it did stall, by the sender's clock.
     """
 
@@ -91,6 +91,17 @@ class Microphone:
         self._began = 0.0
         self._next = 0
         self._last = 0.0
+        self._due = 0.0
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether the machine was not so busy that it may have made gaps of its own."""
+        return self.late_secs < BUSY_SECS
+
+    @property
+    def close_secs(self) -> float:
+        """How close to the cut the gap must be."""
+        return CLOSE_SECS if self.is_in_time else CLOSE_SECS + 5 * self.late_secs
 
     async def piece(self) -> bytes | None:
         """Return the next piece when it is due; None at the end."""
@@ -106,18 +117,18 @@ class Microphone:
                 index += stalled
             self.stalled_secs = now() - self._last - PIECE_SECS
         else:
-            late_secs = await self._until(index)
-            if cut_at - SHORTLY <= index < cut_at:
-                self.late_secs = max(self.late_secs, late_secs)
+            await self._until(index)
         if index >= len(self.pieces):
             return None
         self._next, self._last = index + 1, now()
         return self.pieces[index]
 
-    async def _until(self, index: int) -> float:
-        now, due = asyncio.get_running_loop().time, self._began + index * PIECE_SECS
-        await asyncio.sleep(due - now())
-        return now() - due
+    async def _until(self, index: int) -> None:
+        """Wait until a piece is due, or at once while catching up."""
+        now = asyncio.get_running_loop().time
+        self._due = max(self._due, self._began + index * PIECE_SECS)
+        await asyncio.sleep(self._due - now())
+        self.late_secs = max(self.late_secs, now() - self._due)
 
 
 class Ears(FrameProcessor):
@@ -246,11 +257,12 @@ async def hold(
 
 
 def check_cut(speech: Span, microphone: Microphone) -> None:
-    assert speech["user_audio.gap_count"] == 1
-    assert speech["user_audio.gap_seconds"] == pytest.approx(
-        microphone.stalled_secs, abs=CLOSE_SECS + microphone.late_secs
+    assert speech["user_audio.longest_gap_seconds"] == pytest.approx(
+        microphone.stalled_secs, abs=microphone.close_secs
     )
-    assert speech["user_audio.longest_gap_seconds"] == speech["user_audio.gap_seconds"]
+    if microphone.is_in_time:
+        assert speech["user_audio.gap_count"] == 1
+        assert speech["user_audio.gap_seconds"] == speech["user_audio.longest_gap_seconds"]
 
 
 async def test_over_a_websocket_a_gap_is_as_long_as_the_senders_cut(agent: TestAgent) -> None:
@@ -264,8 +276,10 @@ async def test_over_a_websocket_a_gap_is_as_long_as_the_senders_cut(agent: TestA
 
     *_, (first, *others), (speech,), (shouted,) = found
     check_cut(first, ended)
-    assert [speech["user_audio.gap_count"] for speech in others] == [0]
-    assert speech["user_audio.gap_count"] == 0
+    if ended.is_in_time:
+        assert [speech["user_audio.gap_count"] for speech in others] == [0]
+    if whole.is_in_time:
+        assert speech["user_audio.gap_count"] == 0
     assert -35 < speech["user_audio.level_dbfs"] < -10 < shouted["user_audio.level_dbfs"]
     assert speech["user_audio.clipped_fraction"] == 0
     assert 0.05 < shouted["user_audio.clipped_fraction"] < 1
@@ -276,10 +290,12 @@ async def test_over_webrtc_a_gap_is_as_long_as_the_senders_cut(
 ) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
     cut = [Microphone(0.4), Microphone(0.9, is_lost=False)]
-    *found, (speech,) = await hold(agent, over_webrtc, *cut, Microphone())
+    whole = Microphone()
+    *found, (speech,) = await hold(agent, over_webrtc, *cut, whole)
     for (interrupted,), microphone in zip(found, cut, strict=True):
         check_cut(interrupted, microphone)
-    assert speech["user_audio.gap_count"] == 0
+    if whole.is_in_time:
+        assert speech["user_audio.gap_count"] == 0
     assert -35 < speech["user_audio.level_dbfs"] < -10
 
 
@@ -308,9 +324,9 @@ async def test_what_a_blocked_loop_did_not_read_is_asked_about(agent: TestAgent)
 
     await over_websocket(Microphone(), observer, speak)
     speech = agent.session(observer.session_id).one("pipecat.user_speech")
-    ((start_ns, end_ns),) = asked
-    assert (end_ns - start_ns) / 1e9 == pytest.approx(0.5, abs=0.1)
-    assert speech["user_audio.gap_count"] == 0
+    # A busy machine may make other gaps.
+    assert max(end_ns - start_ns for start_ns, end_ns in asked) / 1e9 == pytest.approx(0.5, abs=0.1)
+    assert speech["user_audio.gap_count"] == sum(not was_blocked(*gap) for gap in list(asked))
 
 
 # Audio that never comes

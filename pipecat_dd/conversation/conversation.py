@@ -152,7 +152,7 @@ class Conversation:
         if stage.kind is Kind.PARTICIPANT:
             with _guard.conversation.guarded():
                 self.silence.note_opened(stage)
-                self.user_audio.join(stage)
+                self.user_audio.missing.join(stage)
         elif stage.kind is Kind.BOT_SPEECH:
             self.user_audio.note_answer()
 
@@ -162,7 +162,7 @@ class Conversation:
             if stage.kind is Kind.USER_SPEECH:
                 self.user_audio.settle(stage)
             elif stage.kind is Kind.PARTICIPANT:
-                self.user_audio.leave(stage)
+                self.user_audio.missing.leave(stage)
         except Exception as error:  # the stage is exported all the same
             _guard.conversation.failed(error)
 
@@ -202,7 +202,7 @@ class Conversation:
         if self._started:
             return
         self._started = True
-        self.user_audio.start()
+        self.user_audio.missing.start()
         self._open_failed_startups()
         root = self.session.root
         stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)

@@ -305,7 +305,7 @@ class UserSide:
 
     def note_message(self, at_ns: int) -> None:
         """Record a message that the user sent instead of speaking: a complete turn of theirs."""
-        self._audio.note_message()
+        self._audio.missing.note_message()
         turn = self._begin_turn(at_ns, at_ns)
         turn.set_message(at_ns)
         self._turns.end_user_part()

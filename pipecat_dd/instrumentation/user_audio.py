@@ -14,10 +14,11 @@ import numpy as np
 from loguru import logger
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.audio_source import AudioSource
 from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
+from pipecat_dd.conversation.missing_audio import MISSING_NS
 from pipecat_dd.conversation.model import Processor, Role, Stage
-from pipecat_dd.conversation.user_audio import MISSING_NS, AudioSource
 from pipecat_dd.instrumentation.patches import Patches
 
 PUSH_AUDIO_FRAME = "push_audio_frame"
@@ -58,8 +59,8 @@ class UserAudioInstrumentation:
         self._is_on = is_on
         self._takes_in = False
         self._listens = False
-        self._audio.is_expected = self._is_expected
-        self._audio.report_missing = self._report_missing
+        self._audio.missing.is_expected = self._is_expected
+        self._audio.missing.report = self._report_missing
 
     def meet(self, instance: Any, processor: Processor) -> None:
         """Take note of a processor, and patch it if it is an input that takes audio in.

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipecat_dd.conversation.model import Kind, Session, Stage
@@ -35,6 +35,7 @@ def closed(kind: Kind, start: int, end: int, **attributes: str) -> Stage:
     )
 
 
+@settings(deadline=None)
 @given(spans, spans, spans, spans)
 def test_each_second_is_the_users_the_bots_or_silent(
     user: list[tuple[int, int]],

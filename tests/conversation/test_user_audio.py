@@ -1,12 +1,13 @@
 """The user's audio: which pieces came late, on whose speech that is, and whose never came."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipecat_dd.conversation.audio_source import AudioSource
 from pipecat_dd.conversation.model import Stage
 from pipecat_dd.conversation.participants import Transport, Who
-from pipecat_dd.conversation.user_audio import AudioSource, UserAudio
+from pipecat_dd.conversation.user_audio import UserAudio
 from tests.conversation.talk import Talk
 
 MS = 1_000_000
@@ -33,6 +34,7 @@ def test_a_cut_is_a_gap_whether_the_pieces_come_late_or_never(cut_ms: int) -> No
     assert gaps_of(before + late + after) == [cut_ms]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 40), min_size=200, max_size=200))
 def test_jitter_is_no_gap(delays_ms: list[float]) -> None:
     arrivals = [at + late for at, late in zip(steady(4.0), delays_ms, strict=True)]
@@ -87,10 +89,10 @@ class Heard(Talk):
             talk._stages, talk.participants, self._timer, lambda: self.ns, lambda: self.ns
         )
         talk.user_audio = talk.user._audio = self.audio
-        self.audio.is_expected = lambda: True
-        self.audio.start()
+        self.audio.missing.is_expected = lambda: True
+        self.audio.missing.start()
         self.missed: list[Stage] = []
-        self.audio.report_missing = self.missed.append
+        self.audio.missing.report = self.missed.append
 
     def joins(self, name: str) -> None:
         self.talk.participants.join(Who(name), self.ns, TRANSPORT)
@@ -263,9 +265,9 @@ def test_several_without_audio_are_one_report_of_no_participant() -> None:
 def test_what_is_no_fault_is_not_reported(what: str) -> None:
     heard = Heard()
     if what == "text bot":
-        heard.audio.is_expected = lambda: False
+        heard.audio.missing.is_expected = lambda: False
     if what == "not started":
-        heard.audio._started_ns = 0
+        heard.audio.missing._started_ns = 0
     heard.joins("ann")
     heard.wait(5.0)
     if what == "sent once":
@@ -282,10 +284,10 @@ def test_what_is_no_fault_is_not_reported(what: str) -> None:
 
 def test_a_slow_start_is_waited_for() -> None:
     heard = Heard()
-    heard.audio._started_ns = 0
+    heard.audio.missing._started_ns = 0
     heard.joins("ann")
     heard.wait(25.0)
-    heard.audio.start()
+    heard.audio.missing.start()
     heard.wait(9.0)
     assert not heard.missed
     heard.wait(20.0)

@@ -39,7 +39,7 @@ from pipecat_dd.cli.demo.versions import (
     SingleClientWebsocketServerTransport,
 )
 from pipecat_dd.cli.demo.voice import MICROPHONE_RATE, user_says
-from pipecat_dd.conversation import user_audio
+from pipecat_dd.conversation import missing_audio
 from tests.conversation.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.support.agent import TestAgent
 from tests.support.lines import written_lines
@@ -335,7 +335,7 @@ async def test_what_a_blocked_loop_did_not_read_is_asked_about(agent: TestAgent)
 async def test_a_participant_without_audio_is_one_warning_and_one_event(
     agent: TestAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_audio, "MISSING_NS", 200_000_000)
+    monkeypatch.setattr(missing_audio, "MISSING_NS", 200_000_000)
     observer = DatadogObserver()
     transport, url = serving(audio_in_enabled=True)
     heard = Heard()
@@ -362,7 +362,7 @@ async def test_a_participant_without_audio_is_one_warning_and_one_event(
 async def test_a_bot_that_takes_no_audio_is_left_alone(
     agent: TestAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_audio, "MISSING_NS", 100_000_000)
+    monkeypatch.setattr(missing_audio, "MISSING_NS", 100_000_000)
     observer = DatadogObserver()
     transport, url = serving(audio_in_enabled=False)
     heard = Heard()

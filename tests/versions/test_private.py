@@ -68,6 +68,8 @@ WHERE = {
     "utils": "pipecat.runner.utils",
     "string": "pipecat.utils.string",
     "Thread": "threading",
+    "Handle": "asyncio.events",
+    "_bootstrap": "importlib._bootstrap",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
     "NativeWriter": "ddtrace.internal.writer.writer",
@@ -119,6 +121,7 @@ ONLY = {
 NOT_LOOKED_UP = {
     "RunnableGenerator._transform": "LangChain's, which no extra of ours installs",
     "RunnableGenerator._atransform": "LangChain's",
+    "_bootstrap._find_and_load": "frozen; tests/instrumentation sees it at work",
     "_dd.measured": "a name in Datadog's span format, which no library has to have",
     "_dd.p.llmobs_*": "names in Datadog's protocol",
     "llmobs_parent_id": "a name in Datadog's protocol",
@@ -129,6 +132,9 @@ NOT_LOOKED_UP = {
 NO_DOOR_NEEDED = {
     # What begins with an underscore and is documented all the same, or is no attribute.
     ("sys", "_getframe"): "CPython documents it",
+    ("sys", "_current_frames"): "the standard library documents it",
+    ("sys", "_current_exceptions"): "the standard library documents it",
+    (None, "_is_gil_enabled"): "the standard library documents it, from Python 3.13 on",
     ("os", "_exit"): "the standard library documents it",
     ("asyncio", "_get_running_loop"): "asyncio exports it, for those who must not pay for a raise",
     ("sentinel", "_log_destroy_pending"): "asyncio's; where a task has none, nothing is quieted",

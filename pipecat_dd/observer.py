@@ -63,6 +63,7 @@ class DatadogObserver(BaseObserver):
         phone_hash_key: str | bytes | None = None,
         llmobs: bool | None = None,
         metrics: bool | None = None,
+        blocked_ms: float | None = None,
     ) -> None:
         """Begin a session.
 
@@ -115,6 +116,9 @@ class DatadogObserver(BaseObserver):
                 turned the product on. ``PIPECAT_DD_LLMOBS``.
             metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
+            blocked_ms: How many milliseconds the event loop must stand still for that to be
+                reported, with the place in the code that blocked it: 20 to 60000, 100 by default;
+                0 turns it off. ``PIPECAT_DD_BLOCKED_MS``.
 
         Raises:
             ValueError: An argument has an invalid value; the message says what is valid.
@@ -138,6 +142,7 @@ class DatadogObserver(BaseObserver):
             phone_hash_key=phone_hash_key,
             llmobs=llmobs,
             metrics=metrics,
+            blocked_ms=blocked_ms,
         )
         self._settings = settings
         self._sessions: list[SessionInstrumentation] = []

@@ -26,6 +26,7 @@ from pipecat_dd.export.notices import report_once
 from pipecat_dd.export.spans.beside import notice_tracing
 from pipecat_dd.export.spans.tree import SpanTree
 from pipecat_dd.instrumentation.backlog import Backlog
+from pipecat_dd.instrumentation.blocked_loop import watch_loop
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
@@ -121,6 +122,7 @@ class SessionInstrumentation:
             settings.slow_frame_ms,
             participant_names=settings.participant_names,
             phone_hash_key=settings.phone_hash_key,
+            blocked_ms=settings.blocked_ms,
         )
         self._observer = weakref.ref(observer)
         # Instances of a user's subclass count as ours, too.
@@ -343,6 +345,8 @@ class SessionInstrumentation:
         if self._let_loop_end is None:
             with _guard.instrumentation.guarded():
                 self._let_loop_end = close_with_loop(self.runtime.conversation)
+        with _guard.event_loop.guarded():
+            watch_loop(self.runtime.conversation.blocking)
         for transport in self._given:
             with _guard.instrumentation.guarded():
                 self._transports.listen(transport)

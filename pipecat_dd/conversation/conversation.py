@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
+from pipecat_dd.conversation.blocked import Blocking
 from pipecat_dd.conversation.bot import BotSide
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
 from pipecat_dd.conversation.errors import Errors
@@ -71,6 +72,7 @@ class Conversation:
         silence: Who spoke how long, and the silence in between.
         pipelines: The pipelines of its workers, and how each ended.
         flows: The flows of its workers (``pipecat.flows``).
+        blocking: What it and its event loop did to each other.
         cut_processing: Called at the session's end to end the frame processing in progress.
         analyzer: The class of the voice activity detector that detects the user's speech.
         has_detector: Whether the pipeline has such a detector.
@@ -88,6 +90,7 @@ class Conversation:
         *,
         participant_names: bool = True,
         phone_hash_key: bytes | None = None,
+        blocked_ms: float = 0.0,
     ) -> None:
         """Follow a session.
 
@@ -101,6 +104,8 @@ class Conversation:
             participant_names: Whether participants' names may be sent.
             phone_hash_key: The key for hashes of telephone numbers, which are never sent
                 themselves; None for no hashes.
+            blocked_ms: How long the event loop must stand still for it to be recorded; 0 turns
+                that off.
         """
         self.session = session
         self._listener = listener
@@ -133,6 +138,7 @@ class Conversation:
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
         self.inferences = session.inferences = Inferences(self._stages)
+        self.blocking = session.blocking = Blocking(self._stages, self.stage_of, blocked_ms / 1e3)
         session.binder = bound_to
 
     # The session
@@ -242,6 +248,9 @@ class Conversation:
         """End the session: the pipeline has been cleaned up. A second call does nothing."""
         if self.session.phase is Phase.ENDED:
             return
+        with _guard.event_loop.guarded():
+            if self.blocking.leave is not None:
+                self.blocking.leave()
         began = self.session.phase is Phase.RUNNING
         reason = self._reason()
         # Found before the processing in progress is cut off, which would hide who had the frame.

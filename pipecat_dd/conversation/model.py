@@ -347,6 +347,8 @@ class Session:
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
     people: "People | None" = field(default=None, init=False, repr=False)
     inferences: "ModelCalls | None" = field(default=None, init=False, repr=False)
+    # What code that blocked the event loop did, `pipecat_dd.conversation.blocked.Blocking`.
+    blocking: Any = field(default=None, init=False, repr=False)
     # What follows and exports the session. Kept here because an entry in a registry would keep
     # the session alive.
     runtime: Any = field(default=None, init=False, repr=False)

@@ -637,6 +637,12 @@ BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
 
 # The blocked span
 
+BLOCKED_CAUSE: Final = _tag(
+    "blocked.cause",
+    "`code`; `import` where a module was being imported; `garbage_collection` where that took most "
+    "of the time.",
+    on=(Kind.BLOCKED,),
+)
 BLOCKED_LOCATION: Final = _tag(
     "blocked.location", "The file and line that blocked the event loop.", on=(Kind.BLOCKED,)
 )

@@ -171,6 +171,14 @@ METRICS: Final[Setting[bool]] = Setting(
     default=False,
     meaning="whether metrics are sent to DogStatsD",
 )
+BLOCKED_MS: Final[Setting[float]] = Setting(
+    argument="blocked_ms",
+    variable="PIPECAT_DD_BLOCKED_MS",
+    taker=Taker.OBSERVER,
+    check=Number(unit="milliseconds", least=20, most=60_000, has_zero=True),
+    default=100.0,
+    meaning="how long the event loop must stand still for that to be reported; 0 turns it off",
+)
 
 # configure_logging(). Its levels, rules and sinks are Loguru's, or classes of the user's, which
 # check them: `pipecat_dd.export.logs.arguments`.

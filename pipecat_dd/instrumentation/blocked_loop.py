@@ -232,12 +232,15 @@ class _Lines:
             block: What to write of.
             session_count: How many sessions waited.
         """
+        # Garbage is collected anywhere: it is one place.
+        is_gc = block.cause is Cause.GARBAGE_COLLECTION
+        place = block.cause.value if is_gc else block.place
         now_secs = time.monotonic()
-        last_secs, left_out = self._places.pop(block.place, (None, 0))
+        last_secs, left_out = self._places.pop(place, (None, 0))
         if last_secs is not None and now_secs - last_secs < LINE_EVERY_SECS:
-            self._places[block.place] = last_secs, left_out + 1
+            self._places[place] = last_secs, left_out + 1
             return
-        self._places[block.place] = now_secs, 0
+        self._places[place] = now_secs, 0
         while len(self._places) > MAX_PLACES:
             del self._places[next(iter(self._places))]
         logger.warning(_text(block, session_count, left_out))

@@ -273,6 +273,35 @@ async def test_a_place_has_one_line_a_minute_and_each_block_its_span(
     assert any(".other" in message for message in said)
 
 
+async def test_garbage_collection_is_told_as_such_and_counts_as_one_place() -> None:
+    class Thing:
+        def __init__(self, before: "Thing | None") -> None:
+            self.before = before
+
+    things = [Thing(None) for _ in range(400_000)]
+
+    def collect() -> None:
+        gc.collect()
+
+    def collect_again() -> None:
+        gc.collect()
+
+    async def collect_twice(bot: Bot) -> None:
+        collect()
+        await asyncio.sleep(0.05)
+        collect_again()
+        await asyncio.sleep(0.05)
+
+    with capture() as seen:
+        await bots.run_all([collect_twice], blocked_ms=20)
+    assert things
+    found = seen.session("session-0").named("pipecat.blocked")
+    causes = {one.tags["blocked.cause"] for one in found if "collect" in one.resource}
+    assert causes <= {"garbage_collection"}
+    assert [one for one in found if float(one.tags.get("blocked.gc_seconds", 0)) > 0.01]
+    assert len([line for line in seen.lines if "garbage collection" in line["message"]]) == 1
+
+
 async def test_a_workers_event_handler_is_named_though_the_session_ends_with_it() -> None:
     async def listen(bot: Bot) -> None:
         @bot.worker.event_handler("on_pipeline_finished")

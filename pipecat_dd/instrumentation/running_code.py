@@ -24,7 +24,7 @@ from pipecat_dd.conversation.context import (
     sampled_context,
 )
 from pipecat_dd.conversation.model import Stage
-from pipecat_dd.instrumentation.code_places import Spot, culprit
+from pipecat_dd.instrumentation.code_places import MAX_NAME_CHARS, Spot, culprit
 
 MAX_FRAMES: Final = 300
 """How many calls of a stack are read, the innermost first."""
@@ -65,7 +65,7 @@ class Sighting:
         self.spots, imports = _read(code.frames)
         self.named = culprit(self.spots)
         self.importing = _importing(imports, self.named)
-        self.task = None if code.task is None else str(code.task.get_name())
+        self.task = None if code.task is None else str(code.task.get_name())[:MAX_NAME_CHARS]
         self.work: WorkContext | None = sampled_context(code)
         self.carried = None if self.work is None else carried_sampled(code, self.work)
         self.stage: Stage | None = None
@@ -163,7 +163,7 @@ def _read(frames: list[FrameType]) -> tuple[list[Spot], list[tuple[int, str]]]:
         if code is IMPORT_MODULE:
             name = frame.f_locals.get("name")
             if isinstance(name, str):
-                imports.append((index, name))
+                imports.append((index, name[:MAX_NAME_CHARS]))
     return spots, imports
 
 

@@ -4,6 +4,7 @@ One loop serves many sessions. Code that blocks it belongs to one of them, or to
 wait until it turns again.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +61,9 @@ class Block:
 UNCERTAIN_SECS = 0.0125
 """How exactly it is known when a loop stopped turning."""
 
+MAX_STANDSTILLS = 64
+"""How many of the latest are remembered, to tell what came late from what was read late."""
+
 Listener = Callable[[float, Cause], None]
 """Called with how long a loop stood still, in seconds, and why, in the loop's own thread."""
 
@@ -94,6 +98,7 @@ class Blocking:
         self.session: Session = stages.session
         self.min_secs = min_secs
         self.leave: Callable[[], None] | None = None
+        self._standstills: deque[tuple[int, int]] = deque(maxlen=MAX_STANDSTILLS)
 
     def begin(
         self, block: Block, work: WorkContext, open_then: Stage | None, around: Stage
@@ -155,6 +160,24 @@ class Blocking:
         """Whether the session counts it that its loop stood still for so long."""
         uncertain_secs = min(UNCERTAIN_SECS, self.min_secs / 8)
         return bool(self.min_secs) and secs >= self.min_secs - uncertain_secs
+
+    def note_standstill(self, start_ns: int, end_ns: int) -> None:
+        """Remember that the session's loop did not turn, whatever the cause.
+
+        Args:
+            start_ns: When it stopped turning.
+            end_ns: When it turned again.
+        """
+        self._standstills.append((start_ns, end_ns))
+
+    def was_standing_between(self, start_ns: int, end_ns: int) -> bool:
+        """Whether the session's loop did not turn at some moment between two times.
+
+        Args:
+            start_ns: The earlier time.
+            end_ns: The later time.
+        """
+        return any(began < end_ns and ended > start_ns for began, ended in self._standstills)
 
     def suffer(self, start_ns: int, end_ns: int) -> None:
         """Count a block of the session's loop, by whichever session's code.

@@ -139,6 +139,8 @@ class Conversation:
         )
         self.inferences = session.inferences = Inferences(self._stages)
         self.blocking = session.blocking = Blocking(self._stages, self.stage_of, blocked_ms / 1e3)
+        # Audio that waited in the socket while the loop was blocked did not come late.
+        self.user_audio.was_loop_blocked_between = self.blocking.was_standing_between
         session.binder = bound_to
 
     # The session

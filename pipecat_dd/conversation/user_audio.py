@@ -37,6 +37,11 @@ class SpeechAudio:
     offset_ns: int
 
 
+READ_WITHIN_NS = 100_000_000
+"""How long after a standstill all that came meanwhile has been read. What ends a gap later came
+while the loop turned, so that it was late, whatever happened earlier in the gap."""
+
+
 class UserAudio:
     """Follows the user's audio, and reports on each of their speeches how it arrived.
 
@@ -140,7 +145,7 @@ class UserAudio:
             end_ns - start_ns
             for start_ns, end_ns in audio.gaps
             if not self.was_loop_blocked_between(
-                start_ns + audio.offset_ns, end_ns + audio.offset_ns
+                max(start_ns, end_ns - READ_WITHIN_NS) + audio.offset_ns, end_ns + audio.offset_ns
             )
         ]
         speech.attributes[tags.USER_AUDIO_GAP_COUNT] = len(lengths)

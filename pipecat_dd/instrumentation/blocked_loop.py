@@ -140,6 +140,8 @@ def _report(watch: LoopWatch, found: Standstill) -> None:
     offset_ns = time.time_ns() - time.monotonic_ns()
     end_ns = int(found.now_secs * 1e9) + offset_ns
     start_ns = end_ns - int(found.secs * 1e9)
+    for session in sessions:
+        session.note_standstill(start_ns, end_ns)
     blocked_secs = found.secs - found.not_running_secs
     # A machine with too little CPU also slows down code that takes too much of it.
     took_secs = max(

@@ -303,7 +303,7 @@ class Conversation:
         steps: tuple[Callable[[], None], ...] = (
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
-            lambda: self.bot.end(at_ns),
+            lambda: self.bot.end(at_ns, cut_off=not in_order),
             lambda: self.inferences.end_all(at_ns),
             lambda: self.cut_processing(at_ns, cancelled=not in_order),
             *(lambda hold=hold: self.frames.report_lost_end(hold, at_ns) for hold in lost),

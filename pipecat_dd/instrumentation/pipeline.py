@@ -19,6 +19,7 @@ from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Processor, Role, Service
 from pipecat_dd.conversation.pipelines import Pipeline
 from pipecat_dd.instrumentation.answering import answers_spoken
+from pipecat_dd.instrumentation.audio_out import WRITE, recording_writes
 from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
@@ -150,6 +151,11 @@ class PipelineInstrumentation:
         if runner is not None:
             handling = self._handling(instance, processor, runner)
             self._replaced.patch(instance, _pipecat.RUN_HANDLER, handling)
+        if processor.role is Role.OUTPUT and hasattr(instance, WRITE):
+            writing = recording_writes(
+                instance, processor, self._conversation.bot.voice, lambda: self._tracker.is_on
+            )
+            self._replaced.patch(instance, WRITE, writing)
         if processor.role is Role.TTS:
             self._replaced.patch(instance, "run_tts", self._synthesizing(instance, processor))
         if _pipecat.is_a(instance, "LLMAssistantAggregator"):
@@ -285,9 +291,9 @@ class PipelineInstrumentation:
         if isinstance(work, FrameProcessing) and _pipecat.is_aside(work.frame):
             stage = bot.syntheses.begin_backchannel(processor, time.time_ns(), context_id)
         else:
-            stage = bot.syntheses.begin(
-                processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
-            )
+            answers = answers_spoken(bot.answers, processor)
+            doing = work if isinstance(work, FrameProcessing) else None
+            stage = bot.syntheses.begin(processor, time.time_ns(), context_id, answers, doing)
         before = stage.content.get(tags.TTS_TEXT, "")
         stage.add_content(tags.TTS_TEXT, _pipecat.spoken_join(instance, before, text))
 

@@ -56,6 +56,7 @@ from pipecat_dd._pipecat.pipeline import (
     worker_of,
 )
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER, PRIVATE, RUN_HANDLER, moved
+from pipecat_dd._pipecat.sending import SendQueue, send_queue_of
 from pipecat_dd._pipecat.services import (
     analyzer_of,
     is_a,
@@ -114,6 +115,7 @@ __all__ = [
     "Came",
     "FrameProcessor",
     "KnownCall",
+    "SendQueue",
     "analyzer_of",
     "asking_call",
     "asks_model",
@@ -172,6 +174,7 @@ __all__ = [
     "runner_arguments",
     "runner_of",
     "runs_in_pushers_task",
+    "send_queue_of",
     "serializer_of",
     "service_of",
     "sink_of",

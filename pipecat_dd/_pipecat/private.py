@@ -71,6 +71,10 @@ PRIVATE: dict[str, str] = {
     "FastAPIWebsocketInputTransport._receive_task": "the same",
     "SingleClientWebsocketServerTransport._input": "the same",
     "SingleClientWebsocketServerInputTransport._websocket": "the same",
+    "SingleClientWebsocketServerOutputTransport._websocket": "the socket, and so what the peer has "
+    "not acknowledged of the bot's audio",
+    "FastAPIWebsocketOutputTransport._client": "the same",
+    "WebSocket._receive": "the same, behind FastAPI and uvicorn",
     "FastAPIWebsocketTransport._params": "the serializer, and so the call's id",
     "TwilioFrameSerializer._call_sid": "the call's id",
     "TwilioFrameSerializer._stream_sid": "the stream's id, if the call's is unknown",

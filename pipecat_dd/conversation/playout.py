@@ -53,6 +53,21 @@ class PlayoutClock:
         """
         self._end_ns = max(self._end_ns, at_ns) + length_ns
 
+    def delay(self, at_ns: int, outstanding_ns: int) -> int:
+        """Record that the latest audio was not there when it was written, but came later.
+
+        Args:
+            at_ns: When it came.
+            outstanding_ns: How much audio came then, or is still to come.
+
+        Returns:
+            How long the voice was silent before it.
+        """
+        gap_ns = max(0, at_ns - (self._end_ns - outstanding_ns))
+        self._end_ns += gap_ns
+        self._voice_end_ns += gap_ns
+        return gap_ns
+
     def unplayed_ns(self, at_ns: int) -> int:
         """Return how much of the voice that was written is not played yet.
 

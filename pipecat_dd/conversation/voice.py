@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from pipecat_dd.conversation.delivery import Late
 from pipecat_dd.conversation.model import Kind, Stage
 from pipecat_dd.conversation.playout import MIN_GAP_NS, PlayoutClock
 from pipecat_dd.names import tags
@@ -35,7 +36,7 @@ class Write:
         return 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Speech:
     """What has become of one speech so far.
 
@@ -77,6 +78,11 @@ class Voice:
         self._clocks: dict[Hashable, PlayoutClock] = {}
         self._writes: dict[int, Write] = {}
         self._speech: Speech | None = None
+
+    @property
+    def speech(self) -> Speech | None:
+        """The speech in progress; None while the bot is silent."""
+        return self._speech
 
     # What the output writes
 
@@ -134,6 +140,21 @@ class Voice:
             length_ns = int(seconds * 1e9)
             speech.written_ns += length_ns
             speech.since_ns += length_ns
+
+    def delay(self, line: Hashable, late: Late) -> None:
+        """Record that what was written has come late.
+
+        Args:
+            line: Where it was written.
+            late: What came when.
+        """
+        clock = self._clocks.get(line)
+        if clock is None or late.speech is not self._speech or self._speech is None:
+            return
+        gap_ns = clock.delay(late.at_ns, late.outstanding_ns)
+        self._speech.since_ns = min(self._speech.since_ns, late.since_ns)
+        if gap_ns >= MIN_GAP_NS and not late.is_first:
+            self._add_gap(self._speech, gap_ns)
 
     def _add_gap(self, speech: Speech, gap_ns: int) -> None:
         # A synthesis that is given up is flushed: the last few milliseconds that were held back

@@ -7,12 +7,14 @@ import asyncio
 import base64
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 from pipecat.frames.protobufs import frames_pb2
@@ -25,6 +27,7 @@ MIN_GAP_SECS = MIN_GAP_NS / 1e9
 LOUD = 2_000
 """The level that tells the bot's tone from silence, of a 16-bit sample."""
 WINDOW_SECS = 0.01
+RECEIVE_BYTES = 1_500
 _T = TypeVar("_T")
 
 
@@ -166,10 +169,27 @@ class WebsocketCaller(Caller):
         await self.there(self._call(url, options))
 
     async def _call(self, url: str, options: dict[str, Any]) -> None:
-        self._connection = await connect(url, **options)
+        narrow = socket.socket()
+        # What it has been sent and does not read is soon more than fits.
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        narrow.setblocking(False)
+        address = urlsplit(url)
+        await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
+        self._connection = await connect(url, sock=narrow, compression=None, **options)
         for message in self._hello:
             await self._connection.send(json.dumps(message))
         self._listening = asyncio.create_task(self._listen())
+
+    async def stand_still(self, secs: float) -> None:
+        """Take nothing from the network for a while."""
+
+        async def stand_still() -> None:
+            transport = self._connection.transport
+            transport.pause_reading()
+            await asyncio.sleep(secs)
+            transport.resume_reading()
+
+        await self.there(stand_still())
 
     async def _listen(self) -> None:
         with contextlib.suppress(ConnectionClosed):

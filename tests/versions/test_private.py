@@ -61,6 +61,10 @@ WHERE = {
     "pipecat.transports.websocket.server:WebsocketServerTransport",
     "SingleClientWebsocketServerInputTransport": "pipecat.transports.websocket.server "
     "pipecat.transports.websocket.server:WebsocketServerInputTransport",
+    "SingleClientWebsocketServerOutputTransport": "pipecat.transports.websocket.server "
+    "pipecat.transports.websocket.server:WebsocketServerOutputTransport",
+    "FastAPIWebsocketOutputTransport": "pipecat.transports.websocket.fastapi",
+    "WebSocket": "starlette.websockets",
     "TwilioFrameSerializer": "pipecat.serializers.twilio",
     "TelnyxFrameSerializer": "pipecat.serializers.telnyx",
     "PlivoFrameSerializer": "pipecat.serializers.plivo",

@@ -10,9 +10,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
-LATE_NS = 250_000_000
-"""How late an acknowledgement must be to count. Peers delay theirs by up to 200 ms, and we only
-look when the next piece is written."""
+LATE_NS = 200_000_000
+"""How late an acknowledgement must be, at least, to count: peers delay theirs by as much. We look
+where the next piece is written, so a few tens of milliseconds more pass before it is sure."""
+
+OFTEN_NS = 100_000_000
+"""How often we look while audio is written. After a longer pause it is not known when in it the
+audio was acknowledged: what the caller sends meanwhile acknowledges as well."""
 
 MAX_OUTSTANDING = 1_000
 """How many pieces are followed: more than half a minute of audio."""
@@ -68,6 +72,7 @@ class Delivery:
     def __init__(self) -> None:
         self._pieces: deque[_Piece] = deque(maxlen=MAX_OUTSTANDING)
         self._since_ns = 0
+        self._looked_ns = 0
 
     def send(self, at_ns: int, length_ns: int, speech: Hashable, *, is_first: bool) -> None:
         """Record that a piece of audio is written.
@@ -94,6 +99,7 @@ class Delivery:
             What came late since the last look, if anything did.
         """
         pieces = self._pieces
+        looked_ns, self._looked_ns = self._looked_ns, at_ns
         if not pieces:
             return None
         if not unacknowledged and at_ns - pieces[0].at_ns <= LATE_NS:
@@ -113,8 +119,11 @@ class Delivery:
         while pieces and (not unacknowledged or (pieces[0].end_byte or 0) <= found.byte_count):
             came_now_ns += pieces.popleft().length_ns
         self._since_ns += came_now_ns
-        came_ns = at_ns - found.last_ns - found.round_trip_ns
-        if not came_now_ns or came_ns - oldest.at_ns <= LATE_NS:
+        # At the last look it had not come yet.
+        if not came_now_ns or looked_ns - found.round_trip_ns - oldest.at_ns <= LATE_NS:
             return None
+        came_ns = looked_ns if at_ns - looked_ns > OFTEN_NS else at_ns - found.last_ns
         self._since_ns = came_now_ns
-        return Late(came_ns, outstanding_ns, oldest.speech, oldest.is_first, since_ns)
+        return Late(
+            came_ns - found.round_trip_ns, outstanding_ns, oldest.speech, oldest.is_first, since_ns
+        )

@@ -27,7 +27,7 @@ MIN_GAP_SECS = MIN_GAP_NS / 1e9
 LOUD = 2_000
 """The level that tells the bot's tone from silence, of a 16-bit sample."""
 WINDOW_SECS = 0.01
-RECEIVE_BYTES = 1_500
+NARROW_BYTES = 1_500
 _T = TypeVar("_T")
 
 
@@ -115,36 +115,45 @@ class Caller:
     Attributes:
         pieces: The audio that came.
         floor: How loud the voice is at least in what it hears; the rest is silence.
+        late_secs: How late its thread was at most: on a busy machine it notes what comes too late.
     """
 
     floor = 0.0
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
+        self.late_secs = 0.0
         self._loop = asyncio.new_event_loop()
+        self._watch = self._loop.create_task(self._note_lateness())
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+
+    async def _note_lateness(self) -> None:
+        while True:
+            due = time.monotonic() + 0.005
+            await asyncio.sleep(0.005)
+            self.late_secs = max(self.late_secs, time.monotonic() - due)
 
     async def there(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do something in the caller's thread, and await it here."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    def gaps(self) -> list[float]:
-        """Return the gaps in the bot's voice that it hears."""
-        return gaps(self.pieces, self.floor)
-
-    def begin(self) -> None:
-        """Forget what it has heard."""
-        self.pieces.clear()
+    def gaps(self, min_secs: float = MIN_GAP_SECS) -> list[float]:
+        """Return the gaps in the bot's voice that it hears, of that length at least."""
+        return gaps(self.pieces, self.floor, min_secs)
 
     async def hears(self, secs: float) -> None:
         """Wait until it has been sent so much of the bot's voice."""
         async with asyncio.timeout(15):
-            while sum(p.secs for p in self.pieces if p.level >= self.floor) < secs:
+            while self._voice_secs() < secs:  # noqa: ASYNC110 - it is another thread's
                 await asyncio.sleep(0.005)
+
+    def _voice_secs(self) -> float:
+        return sum(piece.secs for piece in self.pieces if piece.level >= self.floor)
 
     async def hang_up(self) -> None:
         """Be gone."""
+        self._loop.call_soon_threadsafe(self._watch.cancel)
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join, 5)
 
@@ -164,18 +173,23 @@ class WebsocketCaller(Caller):
         self._hello = hello
         self._listening: asyncio.Task[None] | None = None
 
-    async def call(self, url: str, **options: Any) -> None:
-        """Connect."""
-        await self.there(self._call(url, options))
+    async def call(self, url: str, *, is_narrow: bool = False) -> None:
+        """Connect.
 
-    async def _call(self, url: str, options: dict[str, Any]) -> None:
-        narrow = socket.socket()
-        # What it has been sent and does not read is soon more than fits.
-        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        narrow.setblocking(False)
+        Args:
+            url: Where to.
+            is_narrow: Whether what it was sent and has not read is soon more than fits.
+        """
+        await self.there(self._call(url, is_narrow))
+
+    async def _call(self, url: str, is_narrow: bool) -> None:
+        through = socket.socket()
+        if is_narrow:
+            through.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+        through.setblocking(False)
         address = urlsplit(url)
-        await asyncio.get_running_loop().sock_connect(narrow, (address.hostname, address.port))
-        self._connection = await connect(url, sock=narrow, compression=None, **options)
+        await asyncio.get_running_loop().sock_connect(through, (address.hostname, address.port))
+        self._connection = await connect(url, sock=through, compression=None)
         for message in self._hello:
             await self._connection.send(json.dumps(message))
         self._listening = asyncio.create_task(self._listen())

@@ -22,7 +22,7 @@ _TONE_HZ = 500
 
 
 @dataclass(frozen=True)
-class Say:
+class Play:
     """Audio that comes as fast as it plays, or all at once."""
 
     secs: float
@@ -43,7 +43,7 @@ class Hush:
     secs: float
 
 
-Step = Say | Stall | Hush
+Step = Play | Stall | Hush
 
 
 @functools.cache
@@ -81,10 +81,10 @@ class StallingVoice:
         for step in self.plan:
             if isinstance(step, Stall):
                 due = max(due, loop.time()) + step.secs
-            elif isinstance(step, Say) and step.at_once:
+            elif isinstance(step, Play) and step.at_once:
                 yield tone(step.secs)
             else:
-                piece = tone(PIECE_SECS) if isinstance(step, Say) else bytes(len(tone(PIECE_SECS)))
+                piece = tone(PIECE_SECS) if isinstance(step, Play) else bytes(len(tone(PIECE_SECS)))
                 for _ in range(round(step.secs / PIECE_SECS)):
                     await asyncio.sleep(max(0.0, due - loop.time()))
                     yield piece
@@ -110,6 +110,6 @@ async def stalling_voice(*plan: Step) -> AsyncIterator[StallingVoice]:
     app.router.add_post("/v1/audio/speech", speech)
     async with serving_app(app) as url:
         voice = StallingVoice(f"{url}/v1", plan)
-        for step in (*plan, Say(PIECE_SECS)):
+        for step in (*plan, Play(PIECE_SECS)):
             tone(step.secs)  # it takes long enough to disturb what is measured
         yield voice

@@ -53,7 +53,9 @@ The bot ends in order at the block's end."""
 
 
 @asynccontextmanager
-async def websocket_server(*processors: FrameProcessor, **options: Any) -> AsyncIterator[Call]:
+async def websocket_server(
+    *processors: FrameProcessor, is_narrow: bool = False, **options: Any
+) -> AsyncIterator[Call]:
     """Call a bot on Pipecat's own websocket server."""
     port, observer, heard = free_port(), DatadogObserver(), Heard()
     transport = SingleClientWebsocketServerTransport(
@@ -67,7 +69,7 @@ async def websocket_server(*processors: FrameProcessor, **options: Any) -> Async
     caller = WebsocketCaller()
     async with bot_on(transport, observer, processors=processors) as worker:
         await heard.until("on_websocket_ready")
-        await caller.call(f"ws://127.0.0.1:{port}")
+        await caller.call(f"ws://127.0.0.1:{port}", is_narrow=is_narrow)
         await heard.until("on_client_connected")
         yield Call(worker, caller, observer)
     await caller.hang_up()
@@ -75,7 +77,11 @@ async def websocket_server(*processors: FrameProcessor, **options: Any) -> Async
 
 @asynccontextmanager
 async def _behind_fastapi(
-    caller: WebsocketCaller, serializer: Any, processors: Sequence[FrameProcessor], **options: Any
+    caller: WebsocketCaller,
+    serializer: Any,
+    processors: Sequence[FrameProcessor],
+    is_narrow: bool = False,
+    **options: Any,
 ) -> AsyncIterator[Call]:
     observer, heard, over = DatadogObserver(), Heard(), asyncio.Event()
     calls: list[Call] = []
@@ -89,7 +95,7 @@ async def _behind_fastapi(
             await over.wait()
 
     async with serving(bot) as served:
-        await caller.call(served.url)
+        await caller.call(served.url, is_narrow=is_narrow)
         await heard.until("on_client_connected")
         try:
             yield calls[0]

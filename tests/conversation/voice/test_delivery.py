@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipecat_dd.conversation.delivery import LATE_NS, Delivery, Late
 
 MS = 1_000_000
+CALMLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PIECE_MS, PIECE_BYTES = 40, 640
 COUNT = 60
 
@@ -61,6 +62,7 @@ PAUSES = st.lists(
 )
 
 
+@CALMLY
 @given(TRIPS, JITTER, PAUSES, st.booleans())
 def test_a_slow_network_delayed_acknowledgements_and_pauses_are_not_late(
     trip_ms: int, jitter_ms: list[int], pauses_ms: list[int], talks: bool
@@ -70,6 +72,7 @@ def test_a_slow_network_delayed_acknowledgements_and_pauses_are_not_late(
     assert watch(in_order(came), trip_ms, at, talks=talks) == []
 
 
+@CALMLY
 @given(TRIPS, st.integers(10, 20), st.integers(LATE_NS // MS + 2 * PIECE_MS, 900))
 def test_a_network_that_stands_still_is_late_by_as_long(
     trip_ms: int, begins: int, stall_ms: int

@@ -1,11 +1,12 @@
 """The caller's playout clock agrees with a listener who plays millisecond by millisecond."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipecat_dd.conversation.playout import PlayoutClock
 
 MS = 1_000_000
+CALMLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 WRITES = st.lists(
     st.tuples(
@@ -44,6 +45,7 @@ def listen(writes: list[tuple[int, int, bool]]) -> tuple[list[int], int]:
     return [silent[index] for index in sorted(silent)], now
 
 
+@CALMLY
 @given(WRITES)
 def test_the_clock_hears_what_a_listener_hears(pieces: list[tuple[int, int, bool]]) -> None:
     writes, at = [], 1
@@ -62,6 +64,7 @@ def test_the_clock_hears_what_a_listener_hears(pieces: list[tuple[int, int, bool
         assert clock.unplayed_ns(writes[-1][0] * MS) == (end - writes[-1][0]) * MS
 
 
+@CALMLY
 @given(WRITES, st.integers(0, 500))
 def test_the_silence_before_a_speech_is_no_gap(
     pieces: list[tuple[int, int, bool]], later: int

@@ -26,6 +26,7 @@ from tests.support.cartesia import CartesiaServer
 from tests.support.playout import LOUD, MIN_GAP_SECS, Caller
 from tests.support.spans import Span, Trace
 from tests.support.stalling_voice import Hush, Play, Stall, Step, stalling_voice
+from tests.support.versions import needs_pipecat
 
 CLOSE_SECS = 0.02
 """How close what is reported must be to what the caller hears."""
@@ -79,6 +80,7 @@ async def test_stalls_of_the_synthesis_are_the_gaps_that_the_caller_hears(
         plan += Stall(secs), Play(0.5)
     async with stalling_voice(*plan) as voice, line(voice.service()) as call:
         await speak(call)
+        await call.caller.hears(1.7)
 
     assert len(call.caller.gaps(0.1)) >= len(stalls)
     speech = agrees(agent.session(call.observer.session_id), call.caller)
@@ -92,6 +94,7 @@ async def test_a_stall_behind_queued_audio_and_silence_that_is_spoken_are_no_gap
     plan = (Play(1.0, at_once=True), Stall(0.15), Hush(0.5), Play(0.5))
     async with stalling_voice(*plan) as voice, websocket_server(voice.service()) as call:
         await speak(call)
+        await call.caller.hears(1.9)
 
     agrees(agent.session(call.observer.session_id), call.caller)
 
@@ -144,6 +147,7 @@ async def test_two_things_that_the_bot_says_in_a_turn_have_no_gap_between_them(
         await stopped.heard.until("BotStoppedSpeakingFrame")
         await asyncio.sleep(0.3)  # a tool, say
         await speak(call)
+        await call.caller.hears(0.9)
 
     between = max(call.caller.gaps())
     assert between > 0.3  # it is silent, but that is no gap
@@ -189,6 +193,7 @@ async def test_text_that_a_model_writes_late_is_a_gap_and_its_next_answer_is_non
     assert turn["turn.voice_gap_seconds"] == pytest.approx(sum(summed))
 
 
+@needs_pipecat("1.8", "the service asks for another path")
 async def test_a_service_on_a_websocket_that_stalls_is_heard_as_well(agent: TestAgent) -> None:
     async with CartesiaServer() as provider:
         provider.stall_secs = 0.6
@@ -229,7 +234,8 @@ async def test_background_sound_does_not_fill_a_gap_in_the_voice(agent: TestAgen
         call.caller.floor = LOUD
         await asyncio.sleep(0.2)
         await speak(call)
+        await call.caller.hears(0.9)
 
-    assert sum(piece.level < LOUD for piece in call.caller.pieces) > 10
+    assert sum(piece.level < LOUD for piece in call.caller.pieces) > 5
     assert call.caller.gaps()
     agrees(agent.session(call.observer.session_id), call.caller)

@@ -25,7 +25,7 @@ async def test_a_caller_who_takes_nothing_for_a_while_hears_a_gap(
         await call.caller.hears(0.5)
         assert isinstance(call.caller, WebsocketCaller)
         await call.caller.stand_still(0.6)
-        await call.caller.hears(2.0)
+        await call.caller.hears(1.9)
 
     (heard,) = call.caller.gaps(0.3)
     trace = agent.session(call.observer.session_id)

@@ -42,7 +42,8 @@ async def test_what_a_cut_speech_left_unheard_is_what_was_synthesized_less_what_
 async def test_a_speech_that_was_played_to_its_end_left_nothing_unheard(agent: TestAgent) -> None:
     async with stalling_voice(Play(0.5)) as voice, websocket_server(voice.service()) as call:
         await call.worker.queue_frame(TTSSpeakFrame("Your order has been sent."))
-        await call.caller.hears(0.5)
+        await call.caller.hears(0.4)
+        await asyncio.sleep(0.2)
 
     trace = agent.session(call.observer.session_id)
     assert "bot_speech.unheard_seconds" not in trace.one("pipecat.bot_speech").tags

@@ -145,10 +145,11 @@ class Caller:
     async def hears(self, secs: float) -> None:
         """Wait until it has been sent so much of the bot's voice."""
         async with asyncio.timeout(15):
-            while self._voice_secs() < secs:  # noqa: ASYNC110 - it is another thread's
+            while self.voice_secs() < secs:  # noqa: ASYNC110 - it is another thread's
                 await asyncio.sleep(0.005)
 
-    def _voice_secs(self) -> float:
+    def voice_secs(self) -> float:
+        """Return how much of the bot's voice it has been sent."""
         return sum(piece.secs for piece in self.pieces if piece.level >= self.floor)
 
     async def hang_up(self) -> None:

@@ -80,11 +80,12 @@ async def test_stalls_of_the_synthesis_are_the_gaps_that_the_caller_hears(
         plan += Stall(secs), Play(0.5)
     async with stalling_voice(*plan) as voice, line(voice.service()) as call:
         await speak(call)
-        await call.caller.hears(1.7)
+        await call.caller.hears(1.5)
 
     assert len(call.caller.gaps(0.1)) >= len(stalls)
     speech = agrees(agent.session(call.observer.session_id), call.caller)
-    assert speech["bot_speech.audio_seconds"] == pytest.approx(2.0, abs=0.05)
+    # WebRTC's codec blurs where the tone begins and ends.
+    assert speech["bot_speech.audio_seconds"] == pytest.approx(call.caller.voice_secs(), abs=0.25)
     assert "bot_speech.unheard_seconds" not in speech.tags
 
 

@@ -31,8 +31,6 @@ from tests.support.versions import needs_pipecat
 CLOSE_SECS = 0.02
 """How close what is reported must be to what the caller hears."""
 
-LINES = pytest.mark.parametrize("line", [websocket_server, twilio, webrtc])
-
 
 async def speak(call: Call, text: str = "Your order has been sent.") -> None:
     await call.worker.queue_frame(TTSSpeakFrame(text))
@@ -44,7 +42,7 @@ def agrees(trace: Trace, caller: Caller) -> Span:
     On a busy machine there are more gaps than a test means to make, some of them at the limit of
     what is reported.
     """
-    close_secs = CLOSE_SECS + caller.late_secs
+    close_secs = CLOSE_SECS + caller.late_secs + caller.blur_secs
     surely, maybe = caller.gaps(MIN_GAP_SECS + close_secs), caller.gaps(MIN_GAP_SECS - CLOSE_SECS)
     speech, turn = trace.one("pipecat.bot_speech"), trace.one("pipecat.turn")
     session = trace.one("pipecat.session")
@@ -70,23 +68,29 @@ def longest_gap(trace: Trace) -> float:
     return max(float(s.tags.get("bot_speech.longest_gap_seconds", 0.0)) for s in speeches)
 
 
-@LINES
 async def test_stalls_of_the_synthesis_are_the_gaps_that_the_caller_hears(
-    agent: TestAgent, line: Line
+    agent: TestAgent,
 ) -> None:
     stalls = (0.15, 0.4, 0.9)
     plan: list[Step] = [Play(0.5)]
     for secs in stalls:
         plan += Stall(secs), Play(0.5)
-    async with stalling_voice(*plan) as voice, line(voice.service()) as call:
-        await speak(call)
-        await call.caller.hears(1.5)
 
-    assert len(call.caller.gaps(0.1)) >= len(stalls)
-    speech = agrees(agent.session(call.observer.session_id), call.caller)
-    # WebRTC's codec blurs where the tone begins and ends.
-    assert speech["bot_speech.audio_seconds"] == pytest.approx(call.caller.voice_secs(), abs=0.25)
-    assert "bot_speech.unheard_seconds" not in speech.tags
+    async def hold(line: Line) -> Call:
+        async with stalling_voice(*plan) as voice, line(voice.service()) as call:
+            await speak(call)
+            await call.caller.hears(1.5)
+        return call
+
+    lines = (websocket_server, fastapi, twilio, webrtc)
+    for call in await asyncio.gather(*map(hold, lines)):
+        assert (
+            len(call.caller.gaps(0.1)) >= len(stalls) - 1
+        )  # the first may be hidden by one before
+        speech = agrees(agent.session(call.observer.session_id), call.caller)
+        voice_secs = call.caller.voice_secs()
+        assert speech["bot_speech.audio_seconds"] == pytest.approx(voice_secs, abs=0.25)
+        assert "bot_speech.unheard_seconds" not in speech.tags
 
 
 async def test_a_stall_behind_queued_audio_and_silence_that_is_spoken_are_no_gap(
@@ -161,7 +165,7 @@ async def test_text_that_a_model_writes_late_is_a_gap_and_its_next_answer_is_non
     agent: TestAgent,
 ) -> None:
     stopped = Listener(BotStoppedSpeakingFrame, heard=Heard())
-    slow = Delays(0.0, 0.0, token_secs=0.3, first_audio_secs=0.0)
+    slow = Delays(0.0, 0.0, token_secs=0.2, first_audio_secs=0.0)
 
     def answers(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
         return Say("Yes. It has been sent.")

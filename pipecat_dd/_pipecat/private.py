@@ -16,6 +16,13 @@ PRIVATE: dict[str, str] = {
     "and leaves",
     "BaseObject._event_handlers": "whether an event has handlers, which events there are, and "
     "which flow managers a worker has",
+    "WebsocketService._connect_websocket": "when a service begins to connect",
+    "WebsocketService._disconnecting": "whether a service closes its connection on purpose",
+    "WebsocketService._reconnect_in_progress": "whether a service makes its connection anew since "
+    "it has lost it",
+    "STTService._reconnecting": "whether it does so since its settings have changed",
+    "UserTurnCompletionLLMServiceMixin._user_turn_completion_config": "the markers by which a "
+    "model rules that the user has not finished",
     "WorkerObserver._proxies": "the observer's own queue, so that events of patched processors "
     "are not queued as well",
     "WorkerObserver._observers": "whether a worker of the conversation is observed",

@@ -160,6 +160,16 @@ def call_of(transport: Any) -> tuple[str, str] | None:
     return None
 
 
+def call_id_of(transport: Any) -> str | None:
+    """Return the provider's id of a websocket transport's call, not of its stream, or None."""
+    serializer = serializer_of(transport)
+    for kind in type(serializer).__mro__:
+        if kind.__name__ in _CALLS:
+            call_id = peek(serializer, _CALLS[kind.__name__][1])
+            return call_id if isinstance(call_id, str) and call_id else None
+    return None
+
+
 def call_ids_of(transport: Any) -> frozenset[str]:
     """Return the provider's ids of a websocket transport's call and stream."""
     serializer = serializer_of(transport)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.model import Kind, Processor, Stage
+from pipecat_dd.conversation.rulings import Rulings, Verdict
 from pipecat_dd.conversation.speech_segments import (
     RULING_WINDOW_NS,
     Cause,
@@ -48,6 +49,7 @@ class LateRuling:
         silent_ns: When the service that owns the turn took it to have ended; 0 if none does.
         ruled_ns: When the decision was made.
         strategy: The class of the strategy that decided.
+        verdict: The rulings that led to it.
     """
 
     turn: Turn
@@ -55,6 +57,7 @@ class LateRuling:
     silent_ns: int
     ruled_ns: int
     strategy: str
+    verdict: Verdict
 
 
 class UserSide:
@@ -62,6 +65,7 @@ class UserSide:
 
     Attributes:
         transcriptions: The transcriptions of that speech.
+        rulings: The rulings on whether the user has finished.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class UserSide:
         self._predicted_ns = 0
         self._late_ruling: LateRuling | None = None
         self.transcriptions = Transcriptions(stages, turns)
+        self.rulings = Rulings()
         self._open = self.transcriptions.pending
 
     # Speech
@@ -146,6 +151,7 @@ class UserSide:
     def predict_silence(self, at_ns: int) -> None:
         """Record that a service expects the user to have finished; it may take that back."""
         self._predicted_ns = at_ns
+        self.rulings.note_prediction(at_ns)
 
     def withdraw_prediction(self) -> None:
         """Record that the service took its prediction back: the user has not finished."""
@@ -159,6 +165,7 @@ class UserSide:
         Args:
             at_ns: When it reported that.
         """
+        self.rulings.note_prediction(at_ns)
         silent_ns, self._predicted_ns = self._predicted_ns or at_ns, 0
         self._proposed_ns = silent_ns
         if self._speaking is not None and self._speaking.by_service:
@@ -192,6 +199,7 @@ class UserSide:
     def _begin_speech(self, start_ns: int, heard_by: str, *, by_service: bool = False) -> None:
         self._resolve_late_ruling()
         self._place_stale(start_ns)
+        self.rulings.note_speech(start_ns)
         self.transcriptions.drop_unanswered(start_ns)
         segment = self.transcriptions.begun_by_words() or self._segment(start_ns)
         segment.by_service = by_service
@@ -280,20 +288,27 @@ class UserSide:
         turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.is_user_active and turn.by_user:
             turn.set_ruling(at_ns)
+            verdict = self.rulings.settle(turn.stage.start_ns, at_ns)
+            verdict.describe_turn(turn.stage)
             if speaking is None:
                 if self._silent_ns:
-                    self._record_ruling(turn, strategy, self._silent_ns, at_ns)
+                    self._record_ruling(turn, strategy, self._silent_ns, at_ns, verdict)
             elif speaking.parent is turn.stage:
                 # The detector takes a moment to be sure that the user has fallen silent.
                 proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
                 if proposed_ns:
                     turn.set_silence(proposed_ns)
-                self._late_ruling = LateRuling(turn, speaking, proposed_ns, at_ns, strategy)
+                self._late_ruling = LateRuling(
+                    turn, speaking, proposed_ns, at_ns, strategy, verdict
+                )
         self._proposed_ns = 0
         self._turns.end_user_part()
 
-    def _record_ruling(self, turn: Turn, strategy: str, silent_ns: int, at_ns: int) -> None:
+    def _record_ruling(
+        self, turn: Turn, strategy: str, silent_ns: int, at_ns: int, verdict: Verdict
+    ) -> None:
         stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
+        verdict.describe_ruling(stage)
         self._stages.close(stage, at_ns)
 
     def _resolve_late_ruling(self) -> None:
@@ -301,7 +316,9 @@ class UserSide:
         late, self._late_ruling = self._late_ruling, None
         if late is not None and late.silent_ns:
             late.turn.set_silence(late.silent_ns)
-            self._record_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
+            self._record_ruling(
+                late.turn, late.strategy, late.silent_ns, late.ruled_ns, late.verdict
+            )
 
     def note_message(self, at_ns: int) -> None:
         """Record a message that the user sent instead of speaking: a complete turn of theirs."""

@@ -38,6 +38,8 @@ WHERE = {
     "GoogleLLMService": "pipecat.services.google.llm",
     "AWSBedrockLLMService": "pipecat.services.aws.llm",
     "LLMService": "pipecat.services.llm_service",
+    "STTService": "pipecat.services.stt_service",
+    "UserTurnCompletionLLMServiceMixin": "pipecat.turns.user_turn_completion_mixin",
     "TTSService": "pipecat.services.tts_service",
     "RunnableGenerator": "langchain_core.runnables.base",
     "LangchainProcessor": "pipecat.processors.frameworks.langchain",
@@ -110,6 +112,8 @@ ONLY = {
     "PipelineWorker._processor_unusable_policy": (PIPECAT, (1, 8), None),
     # In 1.8 and not in 1.0; which one brought it is not known here.
     "FlowManager._llm": (PIPECAT, (1, 8), None),
+    # In 1.4 and not in 1.0; which one brought it is not known here.
+    "STTService._reconnecting": (PIPECAT, (1, 4), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),
     "VonageClient._listeners": (PIPECAT, (1, 3), None),
     "string._sent_tokenizer": (PIPECAT, (1, 8), None),

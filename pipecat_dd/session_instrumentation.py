@@ -31,6 +31,7 @@ from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.pipeline import PipelineInstrumentation
+from pipecat_dd.instrumentation.service_events import ServiceEventInstrumentation
 from pipecat_dd.instrumentation.transports import TransportInstrumentation
 from pipecat_dd.instrumentation.workers import UNOBSERVED_SECS
 from pipecat_dd.names import tags
@@ -134,7 +135,11 @@ class SessionInstrumentation:
         self.dispatcher = FrameDispatcher(conversation)
         tracker = FrameTracker(conversation, self.dispatcher, self.traits, _ddtrace.set_aside)
         self.pipelines = PipelineInstrumentation(
-            conversation, self.dispatcher, self.traits, tracker
+            conversation,
+            self.dispatcher,
+            self.traits,
+            tracker,
+            ServiceEventInstrumentation(conversation, _ddtrace.set_aside),
         )
         self.binding: ObserverBinding | None = None
         self._transports = TransportInstrumentation(
@@ -220,6 +225,8 @@ class SessionInstrumentation:
         self.set_up_count += 1
         if worker is not None:
             self.pipelines.workers.meet(worker.pipeline)
+            with _guard.instrumentation.guarded():
+                self.pipelines.events.listen_to_worker(worker)
         self._bind_here()
         self._run(time.time_ns())
 
@@ -245,6 +252,7 @@ class SessionInstrumentation:
     def start(self) -> None:
         """Record a pipeline's start: the StartFrame has passed through all of it."""
         self.runtime.conversation.start(time.time_ns())
+        self.pipelines.events.listen_again()
         self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
     def instrument(self, processor: Any, worker: Any) -> None:
@@ -276,6 +284,8 @@ class SessionInstrumentation:
         notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
+            with _guard.instrumentation.guarded():
+                self.pipelines.events.listen_to_worker(worker)
         root.set(tags.CONVERSATION_ID, _pipecat.conversation_id(worker))
         root.set(tags.TRANSPORT, _pipecat.transport_of(self.pipelines.instances))
 

@@ -25,6 +25,7 @@ from pipecat_dd.conversation.model import (
 )
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
+from pipecat_dd.conversation.service_events import ServiceEvents
 from pipecat_dd.conversation.silence import Silence
 from pipecat_dd.conversation.stages import StageListener, Stages
 from pipecat_dd.conversation.telephone import PhoneNumbers
@@ -70,6 +71,7 @@ class Conversation:
         participants: The participants, present and past.
         user_audio: How the user's audio arrives.
         silence: Who spoke how long, and the silence in between.
+        service_events: The events of its services, strategies and workers.
         pipelines: The pipelines of its workers, and how each ended.
         flows: The flows of its workers (``pipecat.flows``).
         blocking: What it and its event loop did to each other.
@@ -127,6 +129,7 @@ class Conversation:
         self.participants = session.people = Participants(
             self._stages, start_timer, names=participant_names, numbers=PhoneNumbers(phone_hash_key)
         )
+        self.service_events = ServiceEvents(self._stages, start_timer)
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.failovers = Failovers(session.root)
@@ -309,6 +312,7 @@ class Conversation:
             *(lambda hold=hold: self.frames.report_lost_end(hold, at_ns) for hold in lost),
             self._open_failed_startups,
             lambda: self.participants.end(at_ns),
+            lambda: self.service_events.end(at_ns),
             lambda: self._stages.close_all(at_ns),
             lambda: self.turns.end(at_ns),
             lambda: self.frames.gather(None),

@@ -29,6 +29,7 @@ from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.inference import patch_inference
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.segments import reporting_completion
+from pipecat_dd.instrumentation.service_events import ServiceEventInstrumentation
 from pipecat_dd.instrumentation.user_audio import UserAudioInstrumentation
 from pipecat_dd.instrumentation.workers import Workers, claim
 from pipecat_dd.names import tags
@@ -41,6 +42,7 @@ class PipelineInstrumentation:
         is_on: Whether a pipeline is patched.
         instances: The patched processors.
         workers: Listens to the workers whose pipelines hold them.
+        events: Listens to their events.
         covered_ids: The ids, as of :func:`id`, of these processors and of the compound processors
             (such as a parallel pipeline) that only hold others.
     """
@@ -51,6 +53,7 @@ class PipelineInstrumentation:
         dispatcher: FrameDispatcher,
         table: FrameTraitsTable,
         tracker: FrameTracker,
+        events: ServiceEventInstrumentation,
     ) -> None:
         """Prepare to patch; nothing is patched yet.
 
@@ -59,6 +62,7 @@ class PipelineInstrumentation:
             dispatcher: Receives the frames that they push.
             table: Knows what each class of frame means.
             tracker: Records what they process.
+            events: Records their events.
         """
         self._conversation = conversation
         self._tracker = tracker
@@ -74,6 +78,7 @@ class PipelineInstrumentation:
         self._user_audio = UserAudioInstrumentation(
             conversation, self._replaced, lambda: self._tracker.is_on
         )
+        self.events = events
         self.is_on = False
         patch_inference()
 
@@ -123,6 +128,9 @@ class PipelineInstrumentation:
             # delivers its frames.
             with _guard.instrumentation.guarded():
                 self.patch(instance)
+        for compound in filter(_pipecat.is_compound, _pipecat.walk(outermost)):
+            with _guard.instrumentation.guarded():
+                self.events.listen(compound, None)
         # A second worker's pipeline usually has none: the user's audio goes to the first.
         conversation = self._conversation
         analyzer = _pipecat.analyzer_of(*instances)
@@ -175,6 +183,8 @@ class PipelineInstrumentation:
         self._user_audio.meet(instance, processor)
         self.covered_ids.add(id(instance))
         self.instances.append(instance)
+        with _guard.instrumentation.guarded():
+            self.events.listen(instance, processor)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Attribute to the session what a processor does in the threads of an SDK."""
@@ -187,6 +197,7 @@ class PipelineInstrumentation:
         """Remove all patches."""
         self.is_on = self._tracker.is_on = False
         self.workers.remove()
+        self.events.remove()
         self._replaced.undo()
         self._known.clear()
         self._noted.clear()

@@ -31,7 +31,7 @@ def matters(span: Span) -> bool:
 
 def stages(span: Span) -> bool:
     """Whether a span is a stage of the conversation, or a call to a provider in one."""
-    return matters(span) and span.name != "pipecat.frame"
+    return matters(span) and span.name not in ("pipecat.frame", "pipecat.service.event")
 
 
 def tree(trace: Trace, keep: Callable[[Span], bool] = matters, tags: tuple[str, ...] = TOLD) -> str:

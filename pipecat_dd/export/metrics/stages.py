@@ -7,6 +7,7 @@ spans of a conversation cannot disagree.
 import math
 from collections.abc import Callable, Iterator
 
+from pipecat_dd.conversation.connections import REFUSED
 from pipecat_dd.conversation.model import AttributeValue, Kind, Stage
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.metrics.sample import Sample
@@ -34,8 +35,10 @@ def closed(stage: Stage) -> Iterator[Sample]:
     """Yield the metrics of a stage that has ended."""
     for measure in _MEASURES.get(stage.kind, ()):
         yield from measure(stage)
-    # The failure of a turn or session is counted at the stage where it happened.
-    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION):
+    # The failure of a turn or session is counted at the stage where it happened, and a refused
+    # connection where the service reports the error.
+    is_refusal = stage.kind is Kind.SERVICE_EVENT and stage.resource == REFUSED
+    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION) and not is_refusal:
         yield _error(stage)
 
 

@@ -19,12 +19,14 @@ CONNECT_WEBSOCKET = "_connect_websocket"
 ANALYZE_END_OF_TURN = "analyze_end_of_turn"
 """The method of a turn detection model that rules on whether the user has finished."""
 
-_FRAME_EVENTS = (
+FRAME_EVENTS = (
     "on_before_process_frame",
     "on_after_process_frame",
     "on_before_push_frame",
     "on_after_push_frame",
 )
+"""What Pipecat's processors dispatch for each frame, and await at once."""
+
 _MAX_DEPTH = 5
 _MAX_FOUND = 64
 _MAX_ITEMS = 32
@@ -155,7 +157,7 @@ def frame_events(instance: Any) -> dict[str, Any]:
     dispatches = peek(type(instance), CALL_EVENT_HANDLER) is peek(BaseObject, CALL_EVENT_HANDLER)
     if not dispatches or not isinstance(events, dict) or CALL_EVENT_HANDLER in vars(instance):
         return {}
-    found = {name: events[name] for name in _FRAME_EVENTS if name in events}
+    found = {name: events[name] for name in FRAME_EVENTS if name in events}
     return {name: event for name, event in found.items() if hasattr(event, "handlers")}
 
 

@@ -2,14 +2,13 @@
 
 import ast
 from collections import Counter
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import pipecat_dd.instrumentation
 from pipecat_dd.instrumentation import frame_traits
+from pipecat_dd.instrumentation.event_facts import NOT_RECORDED
 from pipecat_dd.instrumentation.frame_handlers import HANDLERS
 from tests.support.versions import PIPECAT
 from tests.versions.coverage import (
@@ -34,15 +33,6 @@ METRIC_FATES = dict(entries(METRICS))
 EVENT_FATES = {
     (part, name): fate for part, groups in EVENTS.items() for name, fate in entries(groups)
 }
-
-RECORDS_EVENTS = find_spec("pipecat_dd.instrumentation.event_facts") is not None
-"""Until service events and rulings are merged: whether they are."""
-
-
-def _soon(names: str) -> set[str]:
-    """Return names of what is shown once they are."""
-    return set() if RECORDS_EVENTS else set(names.split())
-
 
 WITHOUT_HANDLER = {
     "StartFrame": "followed from processor to processor: frame_traits.py",
@@ -91,9 +81,7 @@ def shown(fates: dict[str, Fate], known: set[str]) -> set[str]:
 def test_what_is_shown_of_frames_has_a_handler_and_nothing_else_has() -> None:
     names = installed().frames
     handled = {name for name in names if installed().above(name) & HANDLERS.keys()}
-    without = (
-        WITHOUT_HANDLER.keys() | _soon("LLMMarkerFrame UserTurnInferenceCompletedFrame")
-    ) & names
+    without = (WITHOUT_HANDLER.keys()) & names
     assert shown(FRAME_FATES, names) - handled == without
     assert handled - shown(FRAME_FATES, names) == set()
 
@@ -111,7 +99,6 @@ def test_what_is_shown_of_metrics_is_read() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf8")))
         if isinstance(node, ast.Constant) and node.value in METRIC_FATES
     }
-    read |= _soon("TurnMetricsData")
     known = installed().metrics
     assert {name for name in known if installed().above(name) & read} == shown(METRIC_FATES, known)
 
@@ -125,13 +112,11 @@ def test_every_event_of_a_transport_is_shown_and_none_beneath_it() -> None:
                 assert (how is How.SHOWN) is is_transports, f"{name} of {by.class_name}"
 
 
-@pytest.mark.skipif(not RECORDS_EVENTS, reason="events of services are not recorded yet")
 def test_what_is_shown_as_an_event_of_a_service_is_recorded() -> None:
-    facts = import_module("pipecat_dd.instrumentation.event_facts")
     for name, utterers in installed().events.items():
         for part in {by.part for by in utterers if _is_heard(by)}:
             in_place = all(by.is_sync for by in utterers if by.part == part)
-            is_recorded = name not in facts.NOT_RECORDED and not in_place
+            is_recorded = name not in NOT_RECORDED and not in_place
             is_shown = EVENT_FATES[part, name] is SERVICE_EVENT
             assert is_shown is is_recorded, f"{name} of {part}"
 

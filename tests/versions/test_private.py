@@ -14,9 +14,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import pipecat
 import pytest
 
 import pipecat_dd
+from pipecat_dd._pipecat.events import FRAME_EVENTS
+from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER
 from tests.support.versions import DDTRACE, PIPECAT
 
 PACKAGE = Path(pipecat_dd.__file__).parent
@@ -278,3 +281,28 @@ def test_nothing_private_is_used_that_is_not_listed() -> None:
                 continue
             unlisted.append(f"{path.relative_to(PACKAGE)}:{line}: {of or ''}.{name}")
     assert not unlisted, "\n".join(["in no PRIVATE:", *unlisted])
+
+
+def test_pipecat_awaits_the_events_of_frames_where_it_dispatches_them() -> None:
+    """Where nothing handles one, its dispatch is answered by a future, which no task can run."""
+    called = awaited = 0
+    for path in Path(pipecat.__path__[0]).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if not any(f'"{name}"' in text for name in FRAME_EVENTS):
+            continue
+        nodes = list(ast.walk(ast.parse(text)))
+        called += sum(map(_is_dispatch_of_frame_event, nodes))
+        awaited += sum(
+            isinstance(node, ast.Await) and _is_dispatch_of_frame_event(node.value)
+            for node in nodes
+        )
+    assert called == awaited >= len(FRAME_EVENTS)
+
+
+def _is_dispatch_of_frame_event(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == CALL_EVENT_HANDLER
+        and any(isinstance(one, ast.Constant) and one.value in FRAME_EVENTS for one in node.args)
+    )

@@ -1,7 +1,7 @@
 """The bot's voice as the caller hears it: what is written of each speech, its gaps, what is cut."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipecat_dd.conversation.delivery import Late
 from pipecat_dd.conversation.model import Kind, Stage
@@ -10,6 +10,9 @@ from pipecat_dd.names import tags
 
 MAX_WRITES = 64
 """How many writes may be in progress at a time: one for each of an output's destinations."""
+
+MAX_PLACED_GAPS = 20
+"""Of how many gaps of a speech it is said where they were."""
 
 
 @dataclass(slots=True)
@@ -48,6 +51,8 @@ class Speech:
         longest_ns: The longest of them.
         last_ns: The last of them.
         since_ns: How much audio was written since the last of them.
+        gaps: Where the first of them were: when each began, from when the speech was first heard,
+            and how long it was, in nanoseconds.
         is_timed: Whether it is known when each piece was written.
     """
 
@@ -58,6 +63,7 @@ class Speech:
     longest_ns: int = 0
     last_ns: int = 0
     since_ns: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
     is_timed: bool = False
 
 
@@ -154,14 +160,20 @@ class Voice:
         gap_ns = clock.delay(late.at_ns, late.outstanding_ns)
         self._speech.since_ns = min(self._speech.since_ns, late.since_ns)
         if gap_ns >= MIN_GAP_NS and not late.is_first:
-            self._add_gap(self._speech, gap_ns)
+            self._add_gap(self._speech, gap_ns, late.outstanding_ns)
 
-    def _add_gap(self, speech: Speech, gap_ns: int) -> None:
+    def _add_gap(self, speech: Speech, gap_ns: int, outstanding_ns: int = 0) -> None:
         # A synthesis that is given up is flushed: the last few milliseconds that were held back
         # come in the middle of the silence. They are no word, and it stays one gap.
         is_same = speech.gap_count > 0 and speech.since_ns <= MIN_GAP_NS
         count = 0 if is_same else 1
         speech.last_ns = speech.last_ns + gap_ns if is_same else gap_ns
+        if not is_same and speech.gap_count < MAX_PLACED_GAPS:
+            # What had played by then: the voice, and the gaps in it.
+            played_ns = max(0, speech.written_ns - outstanding_ns) + speech.gap_ns
+            speech.gaps.append((played_ns, gap_ns))
+        elif is_same and len(speech.gaps) == speech.gap_count:
+            speech.gaps[-1] = (speech.gaps[-1][0], speech.last_ns)
         speech.since_ns = 0
         speech.gap_count += count
         speech.gap_ns += gap_ns
@@ -200,6 +212,8 @@ class Voice:
                 facts[tags.BOT_SPEECH_GAP_COUNT] = speech.gap_count
                 facts[tags.BOT_SPEECH_GAP_SECONDS] = speech.gap_ns / 1e9
                 if speech.gap_count:
+                    places = (f"{at / 1e9:.3f}+{length / 1e9:.3f}" for at, length in speech.gaps)
+                    facts[tags.BOT_SPEECH_GAPS] = " ".join(places)
                     facts[tags.BOT_SPEECH_LONGEST_GAP_SECONDS] = speech.longest_ns / 1e9
         return speech
 

@@ -19,6 +19,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.openai.llm import OpenAILLMService
 
 from pipecat_dd.cli.demo.provider import Answer, Delays, Provider, Say
+from pipecat_dd.conversation.voice import MAX_PLACED_GAPS
 from tests.conversation.participants.running import Heard, Listener
 from tests.conversation.voice.calls import Call, Line, fastapi, twilio, webrtc, websocket_server
 from tests.support.agent import TestAgent
@@ -53,6 +54,9 @@ def agrees(trace: Trace, caller: Caller) -> Span:
     if count:
         longest = pytest.approx(max(maybe), abs=close_secs)
         assert speech["bot_speech.longest_gap_seconds"] == longest
+        places = [place.split("+") for place in str(speech["bot_speech.gaps"]).split()]
+        assert len(places) == min(count, MAX_PLACED_GAPS)
+        assert sum(float(length) for _, length in places) == pytest.approx(secs, abs=0.01)
         assert session["session.longest_voice_gap_seconds"] == longest
         for span, prefix in ((turn, "turn"), (session, "session")):
             assert span[f"{prefix}.voice_gap_count"] == count
@@ -91,6 +95,9 @@ async def test_stalls_of_the_synthesis_are_the_gaps_that_the_caller_hears(
         voice_secs = call.caller.voice_secs()
         assert speech["bot_speech.audio_seconds"] == pytest.approx(voice_secs, abs=0.25)
         assert "bot_speech.unheard_seconds" not in speech.tags
+        starts = [float(place.split("+")[0]) for place in str(speech["bot_speech.gaps"]).split()]
+        if len(starts) == len(stalls):  # the machine made none of its own
+            assert starts == pytest.approx([0.5, 1.15, 2.05], abs=0.2 + call.caller.late_secs)
 
 
 async def test_a_stall_behind_queued_audio_and_silence_that_is_spoken_are_no_gap(

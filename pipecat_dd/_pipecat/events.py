@@ -1,14 +1,14 @@
 """Finds what hangs off a processor or worker and dispatches events, and what is known of it."""
 
 import dataclasses
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum
 from typing import Any
 
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.utils.base_object import BaseObject
 
+from pipecat_dd._pipecat.class_memo import ClassMemo
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER
 from pipecat_dd._pipecat.services import is_a
 from pipecat_dd._private import peek
@@ -30,9 +30,7 @@ FRAME_EVENTS = (
 _MAX_DEPTH = 5
 _MAX_FOUND = 64
 _MAX_ITEMS = 32
-
-_PLAIN = frozenset({bool, bytes, dict, float, int, set, str, type(None)})
-"""What most attributes are, and what holds nothing that is looked for."""
+_MAX_SETS_OF_EVENTS = 16
 
 _ANALYZER = "BaseTurnAnalyzer"
 _ELSEWHERE = frozenset(
@@ -54,16 +52,6 @@ class _Part(Enum):
     OWNED = "owned"
 
 
-_parts: "weakref.WeakKeyDictionary[type, _Part]" = weakref.WeakKeyDictionary()
-
-
-def _part_of(kind: type) -> _Part:
-    part = _parts.get(kind)
-    if part is None:
-        part = _parts[kind] = _part_of_class(kind)
-    return part
-
-
 def _part_of_class(kind: type) -> _Part:
     if kind in (list, tuple):
         return _Part.ITEMS
@@ -74,6 +62,9 @@ def _part_of_class(kind: type) -> _Part:
         return _Part.OWNED
     is_holder = kind.__module__.startswith("pipecat.") and dataclasses.is_dataclass(kind)
     return _Part.HOLDER if is_holder else _Part.NONE
+
+
+_part_of = ClassMemo(_part_of_class)
 
 
 def attached(instance: Any) -> list[tuple[Any, Any]]:
@@ -90,29 +81,32 @@ def attached(instance: Any) -> list[tuple[Any, Any]]:
     """
     found: list[tuple[Any, Any]] = []
     seen = {id(instance)}
+    known, part_of = _part_of.of_modules, _part_of
 
-    def look(value: Any, owner: Any, depth: int) -> None:
+    def look_into(values: Collection[Any], owner: Any, depth: int) -> None:
+        for value in tuple(values):
+            kind = type(value)
+            part = known.get(kind) or part_of(kind)
+            if part is not _Part.NONE:
+                look(value, part, owner, depth)
+
+    def look(value: Any, part: _Part, owner: Any, depth: int) -> None:
         if depth > _MAX_DEPTH or len(found) >= _MAX_FOUND:
             return
-        part = _part_of(type(value))
         if part is _Part.ITEMS:
-            for item in value[:_MAX_ITEMS]:
-                look(item, owner, depth + 1)
+            look_into(value[:_MAX_ITEMS], owner, depth + 1)
             return
-        if part is _Part.NONE or id(value) in seen:
+        if id(value) in seen:
             return
         seen.add(id(value))
         if part is _Part.OWNED:
             found.append((value, owner))
             owner = value
         held = peek(value, "__dict__", None)
-        for inner in list(held.values()) if isinstance(held, dict) else ():
-            if type(inner) not in _PLAIN:
-                look(inner, owner, depth + 1)
+        if isinstance(held, dict):
+            look_into(held.values(), owner, depth + 1)
 
-    for value in list(peek(instance, "__dict__", {}).values()):
-        if type(value) not in _PLAIN:
-            look(value, instance, 1)
+    look_into(peek(instance, "__dict__", {}).values(), instance, 1)
     return found
 
 
@@ -129,7 +123,21 @@ def own_events(instance: Any) -> frozenset[str]:
     events = peek(instance, "_event_handlers")
     if not isinstance(events, dict):
         return frozenset()
-    return frozenset(name for name, event in events.items() if not _is_sync(event))
+    by_names, names = _own_events(type(instance)), tuple(events)
+    found = by_names.get(names)
+    if found is None:
+        if len(by_names) >= _MAX_SETS_OF_EVENTS:
+            by_names.clear()
+        found = by_names[names] = frozenset(n for n, event in events.items() if not _is_sync(event))
+    return found
+
+
+def _no_events_yet(kind: type) -> dict[tuple[str, ...], frozenset[str]]:
+    return {}
+
+
+_own_events = ClassMemo(_no_events_yet)
+"""By class and the names of its events: all that a class has is the same on each instance."""
 
 
 def all_events(instance: Any) -> frozenset[str]:

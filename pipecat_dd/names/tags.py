@@ -218,6 +218,12 @@ SESSION_LONGEST_SILENCE_SECONDS: Final = _tag(
     unit="seconds",
     on=(Kind.SESSION,),
 )
+SESSION_LONGEST_BOT_SILENCE_SECONDS: Final = _tag(
+    "session.longest_bot_silence_seconds",
+    "The longest time without speech in which the bot owed an answer; 0 if it never did.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
 SESSION_LONGEST_SILENCE_OF: Final = _tag(
     "session.longest_silence_of",
     "Whose turn it was to speak in the longest silence: `bot`, which owed an answer, or `user`.",

@@ -79,6 +79,12 @@ def _sound(stage: Stage) -> Iterator[Sample]:
         tags.SESSION_LONGEST_SILENCE_SECONDS,
         transport | silence_of,
     )
+    yield from _timed(
+        metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS,
+        stage,
+        tags.SESSION_LONGEST_BOT_SILENCE_SECONDS,
+        transport,
+    )
     for speaker, fact in _SPEECH.items():
         by = transport | {metric_tags.SPEAKER: speaker}
         yield from _amount(metrics.SPEECH_SECONDS, stage, fact, by)

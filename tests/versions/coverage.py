@@ -290,17 +290,13 @@ EVENTS: Final[dict[str, tuple[Group, ...]]] = {
         (
             SERVICE_EVENT,
             "on_connected on_disconnected on_connection_error on_idle_timeout on_session_started "
-            "on_delegation_created on_dtmf_received",
+            "on_delegation_created on_dtmf_received on_completion_timeout",
         ),
         (
             BY_FRAMES,
             "on_start_of_turn on_end_of_turn on_eager_end_of_turn on_turn_resumed on_turn_start "
             "on_turn_end on_turn_eager_end on_turn_resume on_speech_started on_speech_stopped "
             "on_utterance_end on_function_calls_started on_function_calls_cancelled on_tts_request",
-        ),
-        (
-            left_out("an error that follows is shown; Anthropic's and AWS Bedrock's push none"),
-            "on_completion_timeout",
         ),
         (
             OFTEN,

@@ -98,8 +98,8 @@ def _of_silence(options: Options) -> Iterator[Alert]:
         ),
         options.dead_air_percent,
         AlertText(
-            "In {{value}} % of the sessions in an hour the bot owed an answer, and nobody spoke for "
-            f"more than {options.dead_air_secs} seconds.",
+            "In {{value}} % of the sessions in an hour the bot owed an answer, and nobody spoke "
+            f"for more than {options.dead_air_secs} seconds.",
             f"First check the turn at that time. A long `{span_name(Stage.TOOL)}` or "
             f"`{span_name(Stage.LLM)}` is what the bot waited for. If neither is there, the end "
             f"of the user's turn was not detected: check `{span_name(Stage.END_OF_TURN)}`.",

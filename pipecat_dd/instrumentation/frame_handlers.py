@@ -23,6 +23,12 @@ from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
 from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
+from pipecat_dd.instrumentation.requests import (
+    keys_sent,
+    refer_asked,
+    stt_muted,
+    transfer_asked,
+)
 from pipecat_dd.instrumentation.rulings import (
     is_reprompted,
     marker_comes,
@@ -411,6 +417,11 @@ HANDLERS: dict[str, FrameHandler] = {
     "LLMMessagesTransformFrame": is_asked_with_messages,
     "InputTextRawFrame": _typed,
     "InputDTMFFrame": _key_pressed,
+    "OutputDTMFFrame": keys_sent,
+    "OutputDTMFUrgentFrame": keys_sent,
+    "DailySIPTransferFrame": transfer_asked,
+    "DailySIPReferFrame": refer_asked,
+    "STTMuteFrame": stt_muted,
     "EndFrame": _ends,
     "StopFrame": _stops,
     "CancelFrame": _cancels,

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp import web
-from pipecat.frames.frames import Frame, LLMFullResponseEndFrame, TranscriptionFrame
+from pipecat.frames.frames import LLMFullResponseEndFrame, TranscriptionFrame
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.utils.time import time_now_iso8601

@@ -191,7 +191,7 @@ FRAMES: Final[tuple[Group, ...]] = (
         "LLMThoughtStartFrame LLMThoughtEndFrame",
     ),
     (
-        counted("a call that ran in another pipeline, which has a span there if it is observed"),
+        shown(Kind.TOOL, words="a call that ran in another pipeline, once"),
         "ExternalFunctionCallsStartedFrame ExternalFunctionCallInProgressFrame "
         "ExternalFunctionCallResultFrame ExternalFunctionCallCancelFrame",
     ),

@@ -1,4 +1,4 @@
-"""What lies beneath a transport: a connection that fails, a microphone turned off, Genesys' calls."""
+"""What lies beneath a transport: a connection that fails, a microphone turned off, Genesys."""
 
 import asyncio
 import contextvars

@@ -21,8 +21,7 @@ from tests.support.agent import TestAgent
 from tests.support.shapes import Shaped, watching
 
 llm_with_backend = pytest.importorskip("pipecat.pipeline.llm_with_backend", reason="came with 1.14")
-
-from pipecat.workers.llm.backend_llm_worker import BackendLLMWorker
+backend_llm_worker = pytest.importorskip("pipecat.workers.llm.backend_llm_worker")
 
 SECRET = "Chelsea"
 
@@ -55,7 +54,7 @@ class Delegates(Shaped):
         super().__init__(self._processors, *observers, script=script)
 
     def _processors(self, _: Shaped) -> list[FrameProcessor]:
-        self.backend = BackendLLMWorker(
+        self.backend = backend_llm_worker.BackendLLMWorker(
             llm=self.make_llm("gpt-4.1-mini"), context=LLMContext(tools=[get_weather])
         )
         if self.is_backend_observed:

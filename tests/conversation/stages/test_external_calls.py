@@ -3,14 +3,7 @@
 from typing import Any
 
 import pytest
-from pipecat.frames.frames import (
-    ExternalFunctionCall,
-    ExternalFunctionCallCancelFrame,
-    ExternalFunctionCallInProgressFrame,
-    ExternalFunctionCallResultFrame,
-    ExternalFunctionCallsStartedFrame,
-    TranscriptionFrame,
-)
+from pipecat.frames.frames import TranscriptionFrame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
@@ -20,8 +13,17 @@ from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from tests.support.agent import TestAgent
 from tests.support.shapes import Shaped, watching
 
-llm_with_backend = pytest.importorskip("pipecat.pipeline.llm_with_backend", reason="came with 1.14")
-backend_llm_worker = pytest.importorskip("pipecat.workers.llm.backend_llm_worker")
+pytest.importorskip("pipecat.pipeline.llm_with_backend", reason="came with 1.14")
+
+from pipecat.frames.frames import (
+    ExternalFunctionCall,
+    ExternalFunctionCallCancelFrame,
+    ExternalFunctionCallInProgressFrame,
+    ExternalFunctionCallResultFrame,
+    ExternalFunctionCallsStartedFrame,
+)
+from pipecat.pipeline.llm_with_backend import LLMWithBackend
+from pipecat.workers.llm.backend_llm_worker import BackendLLMWorker
 
 SECRET = "Chelsea"
 
@@ -54,13 +56,13 @@ class Delegates(Shaped):
         super().__init__(self._processors, *observers, script=script)
 
     def _processors(self, _: Shaped) -> list[FrameProcessor]:
-        self.backend = backend_llm_worker.BackendLLMWorker(
+        self.backend = BackendLLMWorker(
             llm=self.make_llm("gpt-4.1-mini"), context=LLMContext(tools=[get_weather])
         )
         if self.is_backend_observed:
             for observer in self._observers:
                 self.backend.add_observer(observer)
-        llm = llm_with_backend.LLMWithBackend(frontend=self.make_llm(), backend=self.backend)
+        llm = LLMWithBackend(frontend=self.make_llm(), backend=self.backend)
         return [self.pair.user(), llm, self.make_tts(), self.output, self.pair.assistant()]
 
 

@@ -11,6 +11,7 @@ from aiortc import RTCPeerConnection
 from aiortc.mediastreams import AudioStreamTrack
 from websockets.asyncio.client import connect
 
+from pipecat_dd import _pipecat
 from tests.conversation.participants.running import PATIENCE_SECS, Heard, bot_on
 from tests.conversation.participants.test_smallwebrtc import Caller, on_loopback  # noqa: F401
 from tests.conversation.participants.test_websocket import CallOnFastAPI, serving
@@ -44,6 +45,8 @@ async def test_a_microphone_that_the_user_turns_off_is_told(agent: TestAgent) ->
     observer = watching()
     caller, heard = Caller(), Heard()
     heard.handle(caller.transport, "on_client_connected")
+    if "track-status" not in _pipecat.all_events(caller.connection):
+        pytest.skip("this version does not say so")
     seen = await happened(caller.connection, "track-status")
     async with bot_on(caller.transport, observer):
         request = asyncio.create_task(caller.connects(), context=outside)

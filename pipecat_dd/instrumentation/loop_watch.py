@@ -15,6 +15,7 @@ The heartbeat is also late if nobody's code is to blame, and that must blame nob
 * The loop may have been stopped by its program.
 """
 
+import _thread
 import asyncio
 import contextlib
 import contextvars
@@ -112,10 +113,9 @@ class LoopWatch:
     def start(self) -> None:
         """Start the heartbeat and the thread."""
         self._schedule()
-        # A daemon, and in no session's context: see `pipecat_dd.conversation.threads`.
-        threading.Thread(
-            target=_run, args=(self,), name="pipecat_dd loop watch", daemon=True
-        ).start()
+        # Not a `threading.Thread`: its `start()` waits until the thread runs, in the bot's event
+        # loop. Such a thread keeps no process alive, and is in no session's context.
+        _thread.start_new_thread(_run, (self,))
 
     def stop(self) -> None:
         """Stop both. A second call does nothing."""

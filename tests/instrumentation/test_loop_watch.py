@@ -23,6 +23,7 @@ from pipecat_dd.instrumentation import blocked_loop, gc_clock, loop_watch, threa
 from pipecat_dd.testing import capture
 from tests.instrumentation import blocking_bots as bots
 from tests.instrumentation.blocking_bots import Bot
+from tests.instrumentation.waiting_bot import watching_threads
 from tests.support.agent import TestAgent
 from tests.support.together import together
 
@@ -35,10 +36,6 @@ def lines_for_all_places() -> None:
     blocked_loop.forget_lines()
 
 
-def threads() -> list[threading.Thread]:
-    return [one for one in threading.enumerate() if one.name == "pipecat_dd loop watch"]
-
-
 def until(done: Callable[[], bool], timeout_secs: float = 10.0) -> None:
     """Wait for another thread, which announces nothing."""
     deadline = time.monotonic() + timeout_secs
@@ -48,7 +45,11 @@ def until(done: Callable[[], bool], timeout_secs: float = 10.0) -> None:
 
 
 def is_nothing_left() -> bool:
-    return not threads() and not blocked_loop.watched_loops() and gc_clock._note not in gc.callbacks
+    return (
+        not watching_threads()
+        and not blocked_loop.watched_loops()
+        and gc_clock._note not in gc.callbacks
+    )
 
 
 # Who is not to blame
@@ -166,7 +167,7 @@ async def test_one_thread_and_one_timer_serve_all_sessions_and_end_with_the_last
         loop: Any = asyncio.get_running_loop()
         timers = [one for one in loop._scheduled if not one.cancelled()]
         beats = [one for one in timers if "LoopWatch" in repr(one)]
-        seen.extend((len(threads()), len(beats), blocked_loop.watched_loops()))
+        seen.extend((len(watching_threads()), len(beats), blocked_loop.watched_loops()))
         seen.append(gc.callbacks.count(gc_clock._note))
 
     until(is_nothing_left)
@@ -181,7 +182,7 @@ def test_each_loop_is_watched_by_itself() -> None:
 
     async def look(bot: Bot) -> None:
         await asyncio.to_thread(both.wait)
-        counts.append(len(threads()))
+        counts.append(len(watching_threads()))
         await asyncio.to_thread(both.wait)
         if len(counts) == 2 and threading.current_thread().name == "one":
             await bots.tool_sleeps(bot)
@@ -333,7 +334,7 @@ async def test_it_arrives_in_the_trace_of_what_it_is_part_of(agent: TestAgent, s
 async def test_zero_turns_it_off() -> None:
     async def sleep_and_look(bot: Bot) -> None:
         bots.block()
-        assert not threads()
+        assert not watching_threads()
 
     with capture() as seen:
         await bots.run_all([sleep_and_look], blocked_ms=0)

@@ -9,12 +9,12 @@ import contextlib
 import json
 import os
 import sys
-import threading
 import time
+import traceback
 
 from loguru import logger
 
-from pipecat_dd.instrumentation import blocked_loop, thread_counters
+from pipecat_dd.instrumentation import blocked_loop, loop_watch, thread_counters
 from pipecat_dd.testing import capture
 from tests.instrumentation import blocking_bots as bots
 from tests.instrumentation.blocking_bots import Bot
@@ -29,6 +29,15 @@ async def is_stopped(bot: Bot) -> None:
         await asyncio.sleep(0)
 
 
+def watching_threads() -> list[int]:
+    """Return the threads of this process that watch a loop."""
+    return [
+        thread_id
+        for thread_id, frame in sys._current_frames().items()
+        if any(one.f_code is loop_watch._run.__code__ for one, _ in traceback.walk_stack(frame))
+    ]
+
+
 def is_nothing_left() -> bool:
     """Whether nothing of the watch is left in this process."""
     import gc
@@ -38,7 +47,7 @@ def is_nothing_left() -> bool:
     return (
         not blocked_loop.watched_loops()
         and gc_clock._note not in gc.callbacks
-        and not [one for one in threading.enumerate() if one.name == "pipecat_dd loop watch"]
+        and not watching_threads()
     )
 
 

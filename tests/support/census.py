@@ -15,6 +15,7 @@ from pipecat_dd import _exit
 from pipecat_dd.conversation import live_sessions, stack_lookup
 from pipecat_dd.conversation.context import current
 from pipecat_dd.export import active
+from pipecat_dd.instrumentation.frame_traits import FrameTraits
 
 TURN_TRACKING = "pipecat.observers.turn_tracking_observer"
 
@@ -53,6 +54,8 @@ def census() -> Census:
         for instance in gc.get_objects()
         for kind in [instance if type(instance) is FunctionType else type(instance)]
         if isinstance(kind.__module__, str) and kind.__module__.startswith("pipecat_dd")
+        # One for each class of Pipecat's frames that the process has seen.
+        if kind is not FrameTraits
     )
     # Pipecat numbers its tasks: ScriptedLLM#12::process_task
     tasks = Counter("".join(c for c in task.get_name() if not c.isdigit()) for task in _tasks())

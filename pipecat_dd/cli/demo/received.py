@@ -119,7 +119,8 @@ class Received:
         """Return the lines that were written between the session's start and end.
 
         Lines in the same millisecond as the start or the end are left out, because the times of
-        lines are precise only to the millisecond.
+        lines are precise only to the millisecond. So are those about the whole process: that
+        garbage collection blocked the event loop, say, which is no session's doing.
         """
         session = self.session
         if session is None:
@@ -129,6 +130,7 @@ class Received:
             line
             for line in self.lines
             if session.start_ns < line.at_ns and line.at_ns // _NS_PER_MS < last_ms
+            if not _is_of_process(line)
         ]
 
     def uncorrelated(self) -> list[Line]:
@@ -156,6 +158,11 @@ class Received:
                 f"The first is {first.level} in {first.function}: {first.message[:80]}"
             )
         return problems
+
+
+def _is_of_process(line: Line) -> bool:
+    by_us = str(line.fields.get(fields.NAME)).startswith("pipecat_dd.")
+    return by_us and fields.SESSION_ID not in line.fields
 
 
 def receive(chunks: Chunks, log_file: Path) -> Received:

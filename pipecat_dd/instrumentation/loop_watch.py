@@ -111,6 +111,8 @@ class LoopWatch:
 
     def start(self) -> None:
         """Start the heartbeat and the thread."""
+        # What runs now may block before the first heartbeat: a processor that is set up, say.
+        self._caller = Caller.of_running(self._loop())
         self._schedule()
         # A daemon, and in no session's context: see `pipecat_dd.conversation.threads`.
         threading.Thread(

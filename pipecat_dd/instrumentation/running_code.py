@@ -16,6 +16,7 @@ from pipecat_dd.conversation.call_stack import (
     RUN_CALLBACK,
     SampledCode,
     context_of,
+    frame_of,
 )
 from pipecat_dd.conversation.context import (
     WorkContext,
@@ -108,11 +109,31 @@ class Caller(NamedTuple):
         Args:
             callback: The callback's frame.
         """
-        depth, frame = 0, callback.f_back
-        is_asyncios = frame is not None and frame.f_code is RUN_CALLBACK
+        frame = callback.f_back
+        return cls(frame is not None and frame.f_code is RUN_CALLBACK, _depth(frame))
+
+    @classmethod
+    def of_running(cls, loop: asyncio.AbstractEventLoop | None) -> "Caller | None":
+        """Return how the loop has called the code that calls this; None if that is not known.
+
+        Args:
+            loop: The running loop.
+        """
+        frame: FrameType | None = sys._getframe(1)
+        task = None if loop is None else asyncio.current_task(loop)
+        began = None if task is None else frame_of(task.get_coro())
         while frame is not None:
-            depth, frame = depth + 1, frame.f_back
-        return cls(is_asyncios, depth)
+            if frame is began or (frame.f_back is not None and frame.f_back.f_code is RUN_CALLBACK):
+                return cls.of(frame)
+            frame = frame.f_back
+        return None
+
+
+def _depth(frame: FrameType | None) -> int:
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def see(loop: asyncio.AbstractEventLoop, thread_id: int, caller: Caller) -> Sighting | None:

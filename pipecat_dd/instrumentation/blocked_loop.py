@@ -7,6 +7,7 @@ neither names any.
 """
 
 import asyncio
+import contextvars
 import sys
 import threading
 import time
@@ -77,26 +78,33 @@ def watch_loop(blocking: Blocking) -> None:
         found.watch.min_secs = min(found.watch.min_secs, blocking.min_secs)
         found.sessions.add(blocking)
         gc_clock.start()
-    blocking.leave = _Leave(found, blocking)
+    member = _Member(found, blocking)
+    blocking.look, blocking.leave = member.look, member.leave
     if is_new:
         found.watch.start()
 
 
-class _Leave:
-    """Ends the watch of a loop for one session."""
+class _Member:
+    """A session's share in the watch of its loop."""
 
     def __init__(self, loop: _Loop, blocking: Blocking) -> None:
         self._loop = loop
         self._blocking = weakref.ref(blocking)
 
-    def __call__(self) -> None:
-        """End it. What blocks the loop at this moment is reported first."""
+    def look(self) -> None:
+        """Report what blocks the loop at this moment, or has since its last heartbeat."""
+        watch = self._loop.watch
+        if threading.get_ident() == watch.thread_id and not watch.is_over:
+            with _guard.event_loop.guarded():
+                # As a heartbeat does: what blocked need not be work of the session that looks.
+                contextvars.Context().run(watch.look)
+
+    def leave(self) -> None:
+        """End the watch for the session. What blocks the loop at this moment is reported first."""
         found, blocking = self._loop, self._blocking()
         if blocking is None or blocking not in found.sessions:
             return
-        if threading.get_ident() == found.watch.thread_id and not found.watch.is_over:
-            with _guard.event_loop.guarded():
-                found.watch.look()
+        self.look()
         with _lock:
             found.sessions.discard(blocking)
             left = [one.min_secs for one in found.sessions]

@@ -6,8 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pipecat.frames.frames import Frame, StartFrame
+from pipecat.frames.frames import (
+    Frame,
+    StartFrame,
+    UserStartedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import FunctionCallParams
 
 from pipecat_dd.instrumentation import blocked_loop
 from pipecat_dd.testing import capture
@@ -54,3 +60,62 @@ def test_what_blocks_as_the_loops_first_session_begins_is_named(
         run(main())
     found = bots.blocked(seen.session("session-0"))
     assert [one.resource for one in found] == [f"{__name__}.{slow.__qualname__}"]
+
+
+# What a turn says
+
+
+async def test_a_turn_counts_what_its_user_spoke_through_though_it_was_noticed_later() -> None:
+    async def speak(bot: Bot) -> None:
+        bots.block()
+        speech = VADUserStartedSpeakingFrame(start_secs=2 * bots.BLOCK_SECS)
+        await bot.worker.queue_frames([speech, UserStartedSpeakingFrame()])
+        await asyncio.sleep(0.1)
+
+    with capture() as seen:
+        await bots.run_all([speak])
+    greeting, spoken = seen.session("session-0").named("pipecat.turn")
+    assert spoken.resource == "user"
+    assert float(spoken.tags["turn.blocked_seconds"]) > 0.9 * bots.BLOCK_SECS
+    assert "turn.blocked_seconds" not in greeting.tags
+
+
+async def test_a_turn_says_nothing_of_a_block_after_its_end() -> None:
+    async def block_twice(bot: Bot) -> None:
+        for _ in range(2):
+            await asyncio.sleep(0.1)
+            bots.block()
+
+    with capture() as seen:
+        await bots.run_all([block_twice])
+    session = seen.session("session-0")
+    (turn,) = session.named("pipecat.turn")
+    assert turn.secs < 0.1
+    assert "turn.blocked_seconds" not in turn.tags
+    assert session.root.tags["session.blocked_count"] >= 2
+
+
+async def test_a_turn_says_how_long_it_waited_for_another_sessions_code() -> None:
+    started, waited = asyncio.Event(), asyncio.Event()
+
+    async def wait(bot: Bot) -> None:
+        async def patient(params: FunctionCallParams) -> None:
+            started.set()
+            await waited.wait()
+            await params.result_callback({"done": True})
+            bot.done.set()
+
+        bot.llm.register_function("patient", patient)
+        await bot.call("patient")
+
+    async def block(bot: Bot) -> None:
+        await started.wait()
+        bots.block()
+        await asyncio.sleep(bots.SETTLE_SECS)
+        waited.set()
+
+    acts = enumerate((wait, block))
+    with capture() as seen:
+        await asyncio.gather(*(Bot(number).run(bots.Together(1), act) for number, act in acts))
+    turn = seen.session("session-0").named("pipecat.turn")[-1]
+    assert float(turn.tags["turn.blocked_seconds"]) > 0.9 * bots.BLOCK_SECS

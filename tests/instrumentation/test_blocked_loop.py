@@ -31,7 +31,7 @@ PLACES: dict[Act, tuple[Any, str]] = {
 
 NESTED: dict[Act, tuple[str, str]] = {
     bots.callback_sleeps: ("blocking_callback", "pipecat.session"),
-    bots.processor_event_sleeps: ("poked", "pipecat.session"),
+    bots.processor_event_sleeps: ("poked", "pipecat.service.event"),
     bots.transport_event_sleeps: ("connected", "pipecat.participant.event"),
     bots.task_sleeps: ("blocking_task", "pipecat.session"),
 }

@@ -36,7 +36,7 @@ class Block:
         location: Its file and line.
         stack: The calls that led there, as text.
         task: The name of the task; None for a callback.
-        cpu_seconds: How long the loop's thread used the CPU.
+        cpu_seconds: How long the loop's thread used the CPU; None if that is not known.
         gc_seconds: How long garbage was collected.
         importing: The module that was being imported; None for none.
     """
@@ -48,7 +48,7 @@ class Block:
     location: str | None = None
     stack: str | None = None
     task: str | None = None
-    cpu_seconds: float = 0.0
+    cpu_seconds: float | None = None
     gc_seconds: float = 0.0
     importing: str | None = None
 

@@ -27,7 +27,7 @@ from pipecat_dd.instrumentation import gc_clock
 from pipecat_dd.instrumentation.code_places import place_of, stack_of
 from pipecat_dd.instrumentation.loop_watch import LoopWatch
 from pipecat_dd.instrumentation.running_code import Sighting
-from pipecat_dd.instrumentation.standstill import Standstill
+from pipecat_dd.instrumentation.standstill import Piece, Standstill
 
 LINE_EVERY_SECS: Final = 60.0
 """How often a place gets a line, at most. Each block has its span all the same."""
@@ -158,13 +158,23 @@ def _report(watch: LoopWatch, found: Standstill) -> None:
     if not any(session.counts(took_secs) for session in sessions):
         _report_not_running(sessions, found.not_running_secs)
         return
-    block = _block(found, start_ns, end_ns)
-    with _guard.event_loop.guarded():
-        _report_code(sessions, found.ran, block)
+    blocks = [
+        (_block(one, offset_ns), one.ran)
+        for one in found.pieces
+        if any(session.counts(one.end_secs - one.start_secs) for session in sessions)
+    ]
+    for block, ran in blocks:
+        with _guard.event_loop.guarded():
+            _report_code(sessions, ran, block)
+    if not blocks:
+        cause = _cause(found.gc_secs, found.secs)
+        block = Block(start_ns, end_ns, cause, cpu_seconds=found.cpu_secs, gc_seconds=found.gc_secs)
+        with _guard.event_loop.guarded():
+            _lines.write(block, len(sessions))
     for session in sessions:
         with _guard.event_loop.guarded():
             session.suffer(start_ns, end_ns)
-    _listen(block.secs, block.cause)
+    _listen(found.secs, max(blocks, key=lambda one: one[0].secs)[0].cause if blocks else cause)
 
 
 def _report_not_running(sessions: Iterable[Blocking], secs: float) -> None:
@@ -181,15 +191,14 @@ def _listen(secs: float, cause: Cause) -> None:
             listener(secs, cause)
 
 
-def _block(found: Standstill, start_ns: int, end_ns: int) -> Block:
-    ran, cause = found.ran, Cause.CODE
-    if found.gc_secs * 2 >= found.secs:
-        cause = Cause.GARBAGE_COLLECTION
-    elif ran is not None and ran.importing is not None:
+def _block(found: Piece, offset_ns: int) -> Block:
+    ran = found.ran
+    cause = _cause(found.gc_secs, found.end_secs - found.start_secs)
+    if cause is Cause.CODE and ran.importing is not None:
         cause = Cause.IMPORT
-    facts = start_ns, end_ns, cause
-    spot = None if ran is None else ran.spot
-    if ran is None or spot is None:
+    facts = int(found.start_secs * 1e9) + offset_ns, int(found.end_secs * 1e9) + offset_ns, cause
+    spot = ran.spot
+    if spot is None:
         return Block(*facts, cpu_seconds=found.cpu_secs, gc_seconds=found.gc_secs)
     place = place_of(spot)
     return Block(
@@ -204,10 +213,14 @@ def _block(found: Standstill, start_ns: int, end_ns: int) -> Block:
     )
 
 
-def _report_code(sessions: list[Blocking], ran: Sighting | None, block: Block) -> None:
-    work = None if ran is None else ran.work
+def _cause(gc_secs: float, secs: float) -> Cause:
+    return Cause.GARBAGE_COLLECTION if gc_secs * 2 >= secs else Cause.CODE
+
+
+def _report_code(sessions: list[Blocking], ran: Sighting, block: Block) -> None:
+    work = ran.work
     session = None if work is None else work.session
-    if ran is None or work is None or session is None or ran.around is None:
+    if work is None or session is None or ran.around is None:
         _lines.write(block, len(sessions))
         return
     stage = None

@@ -82,13 +82,17 @@ class Sighting:
         return None if self.named is None else self.spots[self.named]
 
     @property
+    def who(self) -> tuple[Any, ...]:
+        """What two sightings of one callback, or of one step of a task, have in common."""
+        work = self.work
+        return self.step, id(None if work is None else work.session)
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What two sightings of the same have in common."""
         spot = self.spot
         place = None if spot is None else (spot.code, spot.line)
-        work = self.work
-        session = None if work is None else work.session
-        return self.step, id(session), id(self.stage or self.around), place
+        return *self.who, id(self.stage or self.around), place
 
 
 class Caller(NamedTuple):

@@ -19,6 +19,7 @@ from loguru import logger
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
+from pipecat_dd._phone_patterns import without_long_numbers
 from pipecat_dd.conversation import blocked
 from pipecat_dd.conversation.blocked import Block, Blocking, Cause
 from pipecat_dd.conversation.context import WorkContext, run_at
@@ -206,7 +207,8 @@ def _block(found: Piece, offset_ns: int) -> Block:
         place=place.name,
         location=place.location,
         stack=stack_of(ran.spots),
-        task=ran.task,
+        # A program may name a task after the caller.
+        task=None if ran.task is None else without_long_numbers(ran.task),
         cpu_seconds=found.cpu_secs,
         gc_seconds=found.gc_secs,
         importing=ran.importing,

@@ -185,3 +185,19 @@ async def test_many_short_callbacks_together_blame_nobody() -> None:
     assert not bots.blocked(session)
     assert float(session.root.tags["session.blocked_seconds"]) > 0.2
     assert [line for line in seen.lines if "many callbacks together" in line["message"]]
+
+
+# What is private
+
+
+async def test_a_task_that_is_named_after_a_telephone_number_is_told_without_it() -> None:
+    async def dial() -> None:
+        bots.block()
+
+    async def dial_in_task(bot: Bot) -> None:
+        await asyncio.create_task(dial(), name="dial +4915112345678")
+
+    with capture() as seen:
+        await bots.run_all([dial_in_task])
+    (found,) = bots.blocked(seen.session("session-0"))
+    assert found.tags["blocked.task"] == "dial [number]"

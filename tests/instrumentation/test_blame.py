@@ -1,6 +1,7 @@
 """Who is blamed where a loop has just begun, several pieces of code block it, or a session ends."""
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 from typing import Any
@@ -201,3 +202,24 @@ async def test_a_task_that_is_named_after_a_telephone_number_is_told_without_it(
         await bots.run_all([dial_in_task])
     (found,) = bots.blocked(seen.session("session-0"))
     assert found.tags["blocked.task"] == "dial [number]"
+
+
+# The end of a session
+
+
+async def test_a_session_that_ends_right_after_nobodys_code_blocked_is_not_said_to_have() -> None:
+    def blocking_nobody() -> None:
+        bots.block()
+
+    async def end_after_it(bot: Bot) -> None:
+        asyncio.get_running_loop().call_soon(blocking_nobody, context=contextvars.Context())
+        await asyncio.sleep(0)
+        await bot.observer.cleanup()
+
+    with capture() as seen:
+        await bots.run_all([end_after_it])
+    session = seen.session("session-0")
+    (line,) = [one for one in seen.lines if "blocking_nobody" in one["message"]]
+    assert "session_id" not in line
+    assert not bots.blocked(session)
+    assert float(session.root.tags["session.blocked_seconds"]) > 0.9 * bots.BLOCK_SECS

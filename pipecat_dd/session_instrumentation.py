@@ -232,8 +232,9 @@ class SessionInstrumentation:
 
     def _bind_here(self) -> None:
         work = current.get()
-        if isinstance(work, AmbientContext) and work.session is self.session:
-            resolved = work.resolve()
+        if isinstance(work, AmbientContext):
+            work.meet(self.binding)
+            resolved = work.resolve() if work.session is self.session else None
             if resolved is not None and resolved.session is self.session:
                 return  # bound already, and released in time
         current.set(RunContext(self.session))

@@ -330,16 +330,32 @@ class AmbientContext(WorkContext):
             starts another.
     """
 
-    __slots__ = ("_alone", "around", "bindings")
+    __slots__ = ("_alone", "_is_for_many", "around", "bindings")
 
     def __init__(self, *among: ObserverBinding, around: WorkContext | None = None) -> None:
         super().__init__(among[0].session if len(among) == 1 else None)
         self.bindings = among
         self.around = around
         self._alone = StartedContext(among[0]) if len(among) == 1 else None
+        self._is_for_many = False
+
+    def meet(self, binding: ObserverBinding | None) -> None:
+        """Record that code with this context runs a session that is none of these.
+
+        A function may make all its bots first and then start them together. What it starts then
+        inherits the binding of the last one, whichever bot it runs.
+
+        Args:
+            binding: The session's.
+        """
+        if binding is not None and binding not in self.bindings:
+            task = running_task() if binding._task is None else binding._task()
+            self._is_for_many |= any(one.is_made_in(task) for one in self.bindings)
 
     def resolve(self) -> WorkContext | None:
         """Return the work context of the session made here; None if there is none, or several."""
+        if self._is_for_many:
+            return None if self.around is None else self.around.resolve()
         if self._alone is not None and self.bindings[0].is_binding():
             return self._alone  # nearly always
         found = self._among([binding for binding in self.bindings if binding.is_binding()])
@@ -351,7 +367,8 @@ class AmbientContext(WorkContext):
 
     def resolve_sampled(self, code: SampledCode) -> WorkContext | None:
         """Return the work context of the session made where sampled code comes from."""
-        found = self._among([one for one in self.bindings if one.is_binding_sampled(code)])
+        binding = [one for one in self.bindings if one.is_binding_sampled(code)]
+        found = self if self._is_for_many else self._among(binding)
         if found is not self:
             return found
         return None if self.around is None else self.around.resolve_sampled(code)

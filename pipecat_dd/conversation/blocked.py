@@ -36,7 +36,7 @@ class Block:
         location: Its file and line.
         stack: The calls that led there, as text.
         task: The name of the task; None for a callback.
-        cpu_seconds: How long the loop's thread used the CPU.
+        cpu_seconds: How long the loop's thread used the CPU; None if that is not known.
         gc_seconds: How long garbage was collected.
         importing: The module that was being imported; None for none.
     """
@@ -48,7 +48,7 @@ class Block:
     location: str | None = None
     stack: str | None = None
     task: str | None = None
-    cpu_seconds: float = 0.0
+    cpu_seconds: float | None = None
     gc_seconds: float = 0.0
     importing: str | None = None
 
@@ -64,6 +64,9 @@ UNCERTAIN_SECS = 0.0125
 MAX_STANDSTILLS = 64
 """How many of the latest are remembered, to tell what came late from what was read late."""
 
+MAX_BLOCKS = 1_000
+"""How many of the latest are remembered for the turns that they were in."""
+
 Listener = Callable[[float, Cause], None]
 """Called with how long a loop stood still, in seconds, and why, in the loop's own thread."""
 
@@ -78,6 +81,7 @@ class Blocking:
         session: The session.
         min_secs: How long the loop must stand still for it to count; 0 means that it never does.
         leave: Called at the session's end: the loop is no longer watched for it.
+        look: Reports a block that goes on, or that the loop has not come to report.
     """
 
     def __init__(
@@ -98,7 +102,9 @@ class Blocking:
         self.session: Session = stages.session
         self.min_secs = min_secs
         self.leave: Callable[[], None] | None = None
+        self.look: Callable[[], None] | None = None
         self._standstills: deque[tuple[int, int]] = deque(maxlen=MAX_STANDSTILLS)
+        self._blocks: deque[tuple[int, int]] = deque(maxlen=MAX_BLOCKS)
 
     def begin(
         self, block: Block, work: WorkContext, open_then: Stage | None, around: Stage
@@ -195,9 +201,29 @@ class Blocking:
         longest = root.attributes.get(tags.SESSION_LONGEST_BLOCKED_SECONDS)
         if not isinstance(longest, float) or secs > longest:
             root.set(tags.SESSION_LONGEST_BLOCKED_SECONDS, secs)
-        turn = self.session.turn
-        if turn is not None and turn.is_open and turn.start_ns < end_ns:
-            turn.add(tags.TURN_BLOCKED_SECONDS, (end_ns - max(start_ns, turn.start_ns)) / 1e9)
+        self._blocks.append((start_ns, end_ns))
+
+    def settle(self, turn: Stage) -> None:
+        """Record on a turn how long the loop was blocked in it.
+
+        Only now is it known when the turn began and ended: it may have begun with a speech that
+        was noticed after the loop had turned again, and ended seconds ago.
+
+        Args:
+            turn: The turn, which has ended.
+        """
+        if self.look is not None:
+            self.look()
+        until_ns = turn.end_ns or 0
+        found_ns = 0
+        for start_ns, end_ns in self._blocks:
+            within_ns = min(end_ns, until_ns) - max(start_ns, turn.start_ns)
+            if within_ns >= UNCERTAIN_SECS * 1e9:
+                found_ns += within_ns
+        turn.set(tags.TURN_BLOCKED_SECONDS, found_ns / 1e9 or None)
+        # The next turn begins no earlier.
+        while self._blocks and self._blocks[0][1] <= until_ns:
+            self._blocks.popleft()
 
     def miss(self, secs: float) -> None:
         """Count a time in which the process did not run.

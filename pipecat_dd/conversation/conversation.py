@@ -170,7 +170,9 @@ class Conversation:
     def _closing(self, stage: Stage) -> None:
         try:
             self.silence.note_closed(stage)
-            if stage.kind is Kind.USER_SPEECH:
+            if stage.kind is Kind.TURN:
+                self.blocking.settle(stage)
+            elif stage.kind is Kind.USER_SPEECH:
                 self.user_audio.settle(stage)
             elif stage.kind is Kind.PARTICIPANT:
                 self.user_audio.missing.leave(stage)

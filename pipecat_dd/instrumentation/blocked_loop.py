@@ -7,6 +7,7 @@ neither names any.
 """
 
 import asyncio
+import contextvars
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from loguru import logger
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
+from pipecat_dd._phone_patterns import without_long_numbers
 from pipecat_dd.conversation import blocked
 from pipecat_dd.conversation.blocked import Block, Blocking, Cause
 from pipecat_dd.conversation.context import WorkContext, run_at
@@ -26,7 +28,7 @@ from pipecat_dd.instrumentation import gc_clock
 from pipecat_dd.instrumentation.code_places import place_of, stack_of
 from pipecat_dd.instrumentation.loop_watch import LoopWatch
 from pipecat_dd.instrumentation.running_code import Sighting
-from pipecat_dd.instrumentation.standstill import Standstill
+from pipecat_dd.instrumentation.standstill import Piece, Standstill
 
 LINE_EVERY_SECS: Final = 60.0
 """How often a place gets a line, at most. Each block has its span all the same."""
@@ -77,26 +79,33 @@ def watch_loop(blocking: Blocking) -> None:
         found.watch.min_secs = min(found.watch.min_secs, blocking.min_secs)
         found.sessions.add(blocking)
         gc_clock.start()
-    blocking.leave = _Leave(found, blocking)
+    member = _Member(found, blocking)
+    blocking.look, blocking.leave = member.look, member.leave
     if is_new:
         found.watch.start()
 
 
-class _Leave:
-    """Ends the watch of a loop for one session."""
+class _Member:
+    """A session's share in the watch of its loop."""
 
     def __init__(self, loop: _Loop, blocking: Blocking) -> None:
         self._loop = loop
         self._blocking = weakref.ref(blocking)
 
-    def __call__(self) -> None:
-        """End it. What blocks the loop at this moment is reported first."""
+    def look(self) -> None:
+        """Report what blocks the loop at this moment, or has since its last heartbeat."""
+        watch = self._loop.watch
+        if threading.get_ident() == watch.thread_id and not watch.is_over:
+            with _guard.event_loop.guarded():
+                # As a heartbeat does: what blocked need not be work of the session that looks.
+                contextvars.Context().run(watch.look)
+
+    def leave(self) -> None:
+        """End the watch for the session. What blocks the loop at this moment is reported first."""
         found, blocking = self._loop, self._blocking()
         if blocking is None or blocking not in found.sessions:
             return
-        if threading.get_ident() == found.watch.thread_id and not found.watch.is_over:
-            with _guard.event_loop.guarded():
-                found.watch.look()
+        self.look()
         with _lock:
             found.sessions.discard(blocking)
             left = [one.min_secs for one in found.sessions]
@@ -150,13 +159,23 @@ def _report(watch: LoopWatch, found: Standstill) -> None:
     if not any(session.counts(took_secs) for session in sessions):
         _report_not_running(sessions, found.not_running_secs)
         return
-    block = _block(found, start_ns, end_ns)
-    with _guard.event_loop.guarded():
-        _report_code(sessions, found.ran, block)
+    blocks = [
+        (_block(one, offset_ns), one.ran)
+        for one in found.pieces
+        if any(session.counts(one.end_secs - one.start_secs) for session in sessions)
+    ]
+    for block, ran in blocks:
+        with _guard.event_loop.guarded():
+            _report_code(sessions, ran, block)
+    if not blocks:
+        cause = _cause(found.gc_secs, found.secs)
+        block = Block(start_ns, end_ns, cause, cpu_seconds=found.cpu_secs, gc_seconds=found.gc_secs)
+        with _guard.event_loop.guarded():
+            _lines.write(block, len(sessions))
     for session in sessions:
         with _guard.event_loop.guarded():
             session.suffer(start_ns, end_ns)
-    _listen(block.secs, block.cause)
+    _listen(found.secs, max(blocks, key=lambda one: one[0].secs)[0].cause if blocks else cause)
 
 
 def _report_not_running(sessions: Iterable[Blocking], secs: float) -> None:
@@ -173,15 +192,14 @@ def _listen(secs: float, cause: Cause) -> None:
             listener(secs, cause)
 
 
-def _block(found: Standstill, start_ns: int, end_ns: int) -> Block:
-    ran, cause = found.ran, Cause.CODE
-    if found.gc_secs * 2 >= found.secs:
-        cause = Cause.GARBAGE_COLLECTION
-    elif ran is not None and ran.importing is not None:
+def _block(found: Piece, offset_ns: int) -> Block:
+    ran = found.ran
+    cause = _cause(found.gc_secs, found.end_secs - found.start_secs)
+    if cause is Cause.CODE and ran.importing is not None:
         cause = Cause.IMPORT
-    facts = start_ns, end_ns, cause
-    spot = None if ran is None else ran.spot
-    if ran is None or spot is None:
+    facts = int(found.start_secs * 1e9) + offset_ns, int(found.end_secs * 1e9) + offset_ns, cause
+    spot = ran.spot
+    if spot is None:
         return Block(*facts, cpu_seconds=found.cpu_secs, gc_seconds=found.gc_secs)
     place = place_of(spot)
     return Block(
@@ -189,17 +207,22 @@ def _block(found: Standstill, start_ns: int, end_ns: int) -> Block:
         place=place.name,
         location=place.location,
         stack=stack_of(ran.spots),
-        task=ran.task,
+        # A program may name a task after the caller.
+        task=None if ran.task is None else without_long_numbers(ran.task),
         cpu_seconds=found.cpu_secs,
         gc_seconds=found.gc_secs,
         importing=ran.importing,
     )
 
 
-def _report_code(sessions: list[Blocking], ran: Sighting | None, block: Block) -> None:
-    work = None if ran is None else ran.work
+def _cause(gc_secs: float, secs: float) -> Cause:
+    return Cause.GARBAGE_COLLECTION if gc_secs * 2 >= secs else Cause.CODE
+
+
+def _report_code(sessions: list[Blocking], ran: Sighting, block: Block) -> None:
+    work = ran.work
     session = None if work is None else work.session
-    if ran is None or work is None or session is None or ran.around is None:
+    if work is None or session is None or ran.around is None:
         _lines.write(block, len(sessions))
         return
     stage = None

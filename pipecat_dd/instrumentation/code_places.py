@@ -22,6 +22,10 @@ _STDLIB: Final = tuple(
     }
 )
 _INSTALLED: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_SOURCES: Final = (".py", ".pyc", ".pyx", ".pyw")
+_PYTHONS: Final = frozenset({"<string>", "<stdin>"})
+_MADE: Final = "<generated>"
+"""The file of code that was made as the program ran. What that calls its file may be anything."""
 _MAX_KNOWN: Final = 4_096
 """How many files are remembered: as many as a program has, unless it makes code as it runs."""
 
@@ -86,7 +90,10 @@ def _classify(filename: str, package: str) -> tuple[Whose, str]:
         # Frozen modules, and code that was made as the program ran.
         if filename.startswith("<frozen "):
             return Whose.STDLIBS, filename
-        return (Whose.USERS if package == "__main__" else Whose.LIBRARYS), filename
+        kind = Whose.USERS if package == "__main__" else Whose.LIBRARYS
+        return kind, filename if filename in _PYTHONS else _MADE
+    if not filename.endswith(_SOURCES) and not os.path.isfile(filename):
+        return Whose.LIBRARYS, _MADE
     path = filename
     with suppress(OSError):
         path = os.path.abspath(filename)

@@ -29,7 +29,7 @@ from typing import Final
 from pipecat_dd import _guard
 from pipecat_dd.instrumentation import gc_clock
 from pipecat_dd.instrumentation.running_code import Caller, see
-from pipecat_dd.instrumentation.standstill import Seen, Standstill, held_lock
+from pipecat_dd.instrumentation.standstill import Counted, Seen, Standstill, held_lock
 from pipecat_dd.instrumentation.thread_counters import Counters, ThreadCounters
 
 HEARTBEAT_SECS: Final = 0.025
@@ -40,7 +40,7 @@ _LOOK_AFTER: Final = 0.6
 
 _LOOK_EVERY_SECS: Final = 0.02
 _SLOWER_AFTER_SECS: Final = 1.0
-"""A block that is longer than this is looked at less often, in proportion to its length."""
+"""What blocks for longer than this is looked at less often, in proportion to its length."""
 
 _OVERSLEPT_SECS: Final = 0.01
 """How late the thread may wake up; a machine at work is never quite punctual."""
@@ -112,6 +112,8 @@ class LoopWatch:
 
     def start(self) -> None:
         """Start the heartbeat and the thread."""
+        # What runs now may block before the first heartbeat: a processor that is set up, say.
+        self._caller = Caller.of_running(self._loop())
         self._schedule()
         # Not a `threading.Thread`: its `start()` waits until the thread runs, in the bot's event
         # loop. Such a thread keeps no process alive, and is in no session's context.
@@ -205,17 +207,19 @@ class LoopWatch:
             absent, locked = self._overslept(self._nap, now_secs)
             absent_secs, locked_secs = absent_secs + absent, locked_secs + locked
         not_running_secs = min(secs, max(starved_secs, absent_secs))
-        ran = seen.main()
+        cpu_secs = min(cpu_secs, secs)
+        now = Counted(None if counted is None else counted.ran_secs, gc_clock.collected_secs())
+        gc_secs = min(now.gc_secs - self._gc_secs, secs)
+        whole_secs = secs + suspended_secs
+        pieces = seen.pieces(now_secs - whole_secs, now_secs, Counted(cpu_secs, gc_secs), now)
         if locked_secs * 2 > secs and not held_lock(locked_secs, cpu_secs, starved_secs, runs):
-            ran = None
-        return Standstill(
-            secs + suspended_secs,
-            now_secs,
-            not_running_secs + suspended_secs,
-            min(cpu_secs, secs),
-            min(gc_clock.collected_secs() - self._gc_secs, secs),
-            ran,
-        )
+            pieces = []
+        not_running_secs += suspended_secs
+        return Standstill(whole_secs, now_secs, not_running_secs, cpu_secs, gc_secs, pieces)
+
+    def _count(self) -> Counted:
+        counted = self._counters.read()
+        return Counted(None if counted is None else counted.ran_secs, gc_clock.collected_secs())
 
     # In the thread
 
@@ -227,7 +231,7 @@ class LoopWatch:
                 now_secs = time.monotonic()
                 beat_secs, seen = self._state
                 late_secs = now_secs - beat_secs
-                wait_secs = self._patience(seen, late_secs)
+                wait_secs = self._patience(seen, now_secs, late_secs)
                 nap = self._nap = _Nap(now_secs, wait_secs, counters.read())
                 if self._going_on.acquire(timeout=wait_secs):
                     return
@@ -237,14 +241,16 @@ class LoopWatch:
             counters.close()
             self._ended(self)
 
-    def _patience(self, seen: Seen, late_secs: float) -> float:
+    def _patience(self, seen: Seen, now_secs: float, late_secs: float) -> float:
         """Return how long to sleep."""
         if seen.is_stopped:
             return _STOPPED_POLL_SECS
         look_after_secs = self.min_secs * _LOOK_AFTER
         if late_secs < look_after_secs:
             return look_after_secs - late_secs
-        slower = max(1.0, late_secs / _SLOWER_AFTER_SECS)
+        since_secs = seen.since_secs
+        long_secs = late_secs if since_secs is None else now_secs - since_secs
+        slower = max(1.0, long_secs / _SLOWER_AFTER_SECS)
         return min(_LOOK_EVERY_SECS * slower, _STOPPED_POLL_SECS, self.min_secs / 4 * slower)
 
     def _look(self, nap: _Nap) -> bool:
@@ -271,7 +277,7 @@ class LoopWatch:
             return True
         sighting = see(loop, self.thread_id, caller)
         if self._state[1] is seen and self._state[0] == beat_secs:
-            seen.add(sighting)
+            seen.add(sighting, now_secs, beat_secs, self._count)
         return True
 
     def _overslept(

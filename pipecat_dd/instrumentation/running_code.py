@@ -16,6 +16,7 @@ from pipecat_dd.conversation.call_stack import (
     RUN_CALLBACK,
     SampledCode,
     context_of,
+    frame_of,
 )
 from pipecat_dd.conversation.context import (
     WorkContext,
@@ -81,13 +82,17 @@ class Sighting:
         return None if self.named is None else self.spots[self.named]
 
     @property
+    def who(self) -> tuple[Any, ...]:
+        """What two sightings of one callback, or of one step of a task, have in common."""
+        work = self.work
+        return self.step, id(None if work is None else work.session)
+
+    @property
     def key(self) -> tuple[Any, ...]:
         """What two sightings of the same have in common."""
         spot = self.spot
         place = None if spot is None else (spot.code, spot.line)
-        work = self.work
-        session = None if work is None else work.session
-        return self.step, id(session), id(self.stage or self.around), place
+        return *self.who, id(self.stage or self.around), place
 
 
 class Caller(NamedTuple):
@@ -108,11 +113,31 @@ class Caller(NamedTuple):
         Args:
             callback: The callback's frame.
         """
-        depth, frame = 0, callback.f_back
-        is_asyncios = frame is not None and frame.f_code is RUN_CALLBACK
+        frame = callback.f_back
+        return cls(frame is not None and frame.f_code is RUN_CALLBACK, _depth(frame))
+
+    @classmethod
+    def of_running(cls, loop: asyncio.AbstractEventLoop | None) -> "Caller | None":
+        """Return how the loop has called the code that calls this; None if that is not known.
+
+        Args:
+            loop: The running loop.
+        """
+        frame: FrameType | None = sys._getframe(1)
+        task = None if loop is None else asyncio.current_task(loop)
+        began = None if task is None else frame_of(task.get_coro())
         while frame is not None:
-            depth, frame = depth + 1, frame.f_back
-        return cls(is_asyncios, depth)
+            if frame is began or (frame.f_back is not None and frame.f_back.f_code is RUN_CALLBACK):
+                return cls.of(frame)
+            frame = frame.f_back
+        return None
+
+
+def _depth(frame: FrameType | None) -> int:
+    depth = 0
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def see(loop: asyncio.AbstractEventLoop, thread_id: int, caller: Caller) -> Sighting | None:

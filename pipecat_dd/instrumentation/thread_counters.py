@@ -16,10 +16,12 @@ class Counters(NamedTuple):
     Attributes:
         waited_secs: How long it could have run and had no CPU.
         runs: How often it was given one.
+        ran_secs: How long it has used one.
     """
 
     waited_secs: float
     runs: int
+    ran_secs: float
 
 
 class ThreadCounters:
@@ -45,8 +47,8 @@ class ThreadCounters:
         if file is None:
             return None
         try:
-            _, waited_ns, runs = os.pread(file, 80, 0).split()
-            return Counters(int(waited_ns) / 1e9, int(runs))
+            ran_ns, waited_ns, runs = os.pread(file, 80, 0).split()
+            return Counters(int(waited_ns) / 1e9, int(runs), int(ran_ns) / 1e9)
         except (OSError, ValueError):
             # The thread is gone; or a program that closes all files has closed this one.
             return None

@@ -31,7 +31,7 @@ PLACES: dict[Act, tuple[Any, str]] = {
 
 NESTED: dict[Act, tuple[str, str]] = {
     bots.callback_sleeps: ("blocking_callback", "pipecat.session"),
-    bots.processor_event_sleeps: ("poked", "pipecat.session"),
+    bots.processor_event_sleeps: ("poked", "pipecat.service.event"),
     bots.transport_event_sleeps: ("connected", "pipecat.participant.event"),
     bots.task_sleeps: ("blocking_task", "pipecat.session"),
 }
@@ -214,11 +214,8 @@ def test_each_session_that_waited_says_so(ran: Ran) -> None:
         assert tags["session.blocked_count"] >= SURE
         assert tags["session.blocked_seconds"] > SURE * 0.9 * bots.BLOCK_SECS
         assert tags["session.longest_blocked_seconds"] > 0.9 * bots.BLOCK_SECS
-        hurt = sum(
-            float(turn.tags.get("turn.blocked_seconds", 0))
-            for turn in session.named("pipecat.turn")
-        )
-        assert hurt > 2 * bots.BLOCK_SECS
+        for turn in session.named("pipecat.turn"):
+            assert float(turn.tags.get("turn.blocked_seconds", 0)) <= turn.secs
 
 
 def test_one_line_names_the_place_in_its_session_with_the_spans_id(ran: Ran) -> None:

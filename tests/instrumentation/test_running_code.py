@@ -140,6 +140,8 @@ async def test_no_absolute_path_and_no_value_is_told() -> None:
     [
         ("/somewhere/else/alice/bot.py", "bot", "alice/bot.py:7"),
         ("<string>", "__main__", "<string>:7"),
+        ("<rule of +4915112345678>", "rules", "<generated>:7"),
+        ("rule of alice@example.com", "rules", "<generated>:7"),
     ],
 )
 def test_a_file_is_named_in_short(filename: str, module: str, expected: str) -> None:

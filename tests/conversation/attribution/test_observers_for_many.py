@@ -214,3 +214,41 @@ async def test_a_function_that_has_to_do_with_the_run_is_of_the_call(
     over = asyncio.Event()
     await asyncio.create_task(take())
     write(NOBODY, "waiting")
+
+
+async def test_bots_that_are_all_made_before_they_are_started_together(lines: Lines) -> None:
+    class Bot:
+        def __init__(self, number: int) -> None:
+            self.observer = DatadogObserver(session_id=name(number))
+
+        async def run(self) -> None:
+            started = asyncio.Event()
+            worker = worker_with(self.observer, ends=False)
+
+            async def begin(*_: object) -> None:
+                started.set()
+
+            worker.add_event_handler("on_pipeline_started", begin)
+            running = asyncio.create_task(run(worker))
+            await started.wait()
+            # The context is that of the bot which was made last: whose it is cannot be known.
+            write(NOBODY, "in a bot's own function")
+            await write_soon()
+            await worker.cancel()
+            await running
+
+    bots = [Bot(number) for number in range(3)]
+    await asyncio.gather(*(bot.run() for bot in bots))
+
+
+async def test_bots_that_are_started_one_by_one_as_they_are_made(lines: Lines) -> None:
+    async def run_bot(number: int, worker: Any) -> None:
+        write(name(number), "about to run")
+        await run(worker)
+        write(name(number), "the call is over")
+
+    def start(number: int) -> "asyncio.Task[None]":
+        worker = worker_with(DatadogObserver(session_id=name(number)))
+        return asyncio.create_task(run_bot(number, worker))
+
+    await asyncio.gather(*[start(number) for number in range(3)])

@@ -83,6 +83,8 @@ class BotSide:
         # What the latest audio came of, and whether more was waiting behind it.
         self._source: Synthesis | Stage | None = None
         self._was_more_queued = False
+        # Whether an interruption does not drop the latest audio.
+        self._is_kept = False
         self._paused: PausedSpeech | None = None
         self.speech_count = 0
 
@@ -233,6 +235,7 @@ class BotSide:
             return
         self._cut_may_go_on = False
         synthesis, answer = self.syntheses.start_playing(at_ns)
+        self._is_kept = synthesis is not None and synthesis.is_kept
         if not self._resume(at_ns):
             self._begin_speech(at_ns, synthesis, answer)
 
@@ -264,14 +267,27 @@ class BotSide:
             for part, secs in turn.latency.parts(at_ns).items():
                 turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
-    def write_audio(self, at_ns: int, seconds: float = 0.0, frame_id: int | None = None) -> None:
+    def write_audio(
+        self,
+        at_ns: int,
+        seconds: float = 0.0,
+        frame_id: int | None = None,
+        *,
+        is_kept: bool = False,
+    ) -> None:
         """Record that audio of the bot was written to the transport.
 
         Args:
             at_ns: When it was written.
             seconds: The length of the audio; 0 if not known.
             frame_id: The frame that holds it; None if not known.
+            is_kept: Whether it is said to its end, though the user interrupts.
         """
+        if is_kept and self._speech is None:
+            # It was waiting behind what the user cut off: Pipecat announces no other speech.
+            self._cut_ns = 0
+            self.start_speaking(at_ns)
+        self._is_kept = is_kept
         for synthesis, answer in self.syntheses.write(seconds, at_ns):
             is_answer = synthesis is not None and not synthesis.is_backchannel
             if is_answer and self._speaks_aside and self._speech is not None:
@@ -338,7 +354,14 @@ class BotSide:
         return True
 
     def interrupt(self, at_ns: int) -> None:
-        """Record that the bot is cut off: its speech and the syntheses for it end."""
+        """Record that the bot is cut off: its speech and the syntheses for it end.
+
+        What is said to its end all the same goes on.
+        """
+        if self._is_kept and not (self._speech is None and self._paused is None):
+            self.syntheses.drop_interruptible()
+            self._cut_syntheses(at_ns)
+            return
         paused, self._paused = self._paused, None
         if paused is not None and self._is_more_to_come():
             paused.heard.stage.attributes[tags.INTERRUPTED] = True
@@ -352,7 +375,10 @@ class BotSide:
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
-        for stage in self.syntheses.open:
+        self._cut_syntheses(at_ns)
+
+    def _cut_syntheses(self, at_ns: int) -> None:
+        for stage in self.syntheses.interruptible:
             stage.attributes[tags.INTERRUPTED] = True
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)

@@ -293,7 +293,9 @@ def _tts_audio(event: FrameEvent) -> None:
         event.conversation.bot.note_output(source, event.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output transport pushes audio on after writing it.
-        event.conversation.bot.write_audio(event.at_ns, secs, frame.id)
+        event.conversation.bot.write_audio(
+            event.at_ns, secs, frame.id, is_kept=_pipecat.is_kept(frame)
+        )
 
 
 def _tts_stopped(event: FrameEvent) -> None:

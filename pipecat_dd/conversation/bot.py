@@ -16,6 +16,21 @@ from pipecat_dd.conversation.voice import Speech, Voice
 from pipecat_dd.names import tags
 
 
+@dataclass(slots=True, eq=False)
+class OwnVoice:
+    """Speech that a processor of the user's synthesizes, which is no service of Pipecat's.
+
+    Attributes:
+        is_over: Whether the processor has said that it is complete.
+    """
+
+    is_over: bool = False
+
+
+Source = Synthesis | Stage | OwnVoice
+"""What audio comes of: a synthesis, a response that is speech, or a user's own voice."""
+
+
 @dataclass(slots=True)
 class PausedSpeech:
     """A speech whose audio ran dry while more of its answer was to come.
@@ -23,15 +38,15 @@ class PausedSpeech:
     Attributes:
         heard: What has become of it so far.
         turn: The turn that holds it until it goes on, or ends.
-        source: The synthesis or response that it came of.
+        source: What it came of.
     """
 
     heard: Speech
     turn: Turn
-    source: Synthesis | Stage | None
+    source: Source | None
 
 
-def _goes_on(before: Synthesis | Stage | None, now: Synthesis | Stage | None) -> bool:
+def _goes_on(before: Source | None, now: Source | None) -> bool:
     """Whether what is played now belongs to the same answer as what was played before."""
     if isinstance(before, Synthesis) and isinstance(now, Synthesis):
         return now.is_of_same_answer(before)
@@ -81,7 +96,8 @@ class BotSide:
         self._cut_may_go_on = False
         self.voice = Voice(stages.session.root)
         # What the latest audio came of, and whether more was waiting behind it.
-        self._source: Synthesis | Stage | None = None
+        self._source: Source | None = None
+        self._own_voice: OwnVoice | None = None
         self._was_more_queued = False
         # Whether an interruption does not drop the latest audio.
         self._is_kept = False
@@ -223,6 +239,15 @@ class BotSide:
         else:
             self._turns.begin_bot_work(at_ns)
 
+    def begin_own_voice(self) -> None:
+        """Record that a processor of the user's, which is no service, begins to synthesize."""
+        self._own_voice = OwnVoice()
+
+    def end_own_voice(self) -> None:
+        """Record that such a processor has synthesized all; some of it may still be played."""
+        if self._own_voice is not None:
+            self._own_voice.is_over = True
+
     def start_speaking(self, at_ns: int) -> None:
         """Record that the bot begins to speak."""
         if self._speech is not None:
@@ -298,7 +323,7 @@ class BotSide:
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
             self.start_speaking(at_ns)
         self._last_audio_ns = at_ns
-        before, self._source = self._source, self.syntheses.playing or self.realtime.latest
+        before, self._source = self._source, self._source_now()
         goes_on = self._was_more_queued or _goes_on(before, self._source)
         self.voice.write(frame_id, seconds, goes_on=goes_on)
         self._was_more_queued = self.syntheses.arrived_unwritten_secs > seconds
@@ -313,6 +338,8 @@ class BotSide:
         """
         goes_on = self._is_more_to_come()
         self.syntheses.stop_playing(at_ns)
+        if self._own_voice is not None and self._own_voice.is_over:
+            self._own_voice = None
         speech, self._speech = self._speech, None
         self._cut_may_go_on = self._speaks_aside = False
         if speech is None:
@@ -331,11 +358,17 @@ class BotSide:
             self._stages.close(speech, end_ns)
         self._turns.stop_bot_speech(end_ns)
 
+    def _source_now(self) -> Source | None:
+        """Return what the audio that is played comes of, as far as is known."""
+        return self.syntheses.playing or self.realtime.latest or self._own_voice
+
     def _is_more_to_come(self) -> bool:
         """Whether more may come of the answer that is being played."""
         source = self._source
         if isinstance(source, Stage):
             return source.is_open
+        if isinstance(source, OwnVoice):
+            return not source.is_over
         return source is not None and self.syntheses.is_more_to_come
 
     def _resume(self, at_ns: int) -> bool:
@@ -343,7 +376,7 @@ class BotSide:
         paused, self._paused = self._paused, None
         if paused is None or paused.turn is not self._turns.current:
             return False
-        source = self.syntheses.playing or self.realtime.latest
+        source = self._source_now()
         speech = paused.heard.stage
         if not _goes_on(paused.source, source) or not paused.turn.release(speech):
             return False
@@ -370,7 +403,7 @@ class BotSide:
         if self._speech is not None:
             self._speech.attributes[tags.INTERRUPTED] = True
             self.voice.cut_off(time.monotonic_ns(), self.syntheses.unwritten_secs)
-            self._source = None
+            self._source = self._own_voice = None
             # The speech ends now, at the interruption, and not when audio was last written.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)

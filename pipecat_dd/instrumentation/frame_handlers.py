@@ -170,6 +170,13 @@ def _announced(event: FrameEvent) -> None:
 
 def _begins_to_speak(event: FrameEvent) -> None:
     _announce(event, anew=False)
+    if _is_own_voice(event):
+        event.conversation.bot.begin_own_voice()
+
+
+def _is_own_voice(event: FrameEvent) -> bool:
+    """Whether speech comes from a processor of the user's, which is no service."""
+    return event.source is None or event.source.role not in (Role.TTS, Role.LLM)
 
 
 def _announce(event: FrameEvent, *, anew: bool) -> None:
@@ -303,6 +310,8 @@ def _tts_stopped(event: FrameEvent) -> None:
         event.conversation.bot.synthesis_ends(
             event.source, event.at_ns, getattr(event.frame, "context_id", None)
         )
+    elif _is_own_voice(event):
+        event.conversation.bot.end_own_voice()
 
 
 def _bot_started(event: FrameEvent) -> None:

@@ -44,7 +44,8 @@ def agrees(trace: Trace, caller: Caller) -> Span:
     what is reported.
     """
     close_secs = CLOSE_SECS + caller.late_secs + caller.blur_secs
-    surely, maybe = caller.gaps(MIN_GAP_SECS + close_secs), caller.gaps(MIN_GAP_SECS - CLOSE_SECS)
+    surely = caller.gaps(MIN_GAP_SECS + close_secs)
+    maybe = caller.gaps(MIN_GAP_SECS - CLOSE_SECS, adds_up=True)
     speech, turn = trace.one("pipecat.bot_speech"), trace.one("pipecat.turn")
     session = trace.one("pipecat.session")
     count, secs = speech["bot_speech.gap_count"], speech["bot_speech.gap_seconds"]

@@ -1,7 +1,7 @@
 """The bot's side: the model's responses, and the speech that comes of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.answers import Answer, Answers
@@ -91,6 +91,7 @@ class BotSide:
         self._speculative: set[Stage] = set()
         self._speaks_aside = False
         self._speech: Stage | None = None
+        self._lines: set[Hashable] = set()
         self._last_audio_ns = 0
         self._cut_ns = 0
         self._cut_may_go_on = False
@@ -248,8 +249,15 @@ class BotSide:
         if self._own_voice is not None:
             self._own_voice.is_over = True
 
-    def start_speaking(self, at_ns: int) -> None:
-        """Record that the bot begins to speak."""
+    def start_speaking(self, at_ns: int, line: Hashable = None) -> None:
+        """Record that the bot begins to speak.
+
+        Args:
+            at_ns: When it begins.
+            line: Where it speaks: an output, and one of its destinations; None if not known.
+        """
+        if line is not None:
+            self._lines.add(line)
         if self._speech is not None:
             return
         turn = self._turns.current
@@ -330,12 +338,21 @@ class BotSide:
         if isinstance(self._source, Stage) and not self._source.is_open:
             self._source = None  # no more of that response is to come
 
-    def stop_speaking(self, at_ns: int) -> None:
-        """Record that the bot fell silent.
+    def stop_speaking(self, at_ns: int, line: Hashable = None) -> None:
+        """Record that the bot fell silent; it speaks on while any line of it does.
 
         The speech ends when the last audio was written, if known: Pipecat announces the silence
         only after a pause of 0.35 s, or 3 s with some outputs.
+
+        Args:
+            at_ns: When it fell silent.
+            line: Where it fell silent; None for everywhere.
         """
+        if line is None:
+            self._lines.clear()
+        self._lines.discard(line)
+        if self._lines:
+            return
         goes_on = self._is_more_to_come()
         self.syntheses.stop_playing(at_ns)
         if self._own_voice is not None and self._own_voice.is_over:
@@ -400,6 +417,7 @@ class BotSide:
             paused.heard.stage.attributes[tags.INTERRUPTED] = True
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
+        self._lines.clear()
         if self._speech is not None:
             self._speech.attributes[tags.INTERRUPTED] = True
             self.voice.cut_off(time.monotonic_ns(), self.syntheses.unwritten_secs)

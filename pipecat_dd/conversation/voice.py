@@ -57,6 +57,8 @@ class Speech:
         gaps: Where the first of them were: when each began, from when the speech was first heard,
             and how long it was, in nanoseconds.
         is_timed: Whether it is known when each piece was written.
+        clock: The playout clock of the line that it was written to first.
+        is_mixed: Whether several lines got it. It is not known which line's silence is a gap.
     """
 
     stage: Stage
@@ -71,6 +73,16 @@ class Speech:
     short_from_ns: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
     is_timed: bool = False
+    clock: PlayoutClock | None = None
+    is_mixed: bool = False
+
+    def take(self, write: Write) -> int:
+        """Take a piece; return how long the voice was silent before it, 0 if not known."""
+        gap_ns = write.play()
+        self.clock = self.clock or write.clock
+        self.is_mixed = self.is_mixed or write.clock is not self.clock
+        self.is_timed = not self.is_mixed
+        return gap_ns if self.is_timed else 0
 
 
 class Voice:
@@ -142,13 +154,13 @@ class Voice:
         """
         speech = self._speech
         write = self._writes.pop(frame_id, None) if frame_id is not None else None
-        if write is not None:
-            gap_ns = write.play()
-            if speech is not None:
-                speech.is_timed = True
+        if write is not None and speech is None:
+            write.play()
+        if speech is not None:
+            if write is not None:
+                gap_ns = speech.take(write)
                 if goes_on:
                     self._note_gap(speech, gap_ns)
-        if speech is not None:
             length_ns = int(seconds * 1e9)
             speech.written_ns += length_ns
             speech.since_ns += length_ns
@@ -254,11 +266,12 @@ class Voice:
         unheard_ns = int(unwritten_secs * 1e9)
         for write in self._writes.values():
             # It is on its way: what is left of it is unplayed, and no longer unwritten.
-            write.play()
             if write.is_voice and speech is not None:
+                speech.take(write)
                 unheard_ns -= write.length_ns
                 speech.written_ns += write.length_ns
-                speech.is_timed = True
+            else:
+                write.play()
         self._writes.clear()
         unheard_ns = max(0, unheard_ns)
         unheard_ns += max((clock.unplayed_ns(at_ns) for clock in self._clocks.values()), default=0)

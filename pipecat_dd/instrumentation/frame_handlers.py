@@ -314,12 +314,17 @@ def _tts_stopped(event: FrameEvent) -> None:
         event.conversation.bot.end_own_voice()
 
 
+def _line(event: FrameEvent) -> tuple[Processor | None, str | None]:
+    """Return where the bot speaks: an output, and one of its destinations."""
+    return event.source, getattr(event.frame, "transport_destination", None)
+
+
 def _bot_started(event: FrameEvent) -> None:
-    event.conversation.bot.start_speaking(event.at_ns)
+    event.conversation.bot.start_speaking(event.at_ns, _line(event))
 
 
 def _bot_stopped(event: FrameEvent) -> None:
-    event.conversation.bot.stop_speaking(event.at_ns)
+    event.conversation.bot.stop_speaking(event.at_ns, _line(event))
 
 
 def _interruption(event: FrameEvent) -> None:

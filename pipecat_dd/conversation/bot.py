@@ -377,7 +377,7 @@ class BotSide:
 
     def _source_now(self) -> Source | None:
         """Return what the audio that is played comes of, as far as is known."""
-        return self.syntheses.playing or self.realtime.latest or self._own_voice
+        return self.syntheses.playing or self._own_voice or self.realtime.latest
 
     def _is_more_to_come(self) -> bool:
         """Whether more may come of the answer that is being played."""

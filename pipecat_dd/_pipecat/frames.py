@@ -69,6 +69,11 @@ def is_aside(frame: Any) -> bool:
     return isinstance(frame, _ASIDES)
 
 
+def is_kept(frame: Any) -> bool:
+    """Whether an interruption does not drop a frame: what it holds is said to its end."""
+    return getattr(frame, "interruptible", True) is False
+
+
 def context_counts(held: Any) -> tuple[int | None, int | None]:
     """Return how many messages and tools a model gets; None if unknown.
 

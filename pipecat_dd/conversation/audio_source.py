@@ -36,6 +36,12 @@ MAX_GAPS = 256
 FULL_SCALE = 32_768
 """The level of a 16-bit sample at full scale."""
 
+SAMPLE_NS = 150_000_000
+"""How far apart the pieces are of which the level is measured, whatever their length."""
+
+MAX_RECENT = 64
+"""How many measurements may be of the silence at the end of speech: some ten seconds of them."""
+
 SILENT_DBFS = -96.0
 """The level of digital silence; the quietest sound of 16 bits has -90 dBFS."""
 
@@ -54,6 +60,7 @@ class AudioSource:
         due_ns: When the next piece is due; 0 before the first.
         gaps: The gaps between its pieces, the latest last.
         pending: The gaps of the speech that ended while its audio was late, until audio comes.
+        sample_ns: From when on the level of a piece is to be measured.
     """
 
     __slots__ = (
@@ -62,6 +69,7 @@ class AudioSource:
         "_early_ns",
         "_is_intermittent",
         "_most_early_ns",
+        "_recent",
         "_samples",
         "_settles_ns",
         "_squares",
@@ -70,6 +78,7 @@ class AudioSource:
         "gaps",
         "name",
         "pending",
+        "sample_ns",
     )
 
     def __init__(self, name: str | None = None) -> None:
@@ -141,24 +150,41 @@ class AudioSource:
         """Begin to measure the level anew."""
         self._squares = 0.0
         self._samples = self._clipped = 0
+        # What may turn out to be the silence at the end: a detector waits before it is sure.
+        self._recent: deque[tuple[int, float, int, int]] = deque()
+        self.sample_ns = 0
 
-    def add_level(self, squares: float, clipped: int, samples: int) -> None:
+    def add_level(self, at_ns: int, squares: float, clipped: int, samples: int) -> None:
         """Add what was measured of a piece.
 
         Args:
+            at_ns: When it arrived.
             squares: The sum of its samples' squares, on the scale of 16 bits.
             clipped: How many samples were at full scale.
             samples: How many samples there were.
         """
-        self._squares += squares
-        self._clipped += clipped
-        self._samples += samples
+        self.sample_ns = at_ns + SAMPLE_NS
+        self._recent.append((at_ns, squares, clipped, samples))
+        if len(self._recent) > MAX_RECENT:
+            _, squares, clipped, samples = self._recent.popleft()
+            self._squares += squares
+            self._clipped += clipped
+            self._samples += samples
 
-    def set_level(self, stage: Stage) -> None:
-        """Set the level since :meth:`reset_level` on a stage, if any piece was measured."""
-        if not self._samples:
+    def set_level(self, stage: Stage, end_ns: int) -> None:
+        """Set the level since :meth:`reset_level` on a stage, if any piece was measured.
+
+        Args:
+            stage: The speech's stage.
+            end_ns: When the speech ended; what came later is not part of it.
+        """
+        heard = [piece for piece in tuple(self._recent) if piece[0] <= end_ns]
+        samples = self._samples + sum(piece[3] for piece in heard)
+        if not samples:
             return
-        root = math.sqrt(self._squares / self._samples) / FULL_SCALE
+        squares = self._squares + sum(piece[1] for piece in heard)
+        clipped = self._clipped + sum(piece[2] for piece in heard)
+        root = math.sqrt(squares / samples) / FULL_SCALE
         level = 20 * math.log10(root) if root > 0 else SILENT_DBFS
         stage.attributes[tags.USER_AUDIO_LEVEL_DBFS] = round(max(level, SILENT_DBFS), 1)
-        stage.attributes[tags.USER_AUDIO_CLIPPED_FRACTION] = self._clipped / self._samples
+        stage.attributes[tags.USER_AUDIO_CLIPPED_FRACTION] = clipped / samples

@@ -1,7 +1,7 @@
 """The bot's side: the model's responses, and the speech that comes of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.answers import Answer, Answers
@@ -16,6 +16,21 @@ from pipecat_dd.conversation.voice import Speech, Voice
 from pipecat_dd.names import tags
 
 
+@dataclass(slots=True, eq=False)
+class OwnVoice:
+    """Speech that a processor of the user's synthesizes, which is no service of Pipecat's.
+
+    Attributes:
+        is_over: Whether the processor has said that it is complete.
+    """
+
+    is_over: bool = False
+
+
+Source = Synthesis | Stage | OwnVoice
+"""What audio comes of: a synthesis, a response that is speech, or a user's own voice."""
+
+
 @dataclass(slots=True)
 class PausedSpeech:
     """A speech whose audio ran dry while more of its answer was to come.
@@ -23,15 +38,15 @@ class PausedSpeech:
     Attributes:
         heard: What has become of it so far.
         turn: The turn that holds it until it goes on, or ends.
-        source: The synthesis or response that it came of.
+        source: What it came of.
     """
 
     heard: Speech
     turn: Turn
-    source: Synthesis | Stage | None
+    source: Source | None
 
 
-def _goes_on(before: Synthesis | Stage | None, now: Synthesis | Stage | None) -> bool:
+def _goes_on(before: Source | None, now: Source | None) -> bool:
     """Whether what is played now belongs to the same answer as what was played before."""
     if isinstance(before, Synthesis) and isinstance(now, Synthesis):
         return now.is_of_same_answer(before)
@@ -76,13 +91,17 @@ class BotSide:
         self._speculative: set[Stage] = set()
         self._speaks_aside = False
         self._speech: Stage | None = None
+        self._lines: set[Hashable] = set()
         self._last_audio_ns = 0
         self._cut_ns = 0
         self._cut_may_go_on = False
         self.voice = Voice(stages.session.root)
         # What the latest audio came of, and whether more was waiting behind it.
-        self._source: Synthesis | Stage | None = None
+        self._source: Source | None = None
+        self._own_voice: OwnVoice | None = None
         self._was_more_queued = False
+        # Whether an interruption does not drop the latest audio.
+        self._is_kept = False
         self._paused: PausedSpeech | None = None
         self.speech_count = 0
 
@@ -221,8 +240,24 @@ class BotSide:
         else:
             self._turns.begin_bot_work(at_ns)
 
-    def start_speaking(self, at_ns: int) -> None:
-        """Record that the bot begins to speak."""
+    def begin_own_voice(self) -> None:
+        """Record that a processor of the user's, which is no service, begins to synthesize."""
+        self._own_voice = OwnVoice()
+
+    def end_own_voice(self) -> None:
+        """Record that such a processor has synthesized all; some of it may still be played."""
+        if self._own_voice is not None:
+            self._own_voice.is_over = True
+
+    def start_speaking(self, at_ns: int, line: Hashable = None) -> None:
+        """Record that the bot begins to speak.
+
+        Args:
+            at_ns: When it begins.
+            line: Where it speaks: an output, and one of its destinations; None if not known.
+        """
+        if line is not None:
+            self._lines.add(line)
         if self._speech is not None:
             return
         turn = self._turns.current
@@ -233,6 +268,7 @@ class BotSide:
             return
         self._cut_may_go_on = False
         synthesis, answer = self.syntheses.start_playing(at_ns)
+        self._is_kept = synthesis is not None and synthesis.is_kept
         if not self._resume(at_ns):
             self._begin_speech(at_ns, synthesis, answer)
 
@@ -264,14 +300,27 @@ class BotSide:
             for part, secs in turn.latency.parts(at_ns).items():
                 turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
-    def write_audio(self, at_ns: int, seconds: float = 0.0, frame_id: int | None = None) -> None:
+    def write_audio(
+        self,
+        at_ns: int,
+        seconds: float = 0.0,
+        frame_id: int | None = None,
+        *,
+        is_kept: bool = False,
+    ) -> None:
         """Record that audio of the bot was written to the transport.
 
         Args:
             at_ns: When it was written.
             seconds: The length of the audio; 0 if not known.
             frame_id: The frame that holds it; None if not known.
+            is_kept: Whether it is said to its end, though the user interrupts.
         """
+        if is_kept and self._speech is None:
+            # It was waiting behind what the user cut off: Pipecat announces no other speech.
+            self._cut_ns = 0
+            self.start_speaking(at_ns)
+        self._is_kept = is_kept
         for synthesis, answer in self.syntheses.write(seconds, at_ns):
             is_answer = synthesis is not None and not synthesis.is_backchannel
             if is_answer and self._speaks_aside and self._speech is not None:
@@ -282,21 +331,32 @@ class BotSide:
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
             self.start_speaking(at_ns)
         self._last_audio_ns = at_ns
-        before, self._source = self._source, self.syntheses.playing or self.realtime.latest
+        before, self._source = self._source, self._source_now()
         goes_on = self._was_more_queued or _goes_on(before, self._source)
         self.voice.write(frame_id, seconds, goes_on=goes_on)
         self._was_more_queued = self.syntheses.arrived_unwritten_secs > seconds
         if isinstance(self._source, Stage) and not self._source.is_open:
             self._source = None  # no more of that response is to come
 
-    def stop_speaking(self, at_ns: int) -> None:
-        """Record that the bot fell silent.
+    def stop_speaking(self, at_ns: int, line: Hashable = None) -> None:
+        """Record that the bot fell silent; it speaks on while any line of it does.
 
         The speech ends when the last audio was written, if known: Pipecat announces the silence
         only after a pause of 0.35 s, or 3 s with some outputs.
+
+        Args:
+            at_ns: When it fell silent.
+            line: Where it fell silent; None for everywhere.
         """
+        if line is None:
+            self._lines.clear()
+        self._lines.discard(line)
+        if self._lines:
+            return
         goes_on = self._is_more_to_come()
         self.syntheses.stop_playing(at_ns)
+        if self._own_voice is not None and self._own_voice.is_over:
+            self._own_voice = None
         speech, self._speech = self._speech, None
         self._cut_may_go_on = self._speaks_aside = False
         if speech is None:
@@ -315,11 +375,17 @@ class BotSide:
             self._stages.close(speech, end_ns)
         self._turns.stop_bot_speech(end_ns)
 
+    def _source_now(self) -> Source | None:
+        """Return what the audio that is played comes of, as far as is known."""
+        return self.syntheses.playing or self._own_voice or self.realtime.latest
+
     def _is_more_to_come(self) -> bool:
         """Whether more may come of the answer that is being played."""
         source = self._source
         if isinstance(source, Stage):
             return source.is_open
+        if isinstance(source, OwnVoice):
+            return not source.is_over
         return source is not None and self.syntheses.is_more_to_come
 
     def _resume(self, at_ns: int) -> bool:
@@ -327,7 +393,7 @@ class BotSide:
         paused, self._paused = self._paused, None
         if paused is None or paused.turn is not self._turns.current:
             return False
-        source = self.syntheses.playing or self.realtime.latest
+        source = self._source_now()
         speech = paused.heard.stage
         if not _goes_on(paused.source, source) or not paused.turn.release(speech):
             return False
@@ -338,21 +404,32 @@ class BotSide:
         return True
 
     def interrupt(self, at_ns: int) -> None:
-        """Record that the bot is cut off: its speech and the syntheses for it end."""
+        """Record that the bot is cut off: its speech and the syntheses for it end.
+
+        What is said to its end all the same goes on.
+        """
+        if self._is_kept and not (self._speech is None and self._paused is None):
+            self.syntheses.drop_interruptible()
+            self._cut_syntheses(at_ns)
+            return
         paused, self._paused = self._paused, None
         if paused is not None and self._is_more_to_come():
             paused.heard.stage.attributes[tags.INTERRUPTED] = True
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
+        self._lines.clear()
         if self._speech is not None:
             self._speech.attributes[tags.INTERRUPTED] = True
             self.voice.cut_off(time.monotonic_ns(), self.syntheses.unwritten_secs)
-            self._source = None
+            self._source = self._own_voice = None
             # The speech ends now, at the interruption, and not when audio was last written.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
         self.syntheses.stop_playing(at_ns, cut_off=True)
-        for stage in self.syntheses.open:
+        self._cut_syntheses(at_ns)
+
+    def _cut_syntheses(self, at_ns: int) -> None:
+        for stage in self.syntheses.interruptible:
             stage.attributes[tags.INTERRUPTED] = True
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)

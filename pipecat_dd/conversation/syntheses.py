@@ -38,6 +38,7 @@ class Synthesis:
         work: What the service does on its latest text; None if not known.
         synthesized_secs: How much audio has come of it.
         written_secs: How much of that was written to the transport.
+        is_kept: Whether it is said to its end, though the user interrupts.
     """
 
     stage: Stage
@@ -46,6 +47,7 @@ class Synthesis:
     work: Work | None = None
     synthesized_secs: float = 0.0
     written_secs: float = 0.0
+    is_kept: bool = False
 
     @property
     def is_in_progress(self) -> bool:
@@ -107,6 +109,12 @@ class Syntheses:
         """The syntheses in progress."""
         return list(self._open.values())
 
+    @property
+    def interruptible(self) -> list[Stage]:
+        """The syntheses in progress that an interruption cuts off."""
+        kept = {synthesis.stage for synthesis in self._known.values() if synthesis.is_kept}
+        return [stage for stage in self._open.values() if stage not in kept]
+
     def begin(
         self,
         processor: Processor,
@@ -114,6 +122,8 @@ class Syntheses:
         context_id: str,
         answers: list[Stage] | None = None,
         work: Work | None = None,
+        *,
+        is_kept: bool = False,
     ) -> Stage:
         """Record that text was passed to synthesis; the first text of a context begins its stage.
 
@@ -124,6 +134,7 @@ class Syntheses:
             answers: The responses whose text it is: an empty list if no model wrote it; None if
                 not known.
             work: What the service does on the text; None if not known.
+            is_kept: Whether it is said to its end, though the user interrupts.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
@@ -137,24 +148,27 @@ class Syntheses:
         stage = self._stages.open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
         spoken = answers if answers is None else list(answers)
-        self._know(context_id, Synthesis(stage, spoken, work=work))
+        self._know(context_id, Synthesis(stage, spoken, work=work, is_kept=is_kept))
         self._turns.begin_work(turn, stage)
         return stage
 
-    def begin_backchannel(self, processor: Processor, at_ns: int, context_id: str) -> Stage:
+    def begin_backchannel(
+        self, processor: Processor, at_ns: int, context_id: str, *, is_kept: bool = False
+    ) -> Stage:
         """Begin the synthesis of a backchannel, which is spoken while the user goes on.
 
         Args:
             processor: The service.
             at_ns: When the text was passed on.
             context_id: Pipecat's id for what is spoken as one utterance.
+            is_kept: Whether it is said to its end, though the user interrupts.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
             return stage
         stage = self._stages.open_service(Kind.TTS, processor, at_ns, self._stages.session.stage)
         self._open[processor, context_id] = stage
-        self._know(context_id, Synthesis(stage, [], is_backchannel=True))
+        self._know(context_id, Synthesis(stage, [], is_backchannel=True, is_kept=is_kept))
         return stage
 
     def is_backchannel(self, synthesis: Synthesis | None) -> bool:
@@ -303,20 +317,35 @@ class Syntheses:
 
         Args:
             at_ns: When it fell silent.
-            cut_off: Whether the audio that was still to be played is discarded.
+            cut_off: Whether the audio that was still to be played is discarded, but for what is
+                said to its end.
         """
         late, self._late = self._late, []
         for stage in late:
             self.stop(stage, at_ns)
         if cut_off:
-            self._queued.clear()
             self.playing = None
+            self.drop_interruptible()
         if self._queued:
             # Resampling and padding make the written audio slightly longer or shorter.
             self._written_secs = self._queued[0][0]
         else:
             self._arrived_secs = self._written_secs = 0.0
             self._last = None
+
+    def drop_interruptible(self) -> None:
+        """Record that of what has arrived only what is said to its end will be played."""
+        waiting = [(self._written_secs, self.playing), *self._queued]
+        ends = [*(start for start, _ in self._queued), self._arrived_secs]
+        self._queued.clear()
+        self._arrived_secs, self._last = self._written_secs, self.playing
+        for (start, synthesis), end in zip(waiting, ends, strict=True):
+            if synthesis is None or not synthesis.is_kept:
+                continue
+            if synthesis is not self.playing:
+                self._queued.append((self._arrived_secs, synthesis))
+                self._last = synthesis
+            self._arrived_secs += max(0.0, end - start)
 
     # Details
 

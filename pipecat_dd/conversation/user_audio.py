@@ -115,7 +115,7 @@ class UserAudio:
         source = self._source_of(speech, start_ns)
         if source is None or not speech.is_open:
             return
-        source.set_level(speech)
+        source.set_level(speech, end_ns)
         found = [
             (max(gap[0], start_ns), gap[1])
             for gap in tuple(source.gaps)  # another thread may add to it

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pipecat_dd.conversation.delivery import Late
 from pipecat_dd.conversation.model import Kind, Stage
-from pipecat_dd.conversation.playout import MIN_GAP_NS, PlayoutClock
+from pipecat_dd.conversation.playout import ADD_UP_WITHIN_NS, MIN_GAP_NS, PlayoutClock
 from pipecat_dd.names import tags
 
 MAX_WRITES = 64
@@ -51,9 +51,14 @@ class Speech:
         longest_ns: The longest of them.
         last_ns: The last of them.
         since_ns: How much audio was written since the last of them.
+        is_joined: Whether the last of them is two, with no word in between.
+        short_ns: How long those are, summed, that are too short to be a gap by themselves.
+        short_from_ns: How much audio was written when the first of those came.
         gaps: Where the first of them were: when each began, from when the speech was first heard,
             and how long it was, in nanoseconds.
         is_timed: Whether it is known when each piece was written.
+        clock: The playout clock of the line that it was written to first.
+        is_mixed: Whether several lines got it. It is not known which line's silence is a gap.
     """
 
     stage: Stage
@@ -63,8 +68,21 @@ class Speech:
     longest_ns: int = 0
     last_ns: int = 0
     since_ns: int = 0
+    is_joined: bool = False
+    short_ns: int = 0
+    short_from_ns: int = 0
     gaps: list[tuple[int, int]] = field(default_factory=list)
     is_timed: bool = False
+    clock: PlayoutClock | None = None
+    is_mixed: bool = False
+
+    def take(self, write: Write) -> int:
+        """Take a piece; return how long the voice was silent before it, 0 if not known."""
+        gap_ns = write.play()
+        self.clock = self.clock or write.clock
+        self.is_mixed = self.is_mixed or write.clock is not self.clock
+        self.is_timed = not self.is_mixed
+        return gap_ns if self.is_timed else 0
 
 
 class Voice:
@@ -136,13 +154,13 @@ class Voice:
         """
         speech = self._speech
         write = self._writes.pop(frame_id, None) if frame_id is not None else None
-        if write is not None:
-            gap_ns = write.play()
-            if speech is not None:
-                speech.is_timed = True
-                if goes_on and gap_ns >= MIN_GAP_NS:
-                    self._add_gap(speech, gap_ns)
+        if write is not None and speech is None:
+            write.play()
         if speech is not None:
+            if write is not None:
+                gap_ns = speech.take(write)
+                if goes_on:
+                    self._note_gap(speech, gap_ns)
             length_ns = int(seconds * 1e9)
             speech.written_ns += length_ns
             speech.since_ns += length_ns
@@ -162,10 +180,23 @@ class Voice:
         if gap_ns >= MIN_GAP_NS and not late.is_first:
             self._add_gap(self._speech, gap_ns, late.outstanding_ns)
 
+    def _note_gap(self, speech: Speech, gap_ns: int) -> None:
+        if gap_ns < MIN_GAP_NS:
+            if speech.written_ns - speech.short_from_ns > ADD_UP_WITHIN_NS:
+                speech.short_ns = 0
+            if not speech.short_ns:
+                speech.short_from_ns = speech.written_ns
+            speech.short_ns += gap_ns
+            if speech.short_ns < MIN_GAP_NS:
+                return
+            gap_ns, speech.short_ns = speech.short_ns, 0
+        self._add_gap(speech, gap_ns)
+
     def _add_gap(self, speech: Speech, gap_ns: int, outstanding_ns: int = 0) -> None:
         # A synthesis that is given up is flushed: the last few milliseconds that were held back
         # come in the middle of the silence. They are no word, and it stays one gap.
-        is_same = speech.gap_count > 0 and speech.since_ns <= MIN_GAP_NS
+        is_same = speech.gap_count > 0 and speech.since_ns <= MIN_GAP_NS and not speech.is_joined
+        speech.is_joined = is_same
         count = 0 if is_same else 1
         speech.last_ns = speech.last_ns + gap_ns if is_same else gap_ns
         if not is_same and speech.gap_count < MAX_PLACED_GAPS:
@@ -180,7 +211,10 @@ class Voice:
         speech.longest_ns = max(speech.longest_ns, speech.last_ns)
         secs = gap_ns / 1e9
         turn, session = speech.stage.parent, self._session
-        if turn is not None and turn.kind is Kind.TURN:
+        if turn is None or turn.kind is not Kind.TURN or not turn.is_open:
+            # A backchannel, or a speech that goes on while the user has begun the next turn.
+            turn = session.session.turn
+        if turn is not None:
             turn.add(tags.TURN_VOICE_GAP_COUNT, count)
             turn.add(tags.TURN_VOICE_GAP_SECONDS, secs)
         session.add(tags.SESSION_VOICE_GAP_COUNT, count)
@@ -232,11 +266,12 @@ class Voice:
         unheard_ns = int(unwritten_secs * 1e9)
         for write in self._writes.values():
             # It is on its way: what is left of it is unplayed, and no longer unwritten.
-            write.play()
             if write.is_voice and speech is not None:
+                speech.take(write)
                 unheard_ns -= write.length_ns
                 speech.written_ns += write.length_ns
-                speech.is_timed = True
+            else:
+                write.play()
         self._writes.clear()
         unheard_ns = max(0, unheard_ns)
         unheard_ns += max((clock.unplayed_ns(at_ns) for clock in self._clocks.values()), default=0)

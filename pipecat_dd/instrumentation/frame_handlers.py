@@ -170,6 +170,13 @@ def _announced(event: FrameEvent) -> None:
 
 def _begins_to_speak(event: FrameEvent) -> None:
     _announce(event, anew=False)
+    if _is_own_voice(event):
+        event.conversation.bot.begin_own_voice()
+
+
+def _is_own_voice(event: FrameEvent) -> bool:
+    """Whether speech comes from a processor of the user's, which is no service."""
+    return event.source is None or event.source.role not in (Role.TTS, Role.LLM)
 
 
 def _announce(event: FrameEvent, *, anew: bool) -> None:
@@ -293,7 +300,9 @@ def _tts_audio(event: FrameEvent) -> None:
         event.conversation.bot.note_output(source, event.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output transport pushes audio on after writing it.
-        event.conversation.bot.write_audio(event.at_ns, secs, frame.id)
+        event.conversation.bot.write_audio(
+            event.at_ns, secs, frame.id, is_kept=_pipecat.is_kept(frame)
+        )
 
 
 def _tts_stopped(event: FrameEvent) -> None:
@@ -301,14 +310,21 @@ def _tts_stopped(event: FrameEvent) -> None:
         event.conversation.bot.synthesis_ends(
             event.source, event.at_ns, getattr(event.frame, "context_id", None)
         )
+    elif _is_own_voice(event):
+        event.conversation.bot.end_own_voice()
+
+
+def _line(event: FrameEvent) -> tuple[Processor | None, str | None]:
+    """Return where the bot speaks: an output, and one of its destinations."""
+    return event.source, getattr(event.frame, "transport_destination", None)
 
 
 def _bot_started(event: FrameEvent) -> None:
-    event.conversation.bot.start_speaking(event.at_ns)
+    event.conversation.bot.start_speaking(event.at_ns, _line(event))
 
 
 def _bot_stopped(event: FrameEvent) -> None:
-    event.conversation.bot.stop_speaking(event.at_ns)
+    event.conversation.bot.stop_speaking(event.at_ns, _line(event))
 
 
 def _interruption(event: FrameEvent) -> None:

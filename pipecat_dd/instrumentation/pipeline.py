@@ -299,12 +299,17 @@ class PipelineInstrumentation:
         if work is None or work.processor is not processor:
             bot.syntheses.begin_aside(processor, time.time_ns(), context_id, text)
             return
-        if isinstance(work, FrameProcessing) and _pipecat.is_aside(work.frame):
-            stage = bot.syntheses.begin_backchannel(processor, time.time_ns(), context_id)
+        doing = work if isinstance(work, FrameProcessing) else None
+        is_kept = doing is not None and _pipecat.is_kept(doing.frame)
+        if doing is not None and _pipecat.is_aside(doing.frame):
+            stage = bot.syntheses.begin_backchannel(
+                processor, time.time_ns(), context_id, is_kept=is_kept
+            )
         else:
             answers = answers_spoken(bot.answers, processor)
-            doing = work if isinstance(work, FrameProcessing) else None
-            stage = bot.syntheses.begin(processor, time.time_ns(), context_id, answers, doing)
+            stage = bot.syntheses.begin(
+                processor, time.time_ns(), context_id, answers, doing, is_kept=is_kept
+            )
         before = stage.content.get(tags.TTS_TEXT, "")
         stage.add_content(tags.TTS_TEXT, _pipecat.spoken_join(instance, before, text))
 

@@ -2,7 +2,7 @@
 
 ``push_audio_frame`` is where all of Pipecat's inputs hand on what has come, before it waits in the
 input's own queue. The patch takes the time, and returns the original's coroutine. While the user
-speaks, the level of every eighth piece is measured.
+speaks, the level of a piece is measured every 150 ms.
 """
 
 import contextvars
@@ -23,9 +23,6 @@ from pipecat_dd.instrumentation.patches import Patches
 
 PUSH_AUDIO_FRAME = "push_audio_frame"
 """The method of an input that takes a piece of audio in."""
-
-SAMPLED = 8
-"""Of how many pieces the level of one is measured."""
 
 CLIPPED_FROM = 32_000
 """From which level a 16-bit sample counts as being at full scale. Not quite the highest there is:
@@ -85,10 +82,8 @@ class UserAudioInstrumentation:
         plain = _pipecat.frame_class("InputAudioRawFrame")
         naming = _pipecat.frame_class("UserAudioRawFrame")
         mixed, known = audio.source((by,), None), audio.sources.get
-        left = SAMPLED
 
         def push_audio_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            nonlocal left
             try:
                 if is_on() and frame.num_frames and frame.sample_rate:
                     kind, source = type(frame), None
@@ -97,12 +92,10 @@ class UserAudioInstrumentation:
                     elif kind is naming:
                         source = known((by, frame.user_id, frame.transport_source))
                     source = source or self._source(by, frame)
-                    source.arrive(now_ns(), frame.num_frames * 1_000_000_000 // frame.sample_rate)
-                    if audio.is_speaking:
-                        left -= 1
-                        if left <= 0:
-                            left = SAMPLED
-                            measure(source, frame.audio)
+                    at_ns = now_ns()
+                    source.arrive(at_ns, frame.num_frames * 1_000_000_000 // frame.sample_rate)
+                    if audio.is_speaking and at_ns >= source.sample_ns:
+                        measure(source, at_ns, frame.audio)
             except Exception as error:
                 guard.failed(error)
             return inner(frame, *args, **kwargs)
@@ -132,13 +125,14 @@ class UserAudioInstrumentation:
             contextvars.copy_context().run(write)
 
 
-def measure(source: AudioSource, audio: bytes) -> None:
+def measure(source: AudioSource, at_ns: int, audio: bytes) -> None:
     """Measure the level of a piece.
 
     Args:
         source: Where it came from.
+        at_ns: When it arrived, on the monotonic clock.
         audio: 16-bit samples.
     """
     samples = np.frombuffer(audio, dtype="<i2", count=len(audio) // 2).astype(np.float32)
     clipped = int(np.count_nonzero(np.abs(samples) >= CLIPPED_FROM))
-    source.add_level(float(samples @ samples), clipped, len(samples))
+    source.add_level(at_ns, float(samples @ samples), clipped, len(samples))

@@ -104,7 +104,7 @@ class Heard(Talk):
             for source in sources:
                 source.arrive(self.ns, PIECE_MS * MS)
                 if self.audio.is_speaking:
-                    source.add_level(100.0 * 3_276.8**2, 10, 100)
+                    source.add_level(self.ns, 100.0 * 3_276.8**2, 10, 100)
             self.wait(0.02)
 
     def starts(self) -> None:

@@ -67,6 +67,7 @@ class Microphone:
         is_lost: Whether what was said meanwhile is never sent; otherwise it comes late, at once.
         loudness: What its samples are multiplied by.
         silences: How often the detector reports silence.
+        pcm: What is said.
         late_secs: By how much the machine was late with a piece, at the most.
         stalled_secs: How long it did stall, by the sender's clock.
     """
@@ -75,12 +76,13 @@ class Microphone:
     is_lost: bool = True
     loudness: float = 1.0
     silences: int = 1
+    pcm: bytes = SPEECH
     late_secs: float = 0.0
     stalled_secs: float = 0.0
     pieces: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        samples = np.frombuffer(SPEECH, "<i2").astype(np.float64) * self.loudness
+        samples = np.frombuffer(self.pcm, "<i2").astype(np.float64) * self.loudness
         loud = np.clip(samples, -32_768, 32_767).astype("<i2").tobytes()
         quiet = b"\0" * int(QUIET_SECS / PIECE_SECS) * PIECE_BYTES
         pcm = quiet + loud + quiet * 2
@@ -168,10 +170,21 @@ def serving(**params: Any) -> tuple[Any, str]:
     return transport, f"ws://127.0.0.1:{port}"
 
 
-async def send_all(microphone: Microphone, url: str) -> None:
-    """Say everything, and stay until all of it must have been read."""
+async def send_all(microphone: Microphone, url: str, at_once: int = 1) -> None:
+    """Say everything, and stay until all of it must have been read.
+
+    Args:
+        microphone: What is said.
+        url: The bot's.
+        at_once: How many of its pieces are sent as one.
+    """
+    held: list[bytes] = []
     async with connect(url) as client:
         while (piece := await microphone.piece()) is not None:
+            held.append(piece)
+            if len(held) < at_once:
+                continue
+            piece, held = b"".join(held), []
             # Pipecat serializes what a transport sends, and reads the same as input.
             message = await ProtobufFrameSerializer().serialize(
                 OutputAudioRawFrame(piece, MICROPHONE_RATE, 1)
@@ -283,6 +296,30 @@ async def test_over_a_websocket_a_gap_is_as_long_as_the_senders_cut(agent: TestA
     assert -35 < speech["user_audio.level_dbfs"] < -10 < shouted["user_audio.level_dbfs"]
     assert speech["user_audio.clipped_fraction"] == 0
     assert 0.05 < shouted["user_audio.clipped_fraction"] < 1
+
+
+async def test_the_level_is_that_of_the_speech_however_short_and_in_whatever_pieces_it_comes(
+    agent: TestAgent,
+) -> None:
+    """Not that of the silence in which the detector waits, which is as long as a short word."""
+    word = SPEECH[: int(MICROPHONE_RATE * 0.6) * 2]
+    samples = np.frombuffer(word, "<i2").astype(np.float64) / 32_768
+    level = 10 * np.log10(samples @ samples / len(samples))
+    microphones = [Microphone(pcm=word) for _ in range(3)]
+
+    def sending(at_once: int) -> Callable[[Microphone, str], Awaitable[None]]:
+        return lambda microphone, url: send_all(microphone, url, at_once)
+
+    observers = [DatadogObserver() for _ in microphones]
+    await asyncio.gather(
+        *(
+            over_websocket(microphone, observer, sending(at_once))
+            for microphone, observer, at_once in zip(microphones, observers, (1, 3, 5), strict=True)
+        )
+    )
+    for observer in observers:
+        speech = agent.session(observer.session_id).one("pipecat.user_speech")
+        assert speech["user_audio.level_dbfs"] == pytest.approx(level, abs=8)
 
 
 async def test_over_webrtc_a_gap_is_as_long_as_the_senders_cut(

@@ -21,9 +21,10 @@ from pipecat.frames.protobufs import frames_pb2
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from pipecat_dd.conversation.playout import MIN_GAP_NS
+from pipecat_dd.conversation.playout import ADD_UP_WITHIN_NS, MIN_GAP_NS
 
 MIN_GAP_SECS = MIN_GAP_NS / 1e9
+ADD_UP_WITHIN_SECS = ADD_UP_WITHIN_NS / 1e9
 LOUD = 2_000
 """The level that tells the bot's tone from silence, of a 16-bit sample."""
 WINDOW_SECS = 0.01
@@ -47,21 +48,27 @@ class Piece:
 
 
 def gaps(
-    pieces: Iterable[Piece], floor: float = 0.0, min_secs: float = MIN_GAP_SECS
+    pieces: Iterable[Piece],
+    floor: float = 0.0,
+    min_secs: float = MIN_GAP_SECS,
+    *,
+    adds_up: bool = False,
 ) -> list[float]:
     """Return the gaps in the voice of whoever plays each piece once it is there, one by one.
 
-    Gaps with no more than a piece's length of voice between them are one. What came before the
+    Two gaps with no more than a piece's length of voice between them are one. What came before the
     voice began has been played by then.
 
     Args:
         pieces: What came.
         floor: How loud the voice is at least; the rest is silence or background sound.
         min_secs: How long a gap is at least.
+        adds_up: Whether shorter ones within a second are one, if they are as long together.
     """
     found: list[float] = []
     end = voice_end = None
-    since = 0.0
+    since = written = short = short_from = 0.0
+    is_joined = False
     for piece in pieces:
         is_voice = piece.level >= floor
         if voice_end is None and not is_voice:
@@ -70,13 +77,22 @@ def gaps(
         end = start + piece.secs
         if not is_voice:
             continue
-        if voice_end is not None and start - voice_end >= min_secs:
-            if found and since <= MIN_GAP_SECS:
-                found[-1] += start - voice_end
+        gap = start - voice_end if voice_end is not None else 0.0
+        if adds_up and gap < min_secs:
+            if not short or written - short_from > ADD_UP_WITHIN_SECS:
+                short, short_from = 0.0, written
+            short += gap
+            if short >= min_secs:
+                gap, short = short, 0.0
+        if gap >= min_secs:
+            is_joined = bool(found) and since <= MIN_GAP_SECS and not is_joined
+            if is_joined:
+                found[-1] += gap
             else:
-                found.append(start - voice_end)
+                found.append(gap)
             since = 0.0
         since += piece.secs
+        written += piece.secs
         voice_end = end
     return found
 
@@ -140,9 +156,9 @@ class Caller:
         """Do something in the caller's thread, and await it here."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
-    def gaps(self, min_secs: float = MIN_GAP_SECS) -> list[float]:
+    def gaps(self, min_secs: float = MIN_GAP_SECS, *, adds_up: bool = False) -> list[float]:
         """Return the gaps in the bot's voice that it hears, of that length at least."""
-        return gaps(self.pieces, self.floor, min_secs)
+        return gaps(self.pieces, self.floor, min_secs, adds_up=adds_up)
 
     async def hears(self, secs: float) -> None:
         """Wait until it has been sent so much of the bot's voice."""

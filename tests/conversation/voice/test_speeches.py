@@ -138,6 +138,66 @@ def test_two_answers_that_pipecat_takes_for_one_speech_have_no_gap_between_them(
     assert gaps(talk) == [(0, 0.0)]
 
 
+def test_a_gap_while_the_user_speaks_over_the_bot_is_counted_in_the_turn_that_goes_on() -> None:
+    talk = Speaker()
+    talk.gives("a")
+    talk.plays("a")
+    talk.talk.user.start_speaking(talk.ns, "vad")
+    talk.talk.user.start_turn(talk.ns)  # the user may not interrupt
+    talk.plays("a", 0.8)  # meanwhile the first turn has closed
+    talk.wait(0.5)
+    talk.plays("a")
+    talk.completes("a")
+    talk.talk.bot.stop_speaking(talk.ns)
+    talk.ends()
+    of_turns = [t.attributes.get("turn.voice_gap_seconds", 0.0) for t in talk.all("turn")]
+    assert len(of_turns) == 2
+    assert [round(float(str(secs)), 3) for secs in of_turns] == [0.0, 0.5]
+    assert talk.one("session").attributes["session.voice_gap_count"] == 1
+
+
+def test_gaps_too_short_to_count_add_up_in_a_voice_that_is_slower_than_speech() -> None:
+    talk = Speaker()
+    talk.gives("a")
+    for _ in range(50):  # at 0.8 of the speed of speech
+        talk.plays("a", PIECE_SECS)
+        talk.wait(0.01)
+    talk.completes("a")
+    talk.talk.bot.stop_speaking(talk.ns)
+    talk.ends()
+    ((count, secs),) = gaps(talk)
+    assert count in (10, 11, 12)
+    assert 0.44 <= float(str(secs)) <= 0.49
+    longest = talk.one("bot_speech").attributes["bot_speech.longest_gap_seconds"]
+    assert 0.04 <= float(str(longest)) <= 0.05
+
+
+def test_short_gaps_far_apart_do_not_add_up() -> None:
+    talk = Speaker()
+    talk.gives("a")
+    for _ in range(5):
+        talk.plays("a", 2.0)
+        talk.wait(0.03)
+    talk.completes("a")
+    talk.talk.bot.stop_speaking(talk.ns)
+    talk.ends()
+    assert gaps(talk) == [(0, 0.0)]
+
+
+def test_no_gap_is_reported_longer_than_twice_the_silence_that_was_heard() -> None:
+    talk = Speaker()
+    talk.gives("a")
+    for _ in range(20):  # each piece is as long as the silence that follows
+        talk.plays("a", PIECE_SECS)
+        talk.wait(0.05)
+    talk.completes("a")
+    talk.talk.bot.stop_speaking(talk.ns)
+    talk.ends()
+    speech = talk.one("bot_speech").attributes
+    assert round(float(str(speech["bot_speech.gap_seconds"])), 3) == 0.95
+    assert round(float(str(speech["bot_speech.longest_gap_seconds"])), 3) == 0.1
+
+
 def test_a_loop_that_stands_still_while_audio_waits_is_a_gap_whatever_the_audio_is() -> None:
     talk = Speaker()
     bot = talk.talk.bot

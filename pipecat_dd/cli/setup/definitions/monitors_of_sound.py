@@ -45,7 +45,8 @@ def _of_the_voice(options: Options) -> Iterator[Alert]:
             f"First check `{tags.TURN_BLOCKED_SECONDS}` of such a turn: code that blocks the event "
             "loop stops the voice of every call in the process, and "
             f"`{span_name(Stage.BLOCKED)}` names it. If there is none, the "
-            f"`{span_name(Stage.TTS)}` span shows whether the synthesis was late.",
+            f"`{span_name(Stage.LLM)}` span shows whether the model still wrote when the gap "
+            f"began, the `{span_name(Stage.TTS)}` span whether the synthesis was late.",
             "The bot's voice has no gaps again.",
             walk=WALK,
         ),

@@ -136,6 +136,11 @@ class ObserverBinding:
         """Whether the calling code runs in the thread in which the observer was made."""
         return get_ident() == self._thread_id
 
+    @property
+    def maker_task(self) -> "asyncio.Task[Any] | None":
+        """The task in which the observer was made, None if gone; else the running task."""
+        return running_task() if self._task is None else self._task()
+
     def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether the observer was made in a task.
 
@@ -349,7 +354,7 @@ class AmbientContext(WorkContext):
             binding: The session's.
         """
         if binding is not None and binding not in self.bindings:
-            task = running_task() if binding._task is None else binding._task()
+            task = binding.maker_task
             self._is_for_many |= any(one.is_made_in(task) for one in self.bindings)
 
     def resolve(self) -> WorkContext | None:

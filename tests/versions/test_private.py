@@ -142,6 +142,7 @@ NOT_LOOKED_UP = {
 
 NO_DOOR_NEEDED = {
     # What begins with an underscore and is documented all the same, or is no attribute.
+    (None, "_replace"): "Python documents it, of named tuples",
     ("sys", "_getframe"): "CPython documents it",
     ("sys", "_current_frames"): "the standard library documents it",
     ("sys", "_current_exceptions"): "the standard library documents it",

@@ -17,6 +17,8 @@ try:
 
     from pipecat_dd.cli.doctor.command import doctor
     from pipecat_dd.cli.setup.command import setup
+    from pipecat_dd.cli.view.bot_process import SETUP_FILE
+    from pipecat_dd.cli.view.command import view
 except ModuleNotFoundError as missing:
     asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
     sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
@@ -34,6 +36,18 @@ def main() -> None:
 
 main.add_command(doctor)
 main.add_command(setup)
+main.add_command(view)
+
+
+@main.command("setup-file")
+def setup_file() -> None:
+    """Print the path of the file for PIPECAT_SETUP_FILES.
+
+    It has a bot observed that has no code of ours:
+
+    PIPECAT_SETUP_FILES="$(pipecat-dd setup-file)" python bot.py
+    """
+    click.echo(SETUP_FILE)
 
 
 @main.command()

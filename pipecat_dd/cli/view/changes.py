@@ -1,0 +1,64 @@
+"""What has changed lately, for viewers that follow.
+
+Each change has a number, and the last few thousand are kept. A viewer says up to which number it
+knows everything, and gets what came since. One that is further behind than what is kept has to
+load everything anew. So no viewer costs memory, however slow it is, and none does either.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, Literal
+
+KEPT: Final = 5_000
+
+Topic = Literal["sessions", "spans", "lines", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change.
+
+    Attributes:
+        number: Its number; the next change has the next one.
+        topic: What has changed.
+        session_id: The session that it belongs to.
+        item: The span or the line, as JSON; empty for other topics.
+    """
+
+    number: int
+    topic: Topic
+    session_id: str
+    item: bytes = b""
+
+
+class Changes:
+    """The last changes."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._last: deque[Change] = deque(maxlen=kept)
+        self._news = asyncio.Event()
+        self.number = 0
+        """The number of the last change."""
+
+    def add(self, topic: Topic, session_id: str, item: bytes = b"") -> None:
+        """Record a change and wake the viewers that wait."""
+        self.number += 1
+        self._last.append(Change(self.number, topic, session_id, item))
+        if not self._news.is_set():
+            self._news.set()
+
+    def since(self, number: int) -> list[Change] | None:
+        """Return the changes after a number; None if they are not all there any more."""
+        if number > self.number:
+            return None  # another run of the server's
+        missing = self.number - number
+        if missing > len(self._last):
+            return None
+        return [] if not missing else list(self._last)[-missing:]
+
+    async def wait(self, number: int) -> None:
+        """Wait for a change after a number."""
+        while self.number <= number:
+            self._news.clear()
+            await self._news.wait()

@@ -33,11 +33,13 @@ async def setup_pipeline_task(task: Any) -> None:
 
 async def _call(function: str, target: Any) -> None:
     try:
-        if _AUTOMATIC not in sys.modules:
+        ours = sys.modules.get(_AUTOMATIC)
+        if not getattr(ours, "IS_READY", False):
             # In a thread: ddtrace takes a second to import, and in the main thread it would
-            # replace the signal handlers with which the runner ends the bot in order.
-            await asyncio.to_thread(import_module, _AUTOMATIC)
-        getattr(sys.modules[_AUTOMATIC], function)(target)
+            # replace the signal handlers with which the runner ends the bot in order. Of several
+            # conversations that begin together, each waits until the import is done.
+            ours = await asyncio.to_thread(import_module, _AUTOMATIC)
+        getattr(ours, function)(target)
     except Exception as error:
         _report(error)
 

@@ -11,7 +11,6 @@ import os
 import sys
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any, Final
 
 from loguru import logger
@@ -163,9 +162,8 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
 
 def _writer_to(to: str) -> Callable[[str], None]:
     streams = {"stdout": sys.stdout, "stderr": sys.stderr}
-    stream: IO[str] = (
-        streams[to] if to in streams else Path(to).open("a", encoding="utf-8", buffering=1)
-    )
+    # A file is open until the process ends.
+    stream: IO[str] = streams.get(to) or open(to, "a", encoding="utf-8")  # noqa: SIM115
 
     def write(line: str) -> None:
         # In one call: lines of other threads must not come between.
@@ -173,3 +171,7 @@ def _writer_to(to: str) -> Callable[[str], None]:
         stream.flush()
 
     return write
+
+
+IS_READY: Final = True
+"""The last name here: whoever finds it finds all others."""

@@ -1,10 +1,10 @@
-"""A bot without a line of ours, run as a program: ``python -m tests.support.plain_bot``.
+"""A bot as somebody else wrote it, run as a program: ``python -m tests.support.plain_bot``.
 
-What it has of its own is said by its arguments, in one word each.
+By default it has no line of ours. Its arguments say what it has of its own.
 """
 
+import argparse
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -13,75 +13,111 @@ import warnings
 from typing import Any
 
 from loguru import logger
+from pipecat.frames.frames import EndFrame
 
-from pipecat_dd.cli.demo.versions import split_sentences_offline
+from pipecat_dd.cli.demo.versions import WorkerRunner, split_sentences_offline
 
-OWN = set(sys.argv[1:])
+ARGUMENTS = argparse.ArgumentParser()
+ARGUMENTS.add_argument("--logging", default="", help="sink, basic, configured")
+ARGUMENTS.add_argument("--calls", default="plain", help="what each call has; all at once")
+ARGUMENTS.add_argument("--turns", type=int, default=1)
+ARGUMENTS.add_argument("--end", default="", help="fails, killed, waits, or ignores a Ctrl-C")
 
 
-def own_logging() -> None:
-    if "sink" in OWN:
-        logger.remove()
-        logger.add(sys.stderr, level="DEBUG", format="OWN {level} {message}")
-    if "configured" in OWN:
+def own_logging(kind: str) -> None:
+    if "sink" in kind:
+        logger.remove(0)
+        logger.add(sys.stderr, level="INFO", format="OWN {level} {message} {extra}")
+    if "configured" in kind:
         from pipecat_dd import configure_logging
 
-        configure_logging(sys.stdout, level="DEBUG")
-    if "basic" in OWN:
+        configure_logging(sys.stdout, level="INFO")
+    if "basic" in kind:
         logging.basicConfig(level=logging.INFO, format="BASIC %(message)s", stream=sys.stderr)
 
 
-def observers() -> list[Any]:
-    if not OWN & {"observer", "class", "subclass", "later"}:
+def own_observers(kind: str) -> list[Any]:
+    if kind in ("plain", "pair"):
         return []
     from pipecat_dd import DatadogObserver
 
     class Mine(DatadogObserver):
         pass
 
-    if "class" in OWN:
+    if kind == "class":
         return [DatadogObserver]
-    return [Mine(name="own")] if "subclass" in OWN else [DatadogObserver(name="own")]
+    return [Mine(name=kind) if kind == "subclass" else DatadogObserver(name=kind)]
 
 
-async def call(number: int) -> None:
+async def run_call(kind: str, turns: int, end: str) -> None:
+    """Run a call, as a bot's function does: it awaits its runner itself."""
     from tests.support.bot import Bot
 
-    own = observers()
-    logger.info(f"call {number} is set up")
-    async with Bot(*([] if "later" in OWN else own)) as bot:
-        if "later" in OWN:
-            bot.worker.add_observer(own[0])
+    own = own_observers(kind)
+    bot = Bot(*([] if kind == "later" else own))
+    async with bot.provider:
+        worker = bot.build(bot.provider.url)
+        runner = WorkerRunner(handle_sigint=end == "waits")
+        await runner.add_workers(worker)
+        workers = [worker]
+        if kind == "pair":
+            workers.append(_second_worker())
+            await runner.add_workers(workers[1])
+        talking = asyncio.create_task(talk(bot, own if kind == "later" else [], turns, end))
+        talking.add_done_callback(lambda _: [_end(worker) for worker in workers])
+        await runner.run()
+        logger.info(f"{kind} is over")
+        talking.cancel()
+
+
+_ending: set[asyncio.Task[None]] = set()
+
+
+def _end(worker: Any) -> None:
+    _ending.add(asyncio.ensure_future(worker.queue_frames([EndFrame()])))
+
+
+def _second_worker() -> Any:
+    from pipecat.pipeline.pipeline import Pipeline
+    from pipecat.processors.filters.identity_filter import IdentityFilter
+
+    from pipecat_dd.cli.demo.versions import PipelineWorker
+
+    return PipelineWorker(Pipeline([IdentityFilter()]), name="second")
+
+
+async def talk(bot: Any, late: list[Any], turns: int, end: str) -> None:
+    for observer in late:
+        bot.worker.add_observer(observer)
+    for _ in range(turns):
         await bot.ask("How are you?")
-        logging.getLogger("bot.logging").warning("a warning of logging")
-        logging.getLogger("bot.logging").info("an info of logging")
-        if "long" in OWN:
-            print("LONG", flush=True)
-            await asyncio.sleep(60)
-        await bot.ask("And now?")
-        await bot.end()
-        logger.info(f"call {number} has ended")
-    logger.info(f"call {number} is over")
+    logging.getLogger("bot.logging").warning("a warning of logging")
+    logging.getLogger("bot.logging").info("an info of logging")
+    _say("TALKED")
+    if end == "waits":
+        await asyncio.sleep(60)
+
+
+def _say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+async def run_calls(given: argparse.Namespace) -> None:
+    kinds = given.calls.split(",")
+    await asyncio.gather(*(run_call(kind, given.turns, given.end) for kind in kinds))
 
 
 def main() -> None:
+    given = ARGUMENTS.parse_args()
     split_sentences_offline()
     warnings.simplefilter("ignore")
-    own_logging()
-    if "stubborn" in OWN:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for word in OWN:
-        if word.startswith("calls="):
-            for number in range(int(word.partition("=")[2])):
-                asyncio.run(call(number))
-            break
-    else:
-        with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(call(0))
-    print("END", os.getppid(), flush=True)
-    if "fails" in OWN:
+    own_logging(given.logging)
+    asyncio.run(run_calls(given))
+    _say("END")
+    if given.end == "fails":
         sys.exit(7)
-    if "killed" in OWN:
+    if given.end == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -392,7 +392,7 @@ def _is_shown(tag: str) -> bool:
 
 def time_of(line: dict[str, Any]) -> float:
     """Return when a line was written, in milliseconds since the epoch; 0 if it does not say."""
-    given = line.get(fields.TIMESTAMP)
+    given: Any = line.get(fields.TIMESTAMP)
     try:
         if isinstance(given, str):
             return datetime.fromisoformat(given).timestamp() * 1000

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 KEPT: Final = 5_000
+KEPT_BYTES: Final = 16 * 2**20
 
 Topic = Literal["sessions", "spans", "lines", "gone"]
 
@@ -36,7 +37,9 @@ class Changes:
     """The last changes."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        self._last: deque[Change] = deque(maxlen=kept)
+        self._last: deque[Change] = deque()
+        self._kept = kept
+        self._bytes = 0
         self._news = asyncio.Event()
         self.number = 0
         """The number of the last change."""
@@ -45,6 +48,9 @@ class Changes:
         """Record a change and wake the viewers that wait."""
         self.number += 1
         self._last.append(Change(self.number, topic, session_id, item))
+        self._bytes += len(item)
+        while len(self._last) > self._kept or self._bytes > KEPT_BYTES:
+            self._bytes -= len(self._last.popleft().item)
         if not self._news.is_set():
             self._news.set()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -25,14 +26,12 @@ async def follow(path: Path, take: Callable[[list[dict[str, Any]]], None]) -> No
     position, rest, file_id = 0, b"", (0, 0)
     while True:
         with contextlib.suppress(OSError):
-            found = path.stat()
+            found = os.stat(path)
             current = (found.st_dev, found.st_ino)
             if current != file_id or found.st_size < position:
                 position, rest, file_id = 0, b"", current
             if found.st_size > position:
-                with path.open("rb") as file:
-                    file.seek(position)
-                    read = file.read(_MAX_READ_BYTES)
+                read = _read(path, position)
                 position += len(read)
                 *whole, rest = (rest + read).split(b"\n")
                 if len(rest) > _MAX_LINE_BYTES:
@@ -48,3 +47,9 @@ async def follow(path: Path, take: Callable[[list[dict[str, Any]]], None]) -> No
                     await asyncio.sleep(0)
                     continue
         await asyncio.sleep(_POLL_SECS)
+
+
+def _read(path: Path, position: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(position)
+        return file.read(_MAX_READ_BYTES)

@@ -20,7 +20,7 @@ from pipecat_dd.cli.view.store import Store
 MAX_BODY_BYTES: Final = 24 * 2**20
 """The largest request, decompressed: ddtrace sends at most 20 MB at once."""
 MAX_VIEWERS: Final = 20
-_SHUTDOWN_SECS: Final = 1.0
+_SHUTDOWN_SECS: Final = 0.1
 _QUIET_CHECK_SECS: Final = 30.0
 
 _HEADERS: Final = {
@@ -115,9 +115,7 @@ class ViewServer:
         answer = web.Response(text=page_html(None, nonce), content_type="text/html")
         answer.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
         if TOKEN_PARAMETER in request.query:
-            answer.set_cookie(
-                COOKIE, self._guard.token, httponly=True, samesite="Strict", path="/"
-            )
+            answer.set_cookie(COOKIE, self._guard.token, httponly=True, samesite="Strict", path="/")
         return answer
 
     async def _sessions(self, request: web.Request) -> web.StreamResponse:
@@ -156,9 +154,11 @@ class ViewServer:
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "replace"
-    ).decode()
+    return (
+        json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        .encode("utf-8", "replace")
+        .decode()
+    )
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -77,12 +77,12 @@ class Store:
             span.span_id: session_id for session_id, own in of_session.items() for span in own
         }
         for span in others:
-            session_id = self._owner(span, owners)
-            if session_id is None:
+            owner = self._owner(span, owners)
+            if owner is None:
                 self._wait(span)
             else:
-                owners[span.span_id] = session_id
-                of_session.setdefault(session_id, []).append(span)
+                owners[span.span_id] = owner
+                of_session.setdefault(owner, []).append(span)
         for session_id, own in of_session.items():
             call = self._call(session_id)
             before = call.size

@@ -16,4 +16,6 @@ def page_html(data: dict[str, Any] | None, nonce: str) -> str:
     if data is not None:
         text = json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
         embedded = f'<script type="application/json" id="data">{text}</script>'
-    return f"<!doctype html><meta charset=utf-8><title>pipecat-dd</title>{html.escape('')}{embedded}"
+    return (
+        f"<!doctype html><meta charset=utf-8><title>pipecat-dd</title>{html.escape('')}{embedded}"
+    )

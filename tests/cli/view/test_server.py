@@ -13,7 +13,7 @@ import pytest
 from pipecat_dd.cli.view import intake, server
 from pipecat_dd.cli.view.changes import Changes
 from pipecat_dd.cli.view.store import Store
-from tests.cli.view.serving import line, serving, span
+from tests.cli.view.served import line, serving, span
 
 HOSTILE = '<script>alert(1)</script>\u2028\x00"{}</script>'
 
@@ -284,7 +284,7 @@ async def test_a_line_has_its_span_participant_and_error() -> None:
         call = await served.get("/api/sessions/s-1")
         (found,) = call["lines"]
         assert found == {
-            "n": 1,
+            "id": 1,
             "t": 1_800_000_000_000,
             "level": "ERROR",
             "msg": "hello",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipecat_dd.cli.view.changes import Changes
 from pipecat_dd.cli.view.payloads import RawSpan, spans_of
 from pipecat_dd.cli.view.store import QUIET_SECS, Store
-from tests.cli.view.serving import line, span
+from tests.cli.view.served import line, span
 
 
 def raw(*spans: dict[str, Any]) -> list[RawSpan]:

@@ -219,7 +219,7 @@ class Call:
         """Add a line; return it as JSON."""
         at_ms = time_of(line)
         self._line_count += 1
-        made: dict[str, Any] = {"id": self._line_count, "t": at_ms}
+        made: dict[str, Any] = {"n": self._line_count, "t": at_ms}
         person = line.get(fields.PARTICIPANT)
         person = person if isinstance(person, dict) else {}
         participant = _text(line.get(fields.PARTICIPANT_ID)) or _text(person.get(fields.ID_KEY))

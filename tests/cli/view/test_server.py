@@ -284,7 +284,7 @@ async def test_a_line_has_its_span_participant_and_error() -> None:
         call = await served.get("/api/sessions/s-1")
         (found,) = call["lines"]
         assert found == {
-            "id": 1,
+            "n": 1,
             "t": 1_800_000_000_000,
             "level": "ERROR",
             "msg": "hello",

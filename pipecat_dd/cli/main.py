@@ -3,8 +3,6 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 _INSTALL = "{module} is not installed. This command needs: pip install '{needed}'"
@@ -16,6 +14,8 @@ try:
     import click
 
     from pipecat_dd.cli.doctor.command import doctor
+    from pipecat_dd.cli.quiet import quiet_pipecat
+    from pipecat_dd.cli.report.command import report
     from pipecat_dd.cli.setup.command import setup
     from pipecat_dd.cli.view.bot_process import SETUP_FILE
     from pipecat_dd.cli.view.command import view
@@ -35,6 +35,7 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(report)
 main.add_command(setup)
 main.add_command(view)
 
@@ -76,7 +77,7 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     leaves your machine.
     """
     try:
-        with _quiet_pipecat():
+        with quiet_pipecat():
             from rich.console import Console
 
             from pipecat_dd.cli.demo.show import run_demo
@@ -91,23 +92,8 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     console = Console(color_system=None, force_terminal=False) if plain else Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
-    with _quiet_pipecat():
+    with quiet_pipecat():
         sys.exit(run_demo(console, out, all_lines=all_lines))
-
-
-@contextmanager
-def _quiet_pipecat() -> Iterator[None]:
-    """Suppress Pipecat's log lines within a block: importing Pipecat logs a greeting.
-
-    Afterwards they are enabled again, since a user's own program may call the command.
-    """
-    from loguru import logger
-
-    logger.disable("pipecat")
-    try:
-        yield
-    finally:
-        logger.enable("pipecat")
 
 
 if __name__ == "__main__":

@@ -169,9 +169,7 @@ class Page:
         await self.send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **common)
         for step in range(1, 6):
             await self.move(x + (to_x - x) * step / 5, y + (to_y - y) * step / 5, pressed=True)
-        await self.send(
-            "Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **common
-        )
+        await self.send("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **common)
 
     async def wheel(self, x: float, y: float, delta: float, *, across: float = 0) -> None:
         """Turn the wheel."""

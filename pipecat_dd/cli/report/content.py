@@ -1,8 +1,8 @@
 """Takes content out of a conversation, since a report is a file that is passed on.
 
 Content is what was said, what the model was asked and answered, and what tools were called with. A
-report has it only where it was captured *and* is asked for. Lines of the bot's own code stay as they
-were written: nobody but its author knows what they hold.
+report has it only where it was captured *and* is asked for. Lines of the bot's own code stay as
+they were written: only its author knows what they hold.
 """
 
 import re
@@ -33,13 +33,15 @@ def without_content(call: dict[str, Any]) -> dict[str, Any]:
     """Return a conversation without its content; the one given stays as it is."""
     from pipecat_dd.export.logs.pipecat_lines import mask
 
+    of_errors = (tags.ERROR_TYPE, tags.ERROR_MESSAGE, tags.ERROR_STACK)
+
     def span(given: dict[str, Any]) -> dict[str, Any]:
         is_ours = "kind" in given
         kept = {
             name: value
             for name, value in given["tags"].items()
             if name not in CONTENT_TAGS
-            and (is_ours or name in tags_of_errors or not _OF_OTHERS.search(name))
+            and (is_ours or name in of_errors or not _OF_OTHERS.search(name))
         }
         return given | {"tags": kept}
 
@@ -49,7 +51,6 @@ def without_content(call: dict[str, Any]) -> dict[str, Any]:
             return given
         return given | {"msg": mask(name, given["msg"])}
 
-    tags_of_errors = (tags.ERROR_TYPE, tags.ERROR_MESSAGE, tags.ERROR_STACK)
     return call | {
         "spans": [span(one) for one in call["spans"]],
         "lines": [line(one) for one in call["lines"]],

@@ -18,7 +18,7 @@ _TIMEOUT_SECS: Final = 10.0
 
 
 class NoCallError(Exception):
-    """The conversation was not found. The message says where it was looked for, and what is there."""
+    """The conversation was not found. The message says where it was looked for."""
 
 
 def call_in(directory: Path, wanted: str | None) -> Call:

@@ -7,6 +7,7 @@ Each command is a module that measures, with a function that shows the results. 
 * :mod:`~benchmarks.quiet`: runs ddtrace and OpenTelemetry without sending anything.
 * :mod:`~benchmarks.contenders`: the observers to compare.
 * :mod:`~benchmarks.workload`: the pipeline and the frames for the comparison.
+* :mod:`~benchmarks.live`: calls in real time, with audio in and out.
 * :mod:`~benchmarks.machine`: the machine and the versions that were measured.
 * ``tests.support.calls``, ``tests.support.ill_agent``: calls that run as fast as possible, and an
   Agent that can be made to fail.

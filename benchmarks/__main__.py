@@ -62,6 +62,27 @@ def cost(rounds: int, frames: int, in_flight: int, worker: str, json_path: Path 
 
 
 @main.command()
+@_number("--rounds", 30, "Rounds; each measures every contender once.")
+@_number("--sessions", 5, "Sessions per contender and round, one after the other.")
+@click.option(
+    "--worker",
+    type=click.Choice(["bare", "default"]),
+    default="bare",
+    show_default=True,
+    help="Pipecat's worker without its own observers, or with its default observers.",
+)
+@_json_option
+def setup(rounds: int, sessions: int, worker: str, json_path: Path | None) -> None:
+    """Compare the CPU time of setting a session up and ending it with each observer."""
+    from benchmarks import setup as benchmark
+
+    console = _console()
+    report = benchmark.run(rounds, sessions, worker, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
+
+
+@main.command()
 @_number("--sessions", 50, "Concurrent sessions, in the runs with several.", least=2)
 @_json_option
 def lines(sessions: int, json_path: Path | None) -> None:
@@ -189,6 +210,33 @@ def lag(sessions: int, secs: float, rounds: int) -> None:
 
     console = _console()
     benchmark.show(benchmark.run(sessions, secs, rounds, console), console)
+
+
+@main.command()
+@_number("--rounds", 4, "Rounds; each measures every contender once.")
+@_number("--secs", 0.7, "Seconds of measurement per step.", least=0.1)
+@click.option(
+    "--worker",
+    type=click.Choice(["bare", "default"]),
+    default="bare",
+    show_default=True,
+    help="Pipecat's worker without its own observers, or with its default observers.",
+)
+@click.option(
+    "--vad", is_flag=True, help="Have Silero's voice activity detector listen to each call."
+)
+@click.option("--quick", is_flag=True, help="Two small steps only: to see that it works.")
+@_json_option
+def capacity(
+    rounds: int, secs: float, worker: str, vad: bool, quick: bool, json_path: Path | None
+) -> None:
+    """Compare how many calls at once a process holds before its event loop is late."""
+    from benchmarks import capacity as benchmark
+
+    console = _console(_WIDE)
+    report = benchmark.run(rounds, secs, worker, vad, quick, console)
+    benchmark.show(report, console)
+    _write(benchmark, report, json_path, console)
 
 
 def _write(benchmark: Any, report: Any, path: Path | None, console: Console) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from inspect import signature
 from typing import Any
 
 from pipecat.observers.base_observer import BaseObserver
@@ -15,6 +16,11 @@ NONE = "none"
 EMPTY = "empty"
 OURS = "pipecat_dd"
 METRICS = "pipecat_dd_metrics"
+EVERYTHING = "pipecat_dd_everything"
+
+_EVERYTHING = {"metrics": True, "blocked_ms": 100}
+"""All that observes a bot beyond its spans, but for what sends texts. An argument that this version
+of the observer does not have is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,9 @@ def _pipecat_dd() -> list[Contender]:
     counter = quiet.Counter()
     quiet.count_ddtrace(counter)
     quiet.swallow_metrics()
+    known = signature(DatadogObserver).parameters
+    everything: dict[str, Any] = {n: value for n, value in _EVERYTHING.items() if n in known}
+    without_metrics = None if find_spec("datadog") is not None else "not installed: datadog"
     return [
         Contender(
             OURS,
@@ -94,7 +103,14 @@ def _pipecat_dd() -> list[Contender]:
             "… with metrics=True",
             lambda p, **o: make_worker(p, observers=[DatadogObserver(metrics=True)], **o),
             counter,
-            None if find_spec("datadog") is not None else "not installed: datadog",
+            without_metrics,
+        ),
+        Contender(
+            EVERYTHING,
+            "… with everything on",
+            lambda p, **o: make_worker(p, observers=[DatadogObserver(**everything)], **o),
+            counter,
+            without_metrics,
         ),
     ]
 

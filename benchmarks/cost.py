@@ -34,7 +34,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.contenders import EMPTY, METRICS, NONE, OURS, Contender, contenders
+from benchmarks.contenders import (
+    EMPTY,
+    EVERYTHING,
+    METRICS,
+    NONE,
+    OURS,
+    Contender,
+    contenders,
+)
 from benchmarks.workload import BARE, DEFAULT, MIXES, PROCESSORS, make_frames, running
 
 _WARM_UP_FRAMES = 100
@@ -180,7 +188,7 @@ def _row(
         us_per_hop=Figure(min(own), median(own)),
         to_empty=_ratio(own, us[mix, EMPTY]),
         to_none=_ratio(own, us[mix, NONE]),
-        to_ours=_ratio(own, us[mix, OURS]) if contender.key == METRICS else None,
+        to_ours=_ratio(own, us[mix, OURS]) if contender.key in (METRICS, EVERYTHING) else None,
         spans_per_round=(
             spans[mix, contender.key] / rounds if contender.counter is not None else None
         ),

@@ -37,6 +37,7 @@ __all__ = [
     "Last",
     "PipelineWorker",
     "Running",
+    "at_work",
     "make_frames",
     "make_worker",
     "running",
@@ -212,6 +213,13 @@ async def running(build: Callable[..., PipelineWorker], **options: Any) -> Async
     last = Last()
     relay: Callable[[], FrameProcessor] = IdentityFilter
     worker = build(Pipeline([*(relay() for _ in range(PROCESSORS - 1)), last]), **options)
+    async with at_work(worker):
+        yield Running(worker, last)
+
+
+@asynccontextmanager
+async def at_work(worker: PipelineWorker) -> AsyncIterator[None]:
+    """Run a worker: its pipeline has started when the block begins, and ends with the block."""
     started = asyncio.Event()
 
     async def on_pipeline_started(*_: object) -> None:
@@ -228,7 +236,7 @@ async def running(build: Callable[..., PipelineWorker], **options: Any) -> Async
     try:
         async with asyncio.timeout(_TIMEOUT_SECS):
             await started.wait()
-        yield Running(worker, last)
+        yield
         await worker.queue_frame(f.EndFrame())
         async with asyncio.timeout(_TIMEOUT_SECS):
             await run

@@ -102,6 +102,7 @@ def _origin(error: BaseException) -> tuple[str, int]:
 
 
 instrumentation = Part("listening to the pipeline")
+event_loop = Part("watching the event loop")
 conversation = Part("following the conversation")
 spans = Part("writing spans")
 llmobs = Part("reporting to LLM Observability")

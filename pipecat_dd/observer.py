@@ -14,6 +14,8 @@ from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd.conversation.ambient import bind
 from pipecat_dd.conversation.call_stack import is_function, maker
 from pipecat_dd.conversation.context import current_session
+from pipecat_dd.conversation.model import Session
+from pipecat_dd.conversation.no_session import NO_SESSION
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
 from pipecat_dd.export.logs import refresh_logging
@@ -61,6 +63,7 @@ class DatadogObserver(BaseObserver):
         phone_hash_key: str | bytes | None = None,
         llmobs: bool | None = None,
         metrics: bool | None = None,
+        blocked_ms: float | None = None,
     ) -> None:
         """Begin a session.
 
@@ -113,6 +116,9 @@ class DatadogObserver(BaseObserver):
                 turned the product on. ``PIPECAT_DD_LLMOBS``.
             metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
+            blocked_ms: How many milliseconds the event loop must stand still for that to be
+                reported, with the place in the code that blocked it: 20 to 60000, 100 by default;
+                0 turns it off. ``PIPECAT_DD_BLOCKED_MS``.
 
         Raises:
             ValueError: An argument has an invalid value; the message says what is valid.
@@ -136,6 +142,7 @@ class DatadogObserver(BaseObserver):
             phone_hash_key=phone_hash_key,
             llmobs=llmobs,
             metrics=metrics,
+            blocked_ms=blocked_ms,
         )
         self._settings = settings
         self._sessions: list[SessionInstrumentation] = []
@@ -196,6 +203,24 @@ class DatadogObserver(BaseObserver):
         return self._settings.session_id or ""
 
     @property
+    def session(self) -> Session:
+        """The session, for code that has the observer at hand but works for no session itself.
+
+        If several conversations share the observer, this is the session that the calling code
+        belongs to, or else the one that began last. In the bot's own code,
+        :func:`~pipecat_dd.current_session` needs no observer.
+
+        Example::
+
+            @app.post("/calls/{call_id}/transferred")
+            async def transferred(call_id: str) -> None:
+                observers[call_id].session.set_outcome("transferred")
+        """
+        with _guard.spans.guarded():
+            return self._asked().session
+        return NO_SESSION
+
+    @property
     def context(self) -> _ddtrace.Context:
         """The context of the session's span, with which other code can continue its trace.
 
@@ -249,11 +274,10 @@ class DatadogObserver(BaseObserver):
         """
         with _guard.instrumentation.guarded():
             outermost = _pipecat.outermost(data.processor)
-            if not any(one.pipelines.has_installed(outermost) for one in self._sessions):
+            found = self._having_installed(outermost)
+            if found is None:
                 self._instrument(data.processor)
-            found = self._for_worker(
-                _pipecat.proxy_of(data.processor), _pipecat.worker_of(data.processor)
-            )
+                found = self._having_installed(outermost)
             if found is not None:
                 found.record_setup(data)
 
@@ -318,6 +342,13 @@ class DatadogObserver(BaseObserver):
             await super().cleanup()  # type: ignore[no-untyped-call]
 
     # Which session an event belongs to
+
+    def _having_installed(self, outermost: Any) -> SessionInstrumentation | None:
+        """Return the session whose patches a worker's pipeline has."""
+        for one in self._sessions:
+            if one.pipelines.has_installed(outermost):
+                return one
+        return None
 
     def _for_worker(self, proxy: Any, worker: Any) -> SessionInstrumentation | None:
         """Return a worker's session, beginning one if the worker serves another conversation.

@@ -22,13 +22,16 @@ from pipecat_dd.conversation.turn import Timer
 from pipecat_dd.export import active
 from pipecat_dd.export.destinations import destinations
 from pipecat_dd.export.fan_out import FanOut
+from pipecat_dd.export.notices import report_once
 from pipecat_dd.export.spans.beside import notice_tracing
 from pipecat_dd.export.spans.tree import SpanTree
 from pipecat_dd.instrumentation.backlog import Backlog
+from pipecat_dd.instrumentation.blocked_loop import watch_loop
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.pipeline import PipelineInstrumentation
+from pipecat_dd.instrumentation.service_events import ServiceEventInstrumentation
 from pipecat_dd.instrumentation.transports import TransportInstrumentation
 from pipecat_dd.instrumentation.workers import UNOBSERVED_SECS
 from pipecat_dd.names import tags
@@ -109,6 +112,7 @@ class SessionInstrumentation:
             tags=settings.tags,
             capture_content=settings.capture_content,
         )
+        session.reporter = report_once
         tree = SpanTree(session, settings.parent, _ddtrace.activated(), settings.trace_scope)
         conversation = Conversation(
             session,
@@ -119,6 +123,7 @@ class SessionInstrumentation:
             settings.slow_frame_ms,
             participant_names=settings.participant_names,
             phone_hash_key=settings.phone_hash_key,
+            blocked_ms=settings.blocked_ms,
         )
         self._observer = weakref.ref(observer)
         # Instances of a user's subclass count as ours, too.
@@ -130,7 +135,11 @@ class SessionInstrumentation:
         self.dispatcher = FrameDispatcher(conversation)
         tracker = FrameTracker(conversation, self.dispatcher, self.traits, _ddtrace.set_aside)
         self.pipelines = PipelineInstrumentation(
-            conversation, self.dispatcher, self.traits, tracker
+            conversation,
+            self.dispatcher,
+            self.traits,
+            tracker,
+            ServiceEventInstrumentation(conversation, _ddtrace.set_aside),
         )
         self.binding: ObserverBinding | None = None
         self._transports = TransportInstrumentation(
@@ -216,6 +225,8 @@ class SessionInstrumentation:
         self.set_up_count += 1
         if worker is not None:
             self.pipelines.workers.meet(worker.pipeline)
+            with _guard.instrumentation.guarded():
+                self.pipelines.events.listen_to_worker(worker)
         self._bind_here()
         self._run(time.time_ns())
 
@@ -241,6 +252,7 @@ class SessionInstrumentation:
     def start(self) -> None:
         """Record a pipeline's start: the StartFrame has passed through all of it."""
         self.runtime.conversation.start(time.time_ns())
+        self.pipelines.events.listen_again()
         self._patience = self._patience or _start_timer(UNOBSERVED_SECS, self._look_around)
 
     def instrument(self, processor: Any, worker: Any) -> None:
@@ -272,6 +284,8 @@ class SessionInstrumentation:
         notice_tracing(worker, captures=self.session.capture_content)
         if worker is not None:
             self._workers.add(id(worker))
+            with _guard.instrumentation.guarded():
+                self.pipelines.events.listen_to_worker(worker)
         root.set(tags.CONVERSATION_ID, _pipecat.conversation_id(worker))
         root.set(tags.TRANSPORT, _pipecat.transport_of(self.pipelines.instances))
 
@@ -341,6 +355,8 @@ class SessionInstrumentation:
         if self._let_loop_end is None:
             with _guard.instrumentation.guarded():
                 self._let_loop_end = close_with_loop(self.runtime.conversation)
+        with _guard.event_loop.guarded():
+            watch_loop(self.runtime.conversation.blocking)
         for transport in self._given:
             with _guard.instrumentation.guarded():
                 self._transports.listen(transport)

@@ -11,9 +11,13 @@ WHERE_POSSIBLE = {
     "empty_first_pushes",
     "openinference",
     "pipecat_dd_metrics",
+    "pipecat_dd_everything",
     "pipecat_tracing",
 }
-MAKES_SPANS = {"pipecat_dd", "pipecat_dd_metrics", "openinference", "pipecat_tracing"}
+MAKES_SPANS = {
+    *("pipecat_dd", "pipecat_dd_metrics", "pipecat_dd_everything"),
+    *("openinference", "pipecat_tracing"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +26,13 @@ def cost(tmp_path_factory) -> tuple[str, dict]:
 
 
 def measure(directory: Path, *options: str) -> tuple[str, dict]:
+    return run(directory, "cost", "--frames", "100", *options)
+
+
+def run(directory: Path, name: str, *options: str) -> tuple[str, dict]:
     # A process of its own, as a user runs it: ddtrace must not have been imported before.
-    path = directory / "cost.json"
-    command = ["-m", "benchmarks", "cost", "--frames", "100", *options, "--json"]
+    path = directory / f"{name}.json"
+    command = ["-m", "benchmarks", name, *options, "--json"]
     done = subprocess.run(
         [sys.executable, *command, str(path)],
         cwd=REPOSITORY,
@@ -65,9 +73,9 @@ def test_ratios_are_those_of_the_same_run(cost):
         assert ours["to_empty"]["min"] == us["pipecat_dd"]["min"] / us["empty"]["min"]
         assert ours["to_none"]["min"] == us["pipecat_dd"]["min"] / us["none"]["min"]
         assert ours["to_ours"] is None
-        metrics = next(row for row in rows if row["contender"] == "pipecat_dd_metrics")
-        expected = us["pipecat_dd_metrics"]["min"] / us["pipecat_dd"]["min"]
-        assert metrics["to_ours"]["min"] == expected
+        for name in ("pipecat_dd_metrics", "pipecat_dd_everything"):
+            more = next(row for row in rows if row["contender"] == name)
+            assert more["to_ours"]["min"] == us[name]["min"] / us["pipecat_dd"]["min"]
 
 
 def test_what_makes_spans_was_at_work(cost):
@@ -99,3 +107,58 @@ def test_the_mix_is_what_the_table_says(monkeypatch):
     assert sum(isinstance(frame, AudioRawFrame) for frame in frames) == 70
     assert sum(isinstance(frame, LLMTextFrame) for frame in frames) == 20
     assert len({frame.id for frame in frames}) == 100
+
+
+def test_setup_measures_every_contender_in_every_round(tmp_path):
+    shown, report = run(tmp_path, "setup", "--rounds", "2", "--sessions", "1")
+    assert {row["contender"] for row in report["rows"]} == ALWAYS | WHERE_POSSIBLE
+    for row in report["rows"]:
+        assert row["label"].split("(")[0] in shown
+        if row["missing"] is not None:
+            assert row["contender"] in WHERE_POSSIBLE
+            continue
+        assert len(row["session_ms"]) == report["rounds"] == 2
+        for setup, end, whole in zip(
+            row["setup_ms"], row["end_ms"], row["session_ms"], strict=True
+        ):
+            assert 0 < setup + end <= whole
+        if row["contender"].startswith("pipecat_dd"):
+            assert min(row["spans_per_session"]) >= 1
+
+
+def test_capacity_has_calls_speak_with_every_observer(tmp_path):
+    shown, report = run(tmp_path, "capacity", "--quick", "--rounds", "1", "--secs", "0.2")
+    rows = {row["contender"]: row for row in report["rows"]}
+    assert set(rows) == {"none", "empty", "pipecat_dd", "pipecat_dd_everything"}
+    for row in rows.values():
+        if row["missing"] is not None:
+            assert row["contender"] == "pipecat_dd_everything"
+            continue
+        ((first, *_),) = row["steps"]
+        assert first["calls"] == 1
+        assert first["cpu_ms"] > 0
+        assert 1 <= row["calls"][0] <= 2
+        assert (row["spans"] > 0) is row["contender"].startswith("pipecat_dd")
+    assert "68 frames a second" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("lags_ms", "calls"),
+    [
+        ([1, 1, 1, 1], 40),
+        ([1, 5, 20, 80, 80], 30),
+        ([1, 5, 10, 40, 80], 35),
+        # Once above the limit is an accident; for good is not.
+        ([1, 90, 2, 10, 40, 80], 45),
+        ([30, 40], 10),
+        ([1, 1, 30], 28.8),
+    ],
+)
+def test_a_process_holds_as_many_calls_as_when_the_lag_passed_the_limit(
+    monkeypatch, lags_ms, calls
+):
+    monkeypatch.syspath_prepend(REPOSITORY)
+    from benchmarks.capacity import Step, held
+
+    steps = [Step(10 * place, lag_ms, 1.0) for place, lag_ms in enumerate(lags_ms, 1)]
+    assert held(steps) == pytest.approx(calls, abs=0.05)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from ddtrace.trace import tracer
 from pipecat.services.llm_service import FunctionCallParams
 
@@ -13,6 +14,8 @@ from tests.support.agent import TestAgent
 from tests.support.bot import START_SECS, Bot
 from tests.support.spans import Span
 from tests.support.versions import REPORTS_STT_USAGE
+
+SPEECH = ("user_speech", "bot_speech")
 
 
 def is_stage(span: Span) -> bool:
@@ -50,6 +53,18 @@ async def test_each_stage_of_a_conversation_has_its_span(agent: TestAgent) -> No
     assert session["session.end_reason"] == "ended"
     assert session["session.error_count"] == 0
     assert session["session.bot_speech_count"] == 2
+    spoken = {kind: sum(s.secs for s in trace.named(f"pipecat.{kind}")) for kind in SPEECH}
+    assert session["session.user_speech_seconds"] == pytest.approx(spoken["user_speech"])
+    assert session["session.bot_speech_seconds"] == pytest.approx(spoken["bot_speech"])
+    silent_secs = session["session.silence_seconds"]
+    assert silent_secs == pytest.approx(session.secs - sum(spoken.values()), abs=START_SECS * 2), (
+        "the detector's own delay"
+    )
+    assert 0 < session["session.longest_silence_seconds"] < silent_secs
+    assert session["session.longest_silence_of"] in ("bot", "user")
+    began_ns = trace.named("pipecat.bot_speech")[0].start_ns
+    first_secs = (began_ns - session.start_ns) / 1e9
+    assert session["session.first_speech_seconds"] == pytest.approx(first_secs)
     first, second = trace.named("pipecat.turn")
     assert (first["turn.number"], second["turn.number"]) == (1, 2)
     assert first["turn.outcome"] == second["turn.outcome"] == "answered"

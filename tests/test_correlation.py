@@ -327,10 +327,11 @@ async def test_a_trace_that_several_sessions_continue_names_none_of_them(lines: 
 
 
 async def test_the_code_that_asks_learns_its_session() -> None:
-    assert current_session() is None
+    assert not current_session()
     observer = DatadogObserver(session_id="mine")
     session = current_session()
-    assert session is not None
+    assert session
+    assert session is observer.session
     assert session.id == observer.session_id == "mine"
 
 

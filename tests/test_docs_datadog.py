@@ -120,7 +120,7 @@ def test_a_query_names_what_is_sent(query: Query) -> None:
         for kind in query.kinds or [span.kind for span in SPANS if _may_carry(span.kind, name)]:
             assert _may_carry(kind, name), f"{name} on pipecat.{kind}"
         (tag,) = (tag for tag in TAGS if tag.name == name)
-        if value.startswith(">"):
+        if value.startswith((">", "<")):
             assert tag.unit, f"{name} is no number"
         elif tag.meaning.count("`") > 2:
             for one in value.strip("()").split(" OR "):

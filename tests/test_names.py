@@ -29,7 +29,7 @@ EVERYDAY = {
     # Words of the language, of Loguru's records, of others' JSON and of our own code, which mean
     # something else far more often than the field or tag. After an `@` they are ours all the same.
     *("category", "cause", "env", "event", "extra", "function", "interrupted", "language"),
-    *("line", "message"),
+    *("line", "message", "within"),
     *("model", "name", "operation", "outcome", "part", "provider", "reason", "service", "speaker"),
     *("stage", "status", "strategy", "timestamp", "tool", "transport", "type", "usable", "version"),
 }

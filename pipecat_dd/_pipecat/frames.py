@@ -129,6 +129,15 @@ def audio_secs(frame: Any) -> float:
     return float(samples / max(1, frame.sample_rate))
 
 
+def audio_source(frame: Any) -> tuple[str | None, str | None]:
+    """Return whose audio a frame holds, and which of their sources it is; None if not named."""
+    name, source = getattr(frame, "user_id", None), getattr(frame, "transport_source", None)
+    return (
+        name if isinstance(name, str) and name else None,
+        source if isinstance(source, str) else None,
+    )
+
+
 _MARKERS = frozenset("●◐○✓")
 """What a model writes to classify the user's turn; before Pipecat 1.8 it comes as text."""
 

@@ -14,7 +14,15 @@ PRIVATE: dict[str, str] = {
     "BaseObject._run_handler": "what an event handler raises, which Pipecat only logs",
     "BaseObject._call_event_handler": "when a transport dispatches an event, and thereby who joins "
     "and leaves",
-    "BaseObject._event_handlers": "whether an event has handlers, and which events there are",
+    "BaseObject._event_handlers": "whether an event has handlers, which events there are, and "
+    "which flow managers a worker has",
+    "WebsocketService._connect_websocket": "when a service begins to connect",
+    "WebsocketService._disconnecting": "whether a service closes its connection on purpose",
+    "WebsocketService._reconnect_in_progress": "whether a service makes its connection anew since "
+    "it has lost it",
+    "STTService._reconnecting": "whether it does so since its settings have changed",
+    "UserTurnCompletionLLMServiceMixin._user_turn_completion_config": "the markers by which a "
+    "model rules that the user has not finished",
     "WorkerObserver._proxies": "the observer's own queue, so that events of patched processors "
     "are not queued as well",
     "WorkerObserver._observers": "whether a worker of the conversation is observed",
@@ -27,6 +35,7 @@ PRIVATE: dict[str, str] = {
     "PipelineWorker._processor_unusable_policy": "whether a service that has become unusable ends "
     "the pipeline",
     "PipelineSink._downstream_push_frame": "the worker of a pipeline, before 1.3",
+    "FlowManager._llm": "which flow is an LLM service's, if a worker has several",
     "FrameProcessor._setup": "the proxy of a worker's observers, from a processor",
     "FrameProcessor._observer": "the same, before 1.8",
     "FrameProcessor._enable_direct_mode": "whether a processor runs in its pusher's task",
@@ -50,7 +59,8 @@ PRIVATE: dict[str, str] = {
     "LLMUserAggregator._vad_controller": "the voice activity detector, if it was passed alone",
     "VADProcessor._vad_controller": "the same, if the detector is a processor of its own",
     "VADController._vad_analyzer": "the same",
-    "BaseInputTransport._params": "the same, if the detector is the transport's (1.0)",
+    "BaseInputTransport._params": "the same, if the detector is the transport's (1.0); and whether "
+    "it takes audio in",
     "DailyInputTransport._transport": "the transport, from its input or output; likewise for "
     "LiveKit and websockets",
     "SmallWebRTCInputTransport._client": "the transport, if there is no `_transport`: the client "
@@ -68,6 +78,10 @@ PRIVATE: dict[str, str] = {
     "FastAPIWebsocketInputTransport._receive_task": "the same",
     "SingleClientWebsocketServerTransport._input": "the same",
     "SingleClientWebsocketServerInputTransport._websocket": "the same",
+    "SingleClientWebsocketServerOutputTransport._websocket": "the socket, and so what the peer has "
+    "not acknowledged of the bot's audio",
+    "FastAPIWebsocketOutputTransport._client": "the same",
+    "WebSocket._receive": "the same, behind FastAPI and uvicorn",
     "FastAPIWebsocketTransport._params": "the serializer, and so the call's id",
     "TwilioFrameSerializer._call_sid": "the call's id",
     "TwilioFrameSerializer._stream_sid": "the stream's id, if the call's is unknown",

@@ -2,9 +2,9 @@
 
 import re
 import sys
-import weakref
 from typing import Any
 
+from pipecat_dd._pipecat.class_memo import ClassMemo
 from pipecat_dd._private import peek
 from pipecat_dd.conversation.model import AttributeValue, Role, Service
 from pipecat_dd.names import tags
@@ -67,16 +67,9 @@ _REQUEST_SETTINGS = (
 )
 
 
-_roles: "weakref.WeakKeyDictionary[type, Role]" = weakref.WeakKeyDictionary()
-
-
 def role_of(processor: Any) -> Role:
     """Return a processor's role in the conversation, which its class decides."""
-    kind = type(processor)
-    role = _roles.get(kind)
-    if role is None:
-        role = _roles[kind] = _role_of_class(kind)
-    return role
+    return _role_of(type(processor))
 
 
 def _role_of_class(kind: type) -> Role:
@@ -87,9 +80,19 @@ def _role_of_class(kind: type) -> Role:
     return Role.OTHER
 
 
+_role_of = ClassMemo(_role_of_class)
+
+
 def is_a(instance: Any, *class_names: str) -> bool:
     """Whether an object's class, or a base class, has one of these names; imports nothing."""
-    return any(kind.__name__ in class_names for kind in type(instance).__mro__)
+    return not _names_of(type(instance)).isdisjoint(class_names)
+
+
+def _names_of_class(kind: type) -> frozenset[str]:
+    return frozenset(base.__name__ for base in kind.__mro__)
+
+
+_names_of = ClassMemo(_names_of_class)
 
 
 def service_of(processor: Any) -> Service:

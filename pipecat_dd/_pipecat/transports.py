@@ -28,6 +28,19 @@ def transport_of(processors: Iterable[Any]) -> str | None:
     return None
 
 
+def takes_audio_in(processor: Any) -> bool:
+    """Whether a transport's input takes audio in."""
+    params = peek(processor, "_params")
+    return getattr(params, "audio_in_enabled", False) is True and hasattr(
+        processor, "push_audio_frame"
+    )
+
+
+def streams_on_start(processor: Any) -> bool:
+    """Whether a transport's input takes audio in from its start, and not only when asked to."""
+    return getattr(peek(processor, "_params"), "audio_in_stream_on_start", True) is not False
+
+
 def behind(processor: Any) -> list[Any]:
     """Return the transport and the client behind a transport's input or output processor."""
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
@@ -144,6 +157,16 @@ def call_of(transport: Any) -> tuple[str, str] | None:
                 call_id = peek(serializer, attribute)
                 if isinstance(call_id, str) and call_id:
                     return provider, call_id
+    return None
+
+
+def call_id_of(transport: Any) -> str | None:
+    """Return the provider's id of a websocket transport's call, not of its stream, or None."""
+    serializer = serializer_of(transport)
+    for kind in type(serializer).__mro__:
+        if kind.__name__ in _CALLS:
+            call_id = peek(serializer, _CALLS[kind.__name__][1])
+            return call_id if isinstance(call_id, str) and call_id else None
     return None
 
 

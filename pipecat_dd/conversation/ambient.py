@@ -37,6 +37,7 @@ from pipecat_dd import _guard
 from pipecat_dd.conversation import raised, stack_lookup
 from pipecat_dd.conversation.call_stack import (
     CodePoint,
+    SampledCode,
     awaited_by,
     awaiter,
     callers_of,
@@ -165,6 +166,20 @@ class ObserverBinding:
             return False
         frame, point = self._frame_on_stack(), self._point
         return frame is not None and point is not None and point.precedes(frame)
+
+    def is_binding_sampled(self, code: SampledCode) -> bool:
+        """Whether code of an event loop that was sampled belongs to the call that made it."""
+        if self.is_over or self.is_for_many or self.session.is_void or not self._in_task:
+            return False
+        if code.task is None or self._task is None or code.task is not self._task():
+            return True
+        point, held = self._point, self._frame
+        if held is None:
+            suspended = None if self._suspended is None else self._suspended()
+            held = None if suspended is None else frame_of(suspended)
+        if held is None or point is None or held.f_code is not point.code:
+            return False
+        return any(frame is held for frame in code.frames) and point.precedes(held, code)
 
     def release(self) -> None:
         """Record that the session has ended: a binding made outside a task ends with it.
@@ -327,17 +342,28 @@ class AmbientContext(WorkContext):
         """Return the work context of the session made here; None if there is none, or several."""
         if self._alone is not None and self.bindings[0].is_binding():
             return self._alone  # nearly always
-        binding = [binding for binding in self.bindings if binding.is_binding()]
+        found = self._among([binding for binding in self.bindings if binding.is_binding()])
+        if found is not self:
+            return found
+        if current.get() is self and self._is_left():
+            current.set(self.around)
+        return None if self.around is None else self.around.resolve()
+
+    def resolve_sampled(self, code: SampledCode) -> WorkContext | None:
+        """Return the work context of the session made where sampled code comes from."""
+        found = self._among([one for one in self.bindings if one.is_binding_sampled(code)])
+        if found is not self:
+            return found
+        return None if self.around is None else self.around.resolve_sampled(code)
+
+    def _among(self, binding: list[ObserverBinding]) -> WorkContext | None:
+        """Return the work context of the bindings that hold; this object itself if none does."""
         # An earlier call of the same task, whose session has ended, makes nothing ambiguous.
         live = [binding for binding in binding if binding.session.phase is not Phase.ENDED]
         binding = live or binding
         if len({id(binding.session) for binding in binding}) == 1:
             return StartedContext(binding[0])
-        if binding:
-            return None
-        if current.get() is self and self._is_left():
-            current.set(self.around)
-        return None if self.around is None else self.around.resolve()
+        return None if binding else self
 
     def _is_left(self) -> bool:
         """Whether the calling code runs in the task that made all observers, and has left them."""
@@ -382,6 +408,17 @@ class RunContext(WorkContext):
             if task is not None and self._task() is task:
                 found = stack_lookup.find()
                 return self if found is not None and found[0] is session else None
+        return self
+
+    def resolve_sampled(self, code: SampledCode) -> WorkContext | None:
+        """Return this work context for sampled code, as :meth:`resolve` does for the calling."""
+        session = self.session
+        if session is None or session.is_void:
+            return None
+        task = None if self._task is None else self._task()
+        if session.phase is Phase.ENDED and task is not None and task is code.task:
+            found = stack_lookup.find_among(code.frames)
+            return self if found is not None and found[0] is session else None
         return self
 
 

@@ -1,6 +1,8 @@
 """The bot's side: the model's responses, and the speech that comes of them."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pipecat_dd.conversation.answers import Answer, Answers
 from pipecat_dd.conversation.model import Kind, Processor, Stage
@@ -10,7 +12,30 @@ from pipecat_dd.conversation.syntheses import Syntheses, Synthesis
 from pipecat_dd.conversation.tools import Tools
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.conversation.voice import Speech, Voice
 from pipecat_dd.names import tags
+
+
+@dataclass(slots=True)
+class PausedSpeech:
+    """A speech whose audio ran dry while more of its answer was to come.
+
+    Attributes:
+        heard: What has become of it so far.
+        turn: The turn that holds it until it goes on, or ends.
+        source: The synthesis or response that it came of.
+    """
+
+    heard: Speech
+    turn: Turn
+    source: Synthesis | Stage | None
+
+
+def _goes_on(before: Synthesis | Stage | None, now: Synthesis | Stage | None) -> bool:
+    """Whether what is played now belongs to the same answer as what was played before."""
+    if isinstance(before, Synthesis) and isinstance(now, Synthesis):
+        return now.is_of_same_answer(before)
+    return before is not None and before is now
 
 
 class BotSide:
@@ -54,6 +79,11 @@ class BotSide:
         self._last_audio_ns = 0
         self._cut_ns = 0
         self._cut_may_go_on = False
+        self.voice = Voice(stages.session.root)
+        # What the latest audio came of, and whether more was waiting behind it.
+        self._source: Synthesis | Stage | None = None
+        self._was_more_queued = False
+        self._paused: PausedSpeech | None = None
         self.speech_count = 0
 
     # Responses of the model
@@ -202,7 +232,9 @@ class BotSide:
             self._cut_may_go_on = True
             return
         self._cut_may_go_on = False
-        self._begin_speech(at_ns, *self.syntheses.start_playing(at_ns))
+        synthesis, answer = self.syntheses.start_playing(at_ns)
+        if not self._resume(at_ns):
+            self._begin_speech(at_ns, synthesis, answer)
 
     def _begin_speech(self, at_ns: int, synthesis: Synthesis | None, answer: Answer | None) -> None:
         self.speech_count += 1
@@ -210,10 +242,12 @@ class BotSide:
         if self._speaks_aside:
             around = self._stages.session.stage
             self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=around)
+            self.voice.begin(self._speech)
             return
         turn = self._turns.start_bot_speech(at_ns)
         turn.stage.output_ns = turn.stage.output_ns or at_ns
         self._speech = self._stages.open(Kind.BOT_SPEECH, "bot", at_ns, parent=turn.stage)
+        self.voice.begin(self._speech)
         if (
             turn.by_user
             and turn.latency.silent_ns
@@ -230,22 +264,30 @@ class BotSide:
             for part, secs in turn.latency.parts(at_ns).items():
                 turn.stage.attributes[tags.turn_wait_seconds(part)] = secs
 
-    def write_audio(self, at_ns: int, seconds: float = 0.0) -> None:
+    def write_audio(self, at_ns: int, seconds: float = 0.0, frame_id: int | None = None) -> None:
         """Record that audio of the bot was written to the transport.
 
         Args:
             at_ns: When it was written.
             seconds: The length of the audio; 0 if not known.
+            frame_id: The frame that holds it; None if not known.
         """
         for synthesis, answer in self.syntheses.write(seconds, at_ns):
             is_answer = synthesis is not None and not synthesis.is_backchannel
             if is_answer and self._speaks_aside and self._speech is not None:
                 # The answer begins before the backchannel has ended.
+                self.voice.end()
                 self._stages.close(self._speech, at_ns)
                 self._begin_speech(at_ns, synthesis, answer)
         if self._cut_may_go_on and at_ns - self._cut_ns > SAME_BREATH_NS:
             self.start_speaking(at_ns)
         self._last_audio_ns = at_ns
+        before, self._source = self._source, self.syntheses.playing or self.realtime.latest
+        goes_on = self._was_more_queued or _goes_on(before, self._source)
+        self.voice.write(frame_id, seconds, goes_on=goes_on)
+        self._was_more_queued = self.syntheses.arrived_unwritten_secs > seconds
+        if isinstance(self._source, Stage) and not self._source.is_open:
+            self._source = None  # no more of that response is to come
 
     def stop_speaking(self, at_ns: int) -> None:
         """Record that the bot fell silent.
@@ -253,6 +295,7 @@ class BotSide:
         The speech ends when the last audio was written, if known: Pipecat announces the silence
         only after a pause of 0.35 s, or 3 s with some outputs.
         """
+        goes_on = self._is_more_to_come()
         self.syntheses.stop_playing(at_ns)
         speech, self._speech = self._speech, None
         self._cut_may_go_on = self._speaks_aside = False
@@ -261,15 +304,50 @@ class BotSide:
         end_ns = at_ns
         if speech.start_ns < self._last_audio_ns < at_ns:
             end_ns = self._last_audio_ns
-        self._stages.close(speech, end_ns)
+        heard = self.voice.end()
+        turn = self._turns.current
+        if goes_on and heard is not None and turn is not None and turn.stage is speech.parent:
+            # The audio ran dry in the middle of an answer.
+            self._paused = PausedSpeech(heard, turn, self._source)
+            self._stages.end(speech, end_ns)
+            turn.hold(speech)
+        else:
+            self._stages.close(speech, end_ns)
         self._turns.stop_bot_speech(end_ns)
+
+    def _is_more_to_come(self) -> bool:
+        """Whether more may come of the answer that is being played."""
+        source = self._source
+        if isinstance(source, Stage):
+            return source.is_open
+        return source is not None and self.syntheses.is_more_to_come
+
+    def _resume(self, at_ns: int) -> bool:
+        """Go on with the speech that ran dry, if what is played now belongs to the same answer."""
+        paused, self._paused = self._paused, None
+        if paused is None or paused.turn is not self._turns.current:
+            return False
+        source = self.syntheses.playing or self.realtime.latest
+        speech = paused.heard.stage
+        if not _goes_on(paused.source, source) or not paused.turn.release(speech):
+            return False
+        self._turns.start_bot_speech(at_ns)
+        speech.end_ns = None
+        self._speech = speech
+        self.voice.resume(paused.heard)
+        return True
 
     def interrupt(self, at_ns: int) -> None:
         """Record that the bot is cut off: its speech and the syntheses for it end."""
+        paused, self._paused = self._paused, None
+        if paused is not None and self._is_more_to_come():
+            paused.heard.stage.attributes[tags.INTERRUPTED] = True
         self._turns.interrupt(at_ns)
         self._cut_ns = at_ns
         if self._speech is not None:
             self._speech.attributes[tags.INTERRUPTED] = True
+            self.voice.cut_off(time.monotonic_ns(), self.syntheses.unwritten_secs)
+            self._source = None
             # The speech ends now, at the interruption, and not when audio was last written.
             self._last_audio_ns = 0
             self.stop_speaking(at_ns)
@@ -279,8 +357,16 @@ class BotSide:
             self.syntheses.stop(stage, at_ns)
         self.realtime.end_all(at_ns, interrupted=True)
 
-    def end(self, at_ns: int) -> None:
-        """Record that the session ends: close what is open."""
+    def end(self, at_ns: int, *, cut_off: bool = False) -> None:
+        """Record that the session ends: close what is open.
+
+        Args:
+            at_ns: When it ends.
+            cut_off: Whether what was still to be played is discarded.
+        """
+        if cut_off and self._speech is not None:
+            self.voice.cut_off(time.monotonic_ns(), self.syntheses.unwritten_secs)
+        self._source = None
         self.stop_speaking(at_ns)
         for stage in self.syntheses.open:
             self.syntheses.stop(stage, at_ns)

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import dis
 import gc
+import importlib
 import inspect
 import sys
 from bisect import bisect_right
@@ -17,12 +18,56 @@ from types import (
     FrameType,
     GeneratorType,
 )
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from pipecat_dd._private import peek
+
+PRIVATE: dict[str, str] = {
+    "Handle._run": "asyncio's call of a callback, beyond which a stack is the loop's own",
+    "_bootstrap._find_and_load": "the import of a module, while it goes on",
+}
+"""The private attributes of other code that this module uses, and why."""
+
+
+def _code_of(function: object) -> CodeType | None:
+    found = getattr(function, "__code__", None)
+    return found if isinstance(found, CodeType) else None
+
+
+RUN_CALLBACK: Final = _code_of(peek(asyncio.Handle, "_run"))
+"""The code with which asyncio's own event loop calls each callback."""
+
+IMPORT_MODULE: Final = _code_of(peek(peek(importlib, "_bootstrap"), "_find_and_load"))
+"""The code that imports a module, whose name is its variable ``name``."""
 
 _SUSPENDED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
 _COMPREHENSIONS: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _MAX_AWAITED: Final = 256
 """How many coroutines of a chain that await one another are followed."""
+
+
+class SampledCode(NamedTuple):
+    """Code of an event loop as another thread sees it. It holds frames: keep it briefly.
+
+    Attributes:
+        thread_id: The thread that the code runs in.
+        context: The context it runs in; None if that is not known.
+        task: The task it runs in; None for a callback.
+        frames: Its stack, the innermost first, up to what the event loop called.
+    """
+
+    thread_id: int
+    context: contextvars.Context | None
+    task: asyncio.Task[Any] | None
+    frames: list[FrameType]
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that the thread is handling, if any."""
+        found: Any = sys._current_exceptions().get(self.thread_id)
+        if isinstance(found, tuple):  # before Python 3.12
+            found = found[1]
+        return found if isinstance(found, BaseException) else None
 
 
 class CodePoint:
@@ -45,11 +90,12 @@ class CodePoint:
         """Whether the point is in a loop, so that one call of the function may reach it twice."""
         return bool((self._loops or self._find_loops()).bodies)
 
-    def precedes(self, frame: FrameType) -> bool:
+    def precedes(self, frame: FrameType, sampled: SampledCode | None = None) -> bool:
         """Whether the function has passed this point, in the current round of a loop.
 
         Args:
             frame: The frame of the same call of the function.
+            sampled: The code that the frame is of; None for the calling code.
         """
         loops = self._loops or self._find_loops()
         if not loops.bodies:
@@ -57,7 +103,7 @@ class CodePoint:
         if not loops.is_before(frame.f_lasti):
             return False
         # While an exception is handled, what counts is where it was raised.
-        error = sys.exc_info()[1]
+        error = sys.exc_info()[1] if sampled is None else sampled.error
         traceback = None if error is None else error.__traceback__
         while traceback is not None:
             if traceback.tb_frame is frame:

@@ -13,6 +13,7 @@ them. Therefore the work context is set where the work is done, in the very task
 * :class:`WorkContext` of a stage, in a task that exists for that stage (a tool's handler).
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,8 +21,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from pipecat_dd.conversation import stack_lookup
-from pipecat_dd.conversation.call_stack import running_task
-from pipecat_dd.conversation.model import Participant, Processor, Session, Stage
+from pipecat_dd.conversation.call_stack import SampledCode, running_task
+from pipecat_dd.conversation.model import Kind, Participant, Phase, Processor, Session, Stage
+from pipecat_dd.conversation.no_session import NO_SESSION
 
 _T = TypeVar("_T")
 
@@ -58,6 +60,14 @@ class WorkContext:
         """
         session = self.session
         return None if session is None or session.is_void else self
+
+    def resolve_sampled(self, code: SampledCode) -> "WorkContext | None":
+        """Return the work context that holds for code of another thread that was sampled.
+
+        Args:
+            code: The code, which has this work context.
+        """
+        return self.resolve()
 
 
 class FrameProcessing(WorkContext):
@@ -144,16 +154,74 @@ def current_context() -> WorkContext | None:
         work = work.resolve()
         if work is None:
             return found
+    return _with_processor(work, running_task())
+
+
+def sampled_context(code: SampledCode) -> WorkContext | None:
+    """Return the work context of code of another thread; None if it works for no session.
+
+    It is what :func:`current_context` would return there.
+    """
+    context = code.context
+    work = None if context is None else context.get(current)
+    found = None
+    if work is None or context is None or context.get(by_thread):
+        found = _context_of(stack_lookup.find_among(code.frames))
+        if work is None or (found is not None and found.session is not work.session):
+            return found
+    work = work.resolve_sampled(code)
+    if work is None:
+        return found or _context_of(stack_lookup.find_among(code.frames))
+    return _with_processor(work, code.task)
+
+
+def _with_processor(work: WorkContext, task: "asyncio.Task[Any] | None") -> WorkContext:
     if work.processor is None and work.bound is None and work.session is not None:
-        processor = _processor_of_task(work.session)
+        processor = _processor_of_task(work.session, task)
         if processor is not None:
             return WorkContext(work.session, processor)
     return work
 
 
 def _context_on_stack() -> WorkContext | None:
-    found = stack_lookup.find()
+    return _context_of(stack_lookup.find())
+
+
+def _context_of(found: tuple[Session, Processor | None] | None) -> WorkContext | None:
     return None if found is None or found[0].is_void else WorkContext(*found)
+
+
+def open_stage(work: WorkContext) -> Stage | None:
+    """Return the innermost open stage of a work context, and change nothing.
+
+    Args:
+        work: The work context. It has a session.
+
+    Returns:
+        None if a frame is being processed that has no stage of its own yet.
+    """
+    session = work.session
+    assert session is not None
+    bound = work.bound
+    if bound is not None and bound.is_open:
+        return bound
+    if session.phase is not Phase.RUNNING:
+        return session.root
+    processor = work.processor
+    if processor is not None:
+        if isinstance(work, FrameProcessing):
+            mine = work.stage
+            # A task that was created for a response stays with it, even if the service works on
+            # several responses at once.
+            if mine is not None and mine.is_open and mine.kind is not Kind.FRAME:
+                return mine
+        if processor.stage is not None:
+            return processor.stage
+        if isinstance(work, FrameProcessing) and not work.done:
+            if work.stage is not None and not work.stage.is_open:
+                return session.stage  # the frame's stage has ended, but its processing goes on
+            return work.stage
+    return session.stage
 
 
 _bound: ContextVar[tuple[Session, Participant, WorkContext | None] | None] = ContextVar(
@@ -175,6 +243,19 @@ def carried() -> list[Any] | None:
     if work is None and not is_sinks:
         return None
     return [work, *(variable.get() for variable in CARRIED[1:])]
+
+
+def carried_sampled(code: SampledCode, work: WorkContext) -> list[Any]:
+    """Return the values with which :func:`run_at` runs in the place of code of another thread.
+
+    Args:
+        code: The code.
+        work: Its work context: what :func:`sampled_context` returned.
+    """
+    bound = None if code.context is None else code.context.get(_bound)
+    if bound is not None and code.context is not None and bound[2] is code.context.get(current):
+        bound = (bound[0], bound[1], work)
+    return [work, bound, False, None]
 
 
 def run_at(values: list[Any], fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T:
@@ -230,14 +311,13 @@ def participant_in(work: WorkContext) -> Participant | None:
     return found if found is not None and found.id else None
 
 
-def _processor_of_task(session: Session) -> Processor | None:
-    """Return the processor that the current task is named after.
+def _processor_of_task(session: Session, task: "asyncio.Task[Any] | None") -> Processor | None:
+    """Return the processor that a task is named after.
 
     A task made in a processor's ``setup()`` starts before any frame reaches the processor. Pipecat
     names a task ``<processor>::<what it does>``, and the task that sets up a processor
     ``…::setup::<processor>`` (``BaseObject.create_task``, ``BasePipeline._create_setup_task``).
     """
-    task = running_task()
     if task is None:
         return None
     name = task.get_name()
@@ -248,11 +328,19 @@ def _processor_of_task(session: Session) -> Processor | None:
     return found
 
 
-def current_session() -> Session | None:
-    """Return the session that the calling code works for, or None if that is not known.
+def current_session() -> Session:
+    """Return the session that the calling code works for.
 
     It is known in the bot's own function once its observer has been made, and in everything that
-    this function and its pipeline start. Elsewhere it is None, even in a process with one session.
+    this function and its pipeline start. Other code works for no session, even in a process with
+    only one. It gets a session that is false, has an empty id and no participants, and whose
+    methods do nothing, so that code which serves a conversation runs elsewhere, too.
+
+    Example::
+
+        current_session().set_outcome("booked")
+        if session := current_session():
+            headers["x-session-id"] = session.id
     """
     work = current_context()
-    return None if work is None else work.session
+    return NO_SESSION if work is None or work.session is None else work.session

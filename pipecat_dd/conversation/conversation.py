@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pipecat_dd import _guard
+from pipecat_dd.conversation.blocked import Blocking
 from pipecat_dd.conversation.bot import BotSide
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, bound_to
 from pipecat_dd.conversation.errors import Errors
 from pipecat_dd.conversation.failovers import Failovers
 from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.flows import Flows
 from pipecat_dd.conversation.frames import FrameWork
 from pipecat_dd.conversation.inferences import Inferences
 from pipecat_dd.conversation.live_sessions import register, unregister
@@ -23,11 +25,14 @@ from pipecat_dd.conversation.model import (
 )
 from pipecat_dd.conversation.participants import Participants
 from pipecat_dd.conversation.pipelines import FAILED, LOST, Hold, Pipelines
+from pipecat_dd.conversation.service_events import ServiceEvents
+from pipecat_dd.conversation.silence import Silence
 from pipecat_dd.conversation.stages import StageListener, Stages
 from pipecat_dd.conversation.telephone import PhoneNumbers
 from pipecat_dd.conversation.turn import StartTimer
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user import UserSide
+from pipecat_dd.conversation.user_audio import UserAudio
 from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
@@ -64,9 +69,15 @@ class Conversation:
         errors: Its errors, each counted once.
         failovers: Counts the switches to another service after an error.
         participants: The participants, present and past.
+        user_audio: How the user's audio arrives.
+        silence: Who spoke how long, and the silence in between.
+        service_events: The events of its services, strategies and workers.
         pipelines: The pipelines of its workers, and how each ended.
+        flows: The flows of its workers (``pipecat.flows``).
+        blocking: What it and its event loop did to each other.
         cut_processing: Called at the session's end to end the frame processing in progress.
         analyzer: The class of the voice activity detector that detects the user's speech.
+        has_detector: Whether the pipeline has such a detector.
         strategy: The class of the strategy that decides that the user's turn has ended.
     """
 
@@ -81,6 +92,7 @@ class Conversation:
         *,
         participant_names: bool = True,
         phone_hash_key: bytes | None = None,
+        blocked_ms: float = 0.0,
     ) -> None:
         """Follow a session.
 
@@ -94,6 +106,8 @@ class Conversation:
             participant_names: Whether participants' names may be sent.
             phone_hash_key: The key for hashes of telephone numbers, which are never sent
                 themselves; None for no hashes.
+            blocked_ms: How long the event loop must stand still for it to be recorded; 0 turns
+                that off.
         """
         self.session = session
         self._listener = listener
@@ -104,23 +118,32 @@ class Conversation:
         self.errors = Errors(session.root)
         self.cut_processing: CutProcessing = _cut_nothing
         self.analyzer = "vad"
+        self.has_detector = False
         self.strategy = "user_turn"
         self._stages = Stages(session, listener)
         self.pipelines = Pipelines()
+        self.flows = Flows(session)
         self._stages.worker_of = lambda stage: self.pipelines.worker_of(
             stage, session.processors.values()
         )
         self.participants = session.people = Participants(
             self._stages, start_timer, names=participant_names, numbers=PhoneNumbers(phone_hash_key)
         )
+        self.service_events = ServiceEvents(self._stages, start_timer)
         self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.failovers = Failovers(session.root)
-        self.user = UserSide(self._stages, self.turns, self._transcribers)
+        self.user_audio = UserAudio(self._stages, self.participants, start_timer)
+        self.silence = Silence()
+        self._stages.opened, self._stages.closing = self._opened, self._closing
+        self.user = UserSide(self._stages, self.turns, self._transcribers, self.user_audio)
         self.bot = BotSide(
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
         self.inferences = session.inferences = Inferences(self._stages)
+        self.blocking = session.blocking = Blocking(self._stages, self.stage_of, blocked_ms / 1e3)
+        # Audio that waited in the socket while the loop was blocked did not come late.
+        self.user_audio.was_loop_blocked_between = self.blocking.was_standing_between
         session.binder = bound_to
 
     # The session
@@ -135,6 +158,24 @@ class Conversation:
         self.session.phase = Phase.RUNNING
         register(self.session)
         self._listener.on_open(root)
+
+    def _opened(self, stage: Stage) -> None:
+        if stage.kind is Kind.PARTICIPANT:
+            with _guard.conversation.guarded():
+                self.silence.note_opened(stage)
+                self.user_audio.missing.join(stage)
+        elif stage.kind is Kind.BOT_SPEECH:
+            self.user_audio.note_answer()
+
+    def _closing(self, stage: Stage) -> None:
+        try:
+            self.silence.note_closed(stage)
+            if stage.kind is Kind.USER_SPEECH:
+                self.user_audio.settle(stage)
+            elif stage.kind is Kind.PARTICIPANT:
+                self.user_audio.missing.leave(stage)
+        except Exception as error:  # the stage is exported all the same
+            _guard.conversation.failed(error)
 
     def record_setup(self, processor_name: str, start_ns: int, end_ns: int) -> None:
         """Record that a processor was set up.
@@ -172,6 +213,7 @@ class Conversation:
         if self._started:
             return
         self._started = True
+        self.user_audio.missing.start()
         self._open_failed_startups()
         root = self.session.root
         stage = self._stages.open(Kind.STARTUP, "pipeline", root.start_ns, parent=root)
@@ -211,6 +253,9 @@ class Conversation:
         """End the session: the pipeline has been cleaned up. A second call does nothing."""
         if self.session.phase is Phase.ENDED:
             return
+        with _guard.event_loop.guarded():
+            if self.blocking.leave is not None:
+                self.blocking.leave()
         began = self.session.phase is Phase.RUNNING
         reason = self._reason()
         # Found before the processing in progress is cut off, which would hide who had the frame.
@@ -223,6 +268,7 @@ class Conversation:
             return
         root = self.session.root
         root.attributes[tags.SESSION_END_REASON] = reason
+        root.set(tags.SESSION_OUTCOME, self.session.outcome)
         if reason == LOST and lost and lost[-1] is not None:
             root.attributes[tags.SESSION_END_LOST_IN] = lost[-1].processor.key
         elif reason == FAILED:
@@ -231,6 +277,8 @@ class Conversation:
         root.attributes[tags.SESSION_INTERRUPTION_COUNT] = self.turns.interruption_count
         root.attributes[tags.SESSION_BOT_SPEECH_COUNT] = self.bot.speech_count
         root.attributes.setdefault(tags.SESSION_ERROR_COUNT, 0)
+        with _guard.conversation.guarded():
+            root.attributes.update(self.silence.summary(root.start_ns, at_ns))
         self._stages.close(root, at_ns)
 
     def _reason(self) -> str:
@@ -258,12 +306,13 @@ class Conversation:
         steps: tuple[Callable[[], None], ...] = (
             self.turns.stop_waiting,
             lambda: self.user.end(at_ns),
-            lambda: self.bot.end(at_ns),
+            lambda: self.bot.end(at_ns, cut_off=not in_order),
             lambda: self.inferences.end_all(at_ns),
             lambda: self.cut_processing(at_ns, cancelled=not in_order),
             *(lambda hold=hold: self.frames.report_lost_end(hold, at_ns) for hold in lost),
             self._open_failed_startups,
             lambda: self.participants.end(at_ns),
+            lambda: self.service_events.end(at_ns),
             lambda: self._stages.close_all(at_ns),
             lambda: self.turns.end(at_ns),
             lambda: self.frames.gather(None),

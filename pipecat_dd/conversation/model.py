@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pipecat_dd import _guard
 from pipecat_dd.conversation.failure import Failure
+from pipecat_dd.conversation.own_word import MAX_TAGS, TOO_MANY, outcome_of, tag_of
 from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind as Kind
 
@@ -46,6 +48,8 @@ class Stage:
             was the only one present.
         failure: What went wrong, if anything. The first failure stands: later ones usually
             follow from it.
+        own_tags: The tags that the bot's own code has set on a session or a turn. Threads may
+            write them at any time: copy them before reading.
         handle: Reserved for the exporter.
     """
 
@@ -63,6 +67,7 @@ class Stage:
     participant_id: str | None = None
     is_named: bool = False
     failure: Failure | None = None
+    own_tags: "dict[str, AttributeValue] | None" = None
     handle: Any = None
 
     @property
@@ -131,6 +136,7 @@ class WorkerPipeline(Protocol):
     """One worker's pipeline, see :class:`~pipecat_dd.conversation.pipelines.Pipeline`."""
 
     worker: str
+    has_transport: bool
 
     def enter(
         self, processor: "Processor", purpose: str, frame: Any, direction: Any, at_ns: int
@@ -316,6 +322,8 @@ class Session:
         name: The bot's name; the resource of the session's span.
         tags: The user's own tags, on each of its spans.
         capture_content: Whether transcripts, prompts, replies and the like may be sent.
+        outcome: What came of it, as the bot has reported with :meth:`set_outcome`; None if it
+            has not.
         phase: Whether it has been set up, and whether it has ended.
         is_void: Whether its id must not be used: it never ran and never will, or it belongs to
             the process that this one was forked from.
@@ -325,15 +333,22 @@ class Session:
     name: str
     tags: dict[str, str] = field(default_factory=dict)
     capture_content: bool = False
+    outcome: str | None = field(default=None, init=False)
     phase: Phase = Phase.MADE
     is_void: bool = False
     # Internal to this package:
     root: Stage = field(init=False, repr=False)
+    # What the bot's code has set on a turn before there was one.
+    next_turn_tags: "dict[str, AttributeValue]" = field(
+        default_factory=dict, init=False, repr=False
+    )
     turn: Stage | None = field(default=None, init=False, repr=False)
     quiet_ns: int | None = field(default=None, init=False, repr=False)
     processors: "dict[str, Processor]" = field(default_factory=dict, init=False, repr=False)
     people: "People | None" = field(default=None, init=False, repr=False)
     inferences: "ModelCalls | None" = field(default=None, init=False, repr=False)
+    # What code that blocked the event loop did, `pipecat_dd.conversation.blocked.Blocking`.
+    blocking: Any = field(default=None, init=False, repr=False)
     # What follows and exports the session. Kept here because an entry in a registry would keep
     # the session alive.
     runtime: Any = field(default=None, init=False, repr=False)
@@ -344,8 +359,15 @@ class Session:
         default=None, init=False, repr=False
     )
 
+    # Returns the current node of a processor's flow; None if the conversation has no flow.
+    flow_node: "Callable[[Processor | None], str | None] | None" = field(
+        default=None, init=False, repr=False
+    )
+    # Reports, in one log line, what the bot's code has done wrong.
+    reporter: "Callable[[str], None] | None" = field(default=None, init=False, repr=False)
+
     def __post_init__(self) -> None:
-        self.root = Stage(Kind.SESSION, self, None, self.name, start_ns=0)
+        self.root = Stage(Kind.SESSION, self, None, self.name, start_ns=0, own_tags={})
 
     @property
     def participants(self) -> "tuple[Participant, ...]":
@@ -376,6 +398,84 @@ class Session:
             is no such turn (yet), or the session is not shown in LLM Observability.
         """
         return None if self.exporter is None else self.exporter(number)
+
+    def set_outcome(self, outcome: str) -> None:
+        """Report what came of the conversation, in a word: ``booked``, ``transferred``.
+
+        It is the tag ``session.outcome`` of the session's span, and a tag of the metrics of
+        sessions. Call it at any time, from any thread; the last outcome stands. After the session
+        has ended it has no effect. It never raises: a log line says what is wrong.
+
+        Example::
+
+            current_session().set_outcome("transferred")
+
+        Args:
+            outcome: 1 to 50 letters, digits, spaces and the characters ``_``, ``-`` and ``.``,
+                with six digits at most. It is written in lower case with ``_`` for spaces. An
+                outcome that is none of this counts as ``other``.
+        """
+        with _guard.conversation.guarded():
+            if self._is_late("set_outcome"):
+                return
+            found = outcome_of(outcome)
+            self.outcome = found.word or self.outcome
+            self._report(found.problem)
+
+    def set_tag(
+        self, name: str, value: str | int | float | bool | None, *, turn: bool = False
+    ) -> None:
+        """Set a tag on the session's span, or on the span of the current turn.
+
+        Call it at any time, from any thread; the last value stands. After the session has ended
+        it has no effect. It never raises: a log line says what is wrong.
+
+        Example::
+
+            current_session().set_tag("customer.tier", "gold")
+            current_session().set_tag("cart.items", 3, turn=True)
+
+        Args:
+            name: 1 to 200 characters, other than the names that the span has already
+                (``docs/spans.md``). A span takes 100 tags at most.
+            value: A string, of which 5,000 characters are kept, or a boolean is a tag; a number
+                is a metric. Secrets and telephone numbers are redacted as on log lines. None
+                changes nothing.
+            turn: Whether to set it on the current turn. If no turn is open, the next turn gets it.
+        """
+        with _guard.conversation.guarded():
+            if self._is_late("set_tag"):
+                return
+            found = tag_of(Kind.TURN if turn else Kind.SESSION, name, value)
+            self._report(found.problem)
+            if found.value is None:
+                return
+            # Read before the turn: if one opens meanwhile, these have become its tags.
+            own = self.next_turn_tags
+            stage = self.turn if turn else self.root
+            if stage is not None and stage.own_tags is not None:
+                own = stage.own_tags
+            if found.name in own or len(own) < MAX_TAGS:
+                own[found.name] = found.value
+            else:
+                self._report(TOO_MANY)
+
+    def _is_late(self, method: str) -> bool:
+        is_late = self.phase is Phase.ENDED
+        if is_late:
+            self._report(f"{method}: the session has ended. The call has no effect")
+        return is_late
+
+    def _report(self, problem: str) -> None:
+        if problem and self.reporter is not None:
+            self.reporter(problem)
+
+    def enter_turn(self, turn: Stage) -> None:
+        """Make a turn the current one; it gets the tags that were set since the last turn."""
+        turn.own_tags = self.next_turn_tags
+        # In this order: a thread that sees no turn yet writes to what is this turn's now.
+        self.turn = turn
+        self.next_turn_tags = {}
 
     @contextmanager
     def bind_participant(self, participant_id: str) -> Iterator[None]:

@@ -222,6 +222,15 @@ class Participants:
         if len(self._hashes) > REMEMBERED:
             self._hashes.popitem(last=False)
 
+    def set_call(self, call_id: str | None) -> None:
+        """Record the telephony provider's id of the call, on the session.
+
+        Args:
+            call_id: The id; None if there is no call, or its id is unknown.
+        """
+        if call_id and not self.numbers.found_in(call_id):
+            self._stages.session.root.attributes.setdefault(tags.TELEPHONY_CALL_ID, call_id)
+
     def leave(self, key: str, at_ns: int, transport: Transport, reason: str) -> None:
         """Record that a participant has left; ignored if they were not present.
 

@@ -26,7 +26,11 @@ class EndResponse(Protocol):
 
 
 class RealtimeResponses:
-    """Follows the responses that services announce."""
+    """Follows the responses that services announce.
+
+    Attributes:
+        latest: The response that began last; None before the first.
+    """
 
     def __init__(
         self, turns: Turns, begins: Callable[[Processor, int], Stage], ends: EndResponse
@@ -44,6 +48,7 @@ class RealtimeResponses:
         self._open: dict[Processor, Stage] = {}
         self._cut: set[Processor] = set()
         self._heard_ns: dict[Processor, int] = {}
+        self.latest: Stage | None = None
 
     def begin(
         self, processor: Processor, at_ns: int, *, anew: bool, asked_ns: int | None = None
@@ -62,7 +67,7 @@ class RealtimeResponses:
             return
         if anew or processor not in self._cut:
             self._cut.discard(processor)
-            self._open[processor] = self._begins(processor, asked_ns or at_ns)
+            self.latest = self._open[processor] = self._begins(processor, asked_ns or at_ns)
 
     def note_user_speech(self, processor: Processor, at_ns: int) -> None:
         """Record that a model detected the user's speech; it falls silent by itself."""

@@ -9,6 +9,7 @@ transport, its worker. What is found is exact, and code with a context pays noth
 
 import sys
 import weakref
+from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
 
@@ -81,6 +82,20 @@ def find() -> tuple[Session, Processor | None] | None:
         if owned is not None:
             return _owner(owned)
         frame = frame.f_back
+    return None
+
+
+def find_among(frames: Iterable[FrameType]) -> tuple[Session, Processor | None] | None:
+    """Return the session and processor of the first frame that is of a method that has one.
+
+    Args:
+        frames: The stack of another thread, the innermost frame first.
+    """
+    if _owned:
+        for frame in frames:
+            owned = _owned_by(frame)
+            if owned is not None:
+                return _owner(owned)
     return None
 
 

@@ -7,6 +7,9 @@ from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.names import tags
 
+_IN_FLOWS = (Kind.TURN, Kind.LLM, Kind.TOOL)
+"""The stages that show the node of the conversation's flow."""
+
 _ASIDE = (Kind.FRAME, Kind.TOOL)
 """What a processor does beside the stage that gets its metrics, errors and log lines."""
 
@@ -40,6 +43,8 @@ class Stages:
 
     Attributes:
         worker_of: Returns the name of a stage's worker if the session has several, else None.
+        opened: Called with each stage that has opened.
+        closing: Called with each stage that is about to be exported; it may still set attributes.
     """
 
     def __init__(self, session: Session, listener: StageListener) -> None:
@@ -48,6 +53,8 @@ class Stages:
         self._listener = listener
         self._open: set[Stage] = set()
         self.worker_of: Callable[[Stage], str | None] = lambda stage: None
+        self.opened: Callable[[Stage], None] = lambda stage: None
+        self.closing: Callable[[Stage], None] = lambda stage: None
 
     def open(
         self,
@@ -85,8 +92,22 @@ class Stages:
         if people is not None and people.only is not None:
             stage.participant_id = people.only.id
         self._open.add(stage)
+        if self.session.flow_node is not None:
+            self._set_flow_node(stage)
         self._listener.on_open(stage)
+        self.opened(stage)
         return stage
+
+    def _set_flow_node(self, stage: Stage) -> None:
+        """Record the current node on a stage that begins, and on a turn that has none so far."""
+        node_of = self.session.flow_node
+        if node_of is None or stage.kind not in _IN_FLOWS:
+            return
+        node = node_of(stage.processor)
+        stage.set(tags.FLOW_NODE, node)
+        turn = self.session.turn
+        if node is not None and turn is not None and stage.parent is not self.session.root:
+            turn.attributes.setdefault(tags.FLOW_NODE, node)
 
     def open_service(
         self,
@@ -140,6 +161,7 @@ class Stages:
         stage.attributes.clear()
         if stage.processor is not None and stage not in stage.processor.open:
             stage.processor.open.append(stage)
+        self._set_flow_node(stage)
 
     def unassign_others(self, participant_id: str) -> None:
         """Unassign the open stages that were assigned to the only participant present.
@@ -179,7 +201,10 @@ class Stages:
                 stage.parent = around if began_in else self.session.root
             stage.start_ns = max(stage.start_ns, stage.parent.start_ns)
         self.end(stage, at_ns)
+        if stage.kind is Kind.TURN and tags.FLOW_NODE not in stage.attributes:
+            self._set_flow_node(stage)
         stage.set(tags.WORKER_NAME, self.worker_of(stage))
+        self.closing(stage)
         self._listener.on_close(stage)
 
     def discard(self, stage: Stage, at_ns: int) -> None:

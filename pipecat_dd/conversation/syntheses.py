@@ -7,6 +7,7 @@ answer after another. What arrives there, and what is played, shows which answer
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from pipecat_dd.conversation.answers import Answer, Answers, is_over
 from pipecat_dd.conversation.model import Kind, Processor, Stage
@@ -20,6 +21,12 @@ MAX_KNOWN = 256
 still be on its way to the output."""
 
 
+class Work(Protocol):
+    """A processor's work on one frame."""
+
+    done: bool
+
+
 @dataclass(slots=True, eq=False)
 class Synthesis:
     """One synthesis.
@@ -28,15 +35,36 @@ class Synthesis:
         stage: The synthesis's stage.
         answers: The responses whose text it speaks; None if not known.
         is_backchannel: Whether it is spoken while the user goes on, and answers nothing.
+        work: What the service does on its latest text; None if not known.
+        synthesized_secs: How much audio has come of it.
+        written_secs: How much of that was written to the transport.
     """
 
     stage: Stage
     answers: list[Stage] | None
     is_backchannel: bool = False
+    work: Work | None = None
+    synthesized_secs: float = 0.0
+    written_secs: float = 0.0
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Whether more of its audio may come."""
+        # Pipecat ends a synthesis of which nothing has come for three seconds. One that the
+        # service still waits for may go on.
+        return self.stage.is_open or (self.work is not None and not self.work.done)
+
+    def is_of_same_answer(self, other: "Synthesis") -> bool:
+        """Whether both speak the same response of a model, or are the same."""
+        return other is self or any(stage in (other.answers or ()) for stage in self.answers or ())
 
 
 class Syntheses:
-    """Follows the syntheses of one session."""
+    """Follows the syntheses of one session.
+
+    Attributes:
+        playing: What is being played, or was played last; None if not known.
+    """
 
     def __init__(
         self,
@@ -71,6 +99,7 @@ class Syntheses:
         # begins, counted over all audio that has arrived.
         self._queued: deque[tuple[float, Synthesis | None]] = deque()
         self._last: Synthesis | None = None
+        self.playing: Synthesis | None = None
         self._arrived_secs = self._written_secs = 0.0
 
     @property
@@ -84,6 +113,7 @@ class Syntheses:
         at_ns: int,
         context_id: str,
         answers: list[Stage] | None = None,
+        work: Work | None = None,
     ) -> Stage:
         """Record that text was passed to synthesis; the first text of a context begins its stage.
 
@@ -93,18 +123,21 @@ class Syntheses:
             context_id: Pipecat's id for what is spoken as one utterance.
             answers: The responses whose text it is: an empty list if no model wrote it; None if
                 not known.
+            work: What the service does on the text; None if not known.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
             known = self._known.get(context_id)
             if known is not None and known.stage is stage:
+                known.work = work
                 self._add(known, answers)
             return stage
         turn = self._turn(at_ns)
         turn.set_first_text(at_ns)
         stage = self._stages.open_service(Kind.TTS, processor, at_ns, turn.stage)
         self._open[processor, context_id] = stage
-        self._know(context_id, Synthesis(stage, answers if answers is None else list(answers)))
+        spoken = answers if answers is None else list(answers)
+        self._know(context_id, Synthesis(stage, spoken, work=work))
         self._turns.begin_work(turn, stage)
         return stage
 
@@ -157,6 +190,9 @@ class Syntheses:
             context_id: The utterance it belongs to; None if the service does not say.
             seconds: The length of the audio.
         """
+        known = self._known.get(context_id or "")
+        if known is not None:
+            known.synthesized_secs += seconds
         stage = self._stage(processor, context_id)
         if stage is None:
             return
@@ -211,10 +247,11 @@ class Syntheses:
         self._arrived_secs += seconds
         if synthesis is not None and synthesis.stage in self._late:
             synthesis.stage.add(tags.TTS_AUDIO_SECONDS, seconds)
+            synthesis.synthesized_secs += seconds
 
     def start_playing(self, at_ns: int) -> tuple[Synthesis | None, Answer | None]:
         """Record that the bot begins to speak; return the synthesis and answer that is played."""
-        synthesis = self._queued.popleft()[1] if self._queued else None
+        synthesis = self.playing = self._queued.popleft()[1] if self._queued else None
         return synthesis, self._mark_heard(synthesis, at_ns)
 
     def write(self, seconds: float, at_ns: int) -> list[tuple[Synthesis | None, Answer | None]]:
@@ -227,9 +264,39 @@ class Syntheses:
         self._written_secs += seconds
         begun = []
         while self._queued and self._queued[0][0] < self._written_secs:
-            synthesis = self._queued.popleft()[1]
+            synthesis = self.playing = self._queued.popleft()[1]
             begun.append((synthesis, self._mark_heard(synthesis, at_ns)))
+        if self.playing is not None:
+            self.playing.written_secs += seconds
         return begun
+
+    @property
+    def is_more_to_come(self) -> bool:
+        """Whether more may come of the answer that is being played."""
+        playing = self.playing
+        if playing is None:
+            return False
+        return any(stage.is_open for stage in playing.answers or ()) or any(
+            one.is_in_progress and one.is_of_same_answer(playing) for one in self._all(playing)
+        )
+
+    @property
+    def arrived_unwritten_secs(self) -> float:
+        """How much audio has arrived at the output that it has not written."""
+        return max(0.0, self._arrived_secs - self._written_secs)
+
+    @property
+    def unwritten_secs(self) -> float:
+        """How much was synthesized of the answer that is being played, and not written."""
+        playing = self.playing
+        if playing is None:
+            ahead = self._queued[0][0] if self._queued else self._arrived_secs
+            return max(0.0, ahead - self._written_secs)
+        return sum(
+            max(0.0, one.synthesized_secs - one.written_secs)
+            for one in self._all(playing)
+            if one.is_of_same_answer(playing)
+        )
 
     def stop_playing(self, at_ns: int, *, cut_off: bool = False) -> None:
         """Record that the bot fell silent.
@@ -243,6 +310,7 @@ class Syntheses:
             self.stop(stage, at_ns)
         if cut_off:
             self._queued.clear()
+            self.playing = None
         if self._queued:
             # Resampling and padding make the written audio slightly longer or shorter.
             self._written_secs = self._queued[0][0]
@@ -281,6 +349,9 @@ class Syntheses:
         self._known[context_id] = synthesis
         if len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
+
+    def _all(self, playing: Synthesis) -> set[Synthesis]:
+        return {playing, *self._known.values()}
 
     def _add(self, synthesis: Synthesis, answers: list[Stage] | None) -> None:
         if answers is None:

@@ -294,7 +294,7 @@ class Turns:
         self.count += 1
         turn.stage.attributes[tags.TURN_NUMBER] = self.count
         self.current = turn
-        self._stages.session.turn = turn.stage
+        self._stages.session.enter_turn(turn.stage)
 
     def _leave(self, turn: Turn, at_ns: int, next_ns: int) -> None:
         """Close a turn that the user's next one ends, or wait to see whether it was interrupted.

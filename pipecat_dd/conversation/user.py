@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipecat_dd.conversation.model import Kind, Processor, Stage
+from pipecat_dd.conversation.rulings import Rulings, Verdict
 from pipecat_dd.conversation.speech_segments import (
     RULING_WINDOW_NS,
     Cause,
@@ -24,6 +25,7 @@ from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
 from pipecat_dd.conversation.turn import Turn
 from pipecat_dd.conversation.turns import Turns
+from pipecat_dd.conversation.user_audio import UserAudio
 from pipecat_dd.names import tags
 
 REPEATED_WITHIN_NS = 1_000_000_000
@@ -47,6 +49,7 @@ class LateRuling:
         silent_ns: When the service that owns the turn took it to have ended; 0 if none does.
         ruled_ns: When the decision was made.
         strategy: The class of the strategy that decided.
+        verdict: The rulings that led to it.
     """
 
     turn: Turn
@@ -54,6 +57,7 @@ class LateRuling:
     silent_ns: int
     ruled_ns: int
     strategy: str
+    verdict: Verdict
 
 
 class UserSide:
@@ -61,10 +65,15 @@ class UserSide:
 
     Attributes:
         transcriptions: The transcriptions of that speech.
+        rulings: The rulings on whether the user has finished.
     """
 
     def __init__(
-        self, stages: Stages, turns: Turns, transcribers: Callable[[], list[Processor]]
+        self,
+        stages: Stages,
+        turns: Turns,
+        transcribers: Callable[[], list[Processor]],
+        audio: UserAudio,
     ) -> None:
         """Follow the user's speech.
 
@@ -72,10 +81,12 @@ class UserSide:
             stages: Opens and closes stages.
             turns: The turns that the user's speech opens and closes.
             transcribers: Returns the processors that transcribe.
+            audio: How the user's audio arrives.
         """
         self._stages = stages
         self._turns = turns
         self._transcribers = transcribers
+        self._audio = audio
         self._speaking: SpeechSegment | None = None
         self._pending = PendingSegments()
         self._silent_ns = 0
@@ -83,6 +94,7 @@ class UserSide:
         self._predicted_ns = 0
         self._late_ruling: LateRuling | None = None
         self.transcriptions = Transcriptions(stages, turns)
+        self.rulings = Rulings()
         self._open = self.transcriptions.pending
 
     # Speech
@@ -117,9 +129,10 @@ class UserSide:
         if segment is None or segment.speech is None:
             return
         segment.end_ns = max(end_ns, segment.start_ns)
+        self._audio.end(segment.speech, segment.end_ns)
         if segment.parent is not None:
             self._fall_silent(segment)
-            self._stages.close(segment.speech, segment.end_ns)
+            self._close(segment.speech, segment.end_ns)
         elif segment.was_inaudible:
             self._reject(segment, end_ns)
 
@@ -138,6 +151,7 @@ class UserSide:
     def predict_silence(self, at_ns: int) -> None:
         """Record that a service expects the user to have finished; it may take that back."""
         self._predicted_ns = at_ns
+        self.rulings.note_prediction(at_ns)
 
     def withdraw_prediction(self) -> None:
         """Record that the service took its prediction back: the user has not finished."""
@@ -151,6 +165,7 @@ class UserSide:
         Args:
             at_ns: When it reported that.
         """
+        self.rulings.note_prediction(at_ns)
         silent_ns, self._predicted_ns = self._predicted_ns or at_ns, 0
         self._proposed_ns = silent_ns
         if self._speaking is not None and self._speaking.by_service:
@@ -184,6 +199,7 @@ class UserSide:
     def _begin_speech(self, start_ns: int, heard_by: str, *, by_service: bool = False) -> None:
         self._resolve_late_ruling()
         self._place_stale(start_ns)
+        self.rulings.note_speech(start_ns)
         self.transcriptions.drop_unanswered(start_ns)
         segment = self.transcriptions.begun_by_words() or self._segment(start_ns)
         segment.by_service = by_service
@@ -192,6 +208,7 @@ class UserSide:
             Kind.USER_SPEECH, heard_by, segment.start_ns, parent=segment.parent
         )
         self._speaking = segment
+        self._audio.begin()
         for processor in self._transcribers():
             self.transcriptions.settle(processor)
             if not any(stage.processor is processor for stage in segment.transcriptions):
@@ -271,20 +288,27 @@ class UserSide:
         turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.is_user_active and turn.by_user:
             turn.set_ruling(at_ns)
+            verdict = self.rulings.settle(turn.stage.start_ns, at_ns)
+            verdict.describe_turn(turn.stage)
             if speaking is None:
                 if self._silent_ns:
-                    self._record_ruling(turn, strategy, self._silent_ns, at_ns)
+                    self._record_ruling(turn, strategy, self._silent_ns, at_ns, verdict)
             elif speaking.parent is turn.stage:
                 # The detector takes a moment to be sure that the user has fallen silent.
                 proposed_ns = self._proposed_ns if self._proposed_ns > speaking.start_ns else 0
                 if proposed_ns:
                     turn.set_silence(proposed_ns)
-                self._late_ruling = LateRuling(turn, speaking, proposed_ns, at_ns, strategy)
+                self._late_ruling = LateRuling(
+                    turn, speaking, proposed_ns, at_ns, strategy, verdict
+                )
         self._proposed_ns = 0
         self._turns.end_user_part()
 
-    def _record_ruling(self, turn: Turn, strategy: str, silent_ns: int, at_ns: int) -> None:
+    def _record_ruling(
+        self, turn: Turn, strategy: str, silent_ns: int, at_ns: int, verdict: Verdict
+    ) -> None:
         stage = self._stages.open(Kind.END_OF_TURN, strategy, silent_ns, parent=turn.stage)
+        verdict.describe_ruling(stage)
         self._stages.close(stage, at_ns)
 
     def _resolve_late_ruling(self) -> None:
@@ -292,10 +316,13 @@ class UserSide:
         late, self._late_ruling = self._late_ruling, None
         if late is not None and late.silent_ns:
             late.turn.set_silence(late.silent_ns)
-            self._record_ruling(late.turn, late.strategy, late.silent_ns, late.ruled_ns)
+            self._record_ruling(
+                late.turn, late.strategy, late.silent_ns, late.ruled_ns, late.verdict
+            )
 
     def note_message(self, at_ns: int) -> None:
         """Record a message that the user sent instead of speaking: a complete turn of theirs."""
+        self._audio.missing.note_message()
         turn = self._begin_turn(at_ns, at_ns)
         turn.set_message(at_ns)
         self._turns.end_user_part()
@@ -425,7 +452,16 @@ class UserSide:
         if segment.speech is not None:
             segment.speech.parent = parent
             if segment.end_ns is not None:
-                self._stages.close(segment.speech, segment.end_ns)
+                self._close(segment.speech, segment.end_ns)
+
+    def _close(self, speech: Stage, end_ns: int) -> None:
+        """Close a speech; with its turn, if its last audio has yet to come."""
+        turn = self._turns.current
+        if turn is not None and speech.parent is turn.stage and self._audio.is_awaited(speech):
+            self._stages.end(speech, end_ns)
+            turn.hold(speech)
+        else:
+            self._stages.close(speech, end_ns)
 
     def _reject(self, segment: SpeechSegment, at_ns: int, *, given_up: bool = False) -> None:
         """Attach speech that opens no turn to the turn it began in, else to the session.

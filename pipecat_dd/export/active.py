@@ -13,9 +13,15 @@ from typing import Any
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd._ddtrace import Active, Context
 from pipecat_dd.conversation import stack_lookup
-from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current, current_context
+from pipecat_dd.conversation.context import (
+    FrameProcessing,
+    WorkContext,
+    current,
+    current_context,
+    open_stage,
+)
 from pipecat_dd.conversation.conversation import Conversation
-from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
+from pipecat_dd.conversation.model import Phase, Session, Stage
 from pipecat_dd.export.spans import passing
 from pipecat_dd.export.spans.tree import SpanTree
 
@@ -101,27 +107,11 @@ def stage_at(work: WorkContext, runtime: SessionRuntime) -> Stage:
         work: The work context.
         runtime: Its session's runtime.
     """
-    session = runtime.session
-    bound = work.bound
-    if bound is not None and bound.is_open:
-        return bound
-    if session.phase is not Phase.RUNNING:
-        return session.root
-    processor = work.processor
-    if processor is not None:
-        if isinstance(work, FrameProcessing):
-            mine = work.stage
-            # A task that was created for a response stays with it, even if the service works on
-            # several responses at once.
-            if mine is not None and mine.is_open and mine.kind is not Kind.FRAME:
-                return mine
-        if processor.stage is not None:
-            return processor.stage
-        if isinstance(work, FrameProcessing) and not work.done:
-            if work.stage is not None and not work.stage.is_open:
-                return session.stage  # the frame's stage has ended, but its processing goes on
-            return work.stage or runtime.conversation.stage_of(work) or session.stage
-    return session.stage
+    stage = open_stage(work)
+    if stage is None:
+        assert isinstance(work, FrameProcessing)
+        stage = runtime.conversation.stage_of(work) or runtime.session.stage
+    return stage
 
 
 def _active(found: Active | None) -> Active | None:

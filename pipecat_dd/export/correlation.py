@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from pipecat_dd import _ddtrace, _guard
 from pipecat_dd.conversation.context import WorkContext, current_context, participant_in
+from pipecat_dd.conversation.model import Phase
 from pipecat_dd.export import active
 
 
@@ -30,6 +31,7 @@ class Correlation(NamedTuple):
         env: ``DD_ENV``.
         version: ``DD_VERSION``.
         content_captured: Whether the session captures content (``capture_content=True``).
+        flow_node: The current node of the conversation's flow, if it has one.
     """
 
     session_id: str | None = None
@@ -42,6 +44,7 @@ class Correlation(NamedTuple):
     env: str | None = None
     version: str | None = None
     content_captured: bool = False
+    flow_node: str | None = None
 
 
 NOTHING = Correlation()
@@ -98,7 +101,8 @@ def _correlate() -> Correlation:
     # Most lines come from the same stage as the line before.
     stage = active.stage_at(work, runtime)
     participant = participant_in(work)
-    key = (stage, participant, participant and participant.name, _ddtrace.unified())
+    node = None if work.session.flow_node is None else _flow_node(work)
+    key = (stage, participant, participant and participant.name, node, _ddtrace.unified())
     cached = runtime.correlation
     if cached is None or cached[0] != key:
         cached = runtime.correlation = (
@@ -110,6 +114,13 @@ def _correlate() -> Correlation:
 
 def _ids(found: _ddtrace.Active | None) -> tuple[str | None, str | None]:
     return (None, None) if found is None else _ddtrace.log_ids(found)
+
+
+def _flow_node(work: WorkContext) -> str | None:
+    session = work.session
+    if session is None or session.flow_node is None or session.phase is not Phase.RUNNING:
+        return None
+    return session.flow_node(work.processor)
 
 
 def _correlation_of(
@@ -128,4 +139,5 @@ def _correlation_of(
         env=env,
         version=version,
         content_captured=runtime.session.capture_content,
+        flow_node=_flow_node(work),
     )

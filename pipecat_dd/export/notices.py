@@ -19,8 +19,12 @@ REPLACED: Final = {
 }
 """Settings of older guides that ddtrace reads no longer, and what has replaced each."""
 
+MAX_REPORTED: Final = 100
+"""How many problems of the bot's own code are reported in one process."""
+
 _lock = threading.Lock()
 _are_written = False
+_reported: set[str] = set()
 
 
 @in_forked_processes
@@ -38,6 +42,17 @@ def write_notices() -> None:
         _are_written = True
     _write_replaced_variables()
     _write_missing_features()
+
+
+def report_once(problem: str) -> None:
+    """Write a line about what the bot's own code has done wrong, once in a process.
+
+    Args:
+        problem: What is wrong, as a sentence without a full stop.
+    """
+    if problem not in _reported and len(_reported) < MAX_REPORTED:
+        _reported.add(problem)
+        logger.warning("pipecat_dd: {}", problem)
 
 
 def _write_replaced_variables() -> None:

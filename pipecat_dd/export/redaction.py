@@ -35,6 +35,8 @@ _CACHED_IDS: Final = 1024
 _CACHED_TEXTS: Final = 1024
 _SHORT_CHARS: Final = 32
 
+Value = str | int | float | bool
+
 
 class Secrecy(Enum):
     """What the name of a value says about the value."""
@@ -243,6 +245,24 @@ class InForce:
     def text(self, text: str) -> str:
         """Return the text without what must not leave."""
         return _in_force.text(text)
+
+    def name(self, name: str) -> str:
+        """Return a value's name without what must not leave."""
+        return _in_force.judge(name)[0]
+
+    def value(self, name: str, value: Value) -> Value:
+        """Return a value without what must not leave.
+
+        Args:
+            name: The name it stands under.
+            value: The value. A number is text only where its name says that it must be hidden.
+        """
+        if isinstance(value, str):
+            return _in_force.text(value, name)
+        if isinstance(value, bool):
+            return value
+        hidden = _in_force.judge(name)[1] in (Secrecy.SECRET, Secrecy.PHONE)
+        return _in_force.text(str(value), name) if hidden else value
 
 
 _BUILT_IN: Final = Redactor()

@@ -23,6 +23,15 @@ from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
 from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
+from pipecat_dd.instrumentation.rulings import (
+    is_reprompted,
+    marker_comes,
+    prediction_withdrawn,
+    ruled_complete,
+    ruling_measured,
+    ruling_transcribed,
+    text_may_rule,
+)
 from pipecat_dd.names import tags
 
 
@@ -65,6 +74,7 @@ def _silence_predicted(event: FrameEvent) -> None:
 
 def _prediction_withdrawn(event: FrameEvent) -> None:
     event.conversation.user.withdraw_prediction()
+    prediction_withdrawn(event)
     event.conversation.bot.withdraw_speculation()
 
 
@@ -94,10 +104,12 @@ def _cause() -> Cause | None:
 
 def _muted(event: FrameEvent) -> None:
     event.conversation.user.mute()
+    event.conversation.silence.mute(event.at_ns)
 
 
 def _unmuted(event: FrameEvent) -> None:
     event.conversation.user.unmute(event.at_ns)
+    event.conversation.silence.unmute(event.at_ns)
 
 
 def _backchannel(event: FrameEvent) -> None:
@@ -114,6 +126,7 @@ def _interim(event: FrameEvent) -> None:
 def _transcription(event: FrameEvent) -> None:
     if event.source is None or event.source.role is not Role.STT:
         return
+    ruling_transcribed(event)
     language = getattr(event.frame, "language", None)
     user_id = str(getattr(event.frame, "user_id", None) or "")
     people = event.conversation.participants
@@ -174,6 +187,7 @@ def _llm_text(event: FrameEvent) -> None:
         return
     if event.source.role is Role.LLM:
         _announce(event, anew=False)
+        text_may_rule(event)
         text_comes(event)
     else:
         text_passes(event)
@@ -267,7 +281,7 @@ def _tts_audio(event: FrameEvent) -> None:
         event.conversation.bot.note_output(source, event.at_ns, spoken=True, speech=True)
     elif source.role is Role.OUTPUT:
         # The output transport pushes audio on after writing it.
-        event.conversation.bot.write_audio(event.at_ns, secs)
+        event.conversation.bot.write_audio(event.at_ns, secs, frame.id)
 
 
 def _tts_stopped(event: FrameEvent) -> None:
@@ -295,6 +309,7 @@ def _message(event: FrameEvent) -> None:
     # A developer's instruction ("greet the caller") makes the bot begin, not the user.
     if by_user and getattr(event.frame, "run_llm", None):
         _typed(event)
+    is_reprompted(event)
     is_asked_with_messages(event)
 
 
@@ -350,6 +365,7 @@ def _switched(event: FrameEvent) -> None:
 
 def _metrics(event: FrameEvent) -> None:
     for data in getattr(event.frame, "data", None) or ():
+        ruling_measured(event, data)
         facts, counts = figures_of(data)
         if facts or counts:
             event.conversation.record_figures(str(data.processor), facts, counts)
@@ -364,6 +380,8 @@ HANDLERS: dict[str, FrameHandler] = {
     "EagerEndOfTurnCancelFrame": _prediction_withdrawn,
     "UserStartedSpeakingFrame": _user_started,
     "UserStoppedSpeakingFrame": _user_stopped,
+    "UserTurnInferenceCompletedFrame": ruled_complete,
+    "LLMMarkerFrame": marker_comes,
     "UserMuteStartedFrame": _muted,
     "UserMuteStoppedFrame": _unmuted,
     "UserBackchannelFrame": _backchannel,

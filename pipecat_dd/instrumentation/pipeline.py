@@ -19,6 +19,7 @@ from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Processor, Role, Service
 from pipecat_dd.conversation.pipelines import Pipeline
 from pipecat_dd.instrumentation.answering import answers_spoken
+from pipecat_dd.instrumentation.audio_out import WRITE, recording_writes
 from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
@@ -28,6 +29,8 @@ from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.inference import patch_inference
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.segments import reporting_completion
+from pipecat_dd.instrumentation.service_events import ServiceEventInstrumentation
+from pipecat_dd.instrumentation.user_audio import UserAudioInstrumentation
 from pipecat_dd.instrumentation.workers import Workers, claim
 from pipecat_dd.names import tags
 
@@ -39,6 +42,7 @@ class PipelineInstrumentation:
         is_on: Whether a pipeline is patched.
         instances: The patched processors.
         workers: Listens to the workers whose pipelines hold them.
+        events: Listens to their events.
         covered_ids: The ids, as of :func:`id`, of these processors and of the compound processors
             (such as a parallel pipeline) that only hold others.
     """
@@ -49,6 +53,7 @@ class PipelineInstrumentation:
         dispatcher: FrameDispatcher,
         table: FrameTraitsTable,
         tracker: FrameTracker,
+        events: ServiceEventInstrumentation,
     ) -> None:
         """Prepare to patch; nothing is patched yet.
 
@@ -57,6 +62,7 @@ class PipelineInstrumentation:
             dispatcher: Receives the frames that they push.
             table: Knows what each class of frame means.
             tracker: Records what they process.
+            events: Records their events.
         """
         self._conversation = conversation
         self._tracker = tracker
@@ -69,6 +75,10 @@ class PipelineInstrumentation:
         self._outermost: set[int] = set()
         self.instances: list[Any] = []
         self.workers = Workers(conversation, table)
+        self._user_audio = UserAudioInstrumentation(
+            conversation, self._replaced, lambda: self._tracker.is_on
+        )
+        self.events = events
         self.is_on = False
         patch_inference()
 
@@ -118,9 +128,14 @@ class PipelineInstrumentation:
             # delivers its frames.
             with _guard.instrumentation.guarded():
                 self.patch(instance)
+        for compound in filter(_pipecat.is_compound, _pipecat.walk(outermost)):
+            with _guard.instrumentation.guarded():
+                self.events.listen(compound, None)
         # A second worker's pipeline usually has none: the user's audio goes to the first.
         conversation = self._conversation
-        conversation.analyzer = _pipecat.analyzer_of(*instances) or conversation.analyzer
+        analyzer = _pipecat.analyzer_of(*instances)
+        conversation.analyzer = analyzer or conversation.analyzer
+        conversation.has_detector = conversation.has_detector or analyzer is not None
         conversation.strategy = _pipecat.stop_strategy_of(*instances) or conversation.strategy
 
     def patch(self, instance: Any) -> None:
@@ -144,6 +159,11 @@ class PipelineInstrumentation:
         if runner is not None:
             handling = self._handling(instance, processor, runner)
             self._replaced.patch(instance, _pipecat.RUN_HANDLER, handling)
+        if processor.role is Role.OUTPUT and hasattr(instance, WRITE):
+            writing = recording_writes(
+                instance, processor, self._conversation.bot.voice, lambda: self._tracker.is_on
+            )
+            self._replaced.patch(instance, WRITE, writing)
         if processor.role is Role.TTS:
             self._replaced.patch(instance, "run_tts", self._synthesizing(instance, processor))
         if _pipecat.is_a(instance, "LLMAssistantAggregator"):
@@ -160,8 +180,11 @@ class PipelineInstrumentation:
             )
             self._replaced.patch(instance, "process_generator", through)
             self._conversation.user.transcriptions.by_segment.add(processor)
+        self._user_audio.meet(instance, processor)
         self.covered_ids.add(id(instance))
         self.instances.append(instance)
+        with _guard.instrumentation.guarded():
+            self.events.listen(instance, processor)
 
     def _own(self, instance: Any, processor: Processor) -> None:
         """Attribute to the session what a processor does in the threads of an SDK."""
@@ -174,6 +197,7 @@ class PipelineInstrumentation:
         """Remove all patches."""
         self.is_on = self._tracker.is_on = False
         self.workers.remove()
+        self.events.remove()
         self._replaced.undo()
         self._known.clear()
         self._noted.clear()
@@ -278,9 +302,9 @@ class PipelineInstrumentation:
         if isinstance(work, FrameProcessing) and _pipecat.is_aside(work.frame):
             stage = bot.syntheses.begin_backchannel(processor, time.time_ns(), context_id)
         else:
-            stage = bot.syntheses.begin(
-                processor, time.time_ns(), context_id, answers_spoken(bot.answers, processor)
-            )
+            answers = answers_spoken(bot.answers, processor)
+            doing = work if isinstance(work, FrameProcessing) else None
+            stage = bot.syntheses.begin(processor, time.time_ns(), context_id, answers, doing)
         before = stage.content.get(tags.TTS_TEXT, "")
         stage.add_content(tags.TTS_TEXT, _pipecat.spoken_join(instance, before, text))
 

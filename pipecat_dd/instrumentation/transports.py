@@ -115,6 +115,8 @@ class TransportInstrumentation:
             serializer = _pipecat.serializer_of(transport)
             self._replaced.patch(serializer, "deserialize", dispatcher.deserializing(serializer))
         with _guard.instrumentation.guarded():
+            self._conversation.participants.set_call(_pipecat.call_id_of(transport))
+        with _guard.instrumentation.guarded():
             dispatcher.read_present()
         websocket = _pipecat.websocket_of(transport)
         if not TransportInstrumentation._said_traced and self._traces_messages(websocket):

@@ -17,6 +17,7 @@ from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.model import Phase, Session
 from pipecat_dd.conversation.pipelines import IDLE, Pipeline
 from pipecat_dd.instrumentation.failures import failure_of
+from pipecat_dd.instrumentation.flows import find_flows
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.patches import Patches
 
@@ -86,6 +87,8 @@ class Workers:
                 self._workers.append(weakref.ref(worker))
                 with _guard.instrumentation.guarded():
                     self._replaced.patch(worker, "cancel", self._giving_up(worker, pipeline))
+                with _guard.instrumentation.guarded():
+                    find_flows(worker, pipeline, self._conversation.flows, self._replaced)
         return pipeline
 
     def of(self, processor: Any) -> Pipeline | None:

@@ -19,7 +19,7 @@ PART: Final = "part"
 """What a turn waited for; of an observer's failures, which part of this package failed."""
 
 OUTCOME: Final = "outcome"
-"""What came of a turn or a tool call."""
+"""What came of a turn, a tool call, the wait for the end of a turn, or a service's event."""
 
 END_REASON: Final = "end_reason"
 """How a session ended."""
@@ -47,6 +47,9 @@ BEGAN_BY: Final = "began_by"
 
 ANSWERED_WITHIN: Final = "answered_within"
 """How soon a turn was answered, as one of few values."""
+
+WITHIN: Final = "within"
+"""How long it took, as one of few values."""
 
 LEFT_WAITING: Final = "left_waiting"
 """Whether a turn's user waited in vain."""

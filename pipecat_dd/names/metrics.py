@@ -101,8 +101,9 @@ END_OF_TURN_SECONDS: Final = _metric(
     "pipecat.end_of_turn_seconds",
     Type.DISTRIBUTION,
     "seconds",
-    (metric_tags.STRATEGY,),
-    "From the end of speech to the decision that the user's turn is over.",
+    (metric_tags.STRATEGY, metric_tags.OUTCOME),
+    "From the end of speech to the decision that the user's turn is over, by `outcome`: "
+    "`completed`, `timed_out`, or `resumed` where the user went on.",
 )
 TOOL_DURATION_SECONDS: Final = _metric(
     "pipecat.tool.duration_seconds",
@@ -193,16 +194,17 @@ SESSION_FIRST_SPEECH_SECONDS: Final = _metric(
     "pipecat.session.first_speech_seconds",
     Type.DISTRIBUTION,
     "seconds",
-    (metric_tags.TRANSPORT,),
-    "From the first participant's joining to the bot's first audio.",
+    (metric_tags.TRANSPORT, metric_tags.WITHIN),
+    "From the first participant's joining to the bot's first audio. `within` is `1s`, `2s`, `3s`, "
+    "`5s`, `8s` or `later`.",
 )
 SESSION_LONGEST_SILENCE_SECONDS: Final = _metric(
     "pipecat.session.longest_silence_seconds",
     Type.DISTRIBUTION,
     "seconds",
-    (metric_tags.TRANSPORT, metric_tags.SILENCE_OF),
-    "The longest time in which nobody spoke, of each session. `silence_of` is whose turn it was "
-    "to speak: `bot` or `user`.",
+    (metric_tags.TRANSPORT, metric_tags.SILENCE_OF, metric_tags.WITHIN),
+    "The longest time without speech, of each session. `silence_of` is whose turn it was to "
+    "speak: `bot` or `user`. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
 )
 SPEECH_SECONDS: Final = _metric(
     "pipecat.speech_seconds",
@@ -260,8 +262,10 @@ SERVICE_EVENTS: Final = _metric(
     "pipecat.service.events",
     Type.COUNT,
     "events",
-    (metric_tags.EVENT, metric_tags.PROVIDER),
-    "Events of services, by `event`: a connection lost, refused or made, a mute, a wake phrase.",
+    (metric_tags.EVENT, metric_tags.PROVIDER, metric_tags.OUTCOME),
+    "Events of services, by Pipecat's name: `on_connection_error`, `on_disconnected` and so on. "
+    "`outcome` is `failed` where the event reports a failure, such as a lost connection, else "
+    "`completed`.",
 )
 SERVICE_RECONNECT_SECONDS: Final = _metric(
     "pipecat.service.reconnect_seconds",

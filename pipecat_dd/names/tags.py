@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipecat_dd.names._family import Family
+from pipecat_dd.names.metric_tags import UNIFIED
 from pipecat_dd.names.spans import Kind
 
 
@@ -64,7 +65,9 @@ _WORK: Final = (
     Kind.TTS,
     Kind.BOT_SPEECH,
     Kind.FRAME,
+    Kind.SERVICE_EVENT,
 )
+_EVENTS: Final = (Kind.PARTICIPANT_EVENT, Kind.SERVICE_EVENT)
 
 WAIT_PARTS: Final = (
     ("end_of_turn", "until it was ruled that the user had finished"),
@@ -99,6 +102,12 @@ PEER_SERVICE: Final = _tag(
 PARTICIPANT_ID: Final = _tag(
     "participant_id", "Whom it is of, where there is exactly one participant it can mean."
 )
+RESERVED_TAGS: Final = frozenset({SESSION_ID, PARTICIPANT_ID, COMPONENT, SPAN_KIND, *UNIFIED})
+"""Tags with a meaning of their own on every span, which the user may not set."""
+
+MAX_TAG_NAME_CHARS: Final = 200
+"""The most characters of a tag's name that Datadog keeps."""
+
 PROCESSOR_NAME: Final = _tag(
     "processor.name", "Pipecat's name for the processor that did the work."
 )
@@ -119,8 +128,8 @@ PROCESSOR_USABLE: Final = _tag(
 WORKER_NAME: Final = _tag(
     "worker.name",
     "The worker whose processor did the work, where the conversation has several "
-    "workers. The user's speech and the bot's are put down to the worker that has the "
-    "transport.",
+    "workers, and on what a worker itself reports. The user's speech and the bot's are put "
+    "down to the worker that has the transport.",
     on=_WORK,
 )
 
@@ -277,7 +286,8 @@ TELEPHONY_CALL_ID: Final = _tag(
 )
 FLOW_NODE: Final = _tag(
     "flow.node",
-    "The node of the conversation's flow (`pipecat.flows`) that was current.",
+    "The node of the conversation's flow (`pipecat.flows`) that was current when it began; on a "
+    "turn that began before the first node, that one. `unnamed` where the node has no name.",
     on=(Kind.TURN, Kind.LLM, Kind.TOOL),
 )
 
@@ -309,20 +319,49 @@ TELEPHONY_PROVIDER: Final = _tag(
     on=(Kind.PARTICIPANT,),
 )
 
-# The participant.event span
+# The participant.event and service.event spans
 
 EVENT_COUNT: Final = _tag(
     "event.count",
-    "Events it stands for: more than one where many came at once and no handler takes them.",
+    "Events it stands for: more than one where many came at once.",
     unit="events",
-    on=(Kind.PARTICIPANT_EVENT,),
+    on=_EVENTS,
 )
 EVENT_HANDLER_COUNT: Final = _tag(
     "event.handler_count",
     "Handlers that were registered.",
     unit="handlers",
-    on=(Kind.PARTICIPANT_EVENT,),
+    on=_EVENTS,
 )
+
+# The service.event span
+
+EVENT_DETAIL: Final = _tag(
+    "event.detail",
+    "What it says, in a word of Pipecat's or of your code's: a menu's status, the class of the "
+    "service that was turned to, the worker that is ready.",
+    on=(Kind.SERVICE_EVENT,),
+)
+CONNECTION_WAIT_SECONDS: Final = _tag(
+    "connection.wait_seconds",
+    "How long it took to connect, or to be refused.",
+    unit="seconds",
+    on=(Kind.SERVICE_EVENT,),
+)
+CONNECTION_LOST_SECONDS: Final = _tag(
+    "connection.lost_seconds",
+    "How long the service had been without the connection that it has made again.",
+    unit="seconds",
+    on=(Kind.SERVICE_EVENT,),
+)
+JOB_NAME: Final = _tag(
+    "job.name", "The job that one worker asked of another.", on=(Kind.SERVICE_EVENT,)
+)
+JOB_ID: Final = _tag("job.id", "Pipecat's id of the job.", on=(Kind.SERVICE_EVENT,))
+JOB_STATUS: Final = _tag("job.status", "How it ended.", on=(Kind.SERVICE_EVENT,))
+
+# The participant.event span
+
 MESSAGE_KIND: Final = _tag("message.kind", "The message's `type`.", on=(Kind.PARTICIPANT_EVENT,))
 MESSAGE_SIZE_BYTES: Final = _tag(
     "message.size_bytes", "The message's size.", unit="bytes", on=(Kind.PARTICIPANT_EVENT,)
@@ -384,6 +423,23 @@ TURN_USER_BOT_LATENCY_SECONDS: Final = _tag(
 turn_wait_seconds: Final = Family("turn.wait.<part>_seconds")
 for _part, _what in WAIT_PARTS:
     _tag(turn_wait_seconds(_part), f"Waited {_what}.", unit="seconds", on=(Kind.TURN,))
+TURN_END_OF_TURN_INCOMPLETE_COUNT: Final = _tag(
+    "turn.end_of_turn.incomplete_count",
+    "Rulings that the user had not finished; each may have cost a wait.",
+    unit="rulings",
+    on=(Kind.TURN,),
+)
+TURN_END_OF_TURN_OUTCOME: Final = _tag(
+    "turn.end_of_turn.outcome",
+    "What ended the user's part of it: as `end_of_turn.outcome`.",
+    on=(Kind.TURN,),
+)
+TURN_END_OF_TURN_PROBABILITY: Final = _tag(
+    "turn.end_of_turn.probability",
+    "How sure the model was, at its last ruling, that the user had finished, from 0 to 1.",
+    unit="fraction",
+    on=(Kind.TURN,),
+)
 TURN_BLOCKED_SECONDS: Final = _tag(
     "turn.blocked_seconds",
     "How long the event loop was blocked in it, by any session's code.",
@@ -428,7 +484,9 @@ processor_longest_ms: Final = _family(
 # The services' spans: stt, llm, tts
 
 GEN_AI_PROVIDER_NAME: Final = _tag(
-    "gen_ai.provider.name", "The provider, by OpenTelemetry's names.", on=_SERVICES
+    "gen_ai.provider.name",
+    "The provider, by OpenTelemetry's names.",
+    on=(*_SERVICES, Kind.SERVICE_EVENT),
 )
 GEN_AI_REQUEST_MODEL: Final = _tag("gen_ai.request.model", "The model.", on=_SERVICES)
 GEN_AI_OPERATION_NAME: Final = _tag("gen_ai.operation.name", "`chat`.", on=(Kind.LLM,))
@@ -583,8 +641,15 @@ END_OF_TURN_INCOMPLETE_COUNT: Final = _tag(
 )
 END_OF_TURN_OUTCOME: Final = _tag(
     "end_of_turn.outcome",
-    "`completed`; `timed_out` where the wait for more ended the turn; `resumed` where the user "
-    "went on.",
+    "What ended the user's turn: `completed`, a ruling; `resumed`, a ruling after the user had "
+    "gone on from an earlier one, or from a prediction; `timed_out`, the wait for more.",
+    on=(Kind.END_OF_TURN,),
+)
+END_OF_TURN_AFTER_RULING_SECONDS: Final = _tag(
+    "end_of_turn.after_ruling_seconds",
+    "From the model's last ruling to the end of the turn: waited for the transcription where it "
+    "ruled that the user had finished, for more speech where it ruled that they had not.",
+    unit="seconds",
     on=(Kind.END_OF_TURN,),
 )
 
@@ -616,13 +681,19 @@ BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
 )
 BOT_SPEECH_GAPS: Final = _tag(
     "bot_speech.gaps",
-    "Where the first of them were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 after "
-    "the speech did.",
+    "Where the first of them were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 "
+    "after the speech did.",
     on=(Kind.BOT_SPEECH,),
 )
 
 # The blocked span
 
+BLOCKED_CAUSE: Final = _tag(
+    "blocked.cause",
+    "`code`; `import` where a module was being imported; `garbage_collection` where that took most "
+    "of the time.",
+    on=(Kind.BLOCKED,),
+)
 BLOCKED_LOCATION: Final = _tag(
     "blocked.location", "The file and line that blocked the event loop.", on=(Kind.BLOCKED,)
 )

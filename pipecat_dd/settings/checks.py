@@ -94,16 +94,20 @@ class Number:
         above: The number must be greater than this; None means that `least` applies.
         least: The number must be at least this.
         most: The number must be at most this; None means no upper bound.
+        has_zero: Whether 0 is allowed, too, though it is less than `least`.
     """
 
     unit: str
     above: float | None = None
     least: float = 0
     most: float | None = None
+    has_zero: bool = False
 
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
+        if self.has_zero:
+            return f"0, or a number of {self.unit}, {self.least} to {self.most}"
         if self.above is not None:
             most = "" if self.most is None else f" and at most {self.most}"
             return f"a number of {self.unit} above {self.above}{most}"
@@ -114,6 +118,8 @@ class Number:
     def __call__(self, name: str, value: Any, from_environment: bool) -> float:
         """Check a number."""
         number = _number(name, value, from_environment, self.allowed)
+        if self.has_zero and number == 0:
+            return 0.0
         is_too_small = number < self.least if self.above is None else number <= self.above
         if is_too_small or (self.most is not None and number > self.most):
             raise ValueError(f"{name}={value!r}: must be {self.allowed}")

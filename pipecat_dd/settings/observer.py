@@ -34,6 +34,7 @@ class Settings:
     phone_hash_key: bytes | None
     llmobs: bool | None
     metrics: bool
+    blocked_ms: float
 
     @classmethod
     def read(
@@ -53,6 +54,7 @@ class Settings:
         phone_hash_key: object = None,
         llmobs: object = None,
         metrics: object = None,
+        blocked_ms: object = None,
     ) -> "Settings":
         """Check the arguments, and fill in the others from environment variables and defaults.
 
@@ -78,6 +80,7 @@ class Settings:
             phone_hash_key=table.PHONE_HASH_KEY.read(phone_hash_key),
             llmobs=table.LLMOBS.read(llmobs),
             metrics=table.METRICS.read(metrics),
+            blocked_ms=table.BLOCKED_MS.read(blocked_ms),
         )
 
 

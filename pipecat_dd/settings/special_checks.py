@@ -57,17 +57,22 @@ class SpanTags:
 
     Attributes:
         reserved: Names that the user may not use.
+        max_name_chars: The most characters of a name.
     """
 
     reserved: frozenset[str]
+    max_name_chars: int
     allowed: ClassVar[str] = "a mapping of names to values"
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> dict[str, str]:
         """Check tags, and return their values as text."""
         tags = {}
         for key, tag in pairs(name, value, from_environment).items():
-            if not isinstance(key, str) or not key.strip() or len(key) > 200:
-                raise ValueError(f"{name}: the tag {key!r} must be a string of 1 to 200 characters")
+            if not isinstance(key, str) or not key.strip() or len(key) > self.max_name_chars:
+                raise ValueError(
+                    f"{name}: the tag {key!r} must be a string of 1 to {self.max_name_chars} "
+                    "characters"
+                )
             if key in self.reserved:
                 raise ValueError(
                     f"{name}: the tag {key!r} is reserved; choose a name other than "

@@ -9,8 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from pipecat_dd.names import tags
-from pipecat_dd.names.metric_tags import UNIFIED
+from pipecat_dd.names.tags import MAX_TAG_NAME_CHARS, RESERVED_TAGS
 from pipecat_dd.settings.checks import (
     AnyText,
     Choice,
@@ -54,12 +53,6 @@ MAX_LINE_BYTES: Final = 25_000
 LEAST_LINE_BYTES: Final = 2_048
 """The smallest limit that can be set: a line's ids fit into it."""
 
-RESERVED_TAGS: Final = frozenset(
-    {tags.SESSION_ID, tags.PARTICIPANT_ID, tags.COMPONENT, tags.SPAN_KIND, *UNIFIED}
-)
-"""Tags with a meaning of their own, which the user may not set."""
-
-
 # DatadogObserver()
 
 SESSION_ID: Final[Setting[str | None]] = Setting(
@@ -84,7 +77,7 @@ TAGS: Final[Setting[Mapping[str, str]]] = Setting(
     argument="tags",
     variable="PIPECAT_DD_TAGS",
     taker=Taker.OBSERVER,
-    check=SpanTags(RESERVED_TAGS),
+    check=SpanTags(RESERVED_TAGS, MAX_TAG_NAME_CHARS),
     default=MappingProxyType({}),
     meaning="tags on every span of the session",
 )
@@ -177,6 +170,14 @@ METRICS: Final[Setting[bool]] = Setting(
     check=MetricsSwitch(),
     default=False,
     meaning="whether metrics are sent to DogStatsD",
+)
+BLOCKED_MS: Final[Setting[float]] = Setting(
+    argument="blocked_ms",
+    variable="PIPECAT_DD_BLOCKED_MS",
+    taker=Taker.OBSERVER,
+    check=Number(unit="milliseconds", least=20, most=60_000, has_zero=True),
+    default=100.0,
+    meaning="how long the event loop must stand still for that to be reported; 0 turns it off",
 )
 
 # configure_logging(). Its levels, rules and sinks are Loguru's, or classes of the user's, which

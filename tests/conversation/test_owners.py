@@ -20,11 +20,11 @@ class Worker:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def session(self) -> Session | None:
+    def session(self) -> Session:
         return current_session()
 
-    def through_a_closure(self) -> Callable[[], Session | None]:
-        def closure() -> Session | None:
+    def through_a_closure(self) -> Callable[[], Session]:
+        def closure() -> Session:
             return (self, current_session())[1]
 
         return closure
@@ -58,7 +58,7 @@ def test_a_method_of_it_is_the_sessions_work(sessions: tuple[Session, Session]) 
     for session, worker in zip(sessions, workers, strict=True):
         assert elsewhere(worker.session) is session
         assert elsewhere(worker.through_a_closure()) is session
-    assert elsewhere(current_session) is None
+    assert not elsewhere(current_session)
 
 
 def test_its_processor_is_known_too(sessions: tuple[Session, Session]) -> None:
@@ -79,7 +79,7 @@ def test_it_says_whose_work_it_is_where_a_task_has_several(
     frame = sys._getframe()
     token = current.set(AmbientContext(*(ObserverBinding(session, frame) for session in sessions)))
     try:
-        assert current_session() is None
+        assert not current_session()
         assert worker.session() is sessions[1]
     finally:
         current.reset(token)
@@ -89,10 +89,10 @@ def test_what_two_running_sessions_have_says_nothing(sessions: tuple[Session, Se
     worker = Worker()
     for session in sessions:
         stack_lookup.register(session, worker)
-    assert elsewhere(worker.session) is None
+    assert not elsewhere(worker.session)
     for session in sessions:  # and still nothing when it is heard of again
         stack_lookup.register(session, worker)
-    assert elsewhere(worker.session) is None
+    assert not elsewhere(worker.session)
 
 
 def test_the_next_session_takes_over_from_one_that_has_ended(
@@ -112,7 +112,7 @@ def test_it_keeps_neither_the_object_nor_the_session() -> None:
     stack_lookup.register(session, worker)
     del session
     gc.collect()
-    assert elsewhere(worker.session) is None
+    assert not elsewhere(worker.session)
     del worker
     gc.collect()
     assert len(stack_lookup._owned) == before

@@ -14,6 +14,7 @@ from pipecat_dd.conversation import pools
 from pipecat_dd.conversation.context import WorkContext, current, current_session
 from pipecat_dd.conversation.live_sessions import register
 from pipecat_dd.conversation.model import Session
+from pipecat_dd.conversation.no_session import NO_SESSION
 from pipecat_dd.conversation.pools import carry_into_pools, carry_into_thread_pools
 
 MINE, OTHER = Session("mine", "bot"), Session("other", "bot")
@@ -33,7 +34,7 @@ def test_work_knows_its_session_and_leaves_nothing_behind(pool: ThreadPoolExecut
     submitted = pool.submit(current_session)
     current.reset(token)
     assert submitted.result() is MINE
-    assert pool.submit(current_session).result() is None
+    assert pool.submit(current_session).result() is NO_SESSION
     assert pool.submit(current.get).result() is None
 
 

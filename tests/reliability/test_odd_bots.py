@@ -161,7 +161,6 @@ async def test_a_thread_that_outlives_its_session_stays_of_it_and_is_not_the_nex
         threading.Thread(target=lambda: found.append(current_session())).start()
         while len(found) < 2:  # noqa: ASYNC110 - a plain thread announces nothing
             await asyncio.sleep(0.01)
-        assert found[1] is not None
         assert found[1].id == observer.session_id
         await observer.cleanup()
 

@@ -27,6 +27,7 @@ class CartesiaServer(WebsocketServer):
 
     Attributes:
         said: Every transcript that came in, oldest first.
+        stall_secs: How long it stalls after the first piece of each transcript's audio.
     """
 
     path = "/tts/websocket"
@@ -34,6 +35,7 @@ class CartesiaServer(WebsocketServer):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[str] = []
+        self.stall_secs = 0.0
 
     async def serve(self, client: ServerConnection) -> None:
         assert client.request is not None
@@ -89,6 +91,8 @@ class CartesiaServer(WebsocketServer):
             for start in range(0, len(pcm), _PIECE_BYTES):
                 piece = base64.b64encode(pcm[start : start + _PIECE_BYTES]).decode()
                 await send(type="chunk", data=piece)
+                if start == 0 and self.stall_secs:
+                    await asyncio.sleep(self.stall_secs)
             await send(type="flush_done", flush_done=True)
             at_secs += secs
         if message.get("continue") is False:

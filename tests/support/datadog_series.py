@@ -139,7 +139,7 @@ class Window:
 
     def _queried(self, node: Tree[Token]) -> Series:
         known, by, how = self._points(node, since=self._until - KNOWN_FOR_SECS)
-        assert how == "sum", how
+        assert how in ("sum", "count"), how
         is_count = any(
             str(one.children[0]) == "as_count"
             for one in node.children
@@ -154,7 +154,7 @@ class Window:
                 continue
             bucket = min(self._buckets - 1, int((point.at - self._from) / BUCKET_SECS))
             if is_count:
-                values[bucket] = point.value + (
+                values[bucket] = (1.0 if how == "count" else point.value) + (
                     0.0 if math.isnan(values[bucket]) else values[bucket]
                 )
             else:

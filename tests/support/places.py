@@ -64,7 +64,7 @@ LOST_TASK = Place(
 )
 OWN_SPAN = Place("a span of one's own", ("own.work",))
 AFTER_OWN_SPAN = Place("after a span of one's own")
-PROCESSOR_EVENT = Place("a processor's event handler")
+PROCESSOR_EVENT = Place("a processor's event handler", ("pipecat.service.event",))
 TRANSPORT_EVENT = Place("a transport's event handler", ("pipecat.participant.event",))
 WORKER_EVENT = Place("a worker's event handler", SESSION)
 TOOL = Place("a tool's handler", ("pipecat.tool",))

@@ -22,6 +22,8 @@ def matters(span: Span) -> bool:
     """Whether a span is told whatever the machine's speed: startup is only where it failed."""
     if span.name == "pipecat.startup":
         return span.error
+    if span.name == "pipecat.blocked":
+        return False  # on a busy machine even a small step may take too long
     if span.resource.startswith("QuickOutput "):
         return False  # the tests' own output counts as a processor of the user's
     return span.name.startswith(("pipecat.", "openai."))
@@ -29,7 +31,7 @@ def matters(span: Span) -> bool:
 
 def stages(span: Span) -> bool:
     """Whether a span is a stage of the conversation, or a call to a provider in one."""
-    return matters(span) and span.name != "pipecat.frame"
+    return matters(span) and span.name not in ("pipecat.frame", "pipecat.service.event")
 
 
 def tree(trace: Trace, keep: Callable[[Span], bool] = matters, tags: tuple[str, ...] = TOLD) -> str:

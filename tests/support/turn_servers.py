@@ -131,6 +131,7 @@ class Flux(TurnServer):
     async def _info(self, event: str, transcript: str = "") -> None:
         words = [{"word": word, "confidence": 0.9} for word in transcript.split()]
         about = {"turn_index": 0, "audio_window_start": 0.0, "audio_window_end": 0.0}
+        about["end_of_turn_confidence"] = 0.25 if event == "Update" else 0.875
         await self.send(type="TurnInfo", event=event, transcript=transcript, words=words, **about)
 
     async def begins(self) -> None:

@@ -14,9 +14,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import pipecat
 import pytest
 
 import pipecat_dd
+from pipecat_dd._pipecat.events import FRAME_EVENTS
+from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER
 from tests.support.versions import DDTRACE, PIPECAT
 
 PACKAGE = Path(pipecat_dd.__file__).parent
@@ -30,6 +33,7 @@ WHERE = {
     "PipelineWorker": "pipecat.pipeline.worker pipecat.pipeline.task:PipelineTask",
     "PipelineSink": "pipecat.pipeline.pipeline",
     "WorkerRunner": "pipecat.workers.runner",
+    "FlowManager": "pipecat.flows.manager",
     "AIService": "pipecat.services.ai_service",
     "WebsocketService": "pipecat.services.websocket_service",
     "BaseOpenAILLMService": "pipecat.services.openai.base_llm",
@@ -37,6 +41,8 @@ WHERE = {
     "GoogleLLMService": "pipecat.services.google.llm",
     "AWSBedrockLLMService": "pipecat.services.aws.llm",
     "LLMService": "pipecat.services.llm_service",
+    "STTService": "pipecat.services.stt_service",
+    "UserTurnCompletionLLMServiceMixin": "pipecat.turns.user_turn_completion_mixin",
     "TTSService": "pipecat.services.tts_service",
     "RunnableGenerator": "langchain_core.runnables.base",
     "LangchainProcessor": "pipecat.processors.frameworks.langchain",
@@ -60,6 +66,10 @@ WHERE = {
     "pipecat.transports.websocket.server:WebsocketServerTransport",
     "SingleClientWebsocketServerInputTransport": "pipecat.transports.websocket.server "
     "pipecat.transports.websocket.server:WebsocketServerInputTransport",
+    "SingleClientWebsocketServerOutputTransport": "pipecat.transports.websocket.server "
+    "pipecat.transports.websocket.server:WebsocketServerOutputTransport",
+    "FastAPIWebsocketOutputTransport": "pipecat.transports.websocket.fastapi",
+    "WebSocket": "starlette.websockets",
     "TwilioFrameSerializer": "pipecat.serializers.twilio",
     "TelnyxFrameSerializer": "pipecat.serializers.telnyx",
     "PlivoFrameSerializer": "pipecat.serializers.plivo",
@@ -67,6 +77,8 @@ WHERE = {
     "utils": "pipecat.runner.utils",
     "string": "pipecat.utils.string",
     "Thread": "threading",
+    "Handle": "asyncio.events",
+    "_bootstrap": "importlib._bootstrap",
     "Span": "ddtrace._trace.span",
     "Tracer": "ddtrace._trace.tracer",
     "NativeWriter": "ddtrace.internal.writer.writer",
@@ -101,6 +113,10 @@ ONLY = {
     "utils._pipecat_parsed_telephony": (PIPECAT, (1, 8), None),
     # In 1.8 and not in 1.0; which one brought it is not known here.
     "PipelineWorker._processor_unusable_policy": (PIPECAT, (1, 8), None),
+    # In 1.8 and not in 1.0; which one brought it is not known here.
+    "FlowManager._llm": (PIPECAT, (1, 8), None),
+    # In 1.4 and not in 1.0; which one brought it is not known here.
+    "STTService._reconnecting": (PIPECAT, (1, 4), None),
     "TavusTransportClient._callbacks": (PIPECAT, None, None),
     "VonageClient._listeners": (PIPECAT, (1, 3), None),
     "string._sent_tokenizer": (PIPECAT, (1, 8), None),
@@ -116,6 +132,7 @@ ONLY = {
 NOT_LOOKED_UP = {
     "RunnableGenerator._transform": "LangChain's, which no extra of ours installs",
     "RunnableGenerator._atransform": "LangChain's",
+    "_bootstrap._find_and_load": "frozen; tests/instrumentation sees it at work",
     "_dd.measured": "a name in Datadog's span format, which no library has to have",
     "_dd.p.llmobs_*": "names in Datadog's protocol",
     "llmobs_parent_id": "a name in Datadog's protocol",
@@ -126,6 +143,9 @@ NOT_LOOKED_UP = {
 NO_DOOR_NEEDED = {
     # What begins with an underscore and is documented all the same, or is no attribute.
     ("sys", "_getframe"): "CPython documents it",
+    ("sys", "_current_frames"): "the standard library documents it",
+    ("sys", "_current_exceptions"): "the standard library documents it",
+    (None, "_is_gil_enabled"): "the standard library documents it, from Python 3.13 on",
     ("os", "_exit"): "the standard library documents it",
     ("asyncio", "_get_running_loop"): "asyncio exports it, for those who must not pay for a raise",
     ("sentinel", "_log_destroy_pending"): "asyncio's; where a task has none, nothing is quieted",
@@ -261,3 +281,28 @@ def test_nothing_private_is_used_that_is_not_listed() -> None:
                 continue
             unlisted.append(f"{path.relative_to(PACKAGE)}:{line}: {of or ''}.{name}")
     assert not unlisted, "\n".join(["in no PRIVATE:", *unlisted])
+
+
+def test_pipecat_awaits_the_events_of_frames_where_it_dispatches_them() -> None:
+    """Where nothing handles one, its dispatch is answered by a future, which no task can run."""
+    called = awaited = 0
+    for path in Path(pipecat.__path__[0]).rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if not any(f'"{name}"' in text for name in FRAME_EVENTS):
+            continue
+        nodes = list(ast.walk(ast.parse(text)))
+        called += sum(map(_is_dispatch_of_frame_event, nodes))
+        awaited += sum(
+            isinstance(node, ast.Await) and _is_dispatch_of_frame_event(node.value)
+            for node in nodes
+        )
+    assert called == awaited >= len(FRAME_EVENTS)
+
+
+def _is_dispatch_of_frame_event(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == CALL_EVENT_HANDLER
+        and any(isinstance(one, ast.Constant) and one.value in FRAME_EVENTS for one in node.args)
+    )

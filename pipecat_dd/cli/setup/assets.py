@@ -47,12 +47,21 @@ _TYPES = {Type.DISTRIBUTION: "gauge", Type.COUNT: "count", Type.GAUGE: "gauge"}
 _WORSE_IF_MORE = frozenset(
     {
         metrics.ERRORS,
+        metrics.EVENT_LOOP_BLOCKED_SECONDS,
         metrics.EVENT_LOOP_LAG_SECONDS,
         metrics.LOGS_DROPPED,
         metrics.OBSERVER_FAILURES,
         metrics.OBSERVER_PARTS_OFF,
         metrics.OBSERVER_SHED,
+        metrics.SERVICE_RECONNECT_SECONDS,
+        metrics.SESSION_FIRST_SPEECH_SECONDS,
+        metrics.SESSION_LONGEST_SILENCE_SECONDS,
         metrics.TURN_USER_BOT_LATENCY_SECONDS,
+        metrics.USER_AUDIO_GAPS,
+        metrics.USER_AUDIO_GAP_SECONDS,
+        metrics.USER_AUDIO_MISSING,
+        metrics.VOICE_GAPS,
+        metrics.VOICE_GAP_SECONDS,
     }
 )
 

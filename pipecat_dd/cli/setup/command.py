@@ -89,6 +89,39 @@ def _threshold_option(
     "Alert above this percentage of session log lines without a trace in 15 minutes.",
 )
 @_threshold_option(
+    "voice_gaps_percent",
+    "Alert above this many gaps in the bot's voice per 100 of its speeches in 30 minutes.",
+)
+@_threshold_option(
+    "blocked_loops_percent",
+    "Alert if the event loop was blocked more often than this per 100 turns in 30 minutes.",
+)
+@_threshold_option(
+    "dead_air_percent", "Alert above this percentage of sessions with dead air, in an hour."
+)
+@_threshold_option(
+    "dead_air_secs",
+    "A silence in which the bot owes an answer is dead air after this many seconds: 1, 2, 3, 5 "
+    "or 8.",
+)
+@_threshold_option(
+    "no_user_audio_percent",
+    "Alert if more participants than this had no audio, per 100 sessions in an hour.",
+)
+@_threshold_option(
+    "slow_hellos_percent",
+    "Alert above this percentage of sessions whose first words came slowly, in an hour.",
+)
+@_threshold_option(
+    "slow_hello_secs",
+    "The bot's first words are slow after this many seconds: 1, 2, 3, 5 or 8.",
+)
+@_threshold_option(
+    "lost_connections_percent",
+    "Alert above this many lost or refused connections of services per 100 sessions begun in 30 "
+    "minutes.",
+)
+@_threshold_option(
     "abnormal_ends_percent", "Alert above this percentage of abnormally ended sessions in an hour."
 )
 @_threshold_option(

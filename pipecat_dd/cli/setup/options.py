@@ -22,6 +22,10 @@ APPS = {
 """The address of Datadog's web application, by ``DD_SITE``."""
 
 
+_WITHIN = ("slow_answer_secs", "slow_hello_secs", "dead_air_secs")
+"""What is counted by tags that say within how many seconds something happened."""
+
+
 class BadOptionError(ValueError):
     """An option has a value that is not allowed."""
 
@@ -45,6 +49,17 @@ class Options:
         unusable_services_percent: Permanently failed services per 100 turns in 15 minutes.
         error_lines_percent: Error lines per 100 turns in an hour.
         lines_without_trace_percent: The percentage of session lines without a trace in 15 minutes.
+        voice_gaps_percent: Gaps in the bot's voice per 100 of its speeches in 30 minutes.
+        blocked_loops_percent: Times that the event loop was blocked per 100 turns in 30 minutes.
+        dead_air_percent: The percentage of sessions in an hour with dead air.
+        dead_air_secs: A silence in which the bot owed an answer is dead air after this many
+            seconds: 1, 2, 3, 5 or 8.
+        no_user_audio_percent: Times that a participant's audio never came, per 100 sessions in an
+            hour.
+        slow_hellos_percent: The percentage of sessions in an hour whose first words came slowly.
+        slow_hello_secs: The bot's first words are slow after this many seconds: 1, 2, 3, 5 or 8.
+        lost_connections_percent: Connections of services that were lost or refused per 100
+            sessions begun in 30 minutes.
         abnormal_ends_percent: The percentage of abnormally ended sessions in an hour.
         silent_sessions_percent: The percentage of sessions in which the bot never spoke, in an
             hour.
@@ -72,6 +87,14 @@ class Options:
     unusable_services_percent: float = 5.0
     error_lines_percent: float = 10.0
     lines_without_trace_percent: float = 5.0
+    voice_gaps_percent: float = 10.0
+    blocked_loops_percent: float = 20.0
+    dead_air_percent: float = 10.0
+    dead_air_secs: int = 8
+    no_user_audio_percent: float = 10.0
+    slow_hellos_percent: float = 20.0
+    slow_hello_secs: int = 5
+    lost_connections_percent: float = 10.0
     abnormal_ends_percent: float = 10.0
     silent_sessions_percent: float = 20.0
     sessions_lost_percent: float = 10.0
@@ -106,11 +129,10 @@ class Options:
                 raise BadOptionError(f"{field.name} is {value!r}; allowed: above 0, up to 1000")
             if field.name.startswith("least_") and not 0 <= value <= 1_000_000:
                 raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to 1000000")
-        if self.slow_answer_secs not in WITHIN_SECS:
-            allowed = ", ".join(map(str, WITHIN_SECS))
-            raise BadOptionError(
-                f"slow_answer_secs is {self.slow_answer_secs!r}; allowed: {allowed}"
-            )
+        for name in _WITHIN:
+            if (secs := getattr(self, name)) not in WITHIN_SECS:
+                allowed = ", ".join(map(str, WITHIN_SECS))
+                raise BadOptionError(f"{name} is {secs!r}; allowed: {allowed}")
         if not 2 <= self.quiet_hours <= 24:
             raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: 2 to 24")
 

@@ -17,12 +17,14 @@ TOKENS = {
 """Our names for token counts, and the names by which LLM Observability sums and prices them."""
 
 TAGGED = (
+    tags.FLOW_NODE,
     tags.GEN_AI_OUTPUT_TYPE,
     tags.INTERRUPTED,
     tags.LLM_OUTCOME,
     tags.LLM_PURPOSE,
     tags.LLM_SPECULATIVE,
     tags.SESSION_END_REASON,
+    tags.SESSION_OUTCOME,
     tags.TOOL_CALL_ID,
     tags.TOOL_OUTCOME,
     tags.TRANSPORT,
@@ -46,7 +48,7 @@ Redact = Callable[[str], str]
 def tags_of(stage: Stage) -> dict[str, str]:
     """Return a stage's tags."""
     facts = stage.attributes
-    found = {name: _text(facts[name]) for name in TAGGED if name in facts}
+    found = {name: text_of(facts[name]) for name in TAGGED if name in facts}
     if stage.participant_id is not None:
         found[tags.PARTICIPANT_ID] = stage.participant_id
     if stage.kind is Kind.TURN and tags.TURN_NUMBER in facts:
@@ -115,5 +117,6 @@ def _add(metrics: dict[str, float], name: str, value: object) -> None:
         metrics[name] = value
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """Return an attribute's value as a tag has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

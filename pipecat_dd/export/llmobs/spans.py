@@ -4,7 +4,7 @@ from pipecat_dd import _ddtrace, _guard, _llmobs
 from pipecat_dd._ddtrace import Active, Context, Span
 from pipecat_dd._llmobs import Above
 from pipecat_dd.conversation.model import Kind, Session, Stage
-from pipecat_dd.export.llmobs.facts import messages_of, metadata_of, metrics_of, tags_of
+from pipecat_dd.export.llmobs.facts import messages_of, metadata_of, metrics_of, tags_of, text_of
 from pipecat_dd.export.spans.tree import MAX_CONTENT_CHARS, SpanTree
 from pipecat_dd.names import tags
 
@@ -129,7 +129,7 @@ class LLMObsSpans:
                 output_data=replied or None,
                 metadata=metadata_of(stage),
                 metrics=metrics_of(stage, with_tokens=stage not in self._exported_elsewhere),
-                tags={**self._session.tags, **tags_of(stage)},
+                tags={**self._session.tags, **self._own_tags(stage), **tags_of(stage)},
             )
         self._exported_elsewhere.discard(stage)
         number = stage.attributes.get(tags.TURN_NUMBER)
@@ -164,6 +164,9 @@ class LLMObsSpans:
             trace_id = self._tree.trace_id_of(stage)
             return Above(trace_id, _llmobs.NO_PARENT, _llmobs.in_trace(self._facts, trace_id))
         return self.beneath(self.nearest(stage.parent or self._session.root))
+
+    def _own_tags(self, stage: Stage) -> dict[str, str]:
+        return {name: text_of(value) for name, value in self._tree.own_tags(stage).items()}
 
     def _name_of(self, stage: Stage) -> str:
         if stage.kind is Kind.TURN:

@@ -92,8 +92,10 @@ def _add(bound: Extra, top: dict[Any, Any], key: Any, role: FieldRole, value: An
             return
         # A session with a bound id strips it, too.
         value = as_id.strip() if role is FieldRole.SESSION_ID else as_id
-    elif (role is FieldRole.PARTICIPANT and not isinstance(value, Mapping)) or (
-        role is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException))
+    elif (
+        (role is FieldRole.FLOW_NODE and not isinstance(value, str))
+        or (role is FieldRole.PARTICIPANT and not isinstance(value, Mapping))
+        or (role is FieldRole.ERROR and not isinstance(value, (Mapping, BaseException)))
     ):
         bound.moved[key] = value
         return

@@ -21,6 +21,7 @@ class FieldRole(Enum):
     PARTICIPANT_ID = fields.PARTICIPANT_ID
     PARTICIPANT = fields.PARTICIPANT
     ERROR = fields.ERROR
+    FLOW_NODE = fields.FLOW_NODE
     ERROR_TYPE = "error_type"
     ERROR_DETAILS = "error_details"
     CORRELATION = "correlation"
@@ -73,6 +74,7 @@ _OWN_PLACES: Final = {
     fields.PARTICIPANT_ID: FieldRole.PARTICIPANT_ID,
     fields.PARTICIPANT: FieldRole.PARTICIPANT,
     fields.ERROR: FieldRole.ERROR,
+    fields.FLOW_NODE: FieldRole.FLOW_NODE,
     "error_type": FieldRole.ERROR_TYPE,
     "error_details": FieldRole.ERROR_DETAILS,
     fields.EXTRA: FieldRole.BAG,

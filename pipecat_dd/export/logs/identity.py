@@ -24,6 +24,9 @@ def identity_fields(known: Correlation, bound: Extra, plain: Sanitizer) -> dict[
         made[fields.SESSION_ID] = plain.id(session_id)
     if known.participant_id or known.participant_name or bound.own:
         _add_participant(made, known, bound.own, plain)
+    node = bound.own.get(FieldRole.FLOW_NODE) or known.flow_node
+    if node:
+        made[fields.FLOW_NODE] = plain.text(node)
     if known.service:
         # Not the service that ddtrace's patch binds: it may be inferred.
         made[fields.SERVICE] = known.service

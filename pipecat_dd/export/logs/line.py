@@ -200,6 +200,7 @@ class LineMaker:
             known.session_id,
             known.participant_id,
             known.participant_name,
+            known.flow_node,
             known.service,
             known.env,
             known.version,

@@ -14,13 +14,15 @@ import weakref
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
+from pipecat_dd.conversation import blocked
+from pipecat_dd.conversation.call_stack import running_loop
 from pipecat_dd.conversation.live_sessions import running_count
 from pipecat_dd.conversation.model import Session
 from pipecat_dd.export.metrics import sender
 from pipecat_dd.export.metrics.own import OwnMetrics
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.sender import Sender
-from pipecat_dd.names import metrics
+from pipecat_dd.names import metric_tags, metrics
 
 LAG_EVERY_SECS = 0.5
 """How often a loop's lag is measured, and how long a stage's metrics may be queued."""
@@ -124,6 +126,17 @@ class Process:
         samples += self._own.poll()
         self._sender.send(samples)
 
+    def note_block(self, secs: float, cause: blocked.Cause) -> None:
+        """Queue the metric of a block of the running event loop, if sessions there send metrics.
+
+        Args:
+            secs: How long the loop stood still.
+            cause: Why.
+        """
+        if running_loop() in self._timers:
+            by = {metric_tags.CAUSE: cause.value}
+            self._sender.queue([Sample(metrics.EVENT_LOOP_BLOCKED_SECONDS, secs, by)])
+
     def send_queued(self) -> None:
         """Send the queued metrics of stages."""
         self._sender.send_queued()
@@ -146,8 +159,16 @@ def shared() -> Process:
     global _shared
     if _shared is None:
         _shared = Process(sender.shared())
+        if _note_block not in blocked.listeners:
+            blocked.listeners.append(_note_block)
         in_forked_processes(_after_fork)
     return _shared
+
+
+def _note_block(secs: float, cause: blocked.Cause) -> None:
+    with _guard.metrics.guarded():
+        if _shared is not None and not _guard.metrics.off:
+            _shared.note_block(secs, cause)
 
 
 def _after_fork() -> None:

@@ -7,6 +7,7 @@ spans of a conversation cannot disagree.
 import math
 from collections.abc import Callable, Iterator
 
+from pipecat_dd.conversation.connections import REFUSED
 from pipecat_dd.conversation.model import AttributeValue, Kind, Stage
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.metrics.sample import Sample
@@ -26,13 +27,18 @@ _TOKENS = {
     "audio_output": tags.GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS,
 }
 
+_SPEECH = {"user": tags.SESSION_USER_SPEECH_SECONDS, "bot": tags.SESSION_BOT_SPEECH_SECONDS}
+"""How long each speaker spoke."""
+
 
 def closed(stage: Stage) -> Iterator[Sample]:
     """Yield the metrics of a stage that has ended."""
     for measure in _MEASURES.get(stage.kind, ()):
         yield from measure(stage)
-    # The failure of a turn or session is counted at the stage where it happened.
-    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION):
+    # The failure of a turn or session is counted at the stage where it happened, and a refused
+    # connection where the service reports the error.
+    is_refusal = stage.kind is Kind.SERVICE_EVENT and stage.resource == REFUSED
+    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION) and not is_refusal:
         yield _error(stage)
 
 
@@ -52,7 +58,33 @@ def _session(stage: Stage) -> Iterator[Sample]:
     }
     spoke = bool(stage.attributes.get(tags.SESSION_BOT_SPEECH_COUNT))
     yield Sample(metrics.SESSION_DURATION_SECONDS, _secs(stage), ended)
-    yield Sample(metrics.SESSIONS_ENDED, 1, ended | {metric_tags.BOT_SPOKE: spoke})
+    outcome = stage.attributes.get(tags.SESSION_OUTCOME)
+    yield Sample(
+        metrics.SESSIONS_ENDED,
+        1,
+        ended | {metric_tags.BOT_SPOKE: spoke, metric_tags.SESSION_OUTCOME: outcome},
+    )
+
+
+def _sound(stage: Stage) -> Iterator[Sample]:
+    """Yield what a session sounded like: who spoke, and how long nobody did."""
+    transport = _transport(stage)
+    yield from _timed(
+        metrics.SESSION_FIRST_SPEECH_SECONDS, stage, tags.SESSION_FIRST_SPEECH_SECONDS, transport
+    )
+    silence_of = {metric_tags.SILENCE_OF: stage.attributes.get(tags.SESSION_LONGEST_SILENCE_OF)}
+    yield from _timed(
+        metrics.SESSION_LONGEST_SILENCE_SECONDS,
+        stage,
+        tags.SESSION_LONGEST_SILENCE_SECONDS,
+        transport | silence_of,
+    )
+    for speaker, fact in _SPEECH.items():
+        by = transport | {metric_tags.SPEAKER: speaker}
+        yield from _amount(metrics.SPEECH_SECONDS, stage, fact, by)
+    yield from _amount(
+        metrics.USER_AUDIO_MISSING, stage, tags.SESSION_NO_USER_AUDIO_COUNT, transport
+    )
 
 
 def _participant(stage: Stage) -> Iterator[Sample]:
@@ -96,7 +128,44 @@ def _failovers(stage: Stage) -> Iterator[Sample]:
 
 
 def _end_of_turn(stage: Stage) -> Iterator[Sample]:
-    yield Sample(metrics.END_OF_TURN_SECONDS, _secs(stage), {metric_tags.STRATEGY: stage.resource})
+    strategy: Tags = {metric_tags.STRATEGY: stage.resource}
+    outcome = {metric_tags.OUTCOME: stage.attributes.get(tags.END_OF_TURN_OUTCOME)}
+    yield Sample(metrics.END_OF_TURN_SECONDS, _secs(stage), strategy | outcome)
+    yield from _amount(
+        metrics.END_OF_TURN_INCOMPLETE, stage, tags.END_OF_TURN_INCOMPLETE_COUNT, strategy
+    )
+
+
+def _user_speech(stage: Stage) -> Iterator[Sample]:
+    by = _transport(stage)
+    yield from _amount(metrics.USER_AUDIO_GAPS, stage, tags.USER_AUDIO_GAP_COUNT, by)
+    yield from _amount(
+        metrics.USER_AUDIO_GAP_SECONDS, stage, tags.USER_AUDIO_LONGEST_GAP_SECONDS, by
+    )
+    yield from _number(
+        metrics.USER_AUDIO_LEVEL_DBFS, stage, tags.USER_AUDIO_LEVEL_DBFS, by, least=-math.inf
+    )
+
+
+def _bot_speech(stage: Stage) -> Iterator[Sample]:
+    by = _transport(stage)
+    yield Sample(metrics.BOT_SPEECHES, 1, by)
+    yield from _amount(metrics.VOICE_GAPS, stage, tags.BOT_SPEECH_GAP_COUNT, by)
+    yield from _amount(metrics.VOICE_GAP_SECONDS, stage, tags.BOT_SPEECH_LONGEST_GAP_SECONDS, by)
+
+
+def _service_event(stage: Stage) -> Iterator[Sample]:
+    provider: Tags = {metric_tags.PROVIDER: _provider(stage)}
+    by = provider | {
+        metric_tags.EVENT: stage.resource,
+        metric_tags.OUTCOME: "completed" if stage.failure is None else "failed",
+    }
+    # Many that came at once are one stage.
+    count = stage.attributes.get(tags.EVENT_COUNT)
+    yield Sample(metrics.SERVICE_EVENTS, count if isinstance(count, int) else 1, by)
+    yield from _number(
+        metrics.SERVICE_RECONNECT_SECONDS, stage, tags.CONNECTION_LOST_SECONDS, provider
+    )
 
 
 def _tool(stage: Stage) -> Iterator[Sample]:
@@ -130,14 +199,17 @@ def _tts(stage: Stage) -> Iterator[Sample]:
 
 
 _MEASURES: dict[Kind, tuple[Measure, ...]] = {
-    Kind.SESSION: (_session, _failovers),
+    Kind.SESSION: (_session, _sound, _failovers),
     Kind.PARTICIPANT: (_participant,),
     Kind.TURN: (_turn, _failovers),
+    Kind.USER_SPEECH: (_user_speech,),
     Kind.END_OF_TURN: (_end_of_turn,),
     Kind.STT: (_first_byte, _stt),
     Kind.LLM: (_first_byte, _llm),
     Kind.TOOL: (_tool,),
     Kind.TTS: (_first_byte, _tts),
+    Kind.BOT_SPEECH: (_bot_speech,),
+    Kind.SERVICE_EVENT: (_service_event,),
 }
 
 
@@ -150,19 +222,22 @@ def _error(stage: Stage) -> Sample:
         {
             metric_tags.STAGE: stage.kind.value,
             metric_tags.CATEGORY: failure.category,
-            metric_tags.PROVIDER: stage.attributes.get(tags.GEN_AI_PROVIDER_NAME)
-            or _provider_at_work(stage),
+            metric_tags.PROVIDER: _provider(stage),
             metric_tags.USABLE: failure.usable,
         },
     )
 
 
-def _provider_at_work(stage: Stage) -> str | None:
-    """Return the provider of a service that failed outside of its own stages.
+def _provider(stage: Stage) -> AttributeValue | None:
+    return stage.attributes.get(tags.GEN_AI_PROVIDER_NAME) or _provider_at_work(stage)
 
-    Failures of tools have no provider: they are not the model's.
+
+def _provider_at_work(stage: Stage) -> str | None:
+    """Return the provider of a service at work outside of its own stages.
+
+    Tools have no provider: their failures are not the model's.
     """
-    if stage.kind not in (Kind.FRAME, Kind.STARTUP):
+    if stage.kind not in (Kind.FRAME, Kind.STARTUP, Kind.SERVICE_EVENT):
         return None
     name = str(stage.attributes.get(tags.PROCESSOR_NAME))
     processor = stage.processor or stage.session.processors.get(name)
@@ -171,10 +246,19 @@ def _provider_at_work(stage: Stage) -> str | None:
     return processor.service().provider
 
 
-def _number(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
+def _number(
+    metric: str, stage: Stage, fact: str, by: Tags, *, least: float = 0
+) -> Iterator[Sample]:
+    """Yield a number that is known, finite and not below the least that it can be."""
     value = stage.attributes.get(fact)
-    if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
+    if isinstance(value, (int, float)) and math.isfinite(value) and value >= least:
         yield Sample(metric, value, by)
+
+
+def _timed(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:
+    """Yield a time, with a tag that says within how many seconds it is."""
+    for sample in _number(metric, stage, fact, by):
+        yield Sample(metric, sample.value, by | {metric_tags.WITHIN: within(sample.value)})
 
 
 def _amount(metric: str, stage: Stage, fact: str, by: Tags) -> Iterator[Sample]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from pipecat_dd import _ddtrace
 from pipecat_dd._ddtrace import Active, Context, Span, StandIn
-from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
+from pipecat_dd.conversation.model import AttributeValue, Kind, Phase, Session, Stage
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.redaction import InForce
 from pipecat_dd.export.spans.beside import is_pipecats
@@ -409,6 +409,16 @@ class SpanTree:
             return _ddtrace.beside(self.root_context, self._parent.span_id)
         return _ddtrace.above(self.root_context)
 
+    def own_tags(self, stage: Stage) -> dict[str, AttributeValue]:
+        """Return the tags that the bot's own code has set on a stage, redacted."""
+        if not stage.own_tags:
+            return {}
+        # Copied at once, since threads of the bot may go on to set some.
+        return {
+            self.redactor.name(name): self.redactor.value(name, value)
+            for name, value in stage.own_tags.copy().items()
+        }
+
     def _write(self, span: Span, stage: Stage) -> None:
         span.set_tags(dict(self._tags))
         handle: StageSpan = stage.handle
@@ -428,6 +438,8 @@ class SpanTree:
         if stage.participant_id is not None:
             _ddtrace.set_tag(span, tags.PARTICIPANT_ID, stage.participant_id)
         for name, value in stage.attributes.items():
+            set_attribute(span, name, value)
+        for name, value in self.own_tags(stage).items():
             set_attribute(span, name, value)
         for name, text in stage.content.items():
             _ddtrace.set_tag(span, name, self.redactor.text(text)[:MAX_CONTENT_CHARS])

@@ -315,7 +315,7 @@ def unknown_words(text: str) -> list[str]:
     """
     known = {one.name for one in (*FIELDS, *BOUND_BY_CONVENTION, *TAGS, *METRICS)} | set(_SPANS)
     known |= {tag for metric in METRICS for tag in metric.tags}
-    values = set().union(*(_words(tag.meaning) for tag in TAGS))
+    values = set().union(*(_words(one.meaning) for one in (*TAGS, *METRICS)))
     named = [word for word in re.findall(r"`([^`]+)`", text) if ":" not in word]
     return [
         word

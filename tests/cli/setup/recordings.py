@@ -33,11 +33,17 @@ SERVICE = "test-bot"
 
 SYNTHETIC = (
     "pipecat.sessions.active",
-    "pipecat.event_loop.lag_seconds",
+    "pipecat.event_loop.",
+    "pipecat.voice_gap",
+    "pipecat.user_audio.",
+    "pipecat.session.first_speech_seconds",
+    "pipecat.session.longest_silence_seconds",
+    "pipecat.service.reconnect_seconds",
+    "pipecat.service.events",
     "pipecat.observer.",
     "pipecat.logs.",
 )
-"""Of the process, not of a conversation; and the lag is that of the machine that runs the tests."""
+"""Of the process, not of a conversation; and what depends on the machine that runs the tests."""
 
 PAUSE_SECS = 0.3
 """What is left waiting for longer than this waited in vain, while a recording is made."""
@@ -79,6 +85,10 @@ class Recording:
                 for name, number, tags in self.metrics
             ],
         )
+
+    def with_metric(self, name: str, value: float, count: int = 1, **tags: str) -> "Recording":
+        """Return the same with a metric that this conversation did not send."""
+        return Recording(self.lines, self.chunks, [*self.metrics, *[(name, value, tags)] * count])
 
     def without_ids(self) -> "Recording":
         """Return the same as it is where tracing is off: lines have no trace."""

@@ -17,7 +17,10 @@ from pipecat_dd.names.metrics import METRICS
 ROWS = {row["metric_name"]: row for row in csv.DictReader(io.StringIO(metadata_csv()))}
 TEMPLATES = monitor_templates([unmarked(thing) for thing in wanted(Options())])
 
-UNITS = {"second", "session", "error", "token", "user", "event", "occurrence", "item", "record"}
+UNITS = {
+    *("second", "session", "error", "token", "user", "event", "occurrence", "item", "record"),
+    "unit",
+}
 """Those of ours among the names that ``ddev validate metadata`` knows."""
 
 

@@ -75,6 +75,13 @@ def test_definitions_name_only_what_is_sent_and_every_query_parses(things):
         (Kind.MONITOR, "unanswered-turns", "by {service}", "by {model}", "no tag model"),
         (Kind.MONITOR, "unanswered-turns", "last_30m", "last_31m", "no monitor query"),
         (Kind.MONITOR, "slow-answers", "(5s,8s,later)", "(5s,9s,later)", "never 9s"),
+        (Kind.MONITOR, "dead-air", "silence_of:bot", "silence_of:nobody", "never nobody"),
+        (Kind.MONITOR, "slow-hello", "(8s,later)", "(6s,later)", "never 6s"),
+        (Kind.MONITOR, "slow-hello", "count:pipecat", "sum:pipecat", "what it is not"),
+        (Kind.MONITOR, "voice-gaps", "voice_gaps{", "voice_gap_seconds{", "what it is not"),
+        (Kind.MONITOR, "event-loop-blocked", "`not_running`", "`halted`", "nothing is called"),
+        (Kind.DASHBOARD, "overview", "@session.voice_gap_count:>0", "@session.outcome:>0", "text"),
+        (Kind.DASHBOARD, "overview", "operation_name:pipecat.blocked", "pipecat.blocked:x", "no"),
         (Kind.MONITOR, "silent-sessions", "{{service.name}}", "{{stage.name}}", "alert by"),
         (Kind.MONITOR, "silent-sessions", "bot_speech_count%3A0", "spoke%3A0", "spans have no"),
         (Kind.MONITOR, "silent-sessions", "pipecat.session%20", "pipecat.turn%20", "has no"),
@@ -261,6 +268,18 @@ def test_what_datadog_counts_for_free_has_no_billed_percentiles():
         assert not any(name.startswith(f"{one}_") or name == one for one in free), name
 
 
+def test_the_walk_that_an_alert_names_is_there():
+    text = (Path(__file__).parents[3] / "docs" / "datadog.md").read_text("utf8")
+    walks = set(re.findall(r"^### (.+)$", text.partition("## On call")[2], re.M))
+    named = {
+        key: walk
+        for key, one in MONITORS.items()
+        for walk in re.findall(r"walk on call: \*(.+)\* in pipecat_dd's", one.body["message"])
+    }
+    assert set(named.values()) == walks
+    assert {"voice-gaps", "dead-air", "failed-turns", "slow-answers"} <= set(named)
+
+
 def test_scoped_monitors_watch_their_service_and_tell_whom_they_should():
     for thing in SCOPED:
         if thing.kind is Kind.MONITOR:
@@ -289,6 +308,8 @@ def test_links_lead_to_the_site_that_is_asked(site):
         ({"failed_turns_percent": 0.0}, "failed_turns_percent"),
         ({"failed_turns_percent": float("nan")}, "failed_turns_percent"),
         ({"slow_answer_secs": 4}, "slow_answer_secs"),
+        ({"dead_air_secs": 10}, "dead_air_secs"),
+        ({"slow_hello_secs": 0}, "slow_hello_secs"),
         ({"quiet_hours": 1}, "quiet_hours"),
     ],
 )

@@ -86,7 +86,7 @@ async def serve(agent: TestAgent, loop: str, *, shared: bool) -> list[dict[str, 
                 port, over = int(raw.split()[1]), asyncio.Event()
                 reading = asyncio.create_task(process.stdout.read())
                 health = asyncio.create_task(check_health(port, over))
-                await asyncio.gather(*(ring(port, f"call-{n}") for n in range(CALLS)))
+                await asyncio.gather(*(ring(port, f"caller-{n}") for n in range(CALLS)))
                 over.set()
                 assert await health >= 4
                 process.send_signal(signal.SIGINT)
@@ -120,7 +120,7 @@ async def test_each_line_and_span_is_of_its_call_or_of_none(
         if line["name"].startswith("uvicorn") and "/health" in line["message"]:
             assert "session_id" not in line, line
 
-    assert set(by_mark) == {f"call-{n}" for n in range(CALLS)}
+    assert set(by_mark) == {f"caller-{n}" for n in range(CALLS)}
     ids: dict[str, str] = {}
     for mark, own in by_mark.items():
         found = Counter(line.get("session_id") for line in own)

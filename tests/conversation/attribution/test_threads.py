@@ -158,7 +158,7 @@ async def test_what_a_thread_raises_and_how_often_it_is_started_stay_its_own() -
 
         async def take() -> None:
             observer = DatadogObserver()
-            assert current_session() is not None
+            assert current_session()
 
             def fail() -> None:
                 raise LookupError("mine")
@@ -181,7 +181,7 @@ async def test_a_thread_that_cannot_be_started_is_no_failure_of_ours() -> None:
             pass
 
     observer = DatadogObserver()
-    assert current_session() is not None
+    assert current_session()
     before = _guard.instrumentation.failures
     with pytest.raises(RuntimeError, match="not called"):
         Forgets().start()
@@ -196,8 +196,8 @@ async def test_a_process_forked_from_a_thread_of_a_session_is_of_none(lines: Lin
     def fork() -> None:
         child = os.fork()
         if child == 0:
-            joined(plain(lambda: found.append(current_session() is not None)))
-            os._exit(1 if current_session() is not None or found != [False] else 0)
+            joined(plain(lambda: found.append(bool(current_session()))))
+            os._exit(1 if current_session() or found != [False] else 0)
         found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         write(name(0), "has forked")
 

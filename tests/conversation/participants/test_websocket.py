@@ -263,9 +263,11 @@ async def test_a_telephone_call_is_a_participant_by_its_id(
         call.hang_up.set()
         await served.until_over()
     assert call.observer is not None
-    (caller,) = people(agent.session(call.observer.session_id))
+    trace = agent.session(call.observer.session_id)
+    (caller,) = people(trace)
     assert caller["participant_id"] == call_id
     assert caller["telephony.provider"] == provider
+    assert trace.one("pipecat.session")["telephony.call_id"] == call_id
     assert caller["participant.leave_reason"] == reason
     assert names(caller) == ["on_client_connected", "on_client_disconnected"]
     assert lines.saying("working on InputAudioRawFrame")[0]["participant_id"] == call_id

@@ -67,7 +67,7 @@ class Source(FrameProcessor):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         # Pipecat cleans observers up first: a processor may go on after the session's end.
-        self.worked_on += current_session() is not None
+        self.worked_on += bool(current_session())
         await super().process_frame(frame, direction)
         if isinstance(frame, TextFrame) and frame.text == "raise":
             raise ValueError("told to")

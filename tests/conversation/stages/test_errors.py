@@ -347,7 +347,8 @@ async def test_what_a_handler_of_an_event_raises_is_on_a_span_of_its_processor(
 
     trace = told(agent, observer)
     failed = only_error(trace)
-    assert (failed.name, failed.resource) == ("pipecat.frame", "OpenAISTTService on_connected")
+    assert (failed.name, failed.resource) == ("pipecat.service.event", "on_connected")
+    assert failed["processor.name"].startswith("OpenAISTTService#")
     assert failed["error.type"] == "KeyError"
     assert "in fails" in failed["error.stack"]
 
@@ -384,10 +385,13 @@ async def test_failover_shows_the_service_that_failed_and_the_one_that_answered(
     llm [OpenAILLMService gpt-4.1] ! type:openai.AuthenticationError category:authentication \
 usable:false outcome:failed
       openai.request [createChatCompletion] !
+    service.event [on_service_switched]
   turn [user] outcome:answered{HEARD}
     llm [OpenAILLMService gpt-4.1-mini] outcome:completed
       openai.request [createChatCompletion]{SPOKEN}""")
     only_error(trace)
+    switched = trace.one("pipecat.service.event", "on_service_switched")
+    assert switched["event.detail"] == "OpenAILLMService"
     assert trace.one("pipecat.session")["session.failover_count"] == 1
     first, second = trace.named("pipecat.turn")
     assert first["failovers.openai"] == 1

@@ -180,6 +180,18 @@ async def test_workers_that_share_an_observer_are_one_conversation(agent: TestAg
     search, asked = trace.one("library.search"), trace.one("pipecat.tool", "look_up")
     assert search.parent is second, "a worker without a pipeline works for the turn"
     assert asked.start_ns <= search.start_ns <= search.end_ns <= asked.end_ns
+    events = {span.resource: span for span in trace.named("pipecat.service.event")}
+    request, response = events["on_job_request"], events["on_job_response"]
+    assert request.parent is response.parent is second
+    assert [request["worker.name"], response["worker.name"]] == ["library", "expert"]
+    assert request["job.id"] == response["job.id"]
+    assert [request["job.name"], response["job.status"]] == ["search", "completed"]
+    handed = [
+        (span.resource, span["worker.name"])
+        for span in first.children
+        if span.name == "pipecat.service.event"
+    ]
+    assert handed == [("on_deactivated", "greeter"), ("on_activated", "expert")]
     line = lines.one("the library searches")
     assert line["session_id"] == observer.session_id
     assert line["dd.trace_id"] == trace.id

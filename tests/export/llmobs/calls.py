@@ -144,7 +144,9 @@ async def call(session_id: str) -> None:
     async with bot:
         await bot.ask(f"{canary} weather?")
         session = current_session()
-        assert session is not None
+        session.set_outcome("helped")
+        session.set_tag("campaign", "call +1 415 555 2671")
+        session.set_tag("cart.items", 2, turn=True)
         if session_id in ("turns", "apart"):
             await asyncio.create_task(continue_elsewhere(observer), context=contextvars.Context())
         DOCUMENTED["was_helpful"](True)

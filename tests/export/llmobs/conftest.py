@@ -34,6 +34,7 @@ def environment(agent_url: str, **more: str) -> dict[str, str]:
             "DD_TRACE_LOG_STREAM_HANDLER": "false",
             "DD_TRACE_API_VERSION": "v0.4",
             "LOGURU_LEVEL": "WARNING",
+            "PIPECAT_DD_BLOCKED_MS": "0",  # a busy machine would be complained of
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
         }
         | more

@@ -113,6 +113,15 @@ def test_a_response_has_model_provider_tokens_and_time_to_first_token(unpatched:
     assert first.data["meta"]["metadata"]["llm.tool_count"] == 1
 
 
+@pytest.mark.parametrize("way", ["patched", "unpatched"])
+def test_what_the_bot_says_of_its_call_is_there_too(both: dict[str, Calls], way: str) -> None:
+    agent = both[way].received.one("open", kind="agent")
+    assert agent.tags["session.outcome"] == "helped"
+    assert agent.tags["campaign"] == "call [phone]"
+    assert [turn.tags.get("cart.items") for turn in agent.children[:2]].count("2") == 1
+    assert "cart.items" not in agent.tags
+
+
 def test_time_to_first_token_is_there_where_an_integration_tells_the_rest(patched: Calls) -> None:
     response = patched.received.one("shut", kind="agent").children[0].children[1]
     assert set(response.metrics) == {"time_to_first_token"}

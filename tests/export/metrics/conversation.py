@@ -14,7 +14,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from websockets.asyncio.client import connect
 
-from pipecat_dd import DatadogObserver
+from pipecat_dd import DatadogObserver, current_session
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from pipecat_dd.testing import SeenSession, capture
@@ -54,6 +54,7 @@ def script(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answe
 
 
 async def weather(params: FunctionCallParams) -> None:
+    current_session().set_outcome("told the weather")
     await params.result_callback({"sky": CANARY})
 
 

@@ -148,3 +148,20 @@ async def test_sessions_without_metrics_are_counted_among_the_active(received: R
     flushed(received)
     assert max(received.values("pipecat.sessions.active")) == 2
     assert received.total("pipecat.sessions.started") == 1
+
+
+async def test_a_blocked_loop_is_counted_once_by_its_cause(received: Received) -> None:
+    async with Bot(DatadogObserver(metrics=True)) as one, Bot(DatadogObserver(metrics=True)) as two:
+        await one.ask("How are you?")
+        time.sleep(BLOCKED_SECS)  # noqa: ASYNC251 - that is what is measured
+        await asyncio.sleep(2 * EVERY_SECS)
+        await one.end()
+        await two.end()
+    flushed(received)
+    # On a busy machine there are times when the process does not run.
+    found = [
+        metric.value
+        for metric in received.named("pipecat.event_loop.blocked_seconds")
+        if metric.own_tags == {"cause": "code"}
+    ]
+    assert len([secs for secs in found if BLOCKED_SECS - 0.05 < secs < BLOCKED_SECS + 1]) == 1

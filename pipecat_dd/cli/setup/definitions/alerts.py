@@ -13,6 +13,7 @@ from typing import Any
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.messages import AlertText, Evidence, message
 from pipecat_dd.cli.setup.options import Options
+from pipecat_dd.export.metrics.values import BEYOND, WITHIN_SECS, within
 from pipecat_dd.names import metric_tags, tags
 
 SUMMARY_TAG = f"{tags.COMPONENT}:pipecat"
@@ -83,6 +84,16 @@ def share(
     if whole_may_be_missing:
         whole = f"default_zero({whole})"
     return f"sum(last_{window}):100 * default_zero({part}) / ({whole} + {least})"
+
+
+def longer_than(secs: float) -> str:
+    """Return the values of a tag like ``within`` that mean longer than this, for a filter.
+
+    Args:
+        secs: One of the seconds that the tag knows.
+    """
+    longer = [within(more) for more in WITHIN_SECS if more > secs]
+    return f"({','.join([*longer, BEYOND])})"
 
 
 def line_share(

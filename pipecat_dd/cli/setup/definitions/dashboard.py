@@ -2,6 +2,7 @@
 
 from pipecat_dd.cli.setup.definition import Body, Definition, Kind, Mark
 from pipecat_dd.cli.setup.definitions.alerts import SUMMARY_TAG
+from pipecat_dd.cli.setup.definitions.dashboard_sound import sound, without_metrics
 from pipecat_dd.cli.setup.definitions.dashboard_stages import (
     observer,
     services,
@@ -46,6 +47,7 @@ TITLE = "Pipecat bots"
 _NOTE = f"""\
 **Errors**: look at the most frequent patterns in *Errors*. The *Trace* tab of a line shows its \
 trace.
+**It sounded broken**: look at *How calls sound*, then at the sessions listed there.
 **Slow answers**: look at *How long callers wait*, then at the slowest turns. \
 `{tags.turn_wait_seconds.prefix}*` shows what a turn waited for.
 **A caller's complaint**: search for lines by `@{fields.PARTICIPANT_NAME}` and time, then for \
@@ -74,6 +76,7 @@ def dashboard() -> Definition:
             _at_a_glance(),
             _sessions(),
             waiting(),
+            sound(),
             _turns(),
             services(),
             tools(),
@@ -82,6 +85,7 @@ def dashboard() -> Definition:
             usage(),
             observer(),
             without_an_agent(),
+            without_metrics(),
         ],
     }
     return Definition(Kind.DASHBOARD, KEY, TITLE, body)
@@ -104,6 +108,15 @@ def _at_a_glance() -> Body:
             "Turns without an answer",
             of_metric(metric("sum", metrics.TURNS, where=[f"{metric_tags.LEFT_WAITING}:true"])),
         ),
+        number(
+            "Gaps in the bot's voice per 100 speeches",
+            of_metrics(
+                "gaps / speeches * 100",
+                gaps=metric("sum", metrics.VOICE_GAPS),
+                speeches=metric("sum", metrics.BOT_SPEECHES),
+            ),
+            precision=1,
+        ),
         number("Traces with an error", _error_rate(), precision=1),
         number("Lines per trace, on average", _lines_per_trace(), precision=1),
     )
@@ -117,6 +130,11 @@ def _sessions() -> Body:
             "Sessions started, and ended by reason",
             of_metric(metric("sum", metrics.SESSIONS_STARTED), "begun"),
             of_metric(metric("sum", metrics.SESSIONS_ENDED, by=(metric_tags.END_REASON,)), "ended"),
+            display="bars",
+        ),
+        over_time(
+            "Outcomes, in the bot's own words",
+            of_metric(metric("sum", metrics.SESSIONS_ENDED, by=(metric_tags.SESSION_OUTCOME,))),
             display="bars",
         ),
         over_time(

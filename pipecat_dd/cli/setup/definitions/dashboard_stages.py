@@ -100,6 +100,32 @@ def services() -> Body:
                 for share in (50, 95)
             ),
         ),
+        over_time(
+            "Rulings that the user had not finished, by strategy",
+            of_metric(
+                metric("sum", metrics.END_OF_TURN_INCOMPLETE, by=(metric_tags.STRATEGY,)),
+            ),
+            display="bars",
+        ),
+        over_time(
+            "Ends of turns, by outcome",
+            of_metric(metric("count", metrics.END_OF_TURN_SECONDS, by=(metric_tags.OUTCOME,))),
+            display="bars",
+        ),
+        over_time(
+            "Events of services",
+            of_metric(
+                metric("sum", metrics.SERVICE_EVENTS, by=(metric_tags.EVENT, metric_tags.PROVIDER))
+            ),
+            display="bars",
+        ),
+        over_time(
+            "Longest time without a connection",
+            of_metric(
+                metric("max", metrics.SERVICE_RECONNECT_SECONDS, by=(metric_tags.PROVIDER,)),
+                unit="second",
+            ),
+        ),
         *(
             over_time(
                 f"{title}: share of failures",

@@ -23,11 +23,15 @@ _DATADOG_UNITS = {
     "participants": "user",
     "events": "event",
     "failovers": "occurrence",
+    "times": "occurrence",
+    "gaps": "occurrence",
+    "rulings": "occurrence",
     # Of what Datadog has no name for, the nearest.
     "turns": "item",
     "characters": "item",
     "parts": "item",
     "lines": "record",
+    "decibels": "unit",
 }
 
 

@@ -24,6 +24,11 @@ _WITHOUT = frozenset(
         metrics.SESSION_DURATION_SECONDS,
         metrics.END_OF_TURN_SECONDS,
         metrics.TOOL_DURATION_SECONDS,
+        # Their longest and their sum say enough.
+        metrics.EVENT_LOOP_BLOCKED_SECONDS,
+        metrics.SERVICE_RECONNECT_SECONDS,
+        metrics.USER_AUDIO_GAP_SECONDS,
+        metrics.USER_AUDIO_LEVEL_DBFS,
     }
 )
 

@@ -33,18 +33,23 @@ class AlertText:
         first: What to check first.
         recovered: The recovery, in one sentence.
         alerts_on_no_data: Whether the monitor alerts if there is no data.
+        walk: The heading of the walk in ``docs/datadog.md`` that goes on from here; empty if there
+            is none.
     """
 
     happened: str
     first: str
     recovered: str
     alerts_on_no_data: bool = False
+    walk: str = ""
 
 
 def message(text: AlertText, evidence: Evidence, options: Options) -> str:
     """Return a monitor's message, in Datadog's template language."""
     alert = "is_no_data" if text.alerts_on_no_data else "is_alert"
     where = _where(evidence, options)
+    if text.walk:
+        where = f"{where}\n- The walk on call: *{text.walk}* in pipecat_dd's docs/datadog.md."
     parts = [_if(alert, f"{text.happened}\n\n{text.first}\n\n{where}")]
     if not text.alerts_on_no_data:
         parts.append(_if("is_warning", f"Warning: {text.happened}\n\n{where}"))

@@ -8,10 +8,18 @@ service alerts separately.
 from collections.abc import Iterator
 
 from pipecat_dd.cli.setup.definition import Definition
-from pipecat_dd.cli.setup.definitions.alerts import Alert, monitor, scope, share
+from pipecat_dd.cli.setup.definitions.alerts import (
+    Alert,
+    longer_than,
+    monitor,
+    scope,
+    share,
+)
 from pipecat_dd.cli.setup.definitions.messages import AlertText, Evidence
+from pipecat_dd.cli.setup.definitions.monitors_of_sound import of_sound
 from pipecat_dd.cli.setup.definitions.monitors_of_telemetry import of_lines, of_the_process
 from pipecat_dd.cli.setup.definitions.queries import (
+    BAD_LINES,
     OF_SESSIONS,
     TRACED_ERRORS,
     errors,
@@ -21,19 +29,24 @@ from pipecat_dd.cli.setup.definitions.queries import (
 )
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.conversation.model import Kind as Stage
-from pipecat_dd.export.metrics.values import BEYOND, WITHIN_SECS, within
 from pipecat_dd.names import metric_tags, metrics, tags
 from pipecat_dd.names.spans import span_name
 
 ABNORMAL = ("failed", "lost_end", "exited", "terminated")
 """The reasons of abnormal ends of sessions."""
 
-_BAD_LINES = f"{OF_SESSIONS} status:(warn OR error OR critical)"
-
 
 def monitors(options: Options) -> Iterator[Definition]:
     """Yield the definitions of all monitors."""
-    for of in (_of_turns, _of_services, _of_sessions, _of_running, of_lines, of_the_process):
+    for of in (
+        _of_turns,
+        _of_services,
+        of_sound,
+        _of_sessions,
+        _of_running,
+        of_lines,
+        of_the_process,
+    ):
         for alert in of(options):
             yield monitor(alert, options)
 
@@ -56,6 +69,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             "there is a single type that began at a certain minute, a provider or a deployment is "
             "the likely cause. Then open a turn and look at its red span.",
             "Turns succeed again.",
+            walk="An error",
         ),
         Evidence(1, spans(Stage.TURN, "status:error"), TRACED_ERRORS),
         priority=2,
@@ -79,11 +93,11 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             f"`{span_name(Stage.LLM)}` has the reason in its tags. With `{span_name(Stage.LLM)}` "
             f"but without `{span_name(Stage.TTS)}`, no speech was synthesized.",
             "Users get answers again.",
+            walk="A caller's complaint",
         ),
-        Evidence(1, spans(Stage.TURN, f"@{tags.TURN_LEFT_WAITING}:true"), _BAD_LINES),
+        Evidence(1, spans(Stage.TURN, f"@{tags.TURN_LEFT_WAITING}:true"), BAD_LINES),
         priority=2,
     )
-    slow = [within(secs) for secs in WITHIN_SECS if secs > options.slow_answer_secs] + [BEYOND]
     yield Alert(
         "slow-answers",
         "Slow answers",
@@ -92,7 +106,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             metric(
                 "sum",
                 metrics.TURNS,
-                where=[f"{metric_tags.ANSWERED_WITHIN} IN ({','.join(slow)})"],
+                where=[f"{metric_tags.ANSWERED_WITHIN} IN {longer_than(options.slow_answer_secs)}"],
                 **by_service,
             ),
             metric("sum", metrics.TURNS, where=[f"{metric_tags.ANSWERED_WITHIN}:*"], **by_service),
@@ -106,6 +120,7 @@ def _of_turns(options: Options) -> Iterator[Alert]:
             "turn, or the graph *What the wait is made of* on the dashboard. The largest part "
             "names the stage, and the span of that stage names the service and model.",
             "Answers are fast enough again.",
+            walk="A slow answer",
         ),
         Evidence(
             1,
@@ -137,6 +152,7 @@ def _of_services(options: Options) -> Iterator[Alert]:
             "is a provider down? Then check *Failovers* on the dashboard: has another service "
             "taken over?",
             "Services work again. Calls that lost a service do not get it back.",
+            walk="An error",
         ),
         Evidence(1, f"@{tags.COMPONENT}:pipecat @{tags.PROCESSOR_USABLE}:false", TRACED_ERRORS),
         priority=1,
@@ -166,6 +182,7 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
             f"last lines. `lost_end` means that the processor in `{tags.SESSION_END_LOST_IN}` did "
             "not pass on the EndFrame.",
             "Sessions end normally again.",
+            walk="A caller's complaint",
         ),
         Evidence(
             1,
@@ -196,8 +213,9 @@ def _of_sessions(options: Options) -> Iterator[Alert]:
             f"`{span_name(Stage.TTS)}` span, whether it failed, and whether a participant joined "
             "at all.",
             "The bot speaks again.",
+            walk="A caller's complaint",
         ),
-        Evidence(1, spans(Stage.SESSION, f"@{tags.SESSION_BOT_SPEECH_COUNT}:0"), _BAD_LINES),
+        Evidence(1, spans(Stage.SESSION, f"@{tags.SESSION_BOT_SPEECH_COUNT}:0"), BAD_LINES),
         priority=2,
     )
 

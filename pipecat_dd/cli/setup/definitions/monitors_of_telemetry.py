@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pipecat_dd.cli.setup.definitions.alerts import Alert, line_share, scope, share
 from pipecat_dd.cli.setup.definitions.messages import AlertText, Evidence
 from pipecat_dd.cli.setup.definitions.queries import (
+    BAD_LINES,
     OF_SESSIONS,
     OURS,
     OUT_OF_CONTEXT,
@@ -39,6 +40,7 @@ def of_lines(options: Options) -> Iterator[Alert]:
             "at a certain minute, a provider or a deployment is the likely cause. Then open the "
             "*Trace* tab of a line to see what led to the error.",
             "The number of error lines is normal again.",
+            walk="An error",
         ),
         Evidence(1, f"@{tags.COMPONENT}:pipecat status:error", TRACED_ERRORS),
     )
@@ -103,8 +105,9 @@ def of_the_process(options: Options) -> Iterator[Alert]:
             "processor. If there are none, the process probably has too many calls: check the "
             "number of running sessions on the dashboard, and the CPU.",
             "The event loop lag is normal again.",
+            walk="It sounded broken",
         ),
-        Evidence(1, spans(Stage.FRAME), _bad_lines()),
+        Evidence(1, spans(Stage.FRAME), BAD_LINES),
     )
     yield Alert(
         "parts-off",
@@ -121,7 +124,3 @@ def of_the_process(options: Options) -> Iterator[Alert]:
         Evidence(1, spans(Stage.SESSION), f"{OURS} status:warn"),
         has_warning=False,
     )
-
-
-def _bad_lines() -> str:
-    return f"{OF_SESSIONS} status:(warn OR error OR critical)"

@@ -31,6 +31,9 @@ TRACED = f"{OURS} @{fields.PIPECAT_TRACE_ID}:*"
 TRACED_ERRORS = f"{OURS} @{fields.LEVELNAME}:(ERROR OR CRITICAL) @{fields.PIPECAT_TRACE_ID}:*"
 """Error lines with a trace."""
 
+BAD_LINES = f"{OF_SESSIONS} status:(warn OR error OR critical)"
+"""Warnings and errors of sessions."""
+
 OUT_OF_CONTEXT = f"{OF_SESSIONS} -@{fields.PIPECAT_TRACE_ID}:*"
 """Lines of sessions without a trace."""
 

@@ -1,0 +1,310 @@
+"""Notices when an event loop stands still, and what it was running then.
+
+One timer in each loop with sessions, the heartbeat, shows that the loop turns. One thread for each
+such loop looks at the loop's stack when the heartbeat is late, again and again until it comes; most
+of the time it sleeps. Both start with the loop's first session and end with its last.
+
+The heartbeat is also late if nobody's code is to blame, and that must blame nobody:
+
+* The process was stopped, suspended or frozen, or the machine had no CPU for it. Then this thread
+  overslept, too, or the kernel counts how long the loop's thread waited for a CPU.
+* Code that holds Python's lock (a regular expression, a C extension) keeps this thread from running
+  as well. But a thread that waits for the lock wakes up every few milliseconds to ask for it, which
+  the kernel counts (see :mod:`~pipecat_dd.instrumentation.thread_counters`). Where it does not, the
+  CPU time that the process used tells the two apart.
+* The loop may have been stopped by its program.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+from pipecat_dd import _guard
+from pipecat_dd.instrumentation import gc_clock
+from pipecat_dd.instrumentation.running_code import Caller, see
+from pipecat_dd.instrumentation.standstill import Seen, Standstill, held_lock
+from pipecat_dd.instrumentation.thread_counters import Counters, ThreadCounters
+
+HEARTBEAT_SECS: Final = 0.025
+"""The time between two heartbeats, at most; how exactly a block's beginning is known."""
+
+_LOOK_AFTER: Final = 0.6
+"""After which share of the shortest block that is reported the thread begins to look."""
+
+_LOOK_EVERY_SECS: Final = 0.02
+_SLOWER_AFTER_SECS: Final = 1.0
+"""A block that is longer than this is looked at less often, in proportion to its length."""
+
+_OVERSLEPT_SECS: Final = 0.01
+"""How late the thread may wake up; a machine at work is never quite punctual."""
+
+_STOPPED_POLL_SECS: Final = 0.5
+
+# A suspended machine stops the monotonic clock, but not this one, where there is one.
+_BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
+
+
+class _Nap:
+    """One sleep of the thread, and what was counted when it began."""
+
+    __slots__ = ("begun_secs", "counters", "process_secs", "secs")
+
+    def __init__(self, begun_secs: float, secs: float, counters: Counters | None) -> None:
+        self.begun_secs = begun_secs
+        self.secs = secs
+        self.counters = counters
+        self.process_secs = time.process_time()
+
+
+class LoopWatch:
+    """Watches one event loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        min_secs: float,
+        report: Callable[["LoopWatch", Standstill], None],
+        ended: Callable[["LoopWatch"], None],
+    ) -> None:
+        """Prepare to watch the running event loop; nothing runs yet.
+
+        Args:
+            loop: The loop.
+            min_secs: How long it must stand still for it to be reported.
+            report: Called in the loop's thread, once the loop turns again.
+            ended: Called when the thread has ended, in that thread.
+        """
+        self._loop = weakref.ref(loop)
+        self._report = report
+        self._ended = ended
+        self.min_secs = min_secs
+        self.thread_id = threading.get_ident()
+        self.is_over = False
+        self._caller: Caller | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._counters = ThreadCounters(threading.get_native_id())
+        self._own_counters: ThreadCounters | None = None
+        self._nap: _Nap | None = None
+        # Held while the thread is to go on: to end it is to release it.
+        self._going_on = threading.Lock()
+        self._going_on.acquire()
+        self._seen = Seen()
+        self._state = (0.0, self._seen)
+        self._mark(time.monotonic())
+
+    @property
+    def heartbeat_secs(self) -> float:
+        """The time between two heartbeats."""
+        return min(HEARTBEAT_SECS, self.min_secs / 4)
+
+    def is_of(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it watches a loop."""
+        return self._loop() is loop
+
+    # In the loop's thread
+
+    def start(self) -> None:
+        """Start the heartbeat and the thread."""
+        self._schedule()
+        # A daemon, and in no session's context: see `pipecat_dd.conversation.threads`.
+        threading.Thread(
+            target=_run, args=(self,), name="pipecat_dd loop watch", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Stop both. A second call does nothing."""
+        if self.is_over:
+            return
+        self.is_over = True
+        timer, self._timer = self._timer, None
+        if timer is not None and threading.get_ident() == self.thread_id:
+            timer.cancel()
+        self._counters.close()
+        with contextlib.suppress(RuntimeError):  # both threads end it at once
+            self._going_on.release()
+
+    def look(self) -> None:
+        """Report a standstill that goes on, in the code that calls this."""
+        now_secs = time.monotonic()
+        if self._is_late(now_secs):
+            self._turn(now_secs)
+
+    def _schedule(self) -> None:
+        loop = self._loop()
+        if loop is not None and not self.is_over:
+            # In an empty context: it is no session's work, and must keep none alive.
+            self._timer = loop.call_later(
+                self.heartbeat_secs, self._beat, context=contextvars.Context()
+            )
+
+    def _beat(self) -> None:
+        try:
+            if self.is_over:
+                return
+            if self._caller is None:
+                self._caller = Caller.of(sys._getframe())
+            now_secs = time.monotonic()
+            if self._is_late(now_secs):
+                self._turn(now_secs)
+            else:
+                self._mark(now_secs)
+        except Exception as error:
+            _guard.event_loop.failed(error)
+        try:
+            if _guard.event_loop.off:
+                self.stop()
+            else:
+                self._schedule()
+        except Exception as error:
+            _guard.event_loop.failed(error)
+
+    def _is_late(self, now_secs: float) -> bool:
+        late_secs = max(now_secs - self._state[0], _boot_secs() - self._boot_secs)
+        return late_secs >= self.min_secs
+
+    def _turn(self, now_secs: float) -> None:
+        """Report that the loop turns again."""
+        seen = self._seen
+        try:
+            found = None if seen.is_stopped else self._standstill(now_secs, seen)
+            if found is not None:
+                self._report(self, found)
+        finally:
+            self._mark(time.monotonic())
+
+    def _mark(self, now_secs: float) -> None:
+        """Note that the loop turns, and what has been counted by now."""
+        if not self._seen.is_empty:
+            self._seen = Seen()
+        self._cpu_secs = time.thread_time()
+        self._counted = self._counters.read()
+        self._gc_secs = gc_clock.collected_secs()
+        self._boot_secs = _boot_secs()
+        self._state = (now_secs, self._seen)
+
+    def _standstill(self, now_secs: float, seen: Seen) -> Standstill:
+        # It stopped somewhere between the last heartbeat and when the next was due.
+        gap_secs = now_secs - self._state[0]
+        secs = gap_secs - min(self.heartbeat_secs / 2, gap_secs / 2)
+        suspended_secs = max(0.0, _boot_secs() - self._boot_secs - gap_secs)
+        cpu_secs = time.thread_time() - self._cpu_secs
+        counted, before = self._counters.read(), self._counted
+        starved_secs, runs = 0.0, None
+        if counted is not None and before is not None:
+            starved_secs = counted.waited_secs - before.waited_secs
+            runs = counted.runs - before.runs
+        absent_secs, locked_secs = seen.absent_secs, seen.locked_secs
+        if self._nap is not None:
+            # It has not woken up yet, or has not noted it.
+            absent, locked = self._overslept(self._nap, now_secs)
+            absent_secs, locked_secs = absent_secs + absent, locked_secs + locked
+        not_running_secs = min(secs, max(starved_secs, absent_secs))
+        ran = seen.main()
+        if locked_secs * 2 > secs and not held_lock(locked_secs, cpu_secs, starved_secs, runs):
+            ran = None
+        return Standstill(
+            secs + suspended_secs,
+            now_secs,
+            not_running_secs + suspended_secs,
+            min(cpu_secs, secs),
+            min(gc_clock.collected_secs() - self._gc_secs, secs),
+            ran,
+        )
+
+    # In the thread
+
+    def run(self) -> None:
+        """Watch the loop until it ends. Runs in a thread of its own."""
+        self._own_counters = counters = ThreadCounters(threading.get_native_id())
+        try:
+            while not self.is_over and not _guard.event_loop.off:
+                now_secs = time.monotonic()
+                beat_secs, seen = self._state
+                late_secs = now_secs - beat_secs
+                wait_secs = self._patience(seen, late_secs)
+                nap = self._nap = _Nap(now_secs, wait_secs, counters.read())
+                if self._going_on.acquire(timeout=wait_secs):
+                    return
+                if not self._look(nap):
+                    return
+        finally:
+            counters.close()
+            self._ended(self)
+
+    def _patience(self, seen: Seen, late_secs: float) -> float:
+        """Return how long to sleep."""
+        if seen.is_stopped:
+            return _STOPPED_POLL_SECS
+        look_after_secs = self.min_secs * _LOOK_AFTER
+        if late_secs < look_after_secs:
+            return look_after_secs - late_secs
+        slower = max(1.0, late_secs / _SLOWER_AFTER_SECS)
+        return min(_LOOK_EVERY_SECS * slower, _STOPPED_POLL_SECS, self.min_secs / 4 * slower)
+
+    def _look(self, nap: _Nap) -> bool:
+        """Look at the loop, if its heartbeat is late.
+
+        Returns:
+            Whether to go on watching.
+        """
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            self.stop()
+            return False
+        now_secs = time.monotonic()
+        beat_secs, seen = self._state
+        absent_secs, locked_secs = self._overslept(nap, now_secs, since_secs=beat_secs)
+        seen.absent_secs += absent_secs
+        seen.locked_secs += locked_secs
+        self._nap = None
+        caller = self._caller
+        if now_secs - beat_secs < self.min_secs * _LOOK_AFTER or caller is None:
+            return True
+        if not loop.is_running():
+            seen.is_stopped = True
+            return True
+        sighting = see(loop, self.thread_id, caller)
+        if self._state[1] is seen and self._state[0] == beat_secs:
+            seen.add(sighting)
+        return True
+
+    def _overslept(
+        self, nap: _Nap, now_secs: float, *, since_secs: float = 0.0
+    ) -> tuple[float, float]:
+        """Return how long the thread did not run when it should have, and why.
+
+        Args:
+            nap: The sleep after which it should have run.
+            now_secs: The time now.
+            since_secs: What was before that time does not count.
+
+        Returns:
+            How long the process did not run, and how long another thread held Python's lock.
+        """
+        late_secs = now_secs - max(nap.begun_secs + nap.secs, since_secs)
+        if late_secs < _OVERSLEPT_SECS:
+            return 0.0, 0.0
+        counters = None if self._own_counters is None else self._own_counters.read()
+        if counters is not None and nap.counters is not None:
+            # Waiting for a CPU is counted for the loop's own thread, which may have had one.
+            late_secs -= min(late_secs, counters.waited_secs - nap.counters.waited_secs)
+            asked_secs = (counters.runs - nap.counters.runs) * sys.getswitchinterval()
+            return (0.0, late_secs) if asked_secs * 2 >= late_secs else (late_secs, 0.0)
+        used_secs = min(late_secs, time.process_time() - nap.process_secs)
+        return late_secs - used_secs, used_secs
+
+
+def _run(watch: LoopWatch) -> None:
+    """Run a watch's thread. Its errors must not end the program's other work."""
+    with _guard.event_loop.guarded():
+        watch.run()
+
+
+def _boot_secs() -> float:
+    return time.clock_gettime(_BOOT_CLOCK) if hasattr(time, "clock_gettime") else time.monotonic()

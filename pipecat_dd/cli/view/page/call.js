@@ -1,0 +1,236 @@
+/** One conversation: its spans as a tree, its turns, its lines by span, and what went wrong where. */
+
+import { N, WAIT_PARTS } from "./names.js";
+import { lowerBound, sum } from "./medians.js";
+
+const TURN_WORK = new Set(["user_speech", "stt", "end_of_turn", "llm", "tts", "bot_speech"]);
+const ABOVE_TURNS = new Set(["session", "startup", "participant", "turn"]);
+
+/** A span with its place in the tree. */
+class Node {
+  constructor(span) {
+    this.span = span;
+    this.id = span.id;
+    this.kind = span.kind;
+    this.start = span.start;
+    this.end = span.start + Math.max(0, span.dur || 0);
+    this.error = Boolean(span.error);
+    this.tags = span.tags || {};
+    this.metrics = span.metrics || {};
+    this.parent = undefined;
+    this.turn = undefined;
+    this.children = [];
+    this.isProvisional = false;
+  }
+
+  /** What it is called: llm, openai.request. */
+  get name() {
+    return this.kind || this.span.name;
+  }
+
+  get resource() {
+    return this.span.resource || "";
+  }
+
+  get isInterrupted() {
+    return this.tags[N.INTERRUPTED] === "true";
+  }
+
+  /** How much of a speech was not heard, in milliseconds. */
+  get unheardMs() {
+    return (this.metrics[N.BOT_SPEECH_UNHEARD_SECONDS] || 0) * 1000;
+  }
+
+  get number() {
+    return this.metrics[N.TURN_NUMBER];
+  }
+
+  /** The span and all below it, parents first. */
+  *walk() {
+    yield this;
+    for (const child of this.children) yield* child.walk();
+  }
+}
+
+export class Call {
+  constructor({ session, spans, lines }) {
+    this.session = session;
+    this.nodes = new Map();
+    this.lines = [];
+    this.version = 0;
+    this.addSpans(spans);
+    this.addLines(lines);
+  }
+
+  /** Take spans in; one that is there already is replaced. */
+  addSpans(spans) {
+    for (const span of spans) this.nodes.set(span.id, new Node(span));
+    this._tree = undefined;
+    this.version += 1;
+  }
+
+  /** Take lines in, ordered by time; one that is there already is left out. */
+  addLines(lines) {
+    this._known ||= new Set();
+    const fresh = lines.filter((line) => !this._known.has(line.n));
+    for (const line of fresh) this._known.add(line.n);
+    const last = this.lines.at(-1);
+    const isInOrder = fresh.every((line, at) => line.t >= (at ? fresh[at - 1] : last || line).t);
+    this.lines = this.lines.concat(fresh);
+    if (!isInOrder) this.lines.sort((one, other) => one.t - other.t || one.n - other.n);
+    this._lines = undefined;
+    this.version += 1;
+  }
+
+  get id() {
+    return this.session.id;
+  }
+
+  /** All that is worked out from the spans, again only where they have changed. */
+  get tree() {
+    this._tree ||= this._grow();
+    return this._tree;
+  }
+
+  get start() {
+    return this.tree.start;
+  }
+
+  get end() {
+    return Math.max(this.tree.end, this.session.end || 0, this.lines.at(-1)?.t || 0);
+  }
+
+  get turns() {
+    return this.tree.turns;
+  }
+
+  node(id) {
+    return this.tree && this.nodes.get(id);
+  }
+
+  /** The lines that a span wrote itself. */
+  linesOf(id) {
+    this._lines ||= Map.groupBy ? Map.groupBy(this.lines, (line) => line.span) : grouped(this.lines);
+    return this._lines.get(id) || [];
+  }
+
+  /** The lines that a span and all below it wrote, ordered by time. */
+  linesBelow(node) {
+    const found = [];
+    for (const each of node.walk()) found.push(...this.linesOf(each.id));
+    return found.sort((one, other) => one.t - other.t || one.n - other.n);
+  }
+
+  _grow() {
+    const nodes = this.nodes;
+    for (const node of nodes.values()) {
+      if (node.isProvisional) nodes.delete(node.id);
+      node.children = [];
+      node.parent = node.turn = undefined;
+    }
+    const orphans = new Map();
+    for (const node of nodes.values()) {
+      const parent = nodes.get(node.span.parent);
+      if (parent && parent !== node) {
+        node.parent = parent;
+        parent.children.push(node);
+      } else if (node.span.parent) {
+        if (!orphans.has(node.span.parent)) orphans.set(node.span.parent, []);
+        orphans.get(node.span.parent).push(node);
+      }
+    }
+    for (const [id, group] of orphans) this._addTurnThatGoesOn(id, group);
+    const all = [...nodes.values()].sort((one, other) => one.start - other.start || other.end - one.end);
+    const roots = all.filter((node) => !node.parent);
+    for (const node of all) node.children.sort((one, other) => one.start - other.start);
+    const turns = all.filter((node) => node.kind === "turn");
+    for (const turn of turns) for (const node of turn.walk()) node.turn = turn;
+    let [start, end] = [this.session.start ?? Infinity, 0];
+    for (const node of all) {
+      start = Math.min(start, node.start);
+      end = Math.max(end, node.end);
+    }
+    if (!Number.isFinite(start)) start = this.lines[0]?.t ?? 0;
+    const waits = turns.map(waitOf).filter(Boolean);
+    return { all, roots, turns, start, end: Math.max(end, start + 1), waits, marks: marksOf(all) };
+  }
+
+  /** A turn is sent when it ends: until then, its work shows how far it has come. */
+  _addTurnThatGoesOn(id, group) {
+    if (group.some((node) => ABOVE_TURNS.has(node.kind))) return;
+    if (!group.some((node) => TURN_WORK.has(node.kind))) return;
+    const start = Math.min(...group.map((node) => node.start));
+    const dur = Math.max(...group.map((node) => node.end)) - start;
+    const by = group.some((node) => node.kind === "user_speech" || node.kind === "stt") ? "user" : "bot";
+    const turn = new Node({ id, name: "pipecat.turn", kind: "turn", resource: by, start, dur });
+    turn.isProvisional = true;
+    turn.children = group;
+    for (const node of group) node.parent = turn;
+    this.nodes.set(id, turn);
+  }
+}
+
+function grouped(lines) {
+  const found = new Map();
+  for (const line of lines) {
+    if (!found.has(line.span)) found.set(line.span, []);
+    found.get(line.span).push(line);
+  }
+  return found;
+}
+
+/** What the user waited for before a turn's answer, part by part, each where it was. */
+function waitOf(turn) {
+  const total = turn.metrics[N.TURN_USER_BOT_LATENCY_SECONDS];
+  if (total === undefined) return undefined;
+  const speech = turn.children.find((node) => node.kind === "bot_speech" && node.end > turn.start);
+  const heard = turn.children.filter(
+    (node) => node.kind === "user_speech" && (!speech || node.end <= speech.start + 1),
+  );
+  let from = turn.start;
+  if (speech) from = speech.start - total * 1000;
+  else if (heard.length) from = heard.at(-1).end;
+  const parts = [];
+  let at = from;
+  for (const each of WAIT_PARTS) {
+    const secs = turn.metrics[each.metric];
+    if (!secs) continue;
+    parts.push({ ...each, secs, start: at, end: at + secs * 1000 });
+    at += secs * 1000;
+  }
+  return { turn, total, parts, start: from, end: from + total * 1000, known: sum(parts.map((part) => part.secs)) };
+}
+
+/** Where a bot's speech ran dry: the times are as recorded, in seconds from its start. */
+export function gapsOf(node) {
+  const found = [];
+  for (const [, start, length] of (node.tags[N.BOT_SPEECH_GAPS] || "").matchAll(/([\d.]+)\+([\d.]+)/g)) {
+    const at = node.start + Number(start) * 1000;
+    found.push({ kind: "gap", node, start: at, end: at + Number(length) * 1000 });
+  }
+  return found;
+}
+
+/** Interruptions, gaps, blocks and errors, ordered by time. */
+function marksOf(all) {
+  const found = [];
+  for (const node of all) {
+    if (node.kind === "bot_speech") {
+      if (node.isInterrupted) found.push({ kind: "interruption", node, start: node.end, end: node.end });
+      const gaps = gapsOf(node);
+      found.push(...gaps);
+      if (!gaps.length && node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0)
+        found.push({ kind: "gap", node, start: node.end, end: node.end, isSomewhere: true });
+    }
+    if (node.kind === "blocked") found.push({ kind: "block", node, start: node.start, end: node.end });
+    if (node.error && node.kind !== "turn" && node.kind !== "session")
+      found.push({ kind: "error", node, start: node.end, end: node.end });
+  }
+  return found.sort((one, other) => one.start - other.start);
+}
+
+/** The node that begins last before a time, of those ordered by start. */
+export function latestBefore(nodes, time) {
+  const at = lowerBound(nodes.map((node) => node.start), time + 1e-6);
+  return nodes[Math.max(0, at - 1)];
+}

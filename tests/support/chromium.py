@@ -60,11 +60,12 @@ class Page:
         requests: The URLs that it asked for.
     """
 
-    def __init__(self, browser: "Browser", session: str) -> None:
+    def __init__(self, browser: "Browser", session: str, context: str) -> None:
         self.problems: list[str] = []
         self.requests: list[str] = []
         self._browser = browser
         self._session = session
+        self._context = context
         self.loaded = asyncio.Event()
 
     async def send(self, method: str, **params: Any) -> dict[str, Any]:
@@ -231,6 +232,12 @@ class Page:
             uploadThroughput=0,
         )
 
+    async def close(self) -> None:
+        """Close it, and all that it has stored."""
+        await self._browser.send(
+            "Target.disposeBrowserContext", {"browserContextId": self._context}
+        )
+
     async def screenshot(self) -> bytes:
         """Return what is seen, as PNG."""
         answer = await self.send("Page.captureScreenshot", format="png")
@@ -291,7 +298,8 @@ class Browser:
         attached = await self.send(
             "Target.attachToTarget", {"targetId": target["targetId"], "flatten": True}
         )
-        page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+        session = attached["sessionId"]
+        page = self._pages[session] = Page(self, session, context["browserContextId"])
         for domain in ("Page", "Runtime", "Log", "Network"):
             await page.send(f"{domain}.enable")
         # As if it had the user's attention, however many there are.

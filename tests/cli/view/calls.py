@@ -319,6 +319,7 @@ class Call:
                 error={"kind": llm_error, "message": "rate limit", "stack": "Traceback …"},
             )
             turn["metrics"][tags.TURN_ERROR_COUNT] = 1
+            at += 260
         if tool:
             asked = self._request(turn, at, 300, "", 0.28)
             secs = wait["tools"] - 0.32

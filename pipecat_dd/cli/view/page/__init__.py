@@ -5,6 +5,8 @@ from where. :func:`page_html` joins them into one script, in the order of `SCRIP
 their ``import`` and ``export``: names are unique across them.
 """
 
+import base64
+import gzip
 import json
 import re
 from functools import cache
@@ -22,8 +24,14 @@ SCRIPTS: Final = (
 )
 """The page's own scripts: each comes behind those that it imports."""
 
+PLAIN_SIZE: Final = 100_000
+"""From how many characters of JSON on a report's data is packed: it then takes a tenth."""
+
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async |class|const|function|let)\b)", re.MULTILINE)
+_DATA = re.compile(
+    r'<script type="application/\w+" id="data"(?P<packed> data-packed="gzip")?>(?P<text>[^<]*)<'
+)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
@@ -57,7 +65,7 @@ def page_html(data: dict[str, Any] | None, nonce: str) -> str:
         "data": "",
     }
     if data is not None:
-        parts["data"] = f'<script type="application/json" id="data">{_as_json(data)}</script>'
+        parts["data"] = _data(data)
     # One pass: what is put in is not looked through for places.
     return _PLACE.sub(lambda place: parts[place[1]], _read("index.html"))
 
@@ -81,6 +89,34 @@ def _licences() -> str:
         "htm 3.1.1, Copyright 2018 Google Inc., licensed under the Apache License 2.0: "
         "http://www.apache.org/licenses/LICENSE-2.0\n\nPreact, part of the same file:\n" + preact
     )
+
+
+def _data(data: dict[str, Any]) -> str:
+    """Return the element that a report's conversations stand in."""
+    text = _as_json(data)
+    if len(text) <= PLAIN_SIZE:
+        return f'<script type="application/json" id="data">{text}</script>'
+    packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    return f'<script type="application/gzip" id="data" data-packed="gzip">{packed}</script>'
+
+
+def data_in(html: str) -> dict[str, Any] | None:
+    """Return the conversations that a report has, packed or not.
+
+    Args:
+        html: A page that :func:`page_html` made.
+
+    Returns:
+        What it was given; None for a page that asks its server.
+    """
+    found = _DATA.search(html)
+    if found is None:
+        return None
+    text = found["text"]
+    if found["packed"]:
+        text = gzip.decompress(base64.b64decode(text)).decode()
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def _as_json(value: object) -> str:

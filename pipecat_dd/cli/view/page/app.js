@@ -81,7 +81,7 @@ class App extends Component {
       }}>Skip to the content</a>
       <nav class="top" aria-label="Page">
         <a class="brand" href="#/"><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><rect width="16" height="16" rx="3.5"></rect><path d="M3 5h5M6 8h7M3 11h4"></path></svg>pipecat-dd</a>
-        ${route.view !== "list" && html`<a class="back" href="#/">← All conversations</a>`}
+        ${route.view !== "list" && !(store.isReport && store.sessions.size < 2) && html`<a class="back" href="#/">← All conversations</a>`}
         <span class="grow"></span>
         ${store.isReport ? html`<span class="muted">report</span>` : !store.isConnected && html`<span class="bad" role="status">${store.problem || "Not connected: trying again …"}</span>`}
         <button class="chip" aria-haspopup="dialog" aria-keyshortcuts="?" onClick=${() => this.setState({ isHelp: true })}>Help <kbd aria-hidden="true">?</kbd></button>

@@ -130,26 +130,24 @@ export class Call {
     }
     const orphans = new Map();
     for (const node of nodes.values()) {
-      const parent = nodes.get(node.span.parent);
-      if (parent && parent !== node) {
-        node.parent = parent;
-        parent.children.push(node);
-      } else if (node.span.parent) {
-        if (!orphans.has(node.span.parent)) orphans.set(node.span.parent, []);
-        orphans.get(node.span.parent).push(node);
-      }
+      const id = node.span.parent;
+      if (!id) continue;
+      if (nodes.has(id)) node.parent = nodes.get(id);
+      else if (orphans.has(id)) orphans.get(id).push(node);
+      else orphans.set(id, [node]);
     }
     for (const [id, group] of orphans) this._addTurnThatGoesOn(id, group);
     const all = [...nodes.values()].sort((one, other) => one.start - other.start || other.end - one.end);
-    const roots = all.filter((node) => !node.parent);
-    for (const node of all) node.children.sort((one, other) => one.start - other.start);
-    const turns = all.filter((node) => node.kind === "turn");
-    for (const turn of turns) for (const node of turn.walk()) node.turn = turn;
     let [start, end] = [this.session.start ?? Infinity, 0];
+    const [roots, turns] = [[], []];
     for (const node of all) {
-      start = Math.min(start, node.start);
-      end = Math.max(end, node.end);
+      if (isInCircle(node)) node.parent = undefined;
+      (node.parent ? node.parent.children : roots).push(node);
+      if (node.kind === "turn") turns.push(node);
+      if (node.start < start) start = node.start;
+      if (node.end > end) end = node.end;
     }
+    for (const node of all) node.turn = turnOf(node);
     if (!Number.isFinite(start)) start = this.lines[0]?.t ?? 0;
     const waits = turns.map(waitOf).filter(Boolean);
     return { all, roots, turns, start, end: Math.max(end, start + 1), waits, marks: marksOf(all) };
@@ -164,10 +162,25 @@ export class Call {
     const by = group.some((node) => node.kind === "user_speech" || node.kind === "stt") ? "user" : "bot";
     const turn = new Node({ id, name: "pipecat.turn", kind: "turn", resource: by, start, dur });
     turn.isProvisional = true;
-    turn.children = group;
     for (const node of group) node.parent = turn;
     this.nodes.set(id, turn);
   }
+}
+
+/** Whether a span is its own ancestor, as only broken data has it. */
+function isInCircle(node) {
+  let steps = 0;
+  for (let at = node.parent; at; at = at.parent) if (at === node || ++steps > 500) return true;
+  return false;
+}
+
+/** The turn that a span is in; a turn is in itself. */
+function turnOf(node) {
+  for (let at = node; at; at = at.parent) {
+    if (at.kind === "turn") return at;
+    if (at.turn) return at.turn;
+  }
+  return undefined;
 }
 
 function grouped(lines) {
@@ -223,7 +236,9 @@ function marksOf(all) {
         found.push({ kind: "gap", node, start: node.end, end: node.end, isSomewhere: true });
     }
     if (node.kind === "blocked") found.push({ kind: "block", node, start: node.start, end: node.end });
-    if (node.error && node.kind !== "turn" && node.kind !== "session")
+    // What failed in a library's span, and so in ours, is one error.
+    const isTheSame = !node.kind && node.parent?.error;
+    if (node.error && !isTheSame && node.kind !== "turn" && node.kind !== "session")
       found.push({ kind: "error", node, start: node.end, end: node.end });
   }
   return found.sort((one, other) => one.start - other.start);

@@ -16,13 +16,21 @@ const PAUSE_MS = 120;
 export class CallView extends Component {
   constructor(props) {
     super(props);
-    this.state = { node: undefined, line: undefined, light: undefined, text: "", filters: ALL_LINES, panel: "Lines", left: true };
+    this.state = { isPainted: false, node: undefined, line: undefined, light: undefined, text: "", filters: ALL_LINES, panel: "Lines", left: true };
   }
 
   componentDidMount() {
     this._turnsBefore = this.props.call.turns.filter((turn) => !turn.isProvisional).length;
     const { span } = this.props;
     if (span) this._select(this.props.call.node(span));
+    // The score first: the panels come with the frame after it.
+    this._first = requestAnimationFrame(() => (this._first = setTimeout(() => this.setState({ isPainted: true }))));
+  }
+
+  componentWillUnmount() {
+    cancelAnimationFrame(this._first);
+    clearTimeout(this._first);
+    clearTimeout(this._pause);
   }
 
   componentDidUpdate() {
@@ -117,7 +125,7 @@ export class CallView extends Component {
     event.stopPropagation();
   }
 
-  render({ call, isReport }, { node, line, light, filters, panel, text }) {
+  render({ call, isReport }, { isPainted, node, line, light, filters, panel, text }) {
     const { session } = call;
     const found = this._found();
     const tab = panel;
@@ -146,12 +154,12 @@ export class CallView extends Component {
         ${PANELS.map((name) => html`<button key=${name} aria-pressed=${tab === name} disabled=${name === "Span" && !isOpen} onClick=${() => this.setState({ panel: name })}>${name}</button>`)}
       </div>
       <div class="panels">
-        <section class="panel of-turns" aria-label="Turns">
+        ${isPainted && html`<section class="panel of-turns" aria-label="Turns">
           <h2>Turns</h2>
           <${Turns} call=${call} selected=${node} onSelect=${this._select} onLight=${this._light}
             onChoosePart=${(part) => this._light({ ...part, reveals: true })} />
-        </section>
-        <section class="panel of-lines" aria-label=${middle}>
+        </section>`}
+        ${isPainted && html`<section class="panel of-lines" aria-label=${middle}>
           <div class="panel-head" role="group" aria-label="Lines or spans">
             ${["Lines", "Spans"].map((name) => html`<button key=${name} aria-pressed=${middle === name} onClick=${() => this.setState({ panel: name })}>${name}</button>`)}
           </div>
@@ -159,8 +167,8 @@ export class CallView extends Component {
             ? html`<${Tree} call=${call} found=${found} selected=${node} onSelect=${(each) => this._selectKeeping(each)} onOpen=${this._open} />`
             : html`<${Lines} call=${call} filters=${filters} text=${text} selected=${node} line=${line}
                 onFilter=${(changed) => this.setState({ filters: changed })} onLine=${this._selectLine} onOpen=${this._open} />`}
-        </section>
-        ${isOpen &&
+        </section>`}
+        ${isPainted && isOpen &&
         html`<section class="panel of-span" aria-label="Span"><${Details} ref=${(details) => (this._details = details)} call=${call} node=${node} line=${line}
           onSelect=${this._select} onLine=${this._selectLine} onClose=${this._close} onLight=${this._light} /></section>`}
       </div>

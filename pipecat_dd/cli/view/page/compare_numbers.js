@@ -53,8 +53,9 @@ function traitsOf(call) {
     if (known) known.times += 1;
     else traits[kind].set(text, { text, node, times: 1 });
   };
+  for (const { kind, node } of call.tree.marks)
+    if (kind === "error") add("error types", `${node.tags[N.ERROR_TYPE] || "error"} in ${node.name.replaceAll("_", " ")}`, node);
   for (const node of call.tree.all) {
-    if (node.error && node.kind !== "turn" && node.kind !== "session") add("error types", `${node.tags[N.ERROR_TYPE] || "error"} in ${node.name.replaceAll("_", " ")}`, node);
     if (node.kind === "tool") add("tools", node.resource, node);
     if (["stt", "llm", "tts"].includes(node.kind)) add("services", `${node.kind}: ${node.resource}`, node);
     if (node.kind === "blocked") add("blocked places", node.resource, node);

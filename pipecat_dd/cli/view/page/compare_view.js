@@ -88,14 +88,14 @@ function Waits({ calls }) {
       <tbody>
         ${shown.map(([a, b]) => html`<tr key=${a.part}>
           <th title=${`Waited ${a.meaning}`}><i class=${`dot w-${a.part}`} aria-hidden="true"></i>${a.label}</th>
-          <td class="number">${seconds(a.median || 0)}</td><td class="number">${seconds(b.median || 0)}</td>
+          <${Secs} of=${a.median} /><${Secs} of=${b.median} />
           <td class="difference"><${Difference} secs=${(b.median || 0) - (a.median || 0)} scale=${largestDifference} /></td>
-          <td class="number">${seconds(a.worst || 0)}</td><td class="number">${seconds(b.worst || 0)}</td>
+          <${Secs} of=${a.worst} /><${Secs} of=${b.worst} />
         </tr>`)}
         <tr class="total"><th>in all</th>
-          ${[one, other].map((waits, at) => html`<td key=${at} class="number">${waits.total.median === undefined ? "–" : seconds(waits.total.median)}</td>`)}
+          ${[one, other].map((waits, at) => html`<${Secs} key=${at} of=${waits.total.median} />`)}
           <td class="difference">${one.total.median !== undefined && other.total.median !== undefined && html`<${Difference} secs=${other.total.median - one.total.median} scale=${largestDifference} />`}</td>
-          ${[one, other].map((waits, at) => html`<td key=${at} class="number">${waits.total.worst === undefined ? "–" : seconds(waits.total.worst)}</td>`)}
+          ${[one, other].map((waits, at) => html`<${Secs} key=${at} of=${waits.total.worst} />`)}
         </tr>
       </tbody>
     </table>
@@ -106,10 +106,15 @@ function Waits({ calls }) {
 function Difference({ secs, scale }) {
   const share = Math.min(1, Math.abs(secs) / scale) * 50;
   const isMore = secs > 0;
-  const sign = Math.abs(secs) < 0.0005 ? "" : isMore ? "+" : "−";
+  if (Math.abs(secs) < 0.0005) return html`<span class="diff"><span class="diff-bar" aria-hidden="true"></span><span class="number muted">the same</span></span>`;
   return html`<span class="diff"><span class="diff-bar" aria-hidden="true">
       <i class=${isMore ? (secs >= NOTABLE_SECS ? "more" : "") : "less"} style=${{ width: `${share}%`, left: isMore ? "50%" : `${50 - share}%` }}></i></span>
-    <span class="number">${sign}${seconds(Math.abs(secs))}</span></span>`;
+    <span class="number">${isMore ? "+" : "−"}${seconds(Math.abs(secs))}</span></span>`;
+}
+
+/** A cell with a length of time; a dash for none. */
+function Secs({ of }) {
+  return html`<td class=${`number ${of ? "" : "muted"}`}>${of ? seconds(of) : "–"}</td>`;
 }
 
 function Counts({ calls }) {

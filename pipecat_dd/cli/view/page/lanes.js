@@ -4,7 +4,8 @@ import { lowerBound } from "./medians.js";
 
 const TALL = 20;
 const MIDDLE = 16;
-const THIN = 12;
+const LOW = 8;
+const THIN = 11;
 
 /** The lanes from top to bottom. `colour` is that of the style sheet. */
 export const LANES = [
@@ -20,7 +21,7 @@ export const LANES = [
   { id: "blocked", label: "blocked loop", kinds: ["blocked"], colour: "blocked", height: MIDDLE },
   { id: "events", label: "events", kinds: ["service.event", "participant.event"], colour: "event", height: MIDDLE },
   { id: "other", label: "bot's own code", kinds: [], colour: "other", height: MIDDLE },
-  { id: "startup", label: "start-up", kinds: ["startup"], colour: "startup", height: MIDDLE },
+  { id: "startup", label: "start-up", kinds: ["startup"], colour: "startup", height: LOW, mostRows: 2 },
   { id: "frames", label: "frames", kinds: ["frame"], colour: "frame", height: MIDDLE },
 ];
 
@@ -28,7 +29,7 @@ const LANE_OF = new Map(LANES.flatMap((lane) => lane.kinds.map((kind) => [kind, 
 const BY_ID = new Map(LANES.map((lane) => [lane.id, lane]));
 const MOST_ROWS = 4;
 const MOST_THIN_ROWS = 3;
-const PAD = 4;
+const PAD = 3;
 const BETWEEN = 1;
 
 /** The lane of a kind of span, with its colour. */
@@ -115,6 +116,7 @@ export function layOut(call, { showsFrames, showsLibraries }) {
     lane.y = y;
     lane.rows = [...lane.main, ...lane.thin];
     y += PAD;
+    lane.line = lane.rows[0].isThin ? THIN : lane.height;
     for (const row of lane.rows) {
       row.settle();
       row.lane = lane;
@@ -136,7 +138,7 @@ export function layOut(call, { showsFrames, showsLibraries }) {
 /** Put a span into the first row that is free by then. */
 function place(lane, node, isMain) {
   const rows = isMain ? lane.main : lane.thin;
-  const most = isMain ? MOST_ROWS : MOST_THIN_ROWS;
+  const most = isMain ? lane.mostRows || MOST_ROWS : MOST_THIN_ROWS;
   let row = rows.find((each) => each.lastEnd <= node.start + 0.01);
   if (!row && rows.length < most) rows.push((row = new LaneRow(!isMain)));
   (row || rows.at(-1)).add(node);

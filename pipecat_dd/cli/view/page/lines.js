@@ -41,6 +41,13 @@ export class Lines extends Component {
     return this._found;
   }
 
+  /** Where the lines of the selected span are. */
+  _near(lines, selected) {
+    if (!selected) return -1;
+    const own = lines.findIndex((line) => line.span === selected.id);
+    return own >= 0 ? own : Math.min(lines.length - 1, lines.findIndex((line) => line.t >= selected.start));
+  }
+
   render({ call, filters, text, selected, line, onFilter, onLine, onOpen }) {
     const lines = this._filtered();
     const people = new Map();
@@ -72,7 +79,7 @@ export class Lines extends Component {
         <span class="muted" role="status">${lines.length === call.lines.length ? count(lines.length, "line") : `${lines.length.toLocaleString("en")} of ${count(call.lines.length, "line")}`}</span>
       </div>
       <${Rows} id="lines" items=${lines} height=${22} role="listbox" itemRole="option" label="Lines"
-        current=${line ? lines.indexOf(line) : -1} sticksToEnd=${call.session.is_live}
+        current=${line ? lines.indexOf(line) : -1} near=${line ? -1 : this._near(lines, selected)} sticksToEnd=${call.session.is_live}
         nothing=${call.lines.length ? "No line passes the filters." : "No line yet."}
         onGo=${(at) => onLine(lines[at])} onOpen=${onOpen}
         row=${(each) => html`<${Line} line=${each} call=${call} isOfSelected=${selected && each.span === selected.id} />`} />

@@ -111,12 +111,12 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
     if (!event.target.closest("a, input, label") && !getSelection().toString()) location.hash = addressOf(session.id);
   }}>
     <td class="choice"><input type="checkbox" checked=${isChosen} aria-label=${`Compare ${titleOf(session)}`} onChange=${onChoose} /></td>
-    <td class="began"><time datetime=${new Date(session.start || 0).toISOString()}>${timeOfDay(session.start)}</time><span class="muted">${day(session.start)}</span></td>
+    <td class="began"><time datetime=${new Date(session.start || 0).toISOString()}>${timeOfDay(session.start)}</time>${" "}<span class="muted">${day(session.start)}</span></td>
     <td class="who"><a href=${addressOf(session.id)}>${people || session.name || session.id}</a><span class="muted">${people ? session.name : ""}</span></td>
     <td class="number">${session.is_live ? html`<${LiveDot} />` : spell(lengthOf(session) || 0)}</td>
     <td class="number">${session.turns || 0}</td>
-    <td class="outcome-cell">${session.outcome && html`<span>${session.outcome}</span>`}<span class=${session.end_reason === "failed" ? "bad" : "muted"}>${session.end_reason}</span></td>
-    <td class="slowest">${slow > 0 && html`<span class=${`meter ${slow >= SLOW_ANSWER_SECS ? "bad" : ""}`}><i style=${{ width: `${(100 * slow) / slowest}%` }}></i></span><b class=${slow >= SLOW_ANSWER_SECS ? "bad" : ""}>${seconds(slow)}</b>`}</td>
+    <td class="outcome-cell">${session.outcome && html`<span>${session.outcome}</span>${" "}`}<span class=${session.end_reason === "failed" ? "bad" : "muted"}>${session.end_reason}</span></td>
+    <td class="slowest">${slow > 0 && html`<span class=${`meter ${slow >= SLOW_ANSWER_SECS ? "bad" : ""}`}><i style=${{ width: `${(100 * slow) / slowest}%` }}></i></span>${" "}<b class=${slow >= SLOW_ANSWER_SECS ? "bad" : ""}>${seconds(slow)}</b>`}</td>
     ${cell(session.interruptions, session.interruptions)}
     ${cell(session.voice_gap_count, html`${session.voice_gap_count} <span class="muted">${seconds(session.voice_gap_secs || 0)}</span>`)}
     ${cell(session.blocked_count, html`${session.blocked_count} <span class="muted">${seconds(session.blocked_secs || 0)}</span>`, true)}

@@ -1,6 +1,7 @@
 /** Draws a score on a canvas. What is in sight is found by search; what is too small is merged. */
 
-import { offset, duration } from "./format.js";
+import { N } from "./names.js";
+import { duration, offset } from "./format.js";
 import { lowerBound } from "./medians.js";
 import { tickStep } from "./viewport.js";
 
@@ -38,6 +39,7 @@ export function barLabel(node) {
   }
   if (node.kind === "user_speech" || node.kind === "bot_speech") return duration(node.end - node.start);
   if (node.kind === "end_of_turn") return duration(node.end - node.start);
+  if (node.kind === "participant") return node.tags[N.PARTICIPANT_NAME] || node.tags[N.PARTICIPANT_ID] || node.resource;
   if (node.kind) return node.resource || node.kind;
   return `${node.span.name} ${node.resource}`;
 }
@@ -233,7 +235,7 @@ export class Painter {
     const font = `${row.isThin ? SMALL : FONT} ${c.sans}`;
     const start = Math.max(left, 0) + (row.lane.isSolid ? 5 : 6);
     const room = right - start - (node.error ? 16 : 4);
-    if (room > 16) {
+    if (room > 16 && high > 9) {
       const text = fitting(ctx, barLabel(node), room, font);
       if (text) {
         ctx.font = font;
@@ -304,16 +306,23 @@ export class Painter {
     ctx.stroke();
   }
 
-  /** A cut has a torn edge, and beyond it the outline of what was not heard. */
+  /** A cut has a torn edge, and beyond it a dashed line, as long as what was not heard. */
   _cut(ctx, x, y, high, node, viewport) {
     const c = this.colours;
     const unheard = node.unheardMs;
     if (unheard > 0) {
-      const wide = viewport.x(node.end + unheard) - x;
+      const end = Math.round(viewport.x(node.end + unheard)) + 0.5;
       ctx.strokeStyle = c.kind.bot;
       ctx.setLineDash([3, 3]);
-      ctx.strokeRect(x + 0.5, y + 3.5, wide, high - 7);
+      ctx.beginPath();
+      ctx.moveTo(x, y + high - 0.5);
+      ctx.lineTo(end, y + high - 0.5);
+      ctx.stroke();
       ctx.setLineDash([]);
+      ctx.beginPath();
+      ctx.moveTo(end, y + high - 4);
+      ctx.lineTo(end, y + high + 1);
+      ctx.stroke();
     }
     ctx.fillStyle = c.panel;
     ctx.beginPath();
@@ -365,21 +374,21 @@ export class Painter {
   /** Light up a part of a wait: the rest recedes. */
   _light(ctx, light, viewport, layout, width, height) {
     const c = this.colours;
-    const x = viewport.x(light.start);
-    const wide = Math.max(2, viewport.x(light.end) - x);
+    const x = Math.round(viewport.x(light.start));
+    const wide = Math.max(2, Math.round(viewport.x(light.end)) - x);
     ctx.globalAlpha = 0.5;
     ctx.fillStyle = c.panel;
     ctx.fillRect(0, RULER, Math.max(0, x), height);
     ctx.fillRect(x + wide, RULER, width, height);
     ctx.globalAlpha = 1;
     const colour = c.part[light.part] || c.focus;
-    ctx.strokeStyle = colour;
-    ctx.lineWidth = 2;
-    ctx.strokeRect(x, RULER + 1, wide, height - RULER - 2);
     ctx.fillStyle = colour;
     ctx.globalAlpha = 0.12;
     ctx.fillRect(x, RULER, wide, height);
     ctx.globalAlpha = 1;
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = 2;
+    ctx.strokeRect(x, RULER + 1, wide, height - RULER - 2);
     const text = `${light.label} ${duration(light.end - light.start)}`;
     const font = `600 11px ${c.sans}`;
     const room = textWidth(ctx, text, font) + 12;

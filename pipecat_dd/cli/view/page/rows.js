@@ -21,8 +21,9 @@ export class Rows extends Component {
   }
 
   componentDidUpdate(before) {
-    const { current, items, height, sticksToEnd } = this.props;
+    const { current, items, height, near, sticksToEnd } = this.props;
     if (current !== before.current && current >= 0) this._reveal(current);
+    else if (near !== before.near && near >= 0) this._box.scrollTop = Math.max(0, near - 1) * height;
     else if (sticksToEnd && items !== before.items && this._wasAtEnd) this._box.scrollTop = items.length * height;
   }
 

@@ -103,6 +103,8 @@ export class Score extends Component {
     this._ends.push(() => sizes.disconnect());
     this._listen();
     this._resize();
+    cancelAnimationFrame(this._frame);
+    this._draw();
   }
 
   componentWillUnmount() {
@@ -184,6 +186,7 @@ export class Score extends Component {
     if (this._dirty.map || this._dirty.base)
       paintMinimap(this._map, call, this._map.clientWidth, MINIMAP, colours(), viewport);
     this._dirty = { base: false, over: false, map: false };
+    if (!this._plot.dataset.from) performance.mark("score-painted");
     // Where each time is, for those who look from outside.
     this._plot.dataset.from = viewport.from;
     this._plot.dataset.to = viewport.to;
@@ -202,6 +205,11 @@ export class Score extends Component {
 
   _zoom(factor, x = this.props.selected ? this._middleOf(this.props.selected) : undefined) {
     this._move((viewport) => viewport.zoom(factor, x));
+  }
+
+  _zoomTo({ start, end }) {
+    const room = Math.max(1, (end - start) * 0.3);
+    this._move((viewport) => viewport.show(start - room, end + room));
   }
 
   _middleOf(node) {
@@ -251,7 +259,7 @@ export class Score extends Component {
     plot.addEventListener("pointerleave", () => this._point(undefined));
     plot.addEventListener("dblclick", (event) => {
       const node = this._hit(event);
-      if (node) this._move((viewport) => viewport.show(node.start - (node.end - node.start) * 0.15, node.end + (node.end - node.start) * 0.15));
+      if (node) this._zoomTo(node);
     });
     const map = this._map;
     const jump = (event) => {
@@ -324,6 +332,7 @@ export class Score extends Component {
 
   _point(node, event) {
     const tip = this._tip;
+    if (!tip) return; // the focus leaves a score that is gone
     if (!event) this._cursorX = undefined;
     if (node !== this._pointed) {
       this._pointed = node;
@@ -350,10 +359,7 @@ export class Score extends Component {
     else if (event.key === "Home") this._choose(this._lane()?.nodes[0]);
     else if (event.key === "End") this._choose(this._lane()?.nodes.at(-1));
     else if (event.key === "Enter" && this.props.selected) this.props.onOpen();
-    else if (event.key === "z" && this.props.selected) {
-      const { start, end } = this.props.selected;
-      this._move((viewport) => viewport.show(start - (end - start) * 0.15, end + (end - start) * 0.15));
-    } else return;
+    else return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -366,6 +372,7 @@ export class Score extends Component {
     else if (key === "f") this._follow(true);
     else if (key === "l") this.setState((state) => ({ showsLibraries: !state.showsLibraries }));
     else if (key === "r") this.setState((state) => ({ showsFrames: !state.showsFrames }));
+    else if (key === "z" && this.props.selected) this._zoomTo(this.props.selected);
     else if (key === "[") this._turn(-1);
     else if (key === "]") this._turn(1);
     else return false;

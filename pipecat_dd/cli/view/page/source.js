@@ -2,21 +2,31 @@
 
 /** A report: all of it is in the page. */
 class ReportSource {
-  constructor(data) {
-    this._data = data;
+  constructor(element) {
+    this._data = read(element);
     this.isReport = true;
   }
 
   async sessions() {
-    return { sessions: this._data.sessions, seq: 0 };
+    const data = await this._data;
+    return { sessions: data.sessions, seq: 0 };
   }
 
   async call(id) {
-    if (!Object.hasOwn(this._data.calls, id)) throw new Error("This report does not have that conversation.");
-    return this._data.calls[id];
+    const { calls } = await this._data;
+    if (!Object.hasOwn(calls, id)) throw new Error("This report does not have that conversation.");
+    return calls[id];
   }
 
   follow() {}
+}
+
+/** The data in an element of the page; a large report's is packed. */
+async function read(element) {
+  if (!element.dataset.packed) return JSON.parse(element.textContent);
+  const packed = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unpacked).json();
 }
 
 /** The server: asked once for each conversation, and listened to from then on. */
@@ -67,5 +77,5 @@ class LiveSource {
 
 export function makeSource() {
   const data = document.getElementById("data");
-  return data ? new ReportSource(JSON.parse(data.textContent)) : new LiveSource();
+  return data ? new ReportSource(data) : new LiveSource();
 }

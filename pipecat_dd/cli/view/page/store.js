@@ -55,7 +55,9 @@ export class Store {
     const missed = [];
     this._loading.set(id, missed);
     try {
-      const call = new Call(await this.source.call(id));
+      const found = await this.source.call(id);
+      performance.mark("call-there");
+      const call = new Call(found);
       this.calls.set(id, call);
       for (const [type, data] of missed) addTo(call, type, data);
       for (const other of [...this.calls.keys()].slice(0, -KEPT)) this.calls.delete(other);

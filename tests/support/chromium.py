@@ -89,9 +89,10 @@ class Page:
     async def open(self, url: str) -> None:
         """Go to an address, and wait until it is loaded."""
         self.loaded.clear()
-        await self.send("Page.navigate", url=url)
-        async with asyncio.timeout(_START_SECS):
-            await self.loaded.wait()
+        answer = await self.send("Page.navigate", url=url)
+        if "loaderId" in answer:  # else only the part behind the # is another
+            async with asyncio.timeout(_START_SECS):
+                await self.loaded.wait()
 
     async def js(self, expression: str) -> Any:
         """Return what an expression comes to; a promise is awaited."""
@@ -169,9 +170,7 @@ class Page:
         await self.send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **common)
         for step in range(1, 6):
             await self.move(x + (to_x - x) * step / 5, y + (to_y - y) * step / 5, pressed=True)
-        await self.send(
-            "Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **common
-        )
+        await self.send("Input.dispatchMouseEvent", type="mouseReleased", x=to_x, y=to_y, **common)
 
     async def wheel(self, x: float, y: float, delta: float, *, across: float = 0) -> None:
         """Turn the wheel."""

@@ -503,9 +503,7 @@ class Call:
             self.now += 120
             self.log(self.root, "Session ends", logger="bot.main", function="run_bot")
             self.now += 20
-            root = self.span(
-                Kind.SESSION, self.name, self.start, self.now - self.start, parent="0"
-            )
+            root = self.span(Kind.SESSION, self.name, self.start, self.now - self.start, parent="0")
             root["id"] = self.root
             del root["parent"]
             root["tags"][tags.SESSION_END_REASON] = str(reason)

@@ -7,7 +7,9 @@ from tests.cli.view.calls import Call
 from tests.support.chromium import Page
 
 PAINTED = "document.querySelector('.plot')?.dataset.from"
-SHOWN = f"{PAINTED} && document.querySelector('.turn-list') && document.querySelector('#lines .row')"
+SHOWN = (
+    f"{PAINTED} && document.querySelector('.turn-list') && document.querySelector('#lines .row')"
+)
 
 
 async def open_call(page: Page, url: str, call: Call | str) -> None:

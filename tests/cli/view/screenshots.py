@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipecat_dd.cli.view.page import page_html
 from tests.cli.view.calls import as_data, bad_call, good_call, live_call, several_calls
+from tests.cli.view.looking import SHOWN, open_call
 from tests.cli.view.serving import NONCE, serving
 from tests.support.chromium import Browser, Page, chromium, file_url
 
@@ -25,8 +26,7 @@ async def _list(page: Page, url: str) -> None:
 
 
 async def _score(page: Page, url: str) -> None:
-    await page.open(f"{url}#/call/{bad_call().id}")
-    await page.until("document.querySelector('.plot')?.dataset.from")
+    await open_call(page, url, bad_call())
 
 
 async def _span(page: Page, url: str) -> None:
@@ -61,7 +61,7 @@ async def _report(page: Page, url: str) -> None:
         report = Path(folder) / "report.html"
         report.write_text(page_html(as_data(bad_call()), NONCE), encoding="utf-8")
         await page.open(file_url(report))
-        await page.until("document.querySelector('.plot')?.dataset.from")
+        await page.until(SHOWN)
         await page.press("]")
         await page.press("]")
 

@@ -95,7 +95,9 @@ def test_what_a_script_imports_is_there_and_is_used() -> None:
         text = read(f"{name}.js")
         for words, other in re.findall(r'import \{([^}]*)\} from "\./(\w+)\.js"', text):
             for word in words.replace(" ", "").split(","):
-                exported = rf"export (?:async )?(?:const|class|function) (?:{word}\b|\{{[^}}]*\b{word}\b)"
+                exported = (
+                    rf"export (?:async )?(?:const|class|function) (?:{word}\b|\{{[^}}]*\b{word}\b)"
+                )
                 assert re.search(exported, read(f"{other}.js")), f"{name}: {word} of {other}"
                 assert len(re.findall(rf"\b{word}\b", text)) > 1, f"{name} does not use {word}"
 

@@ -1,4 +1,4 @@
-"""One conversation on the page: everything where it was, and the way from each thing to the other."""
+"""One conversation on the page: everything where it was, and the way from one to the other."""
 
 import pytest
 

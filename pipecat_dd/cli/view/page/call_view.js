@@ -136,8 +136,8 @@ export class CallView extends Component {
     return html`<main class=${`call ${isOpen ? "has-details" : ""} shows-${tab.toLowerCase()}`}>
       <header class="call-head">
         <div class="call-title">
-          <h1>${titleOf(session)}</h1>
-          ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${[session.outcome, session.end_reason].filter(Boolean).join(" · ")}</span>`}
+          <div><h1>${titleOf(session)}</h1>
+            ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${[session.outcome, session.end_reason].filter(Boolean).join(" · ")}</span>`}</div>
           <p class="muted">${session.name} · ${day(session.start)} ${timeOfDay(session.start)} · <code>${session.id}</code></p>
         </div>
         <${Figures} session=${session} end=${session.end ?? call.end} onGo=${this._go} />

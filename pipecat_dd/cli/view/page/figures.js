@@ -11,11 +11,9 @@ export function lengthOf(session, end = session.end) {
   return Math.max(0, end - session.start) / 1000;
 }
 
-/** Who took part, as one text. */
+/** Who took part, as one text; empty where nobody's name is known. */
 export function peopleOf(session) {
-  const names = (session.participant_names || []).filter(Boolean);
-  if (names.length) return names.join(", ");
-  return session.participants ? `${session.participants} ${session.participants === 1 ? "participant" : "participants"}` : "";
+  return (session.participant_names || []).filter(Boolean).join(", ");
 }
 
 /** What a call is called. */
@@ -40,6 +38,7 @@ export function Figures({ session, end, onGo }) {
   const many = (number, one, several) => (number === 1 ? one : several);
   return html`<div class="figures" role="group" aria-label="Figures">
     <${Figure} value=${spell(lengthOf(session, end) || 0)} label="long" />
+    ${session.participants > 1 && html`<${Figure} value=${session.participants} label="participants" />`}
     <${Figure} value=${session.turns || 0} label=${many(session.turns, "turn", "turns")} />
     ${slow > 0 && html`<${Figure} value=${seconds(slow)} label="slowest answer" isBad=${slow >= SLOW_ANSWER_SECS} onClick=${() => onGo("slowest")} />`}
     ${session.interruptions > 0 && html`<${Figure} letter=${["I", "interruption"]} value=${session.interruptions} label=${many(session.interruptions, "interruption", "interruptions")} onClick=${() => onGo("interruption")} />`}

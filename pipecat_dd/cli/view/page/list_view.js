@@ -112,7 +112,7 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
   }}>
     <td class="choice"><input type="checkbox" checked=${isChosen} aria-label=${`Compare ${titleOf(session)}`} onChange=${onChoose} /></td>
     <td class="began"><time datetime=${new Date(session.start || 0).toISOString()}>${timeOfDay(session.start)}</time>${" "}<span class="muted">${day(session.start)}</span></td>
-    <td class="who"><a href=${addressOf(session.id)}>${people || session.name || session.id}</a><span class="muted">${people ? session.name : ""}</span></td>
+    <td class="who"><a href=${addressOf(session.id)}>${people || session.name || session.id}</a><span class="muted">${[people && session.name, session.participants > 1 && !people && `${session.participants} participants`].filter(Boolean).join(" · ")}</span></td>
     <td class="number">${session.is_live ? html`<${LiveDot} />` : spell(lengthOf(session) || 0)}</td>
     <td class="number">${session.turns || 0}</td>
     <td class="outcome-cell">${session.outcome && html`<span>${session.outcome}</span>${" "}`}<span class=${session.end_reason === "failed" ? "bad" : "muted"}>${session.end_reason}</span></td>

@@ -74,6 +74,8 @@ async def test_a_turn_appears_while_the_call_goes_on(page: Page) -> None:
     async with serving(call) as server:
         await open_call(page, server.url, call)
         assert await page.js("document.querySelectorAll('.turn').length") == 2
+        # Who is there has a lane, though their span comes when they leave.
+        assert await page.js("Boolean(document.querySelector('[data-lane=participants]'))")
         spans, lines = len(call.spans), len(call.lines)
         call.turn("And what do I owe you?", "Nothing at all. It is paid.")
         turn, *work = (span for span in call.spans[spans:] if span.get("kind") != "frame")
@@ -152,6 +154,23 @@ async def test_a_call_that_is_no_longer_kept_is_said_to_be_gone(browser: Browser
         page = await browser.page(f"{server.url}#/call/unknown")
         await page.until("document.querySelector('main').innerText.includes('no longer kept')")
         await page.close()
+
+
+async def test_a_call_of_which_next_to_nothing_has_come_is_shown(page: Page) -> None:
+    call = live_call()
+    call.spans, call.lines = [], []
+    other = live_call("late")
+    async with serving(call) as server:
+        await page.open(f"{server.url}#/call/{call.id}")
+        await page.until("document.querySelector('.turns .nothing')")
+        for key in ("]", "[", "z", "+", "0", "Tab", "ArrowRight"):
+            await page.press(key)
+        # What comes first is a line, and a span without its like.
+        server.tell("lines", {"session": call.id, "lines": other.lines[:1]})
+        server.tell("spans", {"session": call.id, "spans": [{"id": "7", "name": "x", "start": 1}]})
+        await page.until("document.querySelectorAll('#lines .row').length === 1")
+        server.tell("spans", {"session": call.id, "spans": other.spans})
+        await page.until("document.querySelectorAll('.turn').length === 2")
 
 
 async def test_two_calls_are_compared_part_by_part(page: Page) -> None:

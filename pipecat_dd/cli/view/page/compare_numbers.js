@@ -5,11 +5,14 @@ import { largest, median, sum } from "./medians.js";
 import { gapsOf } from "./call.js";
 import { lengthOf } from "./figures.js";
 
-/** A call's waits, part by part: the median and the worst of its answers, in seconds. */
+/** A call's waits, part by part: the median and the worst of its answers, in seconds, and these two answers. */
 export function waitsOf(call) {
   const { waits } = call.tree;
+  const sorted = [...waits].sort((one, other) => one.total - other.total);
   const of = (numbers) => ({ median: median(numbers), worst: largest(numbers) });
   return {
+    middle: sorted[(sorted.length - 1) >> 1],
+    slowest: sorted.at(-1),
     total: of(waits.map((wait) => wait.total)),
     parts: WAIT_PARTS.map((part) => ({
       ...part,

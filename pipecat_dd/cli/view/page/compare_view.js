@@ -74,14 +74,14 @@ class Head extends Component {
 
 function Waits({ calls }) {
   const [one, other] = calls.map(waitsOf);
-  const scale = largest([one, other].flatMap((waits) => [waits.total.worst || 0])) || 1;
-  const stack = (waits, which) => waits.parts.map((part) => html`<i key=${part.part} class=${`w-${part.part}`} title=${`${part.label} ${seconds(part[which] || 0)}`} style=${{ width: `${(100 * (part[which] || 0)) / scale}%` }}></i>`);
+  const scale = largest([one, other].map((waits) => waits.total.worst || 0)) || 1;
   const shown = one.parts.map((part, at) => [part, other.parts[at]]).filter(([a, b]) => a.worst || b.worst);
   const largestDifference = largest(shown.map(([a, b]) => Math.abs((b.median || 0) - (a.median || 0)))) || 1;
   return html`<section class="panel">
     <h2>The wait for an answer</h2>
-    <div class="stacks" aria-hidden="true">
-      ${[["A", one], ["B", other]].map(([name, waits]) => html`<div key=${name} class="stack-row"><b class=${`side side-${name === "A" ? 0 : 1}`}>${name}</b><span class="stack">${stack(waits, "median")}</span><b>${waits.total.median === undefined ? "–" : seconds(waits.total.median)}</b><span class="muted">median</span></div>`)}
+    <div class="stacks">
+      ${[["middle", "answer in the middle"], ["slowest", "slowest answer"]].map(([which, what]) =>
+        [one, other].map((waits, at) => waits[which] && html`<${Stack} key=${`${which}${at}`} ...${{ at, what, scale }} call=${calls[at]} wait=${waits[which]} />`))}
     </div>
     <table class="numbers">
       <thead><tr><th>Part</th><th class="number">A median</th><th class="number">B median</th><th class="difference">B against A</th><th class="number">A worst</th><th class="number">B worst</th></tr></thead>
@@ -94,7 +94,7 @@ function Waits({ calls }) {
         </tr>`)}
         <tr class="total"><th>in all</th>
           ${[one, other].map((waits, at) => html`<${Secs} key=${at} of=${waits.total.median} />`)}
-          <td class="difference">${one.total.median !== undefined && other.total.median !== undefined && html`<${Difference} secs=${other.total.median - one.total.median} scale=${largestDifference} />`}</td>
+          <td class="difference">${one.total.median !== undefined && other.total.median !== undefined && html`<${Difference} secs=${other.total.median - one.total.median} />`}</td>
           ${[one, other].map((waits, at) => html`<${Secs} key=${at} of=${waits.total.worst} />`)}
         </tr>
       </tbody>
@@ -102,9 +102,18 @@ function Waits({ calls }) {
   </section>`;
 }
 
-/** A bar to the right where the second call waited longer, to the left where it waited less. */
+/** One answer's wait, with the way to its turn. */
+function Stack({ at, what, scale, call, wait }) {
+  const { turn } = wait;
+  return html`<div class="stack-row"><b class=${`side side-${at}`}>${"AB"[at]}</b>
+    <span class="stack" aria-hidden="true">${wait.parts.map((part) => html`<i key=${part.part} class=${`w-${part.part}`} title=${`${part.label} ${seconds(part.secs)}`} style=${{ width: `${(100 * part.secs) / scale}%` }}></i>`)}</span>
+    <b class="number">${seconds(wait.total)}</b>
+    <span class="stack-what muted">${what}, <a href=${`${addressOf(call.id)}/span/${encodeURIComponent(turn.id)}`}>turn ${turn.number ?? ""}</a></span></div>`;
+}
+
+/** A bar to the right where the second call waited longer, to the left where it waited less; without a scale, the number alone. */
 function Difference({ secs, scale }) {
-  const share = Math.min(1, Math.abs(secs) / scale) * 50;
+  const share = scale ? Math.min(1, Math.abs(secs) / scale) * 50 : 0;
   const isMore = secs > 0;
   if (Math.abs(secs) < 0.0005) return html`<span class="diff"><span class="diff-bar" aria-hidden="true"></span><span class="number muted">the same</span></span>`;
   return html`<span class="diff"><span class="diff-bar" aria-hidden="true">

@@ -96,7 +96,7 @@ function Facts({ node, explains, onExplain, docs }) {
   const metrics = Object.entries(node.metrics).filter(([name]) => !name.startsWith("_"));
   const rows = [
     ...metrics.map(([name, value]) => [name, withUnit(name, value), "metric"]),
-    ...tags.filter(([name]) => !name.startsWith("_")).map(([name, value]) => [name, value, "tag"]),
+    ...tags.filter(([name]) => !name.startsWith("_")).map(([name, value]) => [name, String(value), "tag"]),
   ];
   if (!rows.length && !docs) return null;
   return html`<section>

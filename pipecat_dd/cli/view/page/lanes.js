@@ -127,12 +127,15 @@ export function layOut(call, { showsFrames, showsLibraries }) {
     }
     y += PAD - BETWEEN;
     lane.bottom = y;
-    lane.nodes = lane.rows.flatMap((row) => row.nodes);
-    if (lane.rows.length > 1) lane.nodes.sort((one, other) => one.start - other.start);
-    lane.starts = Float64Array.from(lane.nodes, (node) => node.start);
     found.push(lane);
   }
   return { lanes: found, height: y, rowOf, rows: found.flatMap((lane) => lane.rows) };
+}
+
+/** All spans of a lane, ordered by start; worked out when somebody first walks along it. */
+export function nodesOf(lane) {
+  lane.nodes ||= lane.rows.flatMap((row) => row.nodes).sort((one, other) => one.start - other.start);
+  return lane.nodes;
 }
 
 /** Put a span into the first row that is free by then. */

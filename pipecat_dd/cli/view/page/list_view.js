@@ -120,6 +120,6 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
     ${cell(session.interruptions, session.interruptions)}
     ${cell(session.voice_gap_count, html`${session.voice_gap_count} <span class="muted">${seconds(session.voice_gap_secs || 0)}</span>`)}
     ${cell(session.blocked_count, html`${session.blocked_count} <span class="muted">${seconds(session.blocked_secs || 0)}</span>`, true)}
-    ${cell(session.errors, html`<i class="mark error" aria-hidden="true">E</i>${session.errors}`, true)}
+    ${cell(session.errors, html`<i class="mark error" aria-hidden="true">E</i> ${session.errors}`, true)}
   </tr>`;
 }

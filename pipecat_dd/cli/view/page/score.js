@@ -3,8 +3,7 @@
 import { Component, html } from "./preact.js";
 import { N } from "./names.js";
 import { duration, offset } from "./format.js";
-import { lowerBound } from "./medians.js";
-import { layOut } from "./lanes.js";
+import { layOut, nodesOf } from "./lanes.js";
 import { colours, onThemeChange } from "./theme.js";
 import { MINIMAP, paintMinimap } from "./minimap.js";
 import { Painter, RULER, fitCanvas } from "./paint.js";
@@ -356,8 +355,8 @@ export class Score extends Component {
     const walk = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (walk && event.shiftKey && walk[0]) this._move((viewport) => viewport.pan(walk[0] * STEP));
     else if (walk) this._walk(...walk);
-    else if (event.key === "Home") this._choose(this._lane()?.nodes[0]);
-    else if (event.key === "End") this._choose(this._lane()?.nodes.at(-1));
+    else if (event.key === "Home") this._choose(this._along()[0]);
+    else if (event.key === "End") this._choose(this._along().at(-1));
     else if (event.key === "Enter" && this.props.selected) this.props.onOpen();
     else return;
     event.preventDefault();
@@ -388,18 +387,24 @@ export class Score extends Component {
     return row?.lane || this._layout.lanes[0];
   }
 
+  /** The spans of the lane that the keyboard is in. */
+  _along() {
+    const lane = this._lane();
+    return lane ? nodesOf(lane) : [];
+  }
+
   _walk(across, down) {
     const { selected } = this.props;
     const lane = this._lane();
     if (!lane) return;
     const row = selected && this._layout.rowOf.get(selected);
     if (!row) {
-      this._choose(nearest(lane, (this.viewport.from + this.viewport.to) / 2) || lane.nodes[0]);
+      this._choose(nearest(lane, (this.viewport.from + this.viewport.to) / 2));
       return;
     }
     if (across) {
-      const at = lane.nodes.indexOf(selected, Math.max(0, lowerBound(lane.starts, selected.start)));
-      this._choose(lane.nodes[Math.min(lane.nodes.length - 1, Math.max(0, at + across))]);
+      const nodes = nodesOf(lane);
+      this._choose(nodes[Math.min(nodes.length - 1, Math.max(0, nodes.indexOf(selected) + across))]);
       return;
     }
     const other = this._layout.lanes[this._layout.lanes.indexOf(lane) + down];
@@ -423,8 +428,6 @@ export class Score extends Component {
 
 /** The span of a lane that is nearest to a time. */
 function nearest(lane, time) {
-  const at = lowerBound(lane.starts, time);
-  const away = (node) => (node ? Math.max(0, node.start - time, time - node.end) : Infinity);
-  const [before, after] = [lane.nodes[at - 1], lane.nodes[at]];
-  return away(before) <= away(after) ? before : after;
+  const away = (node) => Math.max(0, node.start - time, time - node.end);
+  return nodesOf(lane).reduce((best, node) => (away(node) < away(best) ? node : best));
 }

@@ -681,8 +681,8 @@ BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
 )
 BOT_SPEECH_GAPS: Final = _tag(
     "bot_speech.gaps",
-    "Where the first of them were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 after "
-    "the speech did.",
+    "Where the first of them were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 "
+    "after the speech did.",
     on=(Kind.BOT_SPEECH,),
 )
 

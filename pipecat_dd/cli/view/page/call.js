@@ -20,7 +20,10 @@ class Node {
     this.parent = undefined;
     this.turn = undefined;
     this.children = [];
+    /** Whether it goes on, and its end is not known. */
     this.isProvisional = false;
+    /** Whether it has not come itself, and only what is in it says that it is there. */
+    this.isInferred = false;
   }
 
   /** What it is called: llm, openai.request. */
@@ -127,7 +130,7 @@ export class Call {
   _grow() {
     const nodes = this.nodes;
     for (const node of nodes.values()) {
-      if (node.isProvisional) nodes.delete(node.id);
+      if (node.isInferred) nodes.delete(node.id);
       node.children = [];
       node.parent = node.turn = undefined;
     }
@@ -146,7 +149,11 @@ export class Call {
     for (const node of all) {
       if (isInCircle(node)) node.parent = undefined;
       (node.parent ? node.parent.children : roots).push(node);
-      if (node.kind === "turn") turns.push(node);
+      if (node.kind === "turn") {
+        turns.push(node);
+        // The server infers as well; a turn that has ended says how.
+        node.isProvisional = Boolean(this.session.is_live) && node.tags[N.TURN_OUTCOME] === undefined;
+      }
       if (node.start < start) start = node.start;
       if (node.end > end) end = node.end;
     }
@@ -173,7 +180,7 @@ export class Call {
       if (name) made.tags[N.PARTICIPANT_NAME] = name;
     }
     const node = new Node({ ...made, dur: end - start });
-    node.isProvisional = true;
+    node.isProvisional = node.isInferred = true;
     for (const each of group) each.parent = node;
     this.nodes.set(id, node);
   }

@@ -31,6 +31,7 @@ const MOST_ROWS = 4;
 const MOST_THIN_ROWS = 3;
 const PAD = 3;
 const BETWEEN = 1;
+const LOWEST_LANE = 22; // its label needs that
 
 /** The lane of a kind of span, with its colour. */
 export function laneOfKind(kind) {
@@ -116,7 +117,6 @@ export function layOut(call, { showsFrames, showsLibraries }) {
     lane.y = y;
     lane.rows = [...lane.main, ...lane.thin];
     y += PAD;
-    lane.line = lane.rows[0].isThin ? THIN : lane.height;
     for (const row of lane.rows) {
       row.settle();
       row.lane = lane;
@@ -125,7 +125,7 @@ export function layOut(call, { showsFrames, showsLibraries }) {
       y += row.height + BETWEEN;
       for (const node of row.nodes) rowOf.set(node, row);
     }
-    y += PAD - BETWEEN;
+    y = Math.max(y + PAD - BETWEEN, lane.y + LOWEST_LANE);
     lane.bottom = y;
     found.push(lane);
   }

@@ -22,6 +22,8 @@ async def test_the_bots_voice_ends_where_the_user_cut_it_off(page: Page) -> None
         assert (await pixels(page, Place(begin.x + 3, begin.y + 6)))[:3] == bot
         assert (await pixels(page, Place(end.x - 14, end.y + 6)))[:3] == bot
         assert (await pixels(page, Place(end.x + 14, end.y + 6)))[:3] != bot
+        # A letter on a shield says what it is, without colour.
+        assert (await pixels(page, Place(end.x - 5, end.y - 4)))[:3] == await colour(page, "mark")
 
 
 async def test_a_gap_is_a_hole_in_the_voice_where_it_was(page: Page) -> None:

@@ -140,13 +140,20 @@ async def test_a_second_page_and_a_late_one_see_the_whole_call(browser: Browser)
             await page.close()
 
 
-async def test_after_a_reset_it_has_what_the_server_has(page: Page) -> None:
+async def test_after_a_reset_it_has_what_the_server_has_and_stays_where_it_was(page: Page) -> None:
     call = live_call()
     async with serving(call) as server:
         await open_call(page, server.url, call)
+        await page.press("]")
+        x, y = await page.centre(".plot")
+        await page.wheel(x - 200, y, -800)
+        await page.settled()
+        there = await page.js("document.querySelector('.plot').dataset.from")
         call.turn("And what do I owe you?", "Nothing at all.")
         server.tell("reset", {})
         await page.until("document.querySelectorAll('.turn').length === 3")
+        assert await page.js("document.querySelector('.plot').dataset.from") == there
+        assert "turn 1" in await page.text(".details h2")
 
 
 async def test_a_call_that_is_no_longer_kept_is_said_to_be_gone(browser: Browser) -> None:
@@ -193,6 +200,7 @@ async def test_two_calls_are_compared_part_by_part(page: Page) -> None:
         for only in ("CalendarTimeout in tool", "bot.records.load_patient", "gaps in the bot"):
             assert only in alone[1]
             assert only not in alone[0]
+        assert not any("find_slots" in each for each in alone)
         # What only one has leads to where it was.
         await page.js(
             "[...document.querySelectorAll('.only a')].find((each) =>"

@@ -93,6 +93,7 @@ class App extends Component {
 
   _main(store, route) {
     const take = (view) => (this._view = view);
+    if (store.isReport && !store.isLoaded) return html`<main class="nothing" role="status"><p>${store.problem || "Opening the report …"}</p></main>`;
     if (route.view === "list")
       return html`<${ListView} ref=${take} sessions=${store.sessions} isReport=${store.isReport} isLoaded=${store.isLoaded} />`;
     const calls = route.ids.map((id) => store.calls.get(id));

@@ -82,16 +82,18 @@ export class Lines extends Component {
         current=${line ? lines.indexOf(line) : -1} near=${line ? -1 : this._near(lines, selected)} sticksToEnd=${call.session.is_live}
         nothing=${call.lines.length ? "No line passes the filters." : "No line yet."}
         onGo=${(at) => onLine(lines[at])} onOpen=${onOpen}
-        row=${(each) => html`<${Line} line=${each} call=${call} isOfSelected=${selected && each.span === selected.id} />`} />
+        row=${(each) => html`<${Line} line=${each} call=${call} person=${people.size > 1 && each.participant ? people.get(each.participant) : undefined}
+          isOfSelected=${selected && each.span === selected.id} />`} />
     </div>`;
   }
 }
 
-export function Line({ line, call, isOfSelected }) {
+export function Line({ line, call, person, isOfSelected }) {
   const kind = call.node(line.span);
   return html`<div class=${`line ${levelClass(line.level)} ${isOfSelected ? "is-of-selected" : ""}`}>
     <time>${offset(line.t - call.start, 2)}</time>
     <b class="level">${line.level}</b>
+    ${person && html`<span class="person">${person}</span>`}
     <span class="msg">${line.msg}</span>
     <span class="of">${kind ? kind.name : ""}</span>
   </div>`;

@@ -52,5 +52,5 @@ function unheardOf(turn, syntheses, text) {
 
 /** Whether any of what was said is there. */
 export function hasContent(call) {
-  return call.turns.some((turn) => utterancesOf(turn).length);
+  return call.tree.all.some(({ tags }) => tags[N.STT_TRANSCRIPT] || tags[N.TTS_TEXT] || tags[N.GEN_AI_OUTPUT_MESSAGES]);
 }

@@ -30,7 +30,6 @@ export class Score extends Component {
   constructor(props) {
     super(props);
     this.state = { showsFrames: false, showsLibraries: true, follows: Boolean(props.call.session.is_live) };
-    this._version = -1;
     this._dirty = { base: true, over: true, map: true };
   }
 
@@ -113,7 +112,7 @@ export class Score extends Component {
 
   componentDidUpdate(before) {
     const { selected, light, found, line } = this.props;
-    if (selected !== before.selected && selected) this._reveal(selected);
+    if (selected && selected.id !== before.selected?.id) this._reveal(selected);
     if (light !== before.light) {
       if (light?.reveals) this.viewport.reveal(light.start, light.end);
       this._redraw();
@@ -128,11 +127,10 @@ export class Score extends Component {
   _update() {
     const { call } = this.props;
     const { showsFrames, showsLibraries, follows } = this.state;
-    const key = `${call.id}\n${call.version}\n${showsFrames}\n${showsLibraries}`;
-    if (key === this._version) return;
-    this._version = key;
-    const isNew = !this.viewport || this._call !== call;
-    this._call = call;
+    const seen = [call, call.version, showsFrames, showsLibraries];
+    if (this._seen?.every((value, at) => value === seen[at])) return;
+    this._seen = seen;
+    const isNew = !this.viewport;
     this._layout = layOut(call, { showsFrames, showsLibraries });
     if (isNew) {
       this.viewport = new Viewport(call.start, call.end);

@@ -13,6 +13,7 @@ export class Store {
     this.isLoaded = false;
     this.problem = undefined;
     this._loading = new Map();
+    this._stale = new Set();
     this._listeners = new Set();
   }
 
@@ -51,7 +52,8 @@ export class Store {
 
   /** Get a conversation in full; what comes of it meanwhile is kept for it. */
   async open(id) {
-    if (this.calls.has(id) || this._loading.has(id)) return;
+    if (this._loading.has(id) || (this.calls.has(id) && !this._stale.has(id))) return;
+    this._stale.delete(id);
     const missed = [];
     this._loading.set(id, missed);
     try {
@@ -70,7 +72,8 @@ export class Store {
 
   _take(type, data) {
     if (type === "reset") {
-      this.calls.clear();
+      // What is shown stays until what the server has is there.
+      this._stale = new Set(this.calls.keys());
       this.start();
       return;
     }

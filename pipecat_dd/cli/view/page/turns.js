@@ -4,7 +4,7 @@ import { Component, html } from "./preact.js";
 import { N, WAIT_PARTS } from "./names.js";
 import { duration, offset, seconds } from "./format.js";
 import { largest } from "./medians.js";
-import { utterancesOf } from "./said.js";
+import { hasContent, utterancesOf } from "./said.js";
 import { WaitBar, WaitLegend } from "./waits.js";
 
 const AT_ONCE = 24;
@@ -66,6 +66,7 @@ export class Turns extends Component {
             wait=${byTurn.get(turn)} isCurrent=${selected?.turn === turn} />`;
         })}
       </ol>
+      ${turns.length > 0 && !hasContent(call) && html`<p class="hint muted">What was said is not on the spans: it is there with <code>capture_content</code> alone.</p>`}
       ${!turns.length && html`<p class="nothing">${call.session.is_live ? "No turn yet." : "Nobody spoke."}</p>`}
     </div>`;
   }

@@ -131,8 +131,11 @@ async def test_a_part_of_the_wait_lights_up_where_it_was(page: Page) -> None:
         await page.move(640, 20)
         await page.settled()
         assert await pixels(page, middle, layer=1) == (0, 0, 0, 0)
-        # By the keyboard it is the same.
-        await page.js("document.querySelector('[data-turn=\"2\"] .part.w-tools').focus()")
+        # By the keyboard it is the same: a bar is one stop, and the arrows go along it.
+        await page.js('document.querySelector(\'[data-turn="2"] .part[tabindex="0"]\').focus()')
+        await page.press("ArrowRight")
+        await page.press("ArrowRight")
+        assert await page.js("document.activeElement.matches('.w-tools')")
         await page.settled()
         assert await _is_near(page, edge, await colour(page, "w-tools"))
 
@@ -163,12 +166,37 @@ async def test_each_utterance_stands_once_and_what_was_not_heard_is_struck(page:
         assert "estimate" in await page.text(".said small")
 
 
+async def test_what_was_said_stands_on_its_bar(page: Page) -> None:
+    call = bad_call()
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        await page.press("]")
+        await page.press("]")
+        await page.press("z")
+        await page.settled()
+        drawn = await page.js(
+            """new Promise((done) => {
+                const texts = [];
+                const own = CanvasRenderingContext2D.prototype.fillText;
+                CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+                    texts.push(text);
+                    return own.call(this, text, ...where);
+                };
+                dispatchEvent(new KeyboardEvent("keydown", { key: "l" }));
+                requestAnimationFrame(() => requestAnimationFrame(() => done(texts)));
+            })"""
+        )
+        assert "I have got a really bad toothache, can I come in today?" in drawn
+        assert any(text.startswith("I am sorry to hear that.") for text in drawn)
+
+
 async def test_no_content_leaves_no_empty_place_for_it(page: Page) -> None:
     call = good_call(has_content=False)
     async with serving(call) as server:
         await open_call(page, server.url, call)
         assert await page.js("document.querySelectorAll('.said').length") == 0
         assert await page.js("document.querySelectorAll('.turn').length") == 5
+        assert "capture_content" in await page.text(".hint")
 
 
 async def test_lines_are_found_by_text_level_and_span(page: Page) -> None:

@@ -20,6 +20,8 @@ class Node {
     this.parent = undefined;
     this.turn = undefined;
     this.children = [];
+    /** Of a turn: what was said in it, once somebody has asked. */
+    this.said = undefined;
     /** Whether it goes on, and its end is not known. */
     this.isProvisional = false;
     /** Whether it has not come itself, and only what is in it says that it is there. */
@@ -132,7 +134,7 @@ export class Call {
     for (const node of nodes.values()) {
       if (node.isInferred) nodes.delete(node.id);
       node.children = [];
-      node.parent = node.turn = undefined;
+      node.parent = node.turn = node.said = undefined;
     }
     const orphans = new Map();
     for (const node of nodes.values()) {

@@ -33,8 +33,9 @@ export class CallView extends Component {
     clearTimeout(this._pause);
   }
 
-  componentDidUpdate() {
-    const { call } = this.props;
+  componentDidUpdate(before) {
+    const { call, span } = this.props;
+    if (span && span !== before.span) this._select(call.node(span));
     // A span that has come anew is another node.
     const { node } = this.state;
     if (node && call.node(node.id) !== node) this.setState({ node: call.node(node.id) });

@@ -5,6 +5,7 @@ import { count, offset } from "./format.js";
 import { Rows } from "./rows.js";
 
 const LEVELS = ["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"];
+const MOST_SHOWN = 400;
 const RANK = new Map(LEVELS.map((level, rank) => [level, rank]));
 
 export function rankOf(level) {
@@ -94,7 +95,7 @@ export function Line({ line, call, person, isOfSelected }) {
     <time>${offset(line.t - call.start, 2)}</time>
     <b class="level">${line.level}</b>
     ${person && html`<span class="person">${person}</span>`}
-    <span class="msg">${line.msg}</span>
+    <span class="msg">${line.msg.slice(0, MOST_SHOWN)}</span>
     <span class="of">${kind ? kind.name : ""}</span>
   </div>`;
 }

@@ -3,6 +3,7 @@
 import { N } from "./names.js";
 import { duration, offset } from "./format.js";
 import { lowerBound } from "./medians.js";
+import { saidBy } from "./said.js";
 import { tickStep } from "./viewport.js";
 
 export const RULER = 22;
@@ -32,12 +33,10 @@ function fitting(ctx, text, room, font) {
 }
 
 /** What stands on a span's bar. */
-export function barLabel(node) {
-  if (node.kind === "turn") {
-    const number = node.number === undefined ? "" : `${node.number}`;
-    return node.isProvisional ? "goes on" : number || node.resource;
-  }
-  if (node.kind === "user_speech" || node.kind === "bot_speech") return duration(node.end - node.start);
+function barLabel(node) {
+  if (node.kind === "turn")
+    return [node.number ?? (node.isProvisional ? "" : node.resource), node.tags[N.FLOW_NODE], node.isProvisional && "goes on"].filter(Boolean).join(" · ");
+  if (node.kind === "user_speech" || node.kind === "bot_speech") return saidBy(node) || duration(node.end - node.start);
   if (node.kind === "end_of_turn") return duration(node.end - node.start);
   if (node.kind === "participant") return node.tags[N.PARTICIPANT_NAME] || node.tags[N.PARTICIPANT_ID] || node.resource;
   if (node.kind) return node.resource || node.kind;
@@ -173,7 +172,7 @@ export class Painter {
       const x = viewport.x(node.start);
       const wide = viewport.x(node.end) - x;
       if (wide >= 1.5) {
-        if (node.end >= viewport.from) this._bar(ctx, node, row, x, y, wide, colour, width, found);
+        if (node.end >= viewport.from) this._bar(ctx, node, row, x, y, wide, colour, width, found, viewport);
         at += 1;
         continue;
       }
@@ -189,12 +188,27 @@ export class Painter {
       ctx.globalAlpha = found && !found.has(node.id) ? 0.25 : 1;
       ctx.fillStyle = hasError ? this.colours.error : colour;
       ctx.fillRect(x, y, hasError ? 2 : 1.3, row.height);
+      if (row.lane.labelsBeside && !row.isThin && big === at + 1) this._labelBeside(ctx, node, row, x + 2, y, viewport);
       ctx.globalAlpha = 1;
       at = big;
     }
   }
 
-  _bar(ctx, node, row, x, y, wide, colour, width, found) {
+  /** What a short bar is called stands beside it, where nothing else is. */
+  _labelBeside(ctx, node, row, right, y, viewport) {
+    const next = row.nodes[lowerBound(row.starts, node.start + 1e-3)];
+    const start = right + (node.error ? 12 : 5);
+    const room = (next ? viewport.x(next.start) : viewport.width) - start - 6;
+    const font = `${SMALL} ${this.colours.sans}`;
+    const text = room > 30 && start > 0 ? fitting(ctx, barLabel(node), Math.min(room, 150), font) : "";
+    if (!text) return;
+    ctx.font = font;
+    ctx.textBaseline = "middle";
+    ctx.fillStyle = this.colours["ink-2"];
+    ctx.fillText(text, start, y + row.height / 2 + 0.5);
+  }
+
+  _bar(ctx, node, row, x, y, wide, colour, width, found, viewport) {
     const c = this.colours;
     const high = row.height;
     const left = Math.max(-4, x);
@@ -234,7 +248,11 @@ export class Painter {
     }
     const font = `${row.isThin ? SMALL : FONT} ${c.sans}`;
     const start = Math.max(left, 0) + (row.lane.isSolid ? 5 : 6);
-    const room = right - start - (node.error ? 16 : 4);
+    let room = right - start - (node.error ? 16 : 4);
+    if (row.lane.labelsBeside && !row.isThin && room < 40) {
+      this._labelBeside(ctx, node, row, right, y, viewport);
+      room = 0;
+    }
     if (room > 16 && high > 9) {
       const text = fitting(ctx, barLabel(node), room, font);
       if (text) {

@@ -4,7 +4,7 @@ import { N } from "./names.js";
 import { sum } from "./medians.js";
 
 /** A turn's utterances: who spoke, the text, and what of the bot's was not heard. */
-export function utterancesOf(turn) {
+function utterancesOf(turn) {
   const found = [];
   const heard = [];
   for (const node of turn.children) {
@@ -48,6 +48,25 @@ function unheardOf(turn, syntheses, text) {
   // The word that was cut off counts as heard.
   if (cut > 0) cut = space < 0 ? text.length : space;
   return { heard: text.slice(0, cut), unheard: text.slice(cut), unheardSecs: share * all, allSecs: all };
+}
+
+/** The utterances of a turn, worked out once. */
+export function saidIn(turn) {
+  turn.said ||= utterancesOf(turn);
+  return turn.said;
+}
+
+/** What was said in a stretch of speech; empty where that is not known. */
+export function saidBy(speech) {
+  const { turn } = speech;
+  if (!turn) return "";
+  const isBot = speech.kind === "bot_speech";
+  const said = saidIn(turn).find(({ who, node }) =>
+    isBot ? who === "bot" : who === "user" && node.start < speech.end && speech.start < node.end,
+  );
+  // What a turn's bot said in several stretches is not known stretch by stretch.
+  if (!said || (isBot && turn.children.find((node) => node.kind === "bot_speech") !== speech)) return "";
+  return said.heard ?? said.text;
 }
 
 /** Whether any of what was said is there. */

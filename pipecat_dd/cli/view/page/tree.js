@@ -84,6 +84,7 @@ export class Tree extends Component {
           <b>${node.name}${node.kind === "turn" && node.number !== undefined ? ` ${node.number}` : ""}</b>
           <span class="msg muted">${node.resource}</span>
           ${node.error && html`<i class="mark error" title=${node.tags[N.ERROR_TYPE] || "error"}>E</i><span class="sr-only">error</span>`}
+          ${node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0 && html`<i class="mark gap" title="gaps in the voice">G</i><span class="sr-only">gaps in the voice</span>`}
           ${node.isInterrupted && html`<i class="mark interruption" title="interrupted">I</i><span class="sr-only">interrupted</span>`}
           <span class="number muted">${offset(node.start - call.start)}</span>
           <span class="number">${duration(node.end - node.start)}</span>

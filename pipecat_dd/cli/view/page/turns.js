@@ -4,7 +4,7 @@ import { Component, html } from "./preact.js";
 import { N, WAIT_PARTS } from "./names.js";
 import { duration, offset, seconds } from "./format.js";
 import { largest } from "./medians.js";
-import { hasContent, utterancesOf } from "./said.js";
+import { hasContent, saidIn } from "./said.js";
 import { WaitBar, WaitLegend } from "./waits.js";
 
 const AT_ONCE = 24;
@@ -77,10 +77,11 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
   const gaps = turn.metrics[N.TURN_VOICE_GAP_COUNT];
   const blocked = turn.metrics[N.TURN_BLOCKED_SECONDS];
   const errors = turn.metrics[N.TURN_ERROR_COUNT];
+  const flow = turn.tags[N.FLOW_NODE];
   return html`<li data-turn=${at} class=${`turn ${isCurrent ? "is-current" : ""}`}>
     <div class="turn-head">
       <button class="turn-name" aria-pressed=${isCurrent} onClick=${() => onSelect(turn)}>
-        <b>${turn.number ?? at + 1}</b><span class="muted">${offset(turn.start - call.start)}</span>
+        <b>${turn.number ?? at + 1}</b>${" "}<span class="muted">${offset(turn.start - call.start)}</span>
         <span class="sr-only">turn, begun by the ${turn.resource}</span>
       </button>
       ${wait
@@ -89,21 +90,22 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         : html`<span class="turn-wait muted">${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span>
             <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`}
     </div>
-    ${(outcome === "interrupted" || outcome === "failed" || outcome === "unanswered" || gaps > 0 || blocked > 0 || errors > 0) &&
+    ${(outcome === "interrupted" || outcome === "failed" || outcome === "unanswered" || gaps > 0 || blocked > 0 || errors > 0 || flow) &&
     html`<p class="turn-marks">
+      ${flow && html`<span class="muted">${flow}</span>`}
       ${outcome === "interrupted" && html`<span><i class="mark interruption">I</i>interrupted</span>`}
       ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
       ${gaps > 0 && html`<span><i class="mark gap">G</i>${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
       ${blocked > 0 && html`<span><i class="mark block">B</i>loop blocked ${seconds(blocked)}</span>`}
       ${errors > 0 && html`<span class="bad"><i class="mark error">E</i>${errors === 1 ? "an error" : `${errors} errors`}</span>`}
     </p>`}
-    ${utterancesOf(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
+    ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
   </li>`;
 }
 
 function Utterance({ said, onSelect }) {
   return html`<div class=${`said ${said.who}`}>
-    <button class="who" onClick=${() => onSelect(said.node)} aria-label=${`${said.who}: show the span`}>${said.who}</button>
+    <button class="who" tabindex="-1" onClick=${() => onSelect(said.node)} aria-label=${`${said.who}: show the span`}>${said.who}</button>
     <p>
       ${said.unheard === undefined
         ? said.text

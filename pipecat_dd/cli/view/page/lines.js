@@ -49,7 +49,7 @@ export class Lines extends Component {
     return own >= 0 ? own : Math.min(lines.length - 1, lines.findIndex((line) => line.t >= selected.start));
   }
 
-  render({ call, filters, text, selected, line, onFilter, onLine, onOpen }) {
+  render({ call, filters, selected, line, onFilter, onLine, onOpen }) {
     const lines = this._filtered();
     const people = new Map();
     for (const each of call.lines) if (each.participant) people.set(each.participant, each.participant_name || each.participant);

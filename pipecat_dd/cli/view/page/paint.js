@@ -104,7 +104,7 @@ export class Painter {
     for (const row of layout.rows) this._row(ctx, row, viewport, width, found);
     const bot = layout.lanes.find((lane) => lane.id === "bot");
     if (bot) this._waits(ctx, call, viewport, bot);
-    this._marks(ctx, call, layout, viewport, width);
+    this._marks(ctx, call, layout, viewport);
     ctx.restore();
   }
 
@@ -284,7 +284,7 @@ export class Painter {
     }
   }
 
-  _marks(ctx, call, layout, viewport, width) {
+  _marks(ctx, call, layout, viewport) {
     const c = this.colours;
     const last = { interruption: -99, gap: -99, block: -99, error: -99 };
     for (const mark of call.tree.marks) {

@@ -35,7 +35,7 @@ export class Score extends Component {
 
   // The part that preact keeps
 
-  render({ call, isLive }, { showsFrames, showsLibraries, follows }) {
+  render({ isLive }, { showsFrames, showsLibraries, follows }) {
     this._update();
     const toggle = (name) => () => this.setState((state) => ({ [name]: !state[name] }));
     return html`<section class="score" aria-label="Score">

@@ -170,15 +170,29 @@ export class Call {
     if (group.some((node) => ABOVE_TURNS.has(node.kind))) return;
     let kind;
     if (group.some((node) => TURN_WORK.has(node.kind))) kind = "turn";
-    else if (group.every((node) => node.kind === "participant.event") && isBesideSession(id, orphans, this.nodes)) kind = "participant";
+    else if (
+      group.every((node) => node.kind === "participant.event") &&
+      isBesideSession(id, orphans, this.nodes)
+    )
+      kind = "participant";
     else return;
     const start = Math.min(...group.map((node) => node.start));
     let end = Math.max(...group.map((node) => node.end));
     const made = { id, name: `pipecat.${kind}`, kind, resource: "", start, tags: {} };
-    if (kind === "turn") made.resource = group.some((node) => node.kind === "user_speech" || node.kind === "stt") ? "user" : "bot";
+    if (kind === "turn")
+      made.resource = group.some((node) => node.kind === "user_speech" || node.kind === "stt")
+        ? "user"
+        : "bot";
     else {
-      end = Math.max(end, this.session.end ?? 0, this.lines.at(-1)?.t ?? 0, ...[...this.nodes.values()].map((node) => node.end));
-      const name = group.flatMap((node) => this.linesOf(node.id)).find((line) => line.participant_name)?.participant_name;
+      end = Math.max(
+        end,
+        this.session.end ?? 0,
+        this.lines.at(-1)?.t ?? 0,
+        ...[...this.nodes.values()].map((node) => node.end),
+      );
+      const name = group
+        .flatMap((node) => this.linesOf(node.id))
+        .find((line) => line.participant_name)?.participant_name;
       if (name) made.tags[N.PARTICIPANT_NAME] = name;
     }
     const node = new Node({ ...made, dur: end - start });
@@ -191,7 +205,8 @@ export class Call {
 /** Whether an unknown parent is another than the session, which is sent last of all. */
 function isBesideSession(id, orphans, nodes) {
   for (const node of nodes.values()) if (node.kind === "session") return node.id !== id;
-  for (const [other, group] of orphans) if (other !== id && group.some((node) => ABOVE_TURNS.has(node.kind))) return true;
+  for (const [other, group] of orphans)
+    if (other !== id && group.some((node) => ABOVE_TURNS.has(node.kind))) return true;
   return false;
 }
 
@@ -239,7 +254,14 @@ function waitOf(turn) {
     parts.push({ ...each, secs, start: at, end: at + secs * 1000 });
     at += secs * 1000;
   }
-  return { turn, total, parts, start: from, end: from + total * 1000, known: sum(parts.map((part) => part.secs)) };
+  return {
+    turn,
+    total,
+    parts,
+    start: from,
+    end: from + total * 1000,
+    known: sum(parts.map((part) => part.secs)),
+  };
 }
 
 /** Where a bot's speech ran dry: the times are as recorded, in seconds from its start. */

@@ -26,7 +26,9 @@ export function LiveDot() {
 }
 
 function Figure({ label, value, isBad, letter, onClick }) {
-  const body = html`${letter && html`<i class=${`mark ${letter[1]}`} aria-hidden="true">${letter[0]}</i>`}<b>${value}</b><span>${label}</span>`;
+  const body = html`${letter && html`<i class=${`mark ${letter[1]}`} aria-hidden="true">${letter[0]}</i>`}<b
+      >${value}</b
+    ><span>${label}</span>`;
   return onClick
     ? html`<button class=${`figure ${isBad ? "bad" : ""}`} onClick=${onClick}>${body}</button>`
     : html`<span class=${`figure ${isBad ? "bad" : ""}`}>${body}</span>`;

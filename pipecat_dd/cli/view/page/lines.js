@@ -31,7 +31,8 @@ export class Lines extends Component {
     if (this._key?.every((value, at) => value === key[at])) return this._found;
     this._key = key;
     let lines = call.lines;
-    if (filters.isOfSpan && selected) lines = filters.withChildren ? call.linesBelow(selected) : call.linesOf(selected.id);
+    if (filters.isOfSpan && selected)
+      lines = filters.withChildren ? call.linesBelow(selected) : call.linesOf(selected.id);
     const least = rankOf(filters.level);
     this._found = lines.filter(
       (line) =>
@@ -46,45 +47,86 @@ export class Lines extends Component {
   _near(lines, selected) {
     if (!selected) return -1;
     const own = lines.findIndex((line) => line.span === selected.id);
-    return own >= 0 ? own : Math.min(lines.length - 1, lines.findIndex((line) => line.t >= selected.start));
+    return own >= 0
+      ? own
+      : Math.min(
+          lines.length - 1,
+          lines.findIndex((line) => line.t >= selected.start),
+        );
   }
 
   render({ call, filters, selected, line, onFilter, onLine, onOpen }) {
     const lines = this._filtered();
     const people = new Map();
-    for (const each of call.lines) if (each.participant) people.set(each.participant, each.participant_name || each.participant);
+    for (const each of call.lines)
+      if (each.participant) people.set(each.participant, each.participant_name || each.participant);
     const change = (name, value) => onFilter({ ...filters, [name]: value });
     return html`<div class="lines">
       <div class="panel-bar">
-        <label><span class="sr-only">Least level</span>
+        <label
+          ><span class="sr-only">Least level</span>
           <select value=${filters.level} onChange=${(event) => change("level", event.target.value)}>
             <option value="TRACE">all levels</option>
             ${["DEBUG", "INFO", "WARNING", "ERROR"].map((level) => html`<option key=${level} value=${level}>${level} and up</option>`)}
           </select>
         </label>
-        ${people.size > 0 &&
-        html`<label><span class="sr-only">Participant</span>
-          <select value=${filters.participant} onChange=${(event) => change("participant", event.target.value)}>
-            <option value="">all participants</option>
-            ${[...people].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}
-          </select>
-        </label>`}
-        <button class="chip" aria-pressed=${filters.isOfSpan} disabled=${!selected} onClick=${() => change("isOfSpan", !filters.isOfSpan)}>
+        ${
+          people.size > 0 &&
+          html`<label
+            ><span class="sr-only">Participant</span>
+            <select
+              value=${filters.participant}
+              onChange=${(event) => change("participant", event.target.value)}
+            >
+              <option value="">all participants</option>
+              ${[...people].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}
+            </select>
+          </label>`
+        }
+        <button
+          class="chip"
+          aria-pressed=${filters.isOfSpan}
+          disabled=${!selected}
+          onClick=${() => change("isOfSpan", !filters.isOfSpan)}
+        >
           of this span
         </button>
-        ${filters.isOfSpan &&
-        html`<button class="chip" aria-pressed=${filters.withChildren} onClick=${() => change("withChildren", !filters.withChildren)}>
-          and its children
-        </button>`}
+        ${
+          filters.isOfSpan &&
+          html`<button
+            class="chip"
+            aria-pressed=${filters.withChildren}
+            onClick=${() => change("withChildren", !filters.withChildren)}
+          >
+            and its children
+          </button>`
+        }
         <span class="grow"></span>
-        <span class="muted" role="status">${lines.length === call.lines.length ? count(lines.length, "line") : `${lines.length.toLocaleString("en")} of ${count(call.lines.length, "line")}`}</span>
+        <span class="muted" role="status"
+          >${lines.length === call.lines.length ? count(lines.length, "line") : `${lines.length.toLocaleString("en")} of ${count(call.lines.length, "line")}`}</span
+        >
       </div>
-      <${Rows} id="lines" items=${lines} height=${22} role="listbox" itemRole="option" label="Lines"
-        current=${line ? lines.indexOf(line) : -1} near=${line ? -1 : this._near(lines, selected)} sticksToEnd=${call.session.is_live}
+      <${Rows}
+        id="lines"
+        items=${lines}
+        height=${22}
+        role="listbox"
+        itemRole="option"
+        label="Lines"
+        current=${line ? lines.indexOf(line) : -1}
+        near=${line ? -1 : this._near(lines, selected)}
+        sticksToEnd=${call.session.is_live}
         nothing=${call.lines.length ? "No line passes the filters." : "No line yet."}
-        onGo=${(at) => onLine(lines[at])} onOpen=${onOpen}
-        row=${(each) => html`<${Line} line=${each} call=${call} person=${people.size > 1 && each.participant ? people.get(each.participant) : undefined}
-          isOfSelected=${selected && each.span === selected.id} />`} />
+        onGo=${(at) => onLine(lines[at])}
+        onOpen=${onOpen}
+        row=${(each) =>
+          html`<${Line}
+            line=${each}
+            call=${call}
+            person=${people.size > 1 && each.participant ? people.get(each.participant) : undefined}
+            isOfSelected=${selected && each.span === selected.id}
+          />`}
+      />
     </div>`;
   }
 }
@@ -102,5 +144,11 @@ export function Line({ line, call, person, isOfSelected }) {
 
 export function levelClass(level) {
   const rank = rankOf(level);
-  return rank >= rankOf("ERROR") ? "is-error" : rank >= rankOf("WARNING") ? "is-warning" : rank < rankOf("INFO") ? "is-debug" : "";
+  return rank >= rankOf("ERROR")
+    ? "is-error"
+    : rank >= rankOf("WARNING")
+      ? "is-warning"
+      : rank < rankOf("INFO")
+        ? "is-debug"
+        : "";
 }

@@ -10,7 +10,10 @@ function utterancesOf(turn) {
   for (const node of turn.children) {
     const text = node.kind === "stt" && node.tags[N.STT_TRANSCRIPT];
     // Two services that transcribe the same speech are one utterance.
-    if (!text || heard.some((other) => other.text === text && other.node.start < node.end && node.start < other.node.end))
+    if (
+      !text ||
+      heard.some((other) => other.text === text && other.node.start < node.end && node.start < other.node.end)
+    )
       continue;
     heard.push({ who: "user", node, text, at: node.start });
   }
@@ -23,12 +26,19 @@ function utterancesOf(turn) {
 function botsWords(turn) {
   const syntheses = turn.children.filter((node) => node.kind === "tts" && node.tags[N.TTS_TEXT]);
   const answers = [...turn.walk()].filter(
-    (node) => node.kind === "llm" && node.tags[N.LLM_OUTCOME] !== "discarded" && node.tags[N.LLM_PURPOSE] === undefined && node.tags[N.GEN_AI_OUTPUT_MESSAGES],
+    (node) =>
+      node.kind === "llm" &&
+      node.tags[N.LLM_OUTCOME] !== "discarded" &&
+      node.tags[N.LLM_PURPOSE] === undefined &&
+      node.tags[N.GEN_AI_OUTPUT_MESSAGES],
   );
   const from = syntheses.length ? syntheses : answers;
   if (!from.length) return undefined;
   const name = syntheses.length ? N.TTS_TEXT : N.GEN_AI_OUTPUT_MESSAGES;
-  const text = from.map((node) => node.tags[name].trim()).filter(Boolean).join(" ");
+  const text = from
+    .map((node) => node.tags[name].trim())
+    .filter(Boolean)
+    .join(" ");
   return { who: "bot", node: from[0], text, at: from[0].start, ...unheardOf(turn, syntheses, text) };
 }
 
@@ -37,7 +47,9 @@ function unheardOf(turn, syntheses, text) {
   const speeches = turn.children.filter((node) => node.kind === "bot_speech");
   if (!speeches.some((node) => node.isInterrupted)) return {};
   const unheard = sum(speeches.map((node) => node.metrics[N.BOT_SPEECH_UNHEARD_SECONDS] || 0));
-  const played = sum(speeches.map((node) => node.metrics[N.BOT_SPEECH_AUDIO_SECONDS] ?? (node.end - node.start) / 1000));
+  const played = sum(
+    speeches.map((node) => node.metrics[N.BOT_SPEECH_AUDIO_SECONDS] ?? (node.end - node.start) / 1000),
+  );
   const synthesized = sum(syntheses.map((node) => node.metrics[N.TTS_AUDIO_SECONDS] || 0));
   const all = synthesized || played + unheard;
   const isKnown = speeches.some((node) => node.metrics[N.BOT_SPEECH_UNHEARD_SECONDS] !== undefined);
@@ -71,5 +83,7 @@ export function saidBy(speech) {
 
 /** Whether any of what was said is there. */
 export function hasContent(call) {
-  return call.tree.all.some(({ tags }) => tags[N.STT_TRANSCRIPT] || tags[N.TTS_TEXT] || tags[N.GEN_AI_OUTPUT_MESSAGES]);
+  return call.tree.all.some(
+    ({ tags }) => tags[N.STT_TRANSCRIPT] || tags[N.TTS_TEXT] || tags[N.GEN_AI_OUTPUT_MESSAGES],
+  );
 }

@@ -1,30 +1,18 @@
 /** One conversation as a score: lanes over time, with all that moves and picks in them. */
 
 import { Component, html } from "./preact.js";
-import { N } from "./names.js";
-import { duration, offset } from "./format.js";
-import { layOut, nodesOf } from "./lanes.js";
+import { sentence } from "./labels.js";
+import { layOut } from "./lanes.js";
 import { colours, onThemeChange } from "./theme.js";
 import { MINIMAP, paintMinimap } from "./minimap.js";
-import { Painter, RULER, fitCanvas } from "./paint.js";
+import { Painter, RULER } from "./paint.js";
+import { fitCanvas } from "./pens.js";
 import { Viewport } from "./viewport.js";
+import { besideIn, besideLane, besideTurn, endOf, nearestOf } from "./walk.js";
 
 const LIVE_SPAN_MS = 60_000;
 const STEP = 0.2;
 const ZOOM = 1.5;
-
-/** A span in one sentence, for a tooltip and for who cannot see the score. */
-export function sentence(node, call) {
-  const words = [node.name.replaceAll("_", " ")];
-  if (node.kind === "turn" && node.number !== undefined) words.push(String(node.number));
-  if (node.resource && node.resource !== node.name) words.push(node.resource);
-  const facts = [duration(node.end - node.start), `at ${offset(node.start - call.start)}`];
-  if (node.isProvisional) facts.push("goes on");
-  if (node.error) facts.push(`error ${node.tags[N.ERROR_TYPE] || ""}`.trim());
-  if (node.isInterrupted || node.tags[N.TURN_WAS_INTERRUPTED] === "true") facts.push("interrupted");
-  if (node.metrics[N.BOT_SPEECH_GAP_COUNT]) facts.push("with a gap in the voice");
-  return `${words.join(" ")}, ${facts.join(", ")}`;
-}
 
 export class Score extends Component {
   constructor(props) {
@@ -47,10 +35,16 @@ export class Score extends Component {
           <span><i class="mark error">E</i>error</span>
         </div>
         <span class="grow"></span>
-        <button class="chip" aria-pressed=${showsLibraries} onClick=${toggle("showsLibraries")}>libraries</button>
+        <button class="chip" aria-pressed=${showsLibraries} onClick=${toggle("showsLibraries")}>
+          libraries
+        </button>
         <button class="chip" aria-pressed=${showsFrames} onClick=${toggle("showsFrames")}>frames</button>
-        ${isLive &&
-        html`<button class="chip" aria-pressed=${follows} onClick=${() => this._follow(!follows)}>follow the end</button>`}
+        ${
+          isLive &&
+          html`<button class="chip" aria-pressed=${follows} onClick=${() => this._follow(!follows)}>
+            follow the end
+          </button>`
+        }
         <span class="buttons" role="group" aria-label="Zoom">
           <button aria-label="Zoom out" title="Zoom out (−)" onClick=${() => this._zoom(1 / ZOOM)}>−</button>
           <button aria-label="Zoom in" title="Zoom in (+)" onClick=${() => this._zoom(ZOOM)}>+</button>
@@ -64,25 +58,38 @@ export class Score extends Component {
       <div class="stage" ref=${(stage) => (this._stage = stage)}>
         <ul class="lane-labels" aria-label="Lanes" ref=${(list) => (this._labels = list)}>
           ${this._layout.lanes.map(
-            (lane) => html`<li key=${lane.id} data-lane=${lane.id} class=${`k-${lane.colour}`}
-              style=${{ top: `${RULER + lane.y}px`, height: `${lane.bottom - lane.y}px` }}>
-              <span>${lane.label}</span>
-            </li>`,
+            (lane) =>
+              html`<li
+                key=${lane.id}
+                data-lane=${lane.id}
+                class=${`k-${lane.colour}`}
+                style=${{ top: `${RULER + lane.y}px`, height: `${lane.bottom - lane.y}px` }}
+              >
+                <span>${lane.label}</span>
+              </li>`,
           )}
         </ul>
-        <div class="plot" tabindex="0" role="application" aria-roledescription="score"
-          aria-label="Score of the conversation: arrow keys walk from span to span" aria-describedby="score-keys"
-          ref=${(plot) => (this._plot = plot)} style=${{ height: `${RULER + this._layout.height}px` }}
-          onKeyDown=${(event) => this._key(event)} onBlur=${() => this._point(undefined)}>
+        <div
+          class="plot"
+          tabindex="0"
+          role="application"
+          aria-roledescription="score"
+          aria-label="Score of the conversation: arrow keys walk from span to span"
+          aria-describedby="score-keys"
+          ref=${(plot) => (this._plot = plot)}
+          style=${{ height: `${RULER + this._layout.height}px` }}
+          onKeyDown=${(event) => this._key(event)}
+          onBlur=${() => this._point(undefined)}
+        >
           <canvas ref=${(canvas) => (this._base = canvas)} aria-hidden="true"></canvas>
           <canvas ref=${(canvas) => (this._over = canvas)} aria-hidden="true"></canvas>
         </div>
         <div class="tooltip" ref=${(tip) => (this._tip = tip)} aria-hidden="true"></div>
       </div>
       <p class="sr-only" id="score-keys">
-        Left and right go to the span before and after in the lane, up and down to the lane above and below. Enter
-        shows the span. Square brackets go from turn to turn, plus and minus zoom, 0 shows all. The panel Spans has
-        the same spans as a tree.
+        Left and right go to the span before and after in the lane, up and down to the lane above and below.
+        Enter shows the span. Square brackets go from turn to turn, plus and minus zoom, 0 shows all. The
+        panel Spans has the same spans as a tree.
       </p>
       <p class="sr-only" aria-live="polite" ref=${(says) => (this._says = says)}></p>
     </section>`;
@@ -174,7 +181,14 @@ export class Score extends Component {
     const { viewport, _layout: layout, _width: width, _height: height } = this;
     if (!width || !this._painter) return;
     if (this._dirty.base)
-      this._painter.paint(fitCanvas(this._base, width, height), { call, layout, viewport, width, height, found });
+      this._painter.paint(fitCanvas(this._base, width, height), {
+        call,
+        layout,
+        viewport,
+        width,
+        height,
+        found,
+      });
     if (this._dirty.base || this._dirty.over)
       this._painter.paintOver(fitCanvas(this._over, width, height), {
         ...{ layout, viewport, width, height, selected, light, line: line?.t },
@@ -288,7 +302,13 @@ export class Score extends Component {
     if (event.button !== 0) return;
     this._plot.focus({ preventScroll: true });
     this._plot.setPointerCapture(event.pointerId);
-    this._drag = { x: event.clientX, y: event.clientY, from: this.viewport.from, to: this.viewport.to, top: this._stage.scrollTop };
+    this._drag = {
+      x: event.clientX,
+      y: event.clientY,
+      from: this.viewport.from,
+      to: this.viewport.to,
+      top: this._stage.scrollTop,
+    };
     this._plot.addEventListener("pointerup", (up) => this._release(up), { once: true });
     this._plot.addEventListener("pointercancel", () => (this._drag = undefined), { once: true });
   }
@@ -353,8 +373,8 @@ export class Score extends Component {
     const walk = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (walk && event.shiftKey && walk[0]) this._move((viewport) => viewport.pan(walk[0] * STEP));
     else if (walk) this._walk(...walk);
-    else if (event.key === "Home") this._choose(this._along()[0]);
-    else if (event.key === "End") this._choose(this._along().at(-1));
+    else if (event.key === "Home") this._choose(endOf(this._lane(), 0));
+    else if (event.key === "End") this._choose(endOf(this._lane(), -1));
     else if (event.key === "Enter" && this.props.selected) this.props.onOpen();
     else return;
     event.preventDefault();
@@ -380,41 +400,25 @@ export class Score extends Component {
     this._plot.focus();
   }
 
+  /** The lane that the keyboard is in. */
   _lane() {
     const row = this.props.selected && this._layout.rowOf.get(this.props.selected);
     return row?.lane || this._layout.lanes[0];
-  }
-
-  /** The spans of the lane that the keyboard is in. */
-  _along() {
-    const lane = this._lane();
-    return lane ? nodesOf(lane) : [];
   }
 
   _walk(across, down) {
     const { selected } = this.props;
     const lane = this._lane();
     if (!lane) return;
-    const row = selected && this._layout.rowOf.get(selected);
-    if (!row) {
-      this._choose(nearest(lane, (this.viewport.from + this.viewport.to) / 2));
-      return;
-    }
-    if (across) {
-      const nodes = nodesOf(lane);
-      this._choose(nodes[Math.min(nodes.length - 1, Math.max(0, nodes.indexOf(selected) + across))]);
-      return;
-    }
-    const other = this._layout.lanes[this._layout.lanes.indexOf(lane) + down];
-    if (other) this._choose(nearest(other, (selected.start + selected.end) / 2));
+    if (!selected || !this._layout.rowOf.has(selected))
+      this._choose(nearestOf(lane, (this.viewport.from + this.viewport.to) / 2));
+    else if (across) this._choose(besideIn(lane, selected, across));
+    else this._choose(besideLane(this._layout.lanes, lane, selected, down));
   }
 
   _turn(by) {
     const { call, selected } = this.props;
-    const { turns } = call;
-    const current = selected?.turn ? turns.indexOf(selected.turn) : -1;
-    const next = current < 0 ? (by > 0 ? 0 : turns.length - 1) : current + by;
-    this._choose(turns[Math.min(turns.length - 1, Math.max(0, next))]);
+    this._choose(besideTurn(call.turns, selected?.turn, by));
   }
 
   _choose(node) {
@@ -422,10 +426,4 @@ export class Score extends Component {
     this.props.onSelect(node);
     this._says.textContent = sentence(node, this.props.call);
   }
-}
-
-/** The span of a lane that is nearest to a time. */
-function nearest(lane, time) {
-  const away = (node) => Math.max(0, node.start - time, time - node.end);
-  return nodesOf(lane).reduce((best, node) => (away(node) < away(best) ? node : best));
 }

@@ -23,7 +23,8 @@ export class Turns extends Component {
     const { call, selected } = this.props;
     const turn = selected?.turn;
     if (turn && turn !== before.selected?.turn) this._show(call.turns.indexOf(turn));
-    else if (call.version !== this._version && call.session.is_live && this._wasAtEnd !== false) this._toEnd();
+    else if (call.version !== this._version && call.session.is_live && this._wasAtEnd !== false)
+      this._toEnd();
     this._version = call.version;
   }
 
@@ -45,10 +46,14 @@ export class Turns extends Component {
     const size = this.props.call.turns.length;
     const { first, last } = this.state;
     this._wasAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 30 && last >= size;
-    if (last < size && box.scrollTop + box.clientHeight > box.scrollHeight - 400) this.setState({ last: last + AT_ONCE });
+    if (last < size && box.scrollTop + box.clientHeight > box.scrollHeight - 400)
+      this.setState({ last: last + AT_ONCE });
     if (first > 0 && box.scrollTop < 100) {
       const height = box.scrollHeight;
-      this.setState({ first: Math.max(0, first - AT_ONCE) }, () => (box.scrollTop += box.scrollHeight - height));
+      this.setState(
+        { first: Math.max(0, first - AT_ONCE) },
+        () => (box.scrollTop += box.scrollHeight - height),
+      );
     }
   }
 
@@ -56,14 +61,27 @@ export class Turns extends Component {
     const { turns, waits } = call.tree;
     const scale = largest(waits.map((wait) => wait.total)) || 1;
     const byTurn = new Map(waits.map((wait) => [wait.turn, wait]));
-    const used = WAIT_PARTS.filter(({ part }) => waits.some((wait) => wait.parts.some((each) => each.part === part)));
+    const used = WAIT_PARTS.filter(({ part }) =>
+      waits.some((wait) => wait.parts.some((each) => each.part === part)),
+    );
     return html`<div class="turns">
       ${used.length > 0 && html`<${WaitLegend} parts=${used} />`}
-      <ol class="turn-list scrolls" tabindex="0" aria-label="Turns" ref=${(box) => (this._box = box)} onScroll=${() => this._scrolled()} start=${first + 1}>
+      <ol
+        class="turn-list scrolls"
+        tabindex="0"
+        aria-label="Turns"
+        ref=${(box) => (this._box = box)}
+        onScroll=${() => this._scrolled()}
+        start=${first + 1}
+      >
         ${turns.slice(first, last).map((turn, index) => {
           const at = first + index;
-          return html`<${TurnCard} key=${turn.id} ...${{ at, call, turn, scale, found, onSelect, onLight, onChoosePart }}
-            wait=${byTurn.get(turn)} isCurrent=${selected?.turn === turn} />`;
+          return html`<${TurnCard}
+            key=${turn.id}
+            ...${{ at, call, turn, scale, found, onSelect, onLight, onChoosePart }}
+            wait=${byTurn.get(turn)}
+            isCurrent=${selected?.turn === turn}
+          />`;
         })}
       </ol>
       ${turns.length > 0 && !hasContent(call) && html`<p class="hint muted">What was said is not on the spans: it is there with <code>capture_content</code> alone.</p>`}
@@ -84,33 +102,59 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         <b>${turn.number ?? at + 1}</b>${" "}<span class="muted">${offset(turn.start - call.start)}</span>
         <span class="sr-only">turn, begun by the ${turn.resource}</span>
       </button>
-      ${wait
-        ? html`<span class="turn-wait"><${WaitBar} wait=${wait} scale=${scale} onLight=${onLight} onChoose=${onChoosePart} /></span>
-            <b class="turn-secs">${seconds(wait.total)}</b>`
-        : html`<span class="turn-wait muted">${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span>
-            <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`}
+      ${
+        wait
+          ? html`<span class="turn-wait"
+                ><${WaitBar} wait=${wait} scale=${scale} onLight=${onLight} onChoose=${onChoosePart}
+              /></span>
+              <b class="turn-secs">${seconds(wait.total)}</b>`
+          : html`<span class="turn-wait muted"
+                >${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span
+              >
+              <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`
+      }
     </div>
-    ${(outcome === "interrupted" || outcome === "failed" || outcome === "unanswered" || gaps > 0 || blocked > 0 || errors > 0 || flow) &&
-    html`<p class="turn-marks">
-      ${flow && html`<span class="muted">${flow}</span>`}
-      ${outcome === "interrupted" && html`<span><i class="mark interruption">I</i>interrupted</span>`}
-      ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
-      ${gaps > 0 && html`<span><i class="mark gap">G</i>${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
-      ${blocked > 0 && html`<span><i class="mark block">B</i>loop blocked ${seconds(blocked)}</span>`}
-      ${errors > 0 && html`<span class="bad"><i class="mark error">E</i>${errors === 1 ? "an error" : `${errors} errors`}</span>`}
-    </p>`}
+    ${
+      (outcome === "interrupted" ||
+        outcome === "failed" ||
+        outcome === "unanswered" ||
+        gaps > 0 ||
+        blocked > 0 ||
+        errors > 0 ||
+        flow) &&
+      html`<p class="turn-marks">
+        ${flow && html`<span class="muted">${flow}</span>`}
+        ${outcome === "interrupted" && html`<span><i class="mark interruption">I</i>interrupted</span>`}
+        ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
+        ${gaps > 0 && html`<span><i class="mark gap">G</i>${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
+        ${blocked > 0 && html`<span><i class="mark block">B</i>loop blocked ${seconds(blocked)}</span>`}
+        ${errors > 0 && html`<span class="bad"><i class="mark error">E</i>${errors === 1 ? "an error" : `${errors} errors`}</span>`}
+      </p>`
+    }
     ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
   </li>`;
 }
 
 function Utterance({ said, onSelect }) {
   return html`<div class=${`said ${said.who}`}>
-    <button class="who" tabindex="-1" onClick=${() => onSelect(said.node)} aria-label=${`${said.who}: show the span`}>${said.who}</button>
+    <button
+      class="who"
+      tabindex="-1"
+      onClick=${() => onSelect(said.node)}
+      aria-label=${`${said.who}: show the span`}
+    >
+      ${said.who}
+    </button>
     <p>
-      ${said.unheard === undefined
-        ? said.text
-        : html`${said.heard}<del>${said.unheard}</del>
-            <small>about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is struck is an estimate</small>`}
+      ${
+        said.unheard === undefined
+          ? said.text
+          : html`${said.heard}<del>${said.unheard}</del>
+              <small
+                >about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is
+                struck is an estimate</small
+              >`
+      }
     </p>
   </div>`;
 }

@@ -62,6 +62,39 @@ async def test_it_stays_where_it_was_after_zooming_and_panning(page: Page) -> No
         assert (await pixels(page, Place(moved.x + 3, moved.y + 8)))[:3] != bot
 
 
+async def test_the_strip_of_the_whole_call_and_the_keys_move_along_it(page: Page) -> None:
+    call = bad_call()
+
+    async def seen() -> tuple[float, float]:
+        await page.settled()
+        from_, to = await page.js(
+            "(({ from, to }) => [from, to])(document.querySelector('.plot').dataset)"
+        )
+        return float(from_), float(to)
+
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        all_from, all_to = await seen()
+        for _ in range(4):
+            await page.press("+")
+        from_, to = await seen()
+        assert to - from_ == pytest.approx((all_to - all_from) / 1.5**4, rel=0.01)
+        left, y = await page.js(
+            "(({ left, top }) => [left, top + 10])"
+            "(document.querySelector('.minimap').getBoundingClientRect())"
+        )
+        width = await page.js("document.querySelector('.minimap').clientWidth")
+        await page.click_at(left + 0.7 * width, y)
+        from_, to = await seen()
+        middle = all_from + 0.7 * (all_to - all_from)
+        assert (from_ + to) / 2 == pytest.approx(middle, abs=0.01 * (all_to - all_from))
+        await page.js("document.querySelector('.plot').focus()")
+        await page.press("ArrowLeft", shift=True)
+        assert (await seen())[0] == pytest.approx(from_ - 0.2 * (to - from_), abs=1)
+        await page.press("0")
+        assert await seen() == (all_from, all_to)
+
+
 async def test_a_click_on_a_span_shows_its_error_its_tags_and_its_lines(page: Page) -> None:
     call = bad_call()
     tool = span_of(call, "tool")

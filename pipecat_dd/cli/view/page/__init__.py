@@ -17,7 +17,7 @@ from pipecat_dd.names import tags
 from pipecat_dd.names.spans import SPANS
 
 SCRIPTS: Final = (
-    *("names", "preact", "format", "medians", "call", "said", "source", "store"),
+    *("names", "preact", "format", "medians", "marks", "call", "said", "source", "store"),
     *("theme", "labels", "lanes", "viewport", "pens", "paint", "minimap", "walk", "score"),
     *("rows", "waits", "turns", "lines", "tree", "details", "figures"),
     *("call_view", "list_view", "compare_numbers", "compare_view", "help", "app"),

@@ -167,7 +167,10 @@ function Stack({ at, what, scale, call, wait }) {
   </div>`;
 }
 
-/** A bar to the right where the second call waited longer, to the left where it waited less; without a scale, the number alone. */
+/**
+ * A bar to the right where the second call waited longer, to the left where it waited less.
+ * Without a scale there is the number alone.
+ */
 function Difference({ secs, scale }) {
   const share = scale ? Math.min(1, Math.abs(secs) / scale) * 50 : 0;
   const isMore = secs > 0;

@@ -1,6 +1,7 @@
 /** One span: what it was, what went wrong, what it carries, and what it logged. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { MEANINGS, N, SPAN_DOCS } from "./names.js";
 import { count, duration, offset, plainNumber, seconds, timeOfDay } from "./format.js";
 import { laneOfKind } from "./lanes.js";
@@ -94,7 +95,7 @@ export class Details extends Component {
                     <i class=${`dot k-${laneOfKind(child.kind).colour}`} aria-hidden="true"></i
                     >${child.name}${" "}<span class="muted">${child.resource}</span>
                   </button>
-                  ${child.error && html`<i class="mark error">E</i>`}<span class="number"
+                  ${child.error && html`<${Mark} kind="error" />`}<span class="number"
                     >${duration(child.end - child.start)}</span
                   >
                 </li>`,
@@ -132,7 +133,7 @@ export class Details extends Component {
 function Failure({ node }) {
   const stack = node.tags[N.ERROR_STACK];
   return html`<section class="failure">
-    <h3><i class="mark error">E</i>${node.tags[N.ERROR_TYPE] || "Error"}</h3>
+    <h3><${Mark} kind="error" />${node.tags[N.ERROR_TYPE] || "Error"}</h3>
     ${node.tags[N.ERROR_MESSAGE] && html`<p>${node.tags[N.ERROR_MESSAGE]}</p>`}
     ${
       stack &&

@@ -1,6 +1,7 @@
 /** All conversations: what each was like, at a glance. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { count, day, seconds, spell, timeOfDay } from "./format.js";
 import { LiveDot, SLOW_ANSWER_SECS, lengthOf, peopleOf, titleOf } from "./figures.js";
 import { largest } from "./medians.js";
@@ -224,6 +225,6 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
     ${cell(session.interruptions, session.interruptions)}
     ${cell(session.voice_gap_count, html`${session.voice_gap_count} <span class="muted">${seconds(session.voice_gap_secs || 0)}</span>`)}
     ${cell(session.blocked_count, html`${session.blocked_count} <span class="muted">${seconds(session.blocked_secs || 0)}</span>`, true)}
-    ${cell(session.errors, html`<i class="mark error" aria-hidden="true">E</i> ${session.errors}`, true)}
+    ${cell(session.errors, html`<${Mark} kind="error" /> ${session.errors}`, true)}
   </tr>`;
 }

@@ -2,12 +2,12 @@
 
 import { duration, offset } from "./format.js";
 import { barLabel } from "./labels.js";
+import { MARKS } from "./marks.js";
 import { lowerBound } from "./medians.js";
 import { backed, fitting, hatching, letter, outline, rounded, textWidth } from "./pens.js";
 import { tickStep } from "./viewport.js";
 
 export const RULER = 22;
-const LETTERS = { interruption: "I", gap: "G", block: "B", error: "E" };
 const FONT = "11px";
 const SMALL = "9.5px";
 
@@ -222,7 +222,7 @@ export class Painter {
 
   _marks(ctx, call, layout, viewport) {
     const c = this.colours;
-    const last = { interruption: -99, gap: -99, block: -99, error: -99 };
+    const last = Object.fromEntries(Object.keys(MARKS).map((kind) => [kind, -Infinity]));
     for (const mark of call.tree.marks) {
       const row = layout.rowOf.get(mark.node);
       if (!row || mark.end < viewport.from || mark.start > viewport.to) continue;
@@ -240,7 +240,7 @@ export class Painter {
       const wideEnough = mark.kind !== "gap" || right - x > 14;
       letter(
         ctx,
-        LETTERS[mark.kind],
+        MARKS[mark.kind].letter,
         middle,
         wideEnough && row.height >= 16 ? y + row.height / 2 : y - 1,
         colour,

@@ -1,6 +1,7 @@
 /** One conversation as a score: lanes over time, with all that moves and picks in them. */
 
 import { Component, html } from "./preact.js";
+import { MARKS, Mark } from "./marks.js";
 import { sentence } from "./labels.js";
 import { layOut } from "./lanes.js";
 import { colours, onThemeChange } from "./theme.js";
@@ -29,10 +30,9 @@ export class Score extends Component {
     return html`<section class="score" aria-label="Score">
       <div class="score-bar">
         <div class="legend" aria-label="Marks">
-          <span><i class="mark interruption">I</i>interruption</span>
-          <span><i class="mark gap">G</i>gap in the voice</span>
-          <span><i class="mark block">B</i>blocked loop</span>
-          <span><i class="mark error">E</i>error</span>
+          ${Object.entries(MARKS).map(
+            ([kind, { label }]) => html`<span key=${kind}><${Mark} kind=${kind} />${label}</span>`,
+          )}
         </div>
         <span class="grow"></span>
         <button class="chip" aria-pressed=${showsLibraries} onClick=${toggle("showsLibraries")}>
@@ -134,26 +134,37 @@ export class Score extends Component {
   _update() {
     const { call } = this.props;
     const { showsFrames, showsLibraries, follows } = this.state;
-    const seen = [call, call.version, showsFrames, showsLibraries];
+    const seen = [call.tree, showsFrames, showsLibraries, call.end];
     if (this._seen?.every((value, at) => value === seen[at])) return;
+    // Lines move the end alone.
+    const isMoved = this._seen?.slice(0, -1).every((value, at) => value === seen[at]);
     this._seen = seen;
-    const isNew = !this.viewport;
-    this._layout = layOut(call, { showsFrames, showsLibraries });
-    if (isNew) {
+    if (!isMoved) this._layout = layOut(call, { showsFrames, showsLibraries });
+    if (this.viewport) this._keepUp(call);
+    else {
       this.viewport = new Viewport(call.start, call.end);
       this.viewport.follows = follows;
-      if (call.session.is_live && call.end - call.start > LIVE_SPAN_MS)
-        this.viewport.show(call.end - LIVE_SPAN_MS, call.end);
-    } else {
-      const wasFit = this.viewport.isFit;
-      this.viewport.bound(call.start, call.end);
-      if (this.viewport.follows) {
-        if (wasFit && call.session.is_live && call.end - call.start > LIVE_SPAN_MS)
-          this.viewport.show(this.viewport.last - LIVE_SPAN_MS, this.viewport.last);
-        else this.viewport.followEnd();
-      } else if (wasFit && !call.session.is_live) this.viewport.fit();
+      if (call.session.is_live) this._showLatest(call);
     }
     if (this._painter) this._redraw();
+  }
+
+  /** Show what has come, unless the user looks at something else. */
+  _keepUp(call) {
+    const { viewport } = this;
+    const wasFit = viewport.isFit;
+    viewport.bound(call.start, call.end);
+    if (viewport.follows) {
+      viewport.followEnd();
+      if (wasFit && call.session.is_live) this._showLatest(call);
+    } else if (wasFit && !call.session.is_live) viewport.fit();
+    else viewport.isFit = false;
+  }
+
+  /** Of a long call that goes on, show the last minute. */
+  _showLatest(call) {
+    if (call.end - call.start > LIVE_SPAN_MS)
+      this.viewport.show(this.viewport.last - LIVE_SPAN_MS, this.viewport.last);
   }
 
   _resize() {

@@ -1,6 +1,7 @@
 /** All spans as a tree: the same as the score, for reading, for searching, and for the keyboard. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { N } from "./names.js";
 import { count, duration, offset } from "./format.js";
 import { laneOfKind } from "./lanes.js";
@@ -107,9 +108,9 @@ export class Tree extends Component {
             <i class=${`dot k-${laneOfKind(node.kind).colour}`} aria-hidden="true"></i>
             <b>${node.name}${node.kind === "turn" && node.number !== undefined ? ` ${node.number}` : ""}</b>
             <span class="msg muted">${node.resource}</span>
-            ${node.error && html`<i class="mark error" title=${node.tags[N.ERROR_TYPE] || "error"}>E</i><span class="sr-only">error</span>`}
-            ${node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0 && html`<i class="mark gap" title="gaps in the voice">G</i><span class="sr-only">gaps in the voice</span>`}
-            ${node.isInterrupted && html`<i class="mark interruption" title="interrupted">I</i><span class="sr-only">interrupted</span>`}
+            ${node.error && html`<${Mark} kind="error" says=${`error ${node.tags[N.ERROR_TYPE] || ""}`} />`}
+            ${node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0 && html`<${Mark} kind="gap" says="gaps in the voice" />`}
+            ${node.isInterrupted && html`<${Mark} kind="interruption" says="interrupted" />`}
             <span class="number muted">${offset(node.start - call.start)}</span>
             <span class="number">${duration(node.end - node.start)}</span>
           </div>`}

@@ -1,6 +1,7 @@
 /** The turns in their order: how long each answer took and why, and what was said. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { N, WAIT_PARTS } from "./names.js";
 import { duration, offset, seconds } from "./format.js";
 import { largest } from "./medians.js";
@@ -124,11 +125,11 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         flow) &&
       html`<p class="turn-marks">
         ${flow && html`<span class="muted">${flow}</span>`}
-        ${outcome === "interrupted" && html`<span><i class="mark interruption">I</i>interrupted</span>`}
+        ${outcome === "interrupted" && html`<span><${Mark} kind="interruption" />interrupted</span>`}
         ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
-        ${gaps > 0 && html`<span><i class="mark gap">G</i>${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
-        ${blocked > 0 && html`<span><i class="mark block">B</i>loop blocked ${seconds(blocked)}</span>`}
-        ${errors > 0 && html`<span class="bad"><i class="mark error">E</i>${errors === 1 ? "an error" : `${errors} errors`}</span>`}
+        ${gaps > 0 && html`<span><${Mark} kind="gap" />${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
+        ${blocked > 0 && html`<span><${Mark} kind="block" />loop blocked ${seconds(blocked)}</span>`}
+        ${errors > 0 && html`<span class="bad"><${Mark} kind="error" />${errors === 1 ? "an error" : `${errors} errors`}</span>`}
       </p>`
     }
     ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}

@@ -44,8 +44,7 @@ const COUNTED = [
   {
     name: "block",
     of: (session) => session.blocked_count,
-    one: "block of the loop",
-    many: "blocks of the loop",
+    one: "block",
     secs: (session) => session.blocked_secs,
     isBad: true,
   },

@@ -89,9 +89,10 @@ class Page:
     async def open(self, url: str) -> None:
         """Go to an address, and wait until it is loaded."""
         self.loaded.clear()
-        await self.send("Page.navigate", url=url)
-        async with asyncio.timeout(_START_SECS):
-            await self.loaded.wait()
+        answer = await self.send("Page.navigate", url=url)
+        if "loaderId" in answer:  # else only the part behind the # is another
+            async with asyncio.timeout(_START_SECS):
+                await self.loaded.wait()
 
     async def js(self, expression: str) -> Any:
         """Return what an expression comes to; a promise is awaited."""

@@ -1,1 +1,1 @@
-"""`pipecat-dd view`: a bot's conversations on a local page, while they happen."""
+"""``pipecat-dd view``: conversations as scores, while they happen."""

@@ -511,11 +511,6 @@ class Call:
             root["tags"][tags.PIPECAT_VERSION] = "1.14.0"
             if outcome:
                 root["tags"][tags.SESSION_OUTCOME] = outcome
-        else:
-            known = {span["id"] for span in self.spans}
-            for span in self.spans:
-                if span["parent"] not in known and span["parent"] != self.root:
-                    span["parent"] = self.root
         self.summary = self._summarize(reason, outcome)
         return self
 

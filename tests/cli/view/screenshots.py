@@ -9,12 +9,16 @@ They need chromium, and look best where the fonts Inter and JetBrains Mono are i
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pipecat_dd.cli.view.page import page_html
 from tests.cli.view.calls import as_data, bad_call, good_call, live_call, several_calls
+from tests.cli.view.looking import SHOWN, open_call
 from tests.cli.view.serving import NONCE, serving
 from tests.support.chromium import Browser, Page, chromium, file_url
+
+View = Callable[[Page, str], Awaitable[None]]
 
 SIZES = ((1280, 800), (800, 600))
 
@@ -25,8 +29,7 @@ async def _list(page: Page, url: str) -> None:
 
 
 async def _score(page: Page, url: str) -> None:
-    await page.open(f"{url}#/call/{bad_call().id}")
-    await page.until("document.querySelector('.plot')?.dataset.from")
+    await open_call(page, url, bad_call())
 
 
 async def _span(page: Page, url: str) -> None:
@@ -61,12 +64,12 @@ async def _report(page: Page, url: str) -> None:
         report = Path(folder) / "report.html"
         report.write_text(page_html(as_data(bad_call()), NONCE), encoding="utf-8")
         await page.open(file_url(report))
-        await page.until("document.querySelector('.plot')?.dataset.from")
+        await page.until(SHOWN)
         await page.press("]")
         await page.press("]")
 
 
-VIEWS = {
+VIEWS: dict[str, View] = {
     "list": _list,
     "score": _score,
     "span": _span,
@@ -97,15 +100,15 @@ async def take(folder: Path, *, is_for_docs: bool, only: str = "") -> None:
 
 
 async def _picture(
-    browser: Browser, view: object, url: str, width: int, height: int, dark: bool
+    browser: Browser, view: View, url: str, width: int, height: int, dark: bool
 ) -> bytes:
     page = await browser.page(width=width, height=height, dark=dark)
-    assert callable(view)
     await view(page, url)
     await page.settled()
-    if page.problems:
-        print(view.__name__, page.problems)  # noqa: T201
-    return await page.screenshot()
+    assert page.problems == []
+    picture = await page.screenshot()
+    await page.close()
+    return picture
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ class CallServer:
         self.calls = {call.id: call for call in calls}
         self.seq = 0
         self.refused = 0
+        self._told: list[tuple[int, str, Json]] = []
         self._streams: set[asyncio.Queue[tuple[int, str, Json] | None]] = set()
 
     def app(self) -> web.Application:
@@ -43,8 +44,9 @@ class CallServer:
     def tell(self, kind: str, data: Json) -> None:
         """Send an event to all pages that listen."""
         self.seq += 1
+        self._told.append((self.seq, kind, data))
         for stream in self._streams:
-            stream.put_nowait((self.seq, kind, data))
+            stream.put_nowait(self._told[-1])
 
     def add(self, call: Call) -> None:
         """Let a call begin, or tell of its summary."""
@@ -84,10 +86,13 @@ class CallServer:
         await answer.prepare(request)
         await answer.write(b": hello\n\n")
         stream: asyncio.Queue[tuple[int, str, Json] | None] = asyncio.Queue()
+        since = int(request.headers.get("Last-Event-ID") or request.query["since"])
+        for event in self._told[since:]:
+            stream.put_nowait(event)
         self._streams.add(stream)
         try:
-            while (event := await stream.get()) is not None:
-                number, kind, data = event
+            while (told := await stream.get()) is not None:
+                number, kind, data = told
                 text = f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
                 await answer.write(text.encode())
         finally:

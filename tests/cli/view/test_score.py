@@ -1,4 +1,4 @@
-"""One conversation on the page: everything where it was, and the way from each thing to the other."""
+"""One conversation on the page: everything where it was, and the way from one to the other."""
 
 import pytest
 
@@ -22,6 +22,8 @@ async def test_the_bots_voice_ends_where_the_user_cut_it_off(page: Page) -> None
         assert (await pixels(page, Place(begin.x + 3, begin.y + 6)))[:3] == bot
         assert (await pixels(page, Place(end.x - 14, end.y + 6)))[:3] == bot
         assert (await pixels(page, Place(end.x + 14, end.y + 6)))[:3] != bot
+        # A letter on a shield says what it is, without colour.
+        assert (await pixels(page, Place(end.x - 5, end.y - 4)))[:3] == await colour(page, "mark")
 
 
 async def test_a_gap_is_a_hole_in_the_voice_where_it_was(page: Page) -> None:
@@ -58,6 +60,39 @@ async def test_it_stays_where_it_was_after_zooming_and_panning(page: Page) -> No
         assert (await pixels(page, Place(moved.x - 3, moved.y + 6)))[:3] == bot
         assert (await pixels(page, Place(to.x + 3, moved.y + 6)))[:3] == bot
         assert (await pixels(page, Place(moved.x + 3, moved.y + 8)))[:3] != bot
+
+
+async def test_the_strip_of_the_whole_call_and_the_keys_move_along_it(page: Page) -> None:
+    call = bad_call()
+
+    async def seen() -> tuple[float, float]:
+        await page.settled()
+        from_, to = await page.js(
+            "(({ from, to }) => [from, to])(document.querySelector('.plot').dataset)"
+        )
+        return float(from_), float(to)
+
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        all_from, all_to = await seen()
+        for _ in range(4):
+            await page.press("+")
+        from_, to = await seen()
+        assert to - from_ == pytest.approx((all_to - all_from) / 1.5**4, rel=0.01)
+        left, y = await page.js(
+            "(({ left, top }) => [left, top + 10])"
+            "(document.querySelector('.minimap').getBoundingClientRect())"
+        )
+        width = await page.js("document.querySelector('.minimap').clientWidth")
+        await page.click_at(left + 0.7 * width, y)
+        from_, to = await seen()
+        middle = all_from + 0.7 * (all_to - all_from)
+        assert (from_ + to) / 2 == pytest.approx(middle, abs=0.01 * (all_to - all_from))
+        await page.js("document.querySelector('.plot').focus()")
+        await page.press("ArrowLeft", shift=True)
+        assert (await seen())[0] == pytest.approx(from_ - 0.2 * (to - from_), abs=1)
+        await page.press("0")
+        assert await seen() == (all_from, all_to)
 
 
 async def test_a_click_on_a_span_shows_its_error_its_tags_and_its_lines(page: Page) -> None:
@@ -129,8 +164,11 @@ async def test_a_part_of_the_wait_lights_up_where_it_was(page: Page) -> None:
         await page.move(640, 20)
         await page.settled()
         assert await pixels(page, middle, layer=1) == (0, 0, 0, 0)
-        # By the keyboard it is the same.
-        await page.js("document.querySelector('[data-turn=\"2\"] .part.w-tools').focus()")
+        # By the keyboard it is the same: a bar is one stop, and the arrows go along it.
+        await page.js('document.querySelector(\'[data-turn="2"] .part[tabindex="0"]\').focus()')
+        await page.press("ArrowRight")
+        await page.press("ArrowRight")
+        assert await page.js("document.activeElement.matches('.w-tools')")
         await page.settled()
         assert await _is_near(page, edge, await colour(page, "w-tools"))
 
@@ -161,12 +199,37 @@ async def test_each_utterance_stands_once_and_what_was_not_heard_is_struck(page:
         assert "estimate" in await page.text(".said small")
 
 
+async def test_what_was_said_stands_on_its_bar(page: Page) -> None:
+    call = bad_call()
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        await page.press("]")
+        await page.press("]")
+        await page.press("z")
+        await page.settled()
+        drawn = await page.js(
+            """new Promise((done) => {
+                const texts = [];
+                const own = CanvasRenderingContext2D.prototype.fillText;
+                CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+                    texts.push(text);
+                    return own.call(this, text, ...where);
+                };
+                dispatchEvent(new KeyboardEvent("keydown", { key: "l" }));
+                requestAnimationFrame(() => requestAnimationFrame(() => done(texts)));
+            })"""
+        )
+        assert "I have got a really bad toothache, can I come in today?" in drawn
+        assert any(text.startswith("I am sorry to hear that.") for text in drawn)
+
+
 async def test_no_content_leaves_no_empty_place_for_it(page: Page) -> None:
     call = good_call(has_content=False)
     async with serving(call) as server:
         await open_call(page, server.url, call)
         assert await page.js("document.querySelectorAll('.said').length") == 0
         assert await page.js("document.querySelectorAll('.turn').length") == 5
+        assert "capture_content" in await page.text(".hint")
 
 
 async def test_lines_are_found_by_text_level_and_span(page: Page) -> None:

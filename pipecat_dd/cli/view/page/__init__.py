@@ -17,8 +17,8 @@ from pipecat_dd.names import tags
 from pipecat_dd.names.spans import SPANS
 
 SCRIPTS: Final = (
-    *("names", "preact", "format", "medians", "call", "said", "source", "store"),
-    *("theme", "lanes", "viewport", "paint", "minimap", "score"),
+    *("names", "preact", "format", "medians", "marks", "call", "said", "source", "store"),
+    *("theme", "labels", "lanes", "viewport", "pens", "paint", "minimap", "walk", "score"),
     *("rows", "waits", "turns", "lines", "tree", "details", "figures"),
     *("call_view", "list_view", "compare_numbers", "compare_view", "help", "app"),
 )
@@ -28,6 +28,8 @@ PLAIN_SIZE: Final = 100_000
 """From how many characters of JSON on a report's data is packed: it then takes a tenth."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*/\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async |class|const|function|let)\b)", re.MULTILINE)
 _DATA = re.compile(
     r'<script type="application/\w+" id="data"(?P<packed> data-packed="gzip")?>(?P<text>[^<]*)<'
@@ -35,7 +37,8 @@ _DATA = re.compile(
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
-    "connect-src {connect}; base-uri 'none'; form-action 'none'"
+    "connect-src {connect}; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -77,8 +80,9 @@ def _read(name: str) -> str:
 
 @cache
 def _script() -> str:
-    """Return the page's own scripts as one."""
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", _read(f"{name}.js"))) for name in SCRIPTS)
+    """Return the page's own scripts as one, without what only their readers need."""
+    script = "".join(_EXPORT.sub("", _IMPORT.sub("", _read(f"{name}.js"))) for name in SCRIPTS)
+    return _INDENT.sub("", _COMMENT.sub("", script))
 
 
 @cache

@@ -17,7 +17,8 @@ function routeOf(hash) {
   } catch {
     return { view: "list" };
   }
-  if (words[0] === "call" && words[1]) return { view: "call", ids: [words[1]], span: words[2] === "span" ? words[3] : undefined };
+  if (words[0] === "call" && words[1])
+    return { view: "call", ids: [words[1]], span: words[2] === "span" ? words[3] : undefined };
   if (words[0] === "compare" && words[1] && words[2]) return { view: "compare", ids: [words[1], words[2]] };
   return { view: "list", ids: [] };
 }
@@ -57,7 +58,10 @@ class App extends Component {
     const { store } = this.props;
     const { route } = this.state;
     for (const id of route.ids || []) store.open(id);
-    const names = (route.ids || []).map((id) => store.sessions.get(id)).filter(Boolean).map(titleOf);
+    const names = (route.ids || [])
+      .map((id) => store.sessions.get(id))
+      .filter(Boolean)
+      .map(titleOf);
     document.title = `${names.join(" and ") || "Conversations"} · pipecat-dd`;
   }
 
@@ -67,7 +71,8 @@ class App extends Component {
     if (isTyping) return;
     if (event.key === "?") this.setState({ isHelp: true });
     else if (!this._view?.globalKey?.(event)) {
-      if (event.key !== "Escape" || this.state.route.view === "list" || this.props.store.sessions.size < 2) return;
+      if (event.key !== "Escape" || this.state.route.view === "list" || this.props.store.sessions.size < 2)
+        return;
       location.hash = "#/";
     }
     event.preventDefault();
@@ -75,16 +80,33 @@ class App extends Component {
 
   render({ store }, { route, isHelp }) {
     return html`
-      <a class="skip" href="#page" onClick=${(event) => {
-        event.preventDefault();
-        document.querySelector("main")?.querySelector("[tabindex], a, button")?.focus();
-      }}>Skip to the content</a>
+      <a
+        class="skip"
+        href="#page"
+        onClick=${(event) => {
+          event.preventDefault();
+          document.querySelector("main")?.querySelector("[tabindex], a, button")?.focus();
+        }}
+        >Skip to the content</a
+      >
       <nav class="top" aria-label="Page">
-        <a class="brand" href="#/"><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><rect width="16" height="16" rx="3.5"></rect><path d="M3 5h5M6 8h7M3 11h4"></path></svg>pipecat-dd</a>
+        <a class="brand" href="#/"
+          ><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true">
+            <rect width="16" height="16" rx="3.5"></rect>
+            <path d="M3 5h5M6 8h7M3 11h4"></path></svg
+          >pipecat-dd</a
+        >
         ${route.view !== "list" && !(store.isReport && store.sessions.size < 2) && html`<a class="back" href="#/">← All conversations</a>`}
         <span class="grow"></span>
         ${store.isReport ? html`<span class="muted">report</span>` : !store.isConnected && html`<span class="bad" role="status">${store.problem || "Not connected: trying again …"}</span>`}
-        <button class="chip" aria-haspopup="dialog" aria-keyshortcuts="?" onClick=${() => this.setState({ isHelp: true })}>Help <kbd aria-hidden="true">?</kbd></button>
+        <button
+          class="chip"
+          aria-haspopup="dialog"
+          aria-keyshortcuts="?"
+          onClick=${() => this.setState({ isHelp: true })}
+        >
+          Help <kbd aria-hidden="true">?</kbd>
+        </button>
       </nav>
       ${this._main(store, route)}
       ${isHelp && html`<${Help} onClose=${() => this.setState({ isHelp: false })} />`}
@@ -93,16 +115,37 @@ class App extends Component {
 
   _main(store, route) {
     const take = (view) => (this._view = view);
+    if (store.isReport && !store.isLoaded)
+      return html`<main class="nothing" role="status">
+        <p>${store.problem || "Opening the report …"}</p>
+      </main>`;
     if (route.view === "list")
-      return html`<${ListView} ref=${take} sessions=${store.sessions} isReport=${store.isReport} isLoaded=${store.isLoaded} />`;
+      return html`<${ListView}
+        ref=${take}
+        sessions=${store.sessions}
+        isReport=${store.isReport}
+        isLoaded=${store.isLoaded}
+      />`;
     const calls = route.ids.map((id) => store.calls.get(id));
     const problem = calls.find((call) => call?.problem)?.problem;
     if (problem || calls.some((call) => !call))
-      return html`<main class="nothing" role="status"><p>${problem || "Getting the conversation …"}</p></main>`;
+      return html`<main class="nothing" role="status">
+        <p>${problem || "Getting the conversation …"}</p>
+      </main>`;
     if (route.view === "call")
-      return html`<${CallView} key=${route.ids[0]} ref=${take} call=${calls[0]} span=${route.span} isReport=${store.isReport} />`;
-    return html`<${CompareView} ref=${take} calls=${calls} sessions=${store.sessions}
-      onChange=${(one, other) => (location.hash = `#/compare/${[one, other].map(encodeURIComponent).join("/")}`)} />`;
+      return html`<${CallView}
+        key=${route.ids[0]}
+        ref=${take}
+        call=${calls[0]}
+        span=${route.span}
+        isReport=${store.isReport}
+      />`;
+    return html`<${CompareView}
+      ref=${take}
+      calls=${calls}
+      sessions=${store.sessions}
+      onChange=${(one, other) => (location.hash = `#/compare/${[one, other].map(encodeURIComponent).join("/")}`)}
+    />`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** One conversation: its spans as a tree, its turns, its lines by span, and what went wrong where. */
 
 import { N, WAIT_PARTS } from "./names.js";
-import { lowerBound, sum } from "./medians.js";
+import { sum } from "./medians.js";
 
 const TURN_WORK = new Set(["user_speech", "stt", "end_of_turn", "llm", "tts", "bot_speech"]);
 const ABOVE_TURNS = new Set(["session", "startup", "participant", "turn"]);
@@ -20,7 +20,12 @@ class Node {
     this.parent = undefined;
     this.turn = undefined;
     this.children = [];
+    /** Of a turn: what was said in it, once somebody has asked. */
+    this.said = undefined;
+    /** Whether it goes on, and its end is not known. */
     this.isProvisional = false;
+    /** Whether it has not come itself, and only what is in it says that it is there. */
+    this.isInferred = false;
   }
 
   /** What it is called: llm, openai.request. */
@@ -71,9 +76,12 @@ export class Call {
 
   /** Take lines in, ordered by time; one that is there already is left out. */
   addLines(lines) {
-    this._known ||= new Set();
-    const fresh = lines.filter((line) => !this._known.has(line.n));
-    for (const line of fresh) this._known.add(line.n);
+    let fresh = lines;
+    if (this.lines.length) {
+      this._known ||= new Set(this.lines.map((line) => line.n));
+      fresh = lines.filter((line) => !this._known.has(line.n));
+      for (const line of fresh) this._known.add(line.n);
+    }
     const last = this.lines.at(-1);
     const isInOrder = fresh.every((line, at) => line.t >= (at ? fresh[at - 1] : last || line).t);
     this.lines = this.lines.concat(fresh);
@@ -124,9 +132,9 @@ export class Call {
   _grow() {
     const nodes = this.nodes;
     for (const node of nodes.values()) {
-      if (node.isProvisional) nodes.delete(node.id);
+      if (node.isInferred) nodes.delete(node.id);
       node.children = [];
-      node.parent = node.turn = undefined;
+      node.parent = node.turn = node.said = undefined;
     }
     const orphans = new Map();
     for (const node of nodes.values()) {
@@ -136,14 +144,18 @@ export class Call {
       else if (orphans.has(id)) orphans.get(id).push(node);
       else orphans.set(id, [node]);
     }
-    for (const [id, group] of orphans) this._addTurnThatGoesOn(id, group);
+    for (const [id, group] of orphans) this._addWhatGoesOn(id, group, orphans);
     const all = [...nodes.values()].sort((one, other) => one.start - other.start || other.end - one.end);
     let [start, end] = [this.session.start ?? Infinity, 0];
     const [roots, turns] = [[], []];
     for (const node of all) {
       if (isInCircle(node)) node.parent = undefined;
       (node.parent ? node.parent.children : roots).push(node);
-      if (node.kind === "turn") turns.push(node);
+      if (node.kind === "turn") {
+        turns.push(node);
+        // The server infers as well; a turn that has ended says how.
+        node.isProvisional = Boolean(this.session.is_live) && node.tags[N.TURN_OUTCOME] === undefined;
+      }
       if (node.start < start) start = node.start;
       if (node.end > end) end = node.end;
     }
@@ -153,18 +165,49 @@ export class Call {
     return { all, roots, turns, start, end: Math.max(end, start + 1), waits, marks: marksOf(all) };
   }
 
-  /** A turn is sent when it ends: until then, its work shows how far it has come. */
-  _addTurnThatGoesOn(id, group) {
+  /** A turn and a participant are sent when they end: until then, what is in them shows that they are there. */
+  _addWhatGoesOn(id, group, orphans) {
     if (group.some((node) => ABOVE_TURNS.has(node.kind))) return;
-    if (!group.some((node) => TURN_WORK.has(node.kind))) return;
+    let kind;
+    if (group.some((node) => TURN_WORK.has(node.kind))) kind = "turn";
+    else if (
+      group.every((node) => node.kind === "participant.event") &&
+      isBesideSession(id, orphans, this.nodes)
+    )
+      kind = "participant";
+    else return;
     const start = Math.min(...group.map((node) => node.start));
-    const dur = Math.max(...group.map((node) => node.end)) - start;
-    const by = group.some((node) => node.kind === "user_speech" || node.kind === "stt") ? "user" : "bot";
-    const turn = new Node({ id, name: "pipecat.turn", kind: "turn", resource: by, start, dur });
-    turn.isProvisional = true;
-    for (const node of group) node.parent = turn;
-    this.nodes.set(id, turn);
+    let end = Math.max(...group.map((node) => node.end));
+    const made = { id, name: `pipecat.${kind}`, kind, resource: "", start, tags: {} };
+    if (kind === "turn")
+      made.resource = group.some((node) => node.kind === "user_speech" || node.kind === "stt")
+        ? "user"
+        : "bot";
+    else {
+      end = Math.max(
+        end,
+        this.session.end ?? 0,
+        this.lines.at(-1)?.t ?? 0,
+        ...[...this.nodes.values()].map((node) => node.end),
+      );
+      const name = group
+        .flatMap((node) => this.linesOf(node.id))
+        .find((line) => line.participant_name)?.participant_name;
+      if (name) made.tags[N.PARTICIPANT_NAME] = name;
+    }
+    const node = new Node({ ...made, dur: end - start });
+    node.isProvisional = node.isInferred = true;
+    for (const each of group) each.parent = node;
+    this.nodes.set(id, node);
   }
+}
+
+/** Whether an unknown parent is another than the session, which is sent last of all. */
+function isBesideSession(id, orphans, nodes) {
+  for (const node of nodes.values()) if (node.kind === "session") return node.id !== id;
+  for (const [other, group] of orphans)
+    if (other !== id && group.some((node) => ABOVE_TURNS.has(node.kind))) return true;
+  return false;
 }
 
 /** Whether a span is its own ancestor, as only broken data has it. */
@@ -211,7 +254,14 @@ function waitOf(turn) {
     parts.push({ ...each, secs, start: at, end: at + secs * 1000 });
     at += secs * 1000;
   }
-  return { turn, total, parts, start: from, end: from + total * 1000, known: sum(parts.map((part) => part.secs)) };
+  return {
+    turn,
+    total,
+    parts,
+    start: from,
+    end: from + total * 1000,
+    known: sum(parts.map((part) => part.secs)),
+  };
 }
 
 /** Where a bot's speech ran dry: the times are as recorded, in seconds from its start. */
@@ -242,10 +292,4 @@ function marksOf(all) {
       found.push({ kind: "error", node, start: node.end, end: node.end });
   }
   return found.sort((one, other) => one.start - other.start);
-}
-
-/** The node that begins last before a time, of those ordered by start. */
-export function latestBefore(nodes, time) {
-  const at = lowerBound(nodes.map((node) => node.start), time + 1e-6);
-  return nodes[Math.max(0, at - 1)];
 }

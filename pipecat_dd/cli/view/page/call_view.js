@@ -16,7 +16,16 @@ const PAUSE_MS = 120;
 export class CallView extends Component {
   constructor(props) {
     super(props);
-    this.state = { isPainted: false, node: undefined, line: undefined, light: undefined, text: "", filters: ALL_LINES, panel: "Lines", left: true };
+    this.state = {
+      isPainted: false,
+      node: undefined,
+      line: undefined,
+      light: undefined,
+      text: "",
+      filters: ALL_LINES,
+      panel: "Lines",
+      left: true,
+    };
   }
 
   componentDidMount() {
@@ -24,7 +33,9 @@ export class CallView extends Component {
     const { span } = this.props;
     if (span) this._select(this.props.call.node(span));
     // The score first: the panels come with the frame after it.
-    this._first = requestAnimationFrame(() => (this._first = setTimeout(() => this.setState({ isPainted: true }))));
+    this._first = requestAnimationFrame(
+      () => (this._first = setTimeout(() => this.setState({ isPainted: true }))),
+    );
   }
 
   componentWillUnmount() {
@@ -33,8 +44,9 @@ export class CallView extends Component {
     clearTimeout(this._pause);
   }
 
-  componentDidUpdate() {
-    const { call } = this.props;
+  componentDidUpdate(before) {
+    const { call, span } = this.props;
+    if (span && span !== before.span) this._select(call.node(span));
     // A span that has come anew is another node.
     const { node } = this.state;
     if (node && call.node(node.id) !== node) this.setState({ node: call.node(node.id) });
@@ -49,10 +61,15 @@ export class CallView extends Component {
 
   _select = (node) => {
     // A line stays selected with its own span only.
-    this.setState(({ line }) => ({ node, line: node && line?.span === node.id ? line : undefined, panel: node ? "Span" : this.state.panel === "Span" ? "Lines" : this.state.panel }));
+    this.setState(({ line }) => ({
+      node,
+      line: node && line?.span === node.id ? line : undefined,
+      panel: node ? "Span" : this.state.panel === "Span" ? "Lines" : this.state.panel,
+    }));
   };
 
-  _selectLine = (line) => this.setState({ line, node: this.props.call.node(line.span), panel: this.state.panel });
+  _selectLine = (line) =>
+    this.setState({ line, node: this.props.call.node(line.span), panel: this.state.panel });
 
   _light = (light) => this.setState({ light });
 
@@ -87,7 +104,11 @@ export class CallView extends Component {
     const { call } = this.props;
     const { text } = this.state;
     if (!text) return undefined;
-    if (this._searched?.text !== text || this._searched.version !== call.version || this._searched.call !== call) {
+    if (
+      this._searched?.text !== text ||
+      this._searched.version !== call.version ||
+      this._searched.call !== call
+    ) {
       const ids = new Set(call.tree.all.filter((node) => spanHas(node, text)).map((node) => node.id));
       this._searched = { text, version: call.version, call, ids };
     }
@@ -119,7 +140,10 @@ export class CallView extends Component {
       // From one that was found to the next.
       const found = this._found();
       const all = this.props.call.tree.all.filter((node) => found?.has(node.id));
-      if (all.length) this._select(all[(all.indexOf(this.state.node) + (event.shiftKey ? all.length - 1 : 1)) % all.length]);
+      if (all.length)
+        this._select(
+          all[(all.indexOf(this.state.node) + (event.shiftKey ? all.length - 1 : 1)) % all.length],
+        );
     } else return;
     event.preventDefault();
     event.stopPropagation();
@@ -136,41 +160,101 @@ export class CallView extends Component {
     return html`<main class=${`call ${isOpen ? "has-details" : ""} shows-${tab.toLowerCase()}`}>
       <header class="call-head">
         <div class="call-title">
-          <h1>${titleOf(session)}</h1>
-          ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${[session.outcome, session.end_reason].filter(Boolean).join(" · ")}</span>`}
-          <p class="muted">${session.name} · ${day(session.start)} ${timeOfDay(session.start)} · <code>${session.id}</code></p>
+          <div>
+            <h1>${titleOf(session)}</h1>
+            ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${[session.outcome, session.end_reason].filter(Boolean).join(" · ")}</span>`}
+          </div>
+          <p class="muted">
+            ${session.name} · ${day(session.start)} ${timeOfDay(session.start)} · <code>${session.id}</code>
+          </p>
         </div>
         <${Figures} session=${session} end=${session.end ?? call.end} onGo=${this._go} />
-        <label class="search"><span class="sr-only">Search spans and lines</span>
-          <input type="search" placeholder="Search spans and lines" ref=${(box) => (this._searchBox = box)}
-            aria-keyshortcuts="/" onInput=${(event) => this._search(event.target.value)} onKeyDown=${(event) => this._searchKey(event)} />
+        <label class="search"
+          ><span class="sr-only">Search spans and lines</span>
+          <input
+            type="search"
+            placeholder="Search spans and lines"
+            ref=${(box) => (this._searchBox = box)}
+            aria-keyshortcuts="/"
+            onInput=${(event) => this._search(event.target.value)}
+            onKeyDown=${(event) => this._searchKey(event)}
+          />
           <kbd aria-hidden="true">/</kbd>
           ${text && html`<span class="muted" role="status">${found.size} spans</span>`}
         </label>
       </header>
-      <${Score} ref=${(score) => (this._score = score)} call=${call} isLive=${session.is_live && !isReport} selected=${node} line=${line}
-        light=${light} found=${found} onSelect=${this._select} onOpen=${this._open} />
+      <${Score}
+        ref=${(score) => (this._score = score)}
+        call=${call}
+        isLive=${session.is_live && !isReport}
+        selected=${node}
+        line=${line}
+        light=${light}
+        found=${found}
+        onSelect=${this._select}
+        onOpen=${this._open}
+      />
       <div class="panel-tabs" role="group" aria-label="Panels">
         ${PANELS.map((name) => html`<button key=${name} aria-pressed=${tab === name} disabled=${name === "Span" && !isOpen} onClick=${() => this.setState({ panel: name })}>${name}</button>`)}
       </div>
       <div class="panels">
-        ${isPainted && html`<section class="panel of-turns" aria-label="Turns">
-          <h2>Turns</h2>
-          <${Turns} call=${call} selected=${node} onSelect=${this._select} onLight=${this._light}
-            onChoosePart=${(part) => this._light({ ...part, reveals: true })} />
-        </section>`}
-        ${isPainted && html`<section class="panel of-lines" aria-label=${middle}>
-          <div class="panel-head" role="group" aria-label="Lines or spans">
-            ${["Lines", "Spans"].map((name) => html`<button key=${name} aria-pressed=${middle === name} onClick=${() => this.setState({ panel: name })}>${name}</button>`)}
-          </div>
-          ${middle === "Spans"
-            ? html`<${Tree} call=${call} found=${found} selected=${node} onSelect=${(each) => this._selectKeeping(each)} onOpen=${this._open} />`
-            : html`<${Lines} call=${call} filters=${filters} text=${text} selected=${node} line=${line}
-                onFilter=${(changed) => this.setState({ filters: changed })} onLine=${this._selectLine} onOpen=${this._open} />`}
-        </section>`}
-        ${isPainted && isOpen &&
-        html`<section class="panel of-span" aria-label="Span"><${Details} ref=${(details) => (this._details = details)} call=${call} node=${node} line=${line}
-          onSelect=${this._select} onLine=${this._selectLine} onClose=${this._close} onLight=${this._light} /></section>`}
+        ${
+          isPainted &&
+          html`<section class="panel of-turns" aria-label="Turns">
+            <h2>Turns</h2>
+            <${Turns}
+              call=${call}
+              selected=${node}
+              onSelect=${this._select}
+              onLight=${this._light}
+              onChoosePart=${(part) => this._light({ ...part, reveals: true })}
+            />
+          </section>`
+        }
+        ${
+          isPainted &&
+          html`<section class="panel of-lines" aria-label=${middle}>
+            <div class="panel-head" role="group" aria-label="Lines or spans">
+              ${["Lines", "Spans"].map((name) => html`<button key=${name} aria-pressed=${middle === name} onClick=${() => this.setState({ panel: name })}>${name}</button>`)}
+            </div>
+            ${
+              middle === "Spans"
+                ? html`<${Tree}
+                    call=${call}
+                    found=${found}
+                    selected=${node}
+                    onSelect=${(each) => this._selectKeeping(each)}
+                    onOpen=${this._open}
+                  />`
+                : html`<${Lines}
+                    call=${call}
+                    filters=${filters}
+                    text=${text}
+                    selected=${node}
+                    line=${line}
+                    onFilter=${(changed) => this.setState({ filters: changed })}
+                    onLine=${this._selectLine}
+                    onOpen=${this._open}
+                  />`
+            }
+          </section>`
+        }
+        ${
+          isPainted &&
+          isOpen &&
+          html`<section class="panel of-span" aria-label="Span">
+            <${Details}
+              ref=${(details) => (this._details = details)}
+              call=${call}
+              node=${node}
+              line=${line}
+              onSelect=${this._select}
+              onLine=${this._selectLine}
+              onClose=${this._close}
+              onLight=${this._light}
+            />
+          </section>`
+        }
       </div>
       <p class="sr-only" role="status" aria-live="polite" ref=${(says) => (this._says = says)}></p>
     </main>`;

@@ -1,6 +1,7 @@
 /** A call in a few figures. */
 
 import { html } from "./preact.js";
+import { MARKS, Mark } from "./marks.js";
 import { seconds, spell } from "./format.js";
 
 export const SLOW_ANSWER_SECS = 2;
@@ -11,11 +12,9 @@ export function lengthOf(session, end = session.end) {
   return Math.max(0, end - session.start) / 1000;
 }
 
-/** Who took part, as one text. */
+/** Who took part, as one text; empty where nobody's name is known. */
 export function peopleOf(session) {
-  const names = (session.participant_names || []).filter(Boolean);
-  if (names.length) return names.join(", ");
-  return session.participants ? `${session.participants} ${session.participants === 1 ? "participant" : "participants"}` : "";
+  return (session.participant_names || []).filter(Boolean).join(", ");
 }
 
 /** What a call is called. */
@@ -27,8 +26,34 @@ export function LiveDot() {
   return html`<span class="live"><i aria-hidden="true"></i>live</span>`;
 }
 
-function Figure({ label, value, isBad, letter, onClick }) {
-  const body = html`${letter && html`<i class=${`mark ${letter[1]}`} aria-hidden="true">${letter[0]}</i>`}<b>${value}</b><span>${label}</span>`;
+/** What is counted: by its mark where it has one, and how bad it is. */
+const COUNTED = [
+  {
+    name: "participants",
+    of: (session) => (session.participants > 1 ? session.participants : 0),
+    one: "participant",
+  },
+  { name: "turns", of: (session) => session.turns, one: "turn" },
+  { name: "interruption", of: (session) => session.interruptions, one: "interruption" },
+  {
+    name: "gap",
+    of: (session) => session.voice_gap_count,
+    one: "gap",
+    secs: (session) => session.voice_gap_secs,
+  },
+  {
+    name: "block",
+    of: (session) => session.blocked_count,
+    one: "block",
+    secs: (session) => session.blocked_secs,
+    isBad: true,
+  },
+  { name: "error", of: (session) => session.errors, one: "error", isBad: true },
+  { name: "dropped", of: (session) => session.dropped, one: "oldest forgotten", many: "oldest forgotten" },
+];
+
+function Figure({ label, value, isBad, kind, onClick }) {
+  const body = html`${kind && html`<${Mark} kind=${kind} />`}<b>${value}</b><span>${label}</span>`;
   return onClick
     ? html`<button class=${`figure ${isBad ? "bad" : ""}`} onClick=${onClick}>${body}</button>`
     : html`<span class=${`figure ${isBad ? "bad" : ""}`}>${body}</span>`;
@@ -37,15 +62,28 @@ function Figure({ label, value, isBad, letter, onClick }) {
 /** The figures in a row; `onGo` is called with the kind of mark, or "slowest", that is clicked. */
 export function Figures({ session, end, onGo }) {
   const slow = session.slowest_answer_secs;
-  const many = (number, one, several) => (number === 1 ? one : several);
   return html`<div class="figures" role="group" aria-label="Figures">
     <${Figure} value=${spell(lengthOf(session, end) || 0)} label="long" />
-    <${Figure} value=${session.turns || 0} label=${many(session.turns, "turn", "turns")} />
-    ${slow > 0 && html`<${Figure} value=${seconds(slow)} label="slowest answer" isBad=${slow >= SLOW_ANSWER_SECS} onClick=${() => onGo("slowest")} />`}
-    ${session.interruptions > 0 && html`<${Figure} letter=${["I", "interruption"]} value=${session.interruptions} label=${many(session.interruptions, "interruption", "interruptions")} onClick=${() => onGo("interruption")} />`}
-    ${session.voice_gap_count > 0 && html`<${Figure} letter=${["G", "gap"]} value=${session.voice_gap_count} label=${`${many(session.voice_gap_count, "gap", "gaps")}, ${seconds(session.voice_gap_secs || 0)}`} onClick=${() => onGo("gap")} />`}
-    ${session.blocked_count > 0 && html`<${Figure} letter=${["B", "block"]} value=${session.blocked_count} label=${`${many(session.blocked_count, "block", "blocks")} of the loop, ${seconds(session.blocked_secs || 0)}`} isBad onClick=${() => onGo("block")} />`}
-    ${session.errors > 0 && html`<${Figure} letter=${["E", "error"]} value=${session.errors} label=${many(session.errors, "error", "errors")} isBad onClick=${() => onGo("error")} />`}
-    ${session.dropped > 0 && html`<${Figure} value=${session.dropped.toLocaleString("en")} label="oldest forgotten" />`}
+    ${
+      slow > 0 &&
+      html`<${Figure}
+        value=${seconds(slow)}
+        label="slowest answer"
+        isBad=${slow >= SLOW_ANSWER_SECS}
+        onClick=${() => onGo("slowest")}
+      />`
+    }
+    ${COUNTED.map(({ name, of, one, many = `${one}s`, secs, isBad }) => {
+      const number = of(session);
+      if (!number) return null;
+      const label = `${number === 1 ? one : many}${secs ? `, ${seconds(secs(session) || 0)}` : ""}`;
+      const kind = MARKS[name] && name;
+      return html`<${Figure}
+        key=${name}
+        ...${{ label, kind, isBad }}
+        value=${number.toLocaleString("en")}
+        onClick=${kind && (() => onGo(kind))}
+      />`;
+    })}
   </div>`;
 }

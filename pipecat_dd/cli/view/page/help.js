@@ -1,6 +1,7 @@
 /** The keys, and how to read a score. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 
 const KEYS = [
   ["/", "search"],
@@ -30,16 +31,30 @@ export class Help extends Component {
   }
 
   render({ onClose }) {
-    return html`<dialog class="help" aria-label="Help" ref=${(dialog) => (this._dialog = dialog)} onClose=${onClose}
-      onClick=${(event) => event.target === this._dialog && this._dialog.close()}>
+    return html`<dialog
+      class="help"
+      aria-label="Help"
+      ref=${(dialog) => (this._dialog = dialog)}
+      onClose=${onClose}
+      onClick=${(event) => event.target === this._dialog && this._dialog.close()}
+    >
       <h2>Keys</h2>
-      <dl>${KEYS.map(([keys, what]) => html`<dt key=${keys}>${keys.split(" ").map((key) => html`<kbd key=${key}>${key}</kbd>`)}</dt><dd>${what}</dd>`)}</dl>
+      <dl>
+        ${KEYS.map(
+          ([keys, what]) =>
+            html`<dt key=${keys}>${keys.split(" ").map((key) => html`<kbd key=${key}>${key}</kbd>`)}</dt>
+              <dd>${what}</dd>`,
+        )}
+      </dl>
       <h2>How to read a score</h2>
       <ul>
-        <li><i class="mark interruption">I</i> the user cut the bot off: a torn edge, and a dashed line for what was not heard.</li>
-        <li><i class="mark gap">G</i> a gap in the bot's voice: a hatched hole.</li>
-        <li><i class="mark block">B</i> the event loop stood still: hatched across all lanes.</li>
-        <li><i class="mark error">E</i> an error: a red, hatched frame.</li>
+        <li>
+          <${Mark} kind="interruption" /> the user cut the bot off: a torn edge, and a dashed line for what
+          was not heard.
+        </li>
+        <li><${Mark} kind="gap" /> a gap in the bot's voice: a hatched hole.</li>
+        <li><${Mark} kind="block" /> the event loop stood still: hatched across all lanes.</li>
+        <li><${Mark} kind="error" /> an error: a red, hatched frame.</li>
         <li>The thin bar before the bot speaks is the wait for the answer, part by part.</li>
       </ul>
       <form method="dialog"><button class="button primary">Close</button></form>

@@ -15,12 +15,26 @@ export const LANES = [
   { id: "eot", label: "end of turn", kinds: ["end_of_turn"], colour: "eot", height: MIDDLE },
   { id: "stt", label: "stt", kinds: ["stt"], colour: "stt", height: MIDDLE },
   { id: "llm", label: "llm", kinds: ["llm"], colour: "llm", height: MIDDLE },
-  { id: "tools", label: "tools", kinds: ["tool"], colour: "tool", height: MIDDLE },
+  { id: "tools", label: "tools", kinds: ["tool"], colour: "tool", height: MIDDLE, labelsBeside: true },
   { id: "tts", label: "tts", kinds: ["tts"], colour: "tts", height: MIDDLE },
   { id: "bot", label: "bot speaks", kinds: ["bot_speech"], colour: "bot", height: TALL, isSolid: true },
-  { id: "blocked", label: "blocked loop", kinds: ["blocked"], colour: "blocked", height: MIDDLE },
-  { id: "events", label: "events", kinds: ["service.event", "participant.event"], colour: "event", height: MIDDLE },
-  { id: "other", label: "bot's own code", kinds: [], colour: "other", height: MIDDLE },
+  {
+    id: "blocked",
+    label: "blocked loop",
+    kinds: ["blocked"],
+    colour: "blocked",
+    height: MIDDLE,
+    labelsBeside: true,
+  },
+  {
+    id: "events",
+    label: "events",
+    kinds: ["service.event", "participant.event"],
+    colour: "event",
+    height: MIDDLE,
+    labelsBeside: true,
+  },
+  { id: "other", label: "bot's own code", kinds: [], colour: "other", height: MIDDLE, labelsBeside: true },
   { id: "startup", label: "start-up", kinds: ["startup"], colour: "startup", height: LOW, mostRows: 2 },
   { id: "frames", label: "frames", kinds: ["frame"], colour: "frame", height: MIDDLE },
 ];
@@ -31,6 +45,7 @@ const MOST_ROWS = 4;
 const MOST_THIN_ROWS = 3;
 const PAD = 3;
 const BETWEEN = 1;
+const LOWEST_LANE = 22; // its label needs that
 
 /** The lane of a kind of span, with its colour. */
 export function laneOfKind(kind) {
@@ -116,7 +131,6 @@ export function layOut(call, { showsFrames, showsLibraries }) {
     lane.y = y;
     lane.rows = [...lane.main, ...lane.thin];
     y += PAD;
-    lane.line = lane.rows[0].isThin ? THIN : lane.height;
     for (const row of lane.rows) {
       row.settle();
       row.lane = lane;
@@ -125,14 +139,17 @@ export function layOut(call, { showsFrames, showsLibraries }) {
       y += row.height + BETWEEN;
       for (const node of row.nodes) rowOf.set(node, row);
     }
-    y += PAD - BETWEEN;
+    y = Math.max(y + PAD - BETWEEN, lane.y + LOWEST_LANE);
     lane.bottom = y;
-    lane.nodes = lane.rows.flatMap((row) => row.nodes);
-    if (lane.rows.length > 1) lane.nodes.sort((one, other) => one.start - other.start);
-    lane.starts = Float64Array.from(lane.nodes, (node) => node.start);
     found.push(lane);
   }
   return { lanes: found, height: y, rowOf, rows: found.flatMap((lane) => lane.rows) };
+}
+
+/** All spans of a lane, ordered by start; worked out when somebody first walks along it. */
+export function nodesOf(lane) {
+  lane.nodes ||= lane.rows.flatMap((row) => row.nodes).sort((one, other) => one.start - other.start);
+  return lane.nodes;
 }
 
 /** Put a span into the first row that is free by then. */

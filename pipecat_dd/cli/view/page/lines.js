@@ -5,6 +5,7 @@ import { count, offset } from "./format.js";
 import { Rows } from "./rows.js";
 
 const LEVELS = ["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"];
+const MOST_SHOWN = 400;
 const RANK = new Map(LEVELS.map((level, rank) => [level, rank]));
 
 export function rankOf(level) {
@@ -30,7 +31,8 @@ export class Lines extends Component {
     if (this._key?.every((value, at) => value === key[at])) return this._found;
     this._key = key;
     let lines = call.lines;
-    if (filters.isOfSpan && selected) lines = filters.withChildren ? call.linesBelow(selected) : call.linesOf(selected.id);
+    if (filters.isOfSpan && selected)
+      lines = filters.withChildren ? call.linesBelow(selected) : call.linesOf(selected.id);
     const least = rankOf(filters.level);
     this._found = lines.filter(
       (line) =>
@@ -45,59 +47,108 @@ export class Lines extends Component {
   _near(lines, selected) {
     if (!selected) return -1;
     const own = lines.findIndex((line) => line.span === selected.id);
-    return own >= 0 ? own : Math.min(lines.length - 1, lines.findIndex((line) => line.t >= selected.start));
+    return own >= 0
+      ? own
+      : Math.min(
+          lines.length - 1,
+          lines.findIndex((line) => line.t >= selected.start),
+        );
   }
 
-  render({ call, filters, text, selected, line, onFilter, onLine, onOpen }) {
+  render({ call, filters, selected, line, onFilter, onLine, onOpen }) {
     const lines = this._filtered();
     const people = new Map();
-    for (const each of call.lines) if (each.participant) people.set(each.participant, each.participant_name || each.participant);
+    for (const each of call.lines)
+      if (each.participant) people.set(each.participant, each.participant_name || each.participant);
     const change = (name, value) => onFilter({ ...filters, [name]: value });
     return html`<div class="lines">
       <div class="panel-bar">
-        <label><span class="sr-only">Least level</span>
+        <label
+          ><span class="sr-only">Least level</span>
           <select value=${filters.level} onChange=${(event) => change("level", event.target.value)}>
             <option value="TRACE">all levels</option>
             ${["DEBUG", "INFO", "WARNING", "ERROR"].map((level) => html`<option key=${level} value=${level}>${level} and up</option>`)}
           </select>
         </label>
-        ${people.size > 0 &&
-        html`<label><span class="sr-only">Participant</span>
-          <select value=${filters.participant} onChange=${(event) => change("participant", event.target.value)}>
-            <option value="">all participants</option>
-            ${[...people].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}
-          </select>
-        </label>`}
-        <button class="chip" aria-pressed=${filters.isOfSpan} disabled=${!selected} onClick=${() => change("isOfSpan", !filters.isOfSpan)}>
+        ${
+          people.size > 0 &&
+          html`<label
+            ><span class="sr-only">Participant</span>
+            <select
+              value=${filters.participant}
+              onChange=${(event) => change("participant", event.target.value)}
+            >
+              <option value="">all participants</option>
+              ${[...people].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}
+            </select>
+          </label>`
+        }
+        <button
+          class="chip"
+          aria-pressed=${filters.isOfSpan}
+          disabled=${!selected}
+          onClick=${() => change("isOfSpan", !filters.isOfSpan)}
+        >
           of this span
         </button>
-        ${filters.isOfSpan &&
-        html`<button class="chip" aria-pressed=${filters.withChildren} onClick=${() => change("withChildren", !filters.withChildren)}>
-          and its children
-        </button>`}
+        ${
+          filters.isOfSpan &&
+          html`<button
+            class="chip"
+            aria-pressed=${filters.withChildren}
+            onClick=${() => change("withChildren", !filters.withChildren)}
+          >
+            and its children
+          </button>`
+        }
         <span class="grow"></span>
-        <span class="muted" role="status">${lines.length === call.lines.length ? count(lines.length, "line") : `${lines.length.toLocaleString("en")} of ${count(call.lines.length, "line")}`}</span>
+        <span class="muted" role="status"
+          >${lines.length === call.lines.length ? count(lines.length, "line") : `${lines.length.toLocaleString("en")} of ${count(call.lines.length, "line")}`}</span
+        >
       </div>
-      <${Rows} id="lines" items=${lines} height=${22} role="listbox" itemRole="option" label="Lines"
-        current=${line ? lines.indexOf(line) : -1} near=${line ? -1 : this._near(lines, selected)} sticksToEnd=${call.session.is_live}
+      <${Rows}
+        id="lines"
+        items=${lines}
+        height=${22}
+        role="listbox"
+        itemRole="option"
+        label="Lines"
+        current=${line ? lines.indexOf(line) : -1}
+        near=${line ? -1 : this._near(lines, selected)}
+        sticksToEnd=${call.session.is_live}
         nothing=${call.lines.length ? "No line passes the filters." : "No line yet."}
-        onGo=${(at) => onLine(lines[at])} onOpen=${onOpen}
-        row=${(each) => html`<${Line} line=${each} call=${call} isOfSelected=${selected && each.span === selected.id} />`} />
+        onGo=${(at) => onLine(lines[at])}
+        onOpen=${onOpen}
+        row=${(each) =>
+          html`<${Line}
+            line=${each}
+            call=${call}
+            person=${people.size > 1 && each.participant ? people.get(each.participant) : undefined}
+            isOfSelected=${selected && each.span === selected.id}
+          />`}
+      />
     </div>`;
   }
 }
 
-export function Line({ line, call, isOfSelected }) {
+export function Line({ line, call, person, isOfSelected }) {
   const kind = call.node(line.span);
   return html`<div class=${`line ${levelClass(line.level)} ${isOfSelected ? "is-of-selected" : ""}`}>
     <time>${offset(line.t - call.start, 2)}</time>
     <b class="level">${line.level}</b>
-    <span class="msg">${line.msg}</span>
+    ${person && html`<span class="person">${person}</span>`}
+    <span class="msg">${line.msg.slice(0, MOST_SHOWN)}</span>
     <span class="of">${kind ? kind.name : ""}</span>
   </div>`;
 }
 
 export function levelClass(level) {
   const rank = rankOf(level);
-  return rank >= rankOf("ERROR") ? "is-error" : rank >= rankOf("WARNING") ? "is-warning" : rank < rankOf("INFO") ? "is-debug" : "";
+  return rank >= rankOf("ERROR")
+    ? "is-error"
+    : rank >= rankOf("WARNING")
+      ? "is-warning"
+      : rank < rankOf("INFO")
+        ? "is-debug"
+        : "";
 }

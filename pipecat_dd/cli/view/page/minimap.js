@@ -1,6 +1,6 @@
 /** The whole call in a strip: who spoke when, what went wrong, and what of it is seen below. */
 
-import { fitCanvas } from "./paint.js";
+import { fitCanvas } from "./pens.js";
 
 export const MINIMAP = 34;
 

@@ -1,81 +1,15 @@
 /** Draws a score on a canvas. What is in sight is found by search; what is too small is merged. */
 
-import { N } from "./names.js";
 import { duration, offset } from "./format.js";
+import { barLabel } from "./labels.js";
+import { MARKS } from "./marks.js";
 import { lowerBound } from "./medians.js";
+import { backed, fitting, hatching, letter, outline, rounded, textWidth } from "./pens.js";
 import { tickStep } from "./viewport.js";
 
 export const RULER = 22;
-const LETTERS = { interruption: "I", gap: "G", block: "B", error: "E" };
 const FONT = "11px";
 const SMALL = "9.5px";
-
-const widths = new Map();
-
-function textWidth(ctx, text, font) {
-  const key = font + text;
-  let width = widths.get(key);
-  if (width === undefined) {
-    if (widths.size > 4000) widths.clear();
-    ctx.font = font;
-    widths.set(key, (width = ctx.measureText(text).width));
-  }
-  return width;
-}
-
-/** As much of a text as there is room for. */
-function fitting(ctx, text, room, font) {
-  const width = textWidth(ctx, text, font);
-  if (width <= room) return text;
-  const kept = Math.floor((text.length * (room - 8)) / width);
-  return kept < 3 ? "" : `${text.slice(0, kept)}…`;
-}
-
-/** What stands on a span's bar. */
-export function barLabel(node) {
-  if (node.kind === "turn") {
-    const number = node.number === undefined ? "" : `${node.number}`;
-    return node.isProvisional ? "goes on" : number || node.resource;
-  }
-  if (node.kind === "user_speech" || node.kind === "bot_speech") return duration(node.end - node.start);
-  if (node.kind === "end_of_turn") return duration(node.end - node.start);
-  if (node.kind === "participant") return node.tags[N.PARTICIPANT_NAME] || node.tags[N.PARTICIPANT_ID] || node.resource;
-  if (node.kind) return node.resource || node.kind;
-  return `${node.span.name} ${node.resource}`;
-}
-
-/** Sizes a canvas to its element, as sharp as the screen is. */
-export function fitCanvas(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== wide || canvas.height !== high) {
-    canvas.width = wide;
-    canvas.height = high;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-  }
-  const ctx = canvas.getContext("2d");
-  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return ctx;
-}
-
-/** A pattern of slanted strokes. */
-function hatching(ctx, colour, gap = 5) {
-  const tile = document.createElement("canvas");
-  tile.width = tile.height = gap;
-  const pen = tile.getContext("2d");
-  pen.strokeStyle = colour;
-  pen.lineWidth = 1.2;
-  pen.beginPath();
-  pen.moveTo(-1, gap + 1);
-  pen.lineTo(gap + 1, -1);
-  pen.moveTo(-1, 1);
-  pen.lineTo(1, -1);
-  pen.moveTo(gap - 1, gap + 1);
-  pen.lineTo(gap + 1, gap - 1);
-  pen.stroke();
-  return ctx.createPattern(tile, "repeat");
-}
 
 export class Painter {
   constructor(colours) {
@@ -105,7 +39,7 @@ export class Painter {
     for (const row of layout.rows) this._row(ctx, row, viewport, width, found);
     const bot = layout.lanes.find((lane) => lane.id === "bot");
     if (bot) this._waits(ctx, call, viewport, bot);
-    this._marks(ctx, call, layout, viewport, width);
+    this._marks(ctx, call, layout, viewport);
     ctx.restore();
   }
 
@@ -173,7 +107,7 @@ export class Painter {
       const x = viewport.x(node.start);
       const wide = viewport.x(node.end) - x;
       if (wide >= 1.5) {
-        if (node.end >= viewport.from) this._bar(ctx, node, row, x, y, wide, colour, width, found);
+        if (node.end >= viewport.from) this._bar(ctx, node, row, x, y, wide, colour, width, found, viewport);
         at += 1;
         continue;
       }
@@ -189,12 +123,28 @@ export class Painter {
       ctx.globalAlpha = found && !found.has(node.id) ? 0.25 : 1;
       ctx.fillStyle = hasError ? this.colours.error : colour;
       ctx.fillRect(x, y, hasError ? 2 : 1.3, row.height);
+      if (row.lane.labelsBeside && !row.isThin && big === at + 1)
+        this._labelBeside(ctx, node, row, x + 2, y, viewport);
       ctx.globalAlpha = 1;
       at = big;
     }
   }
 
-  _bar(ctx, node, row, x, y, wide, colour, width, found) {
+  /** What a short bar is called stands beside it, where nothing else is. */
+  _labelBeside(ctx, node, row, right, y, viewport) {
+    const next = row.nodes[lowerBound(row.starts, node.start + 1e-3)];
+    const start = right + (node.error ? 12 : 5);
+    const room = (next ? viewport.x(next.start) : viewport.width) - start - 6;
+    const font = `${SMALL} ${this.colours.sans}`;
+    const text = room > 30 && start > 0 ? fitting(ctx, barLabel(node), Math.min(room, 150), font) : "";
+    if (!text) return;
+    ctx.font = font;
+    ctx.textBaseline = "middle";
+    ctx.fillStyle = this.colours["ink-2"];
+    ctx.fillText(text, start, y + row.height / 2 + 0.5);
+  }
+
+  _bar(ctx, node, row, x, y, wide, colour, width, found, viewport) {
     const c = this.colours;
     const high = row.height;
     const left = Math.max(-4, x);
@@ -234,7 +184,11 @@ export class Painter {
     }
     const font = `${row.isThin ? SMALL : FONT} ${c.sans}`;
     const start = Math.max(left, 0) + (row.lane.isSolid ? 5 : 6);
-    const room = right - start - (node.error ? 16 : 4);
+    let room = right - start - (node.error ? 16 : 4);
+    if (row.lane.labelsBeside && !row.isThin && room < 40) {
+      this._labelBeside(ctx, node, row, right, y, viewport);
+      room = 0;
+    }
     if (room > 16 && high > 9) {
       const text = fitting(ctx, barLabel(node), room, font);
       if (text) {
@@ -266,9 +220,9 @@ export class Painter {
     }
   }
 
-  _marks(ctx, call, layout, viewport, width) {
+  _marks(ctx, call, layout, viewport) {
     const c = this.colours;
-    const last = { interruption: -99, gap: -99, block: -99, error: -99 };
+    const last = Object.fromEntries(Object.keys(MARKS).map((kind) => [kind, -Infinity]));
     for (const mark of call.tree.marks) {
       const row = layout.rowOf.get(mark.node);
       if (!row || mark.end < viewport.from || mark.start > viewport.to) continue;
@@ -281,9 +235,19 @@ export class Painter {
       if (x - last[mark.kind] < 13) continue;
       last[mark.kind] = x;
       const colour = mark.kind === "error" ? c.error : c.mark;
-      const middle = mark.kind === "gap" && !mark.isSomewhere ? (x + right) / 2 : mark.kind === "block" ? x + 8 : x;
+      const middle =
+        mark.kind === "gap" && !mark.isSomewhere ? (x + right) / 2 : mark.kind === "block" ? x + 8 : x;
       const wideEnough = mark.kind !== "gap" || right - x > 14;
-      letter(ctx, LETTERS[mark.kind], middle, wideEnough && row.height >= 16 ? y + row.height / 2 : y - 1, colour, c["on-mark"], c.sans, mark.kind);
+      letter(
+        ctx,
+        MARKS[mark.kind].letter,
+        middle,
+        wideEnough && row.height >= 16 ? y + row.height / 2 : y - 1,
+        colour,
+        c["on-mark"],
+        c.sans,
+        mark.kind,
+      );
     }
   }
 
@@ -360,7 +324,10 @@ export class Painter {
       ctx.stroke();
       ctx.setLineDash([]);
     }
-    for (const [node, wide] of [[pointed, 1.25], [selected, 2.5]]) {
+    for (const [node, wide] of [
+      [pointed, 1.25],
+      [selected, 2.5],
+    ]) {
       const row = node && layout.rowOf.get(node);
       if (!row) continue;
       const x = Math.max(-6, viewport.x(node.start));
@@ -400,56 +367,4 @@ export class Painter {
     ctx.fillStyle = c["on-mark"];
     ctx.fillText(text, left + 6, RULER / 2 + 0.5);
   }
-}
-
-function rounded(ctx, x, y, wide, high, radius) {
-  if (wide < 5) {
-    ctx.fillRect(x, y, wide, high);
-    return;
-  }
-  ctx.beginPath();
-  ctx.roundRect(x, y, wide, high, radius);
-  ctx.fill();
-}
-
-function outline(ctx, x, y, wide, high, radius) {
-  ctx.beginPath();
-  ctx.roundRect(x, y, wide, high, radius);
-  ctx.stroke();
-}
-
-/** Keep a text readable on a hatched ground. */
-function backed(ctx, text, x, y, font, colour) {
-  const ink = ctx.fillStyle;
-  ctx.fillStyle = colour;
-  ctx.fillRect(x - 2, y - 6, textWidth(ctx, text, font) + 4, 12);
-  ctx.fillStyle = ink;
-}
-
-/** A mark's letter on a shape of its own: round, square, or a diamond for errors. */
-function letter(ctx, text, x, y, ground, ink, font, kind) {
-  ctx.fillStyle = ground;
-  ctx.beginPath();
-  if (kind === "error") {
-    ctx.moveTo(x, y - 8);
-    ctx.lineTo(x + 8, y);
-    ctx.lineTo(x, y + 8);
-    ctx.lineTo(x - 8, y);
-    ctx.closePath();
-  } else if (kind === "interruption") {
-    ctx.moveTo(x - 7, y - 6);
-    ctx.lineTo(x + 7, y - 6);
-    ctx.lineTo(x + 5, y + 3);
-    ctx.lineTo(x, y + 8);
-    ctx.lineTo(x - 5, y + 3);
-    ctx.closePath();
-  } else if (kind === "gap") ctx.arc(x, y, 6.5, 0, 2 * Math.PI);
-  else ctx.rect(x - 6, y - 6, 12, 12);
-  ctx.fill();
-  ctx.fillStyle = ink;
-  ctx.font = `700 9px ${font}`;
-  ctx.textAlign = "center";
-  ctx.textBaseline = "middle";
-  ctx.fillText(text, x, y + 0.5);
-  ctx.textAlign = "start";
 }

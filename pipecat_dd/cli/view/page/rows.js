@@ -24,7 +24,8 @@ export class Rows extends Component {
     const { current, items, height, near, sticksToEnd } = this.props;
     if (current !== before.current && current >= 0) this._reveal(current);
     else if (near !== before.near && near >= 0) this._box.scrollTop = Math.max(0, near - 1) * height;
-    else if (sticksToEnd && items !== before.items && this._wasAtEnd) this._box.scrollTop = items.length * height;
+    else if (sticksToEnd && items !== before.items && this._wasAtEnd)
+      this._box.scrollTop = items.length * height;
   }
 
   _measure() {
@@ -35,7 +36,8 @@ export class Rows extends Component {
     const { height } = this.props;
     const box = this._box;
     if (at * height < box.scrollTop) box.scrollTop = at * height;
-    else if ((at + 1) * height > box.scrollTop + box.clientHeight) box.scrollTop = (at + 1) * height - box.clientHeight;
+    else if ((at + 1) * height > box.scrollTop + box.clientHeight)
+      box.scrollTop = (at + 1) * height - box.clientHeight;
   }
 
   _scrolled() {
@@ -47,7 +49,9 @@ export class Rows extends Component {
   _key(event) {
     const { items, current, height, onGo, onOpen, onKey } = this.props;
     const page = Math.max(1, Math.floor(this.state.room / height) - 1);
-    const by = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[event.key];
+    const by = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity }[
+      event.key
+    ];
     if (by !== undefined && !event.shiftKey) {
       if (items.length) onGo(Math.min(items.length - 1, Math.max(0, current < 0 ? 0 : current + by)));
     } else if (event.key === "Enter" && current >= 0) onOpen?.(current);
@@ -63,16 +67,35 @@ export class Rows extends Component {
     for (let at = first; at < last; at += 1) shown.push(at);
     // What has the focus is in the document, wherever it is.
     if (current >= 0 && current < items.length && (current < first || current >= last)) shown.push(current);
-    return html`<div class="rows" id=${id} tabindex="0" role=${role} aria-label=${label}
+    return html`<div
+      class="rows"
+      id=${id}
+      tabindex="0"
+      role=${role}
+      aria-label=${label}
       aria-activedescendant=${current >= 0 && current < items.length ? `${id}-${current}` : undefined}
-      ref=${(box) => (this._box = box)} onScroll=${() => this._scrolled()} onKeyDown=${(event) => this._key(event)}>
+      ref=${(box) => (this._box = box)}
+      onScroll=${() => this._scrolled()}
+      onKeyDown=${(event) => this._key(event)}
+    >
       <div class="rows-all" role="presentation" style=${{ height: `${items.length * height}px` }}>
         ${shown.map(
-          (at) => html`<div key=${at} id=${`${id}-${at}`} role=${itemRole} class=${`row ${at === current ? "is-current" : ""}`}
-            aria-selected=${at === current} aria-posinset=${at + 1} aria-setsize=${items.length}
-            ...${this.props.about?.(items[at])}
-            style=${{ top: `${at * height}px`, height: `${height}px` }}
-            onClick=${() => this.props.onGo(at)} onDblClick=${() => this.props.onOpen?.(at)}>${row(items[at], at)}</div>`,
+          (at) =>
+            html`<div
+              key=${at}
+              id=${`${id}-${at}`}
+              role=${itemRole}
+              class=${`row ${at === current ? "is-current" : ""}`}
+              aria-selected=${at === current}
+              aria-posinset=${at + 1}
+              aria-setsize=${items.length}
+              ...${this.props.about?.(items[at])}
+              style=${{ top: `${at * height}px`, height: `${height}px` }}
+              onClick=${() => this.props.onGo(at)}
+              onDblClick=${() => this.props.onOpen?.(at)}
+            >
+              ${row(items[at], at)}
+            </div>`,
         )}
       </div>
       ${!items.length && html`<p class="nothing">${nothing}</p>`}

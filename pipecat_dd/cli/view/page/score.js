@@ -1,58 +1,50 @@
 /** One conversation as a score: lanes over time, with all that moves and picks in them. */
 
 import { Component, html } from "./preact.js";
-import { N } from "./names.js";
-import { duration, offset } from "./format.js";
-import { lowerBound } from "./medians.js";
+import { MARKS, Mark } from "./marks.js";
+import { sentence } from "./labels.js";
 import { layOut } from "./lanes.js";
 import { colours, onThemeChange } from "./theme.js";
 import { MINIMAP, paintMinimap } from "./minimap.js";
-import { Painter, RULER, fitCanvas } from "./paint.js";
+import { Painter, RULER } from "./paint.js";
+import { fitCanvas } from "./pens.js";
 import { Viewport } from "./viewport.js";
+import { besideIn, besideLane, besideTurn, endOf, nearestOf } from "./walk.js";
 
 const LIVE_SPAN_MS = 60_000;
 const STEP = 0.2;
 const ZOOM = 1.5;
 
-/** A span in one sentence, for a tooltip and for who cannot see the score. */
-export function sentence(node, call) {
-  const words = [node.name.replaceAll("_", " ")];
-  if (node.kind === "turn" && node.number !== undefined) words.push(String(node.number));
-  if (node.resource && node.resource !== node.name) words.push(node.resource);
-  const facts = [duration(node.end - node.start), `at ${offset(node.start - call.start)}`];
-  if (node.isProvisional) facts.push("goes on");
-  if (node.error) facts.push(`error ${node.tags[N.ERROR_TYPE] || ""}`.trim());
-  if (node.isInterrupted || node.tags[N.TURN_WAS_INTERRUPTED] === "true") facts.push("interrupted");
-  if (node.metrics[N.BOT_SPEECH_GAP_COUNT]) facts.push("with a gap in the voice");
-  return `${words.join(" ")}, ${facts.join(", ")}`;
-}
-
 export class Score extends Component {
   constructor(props) {
     super(props);
     this.state = { showsFrames: false, showsLibraries: true, follows: Boolean(props.call.session.is_live) };
-    this._version = -1;
     this._dirty = { base: true, over: true, map: true };
   }
 
   // The part that preact keeps
 
-  render({ call, isLive }, { showsFrames, showsLibraries, follows }) {
+  render({ isLive }, { showsFrames, showsLibraries, follows }) {
     this._update();
     const toggle = (name) => () => this.setState((state) => ({ [name]: !state[name] }));
     return html`<section class="score" aria-label="Score">
       <div class="score-bar">
         <div class="legend" aria-label="Marks">
-          <span><i class="mark interruption">I</i>interruption</span>
-          <span><i class="mark gap">G</i>gap in the voice</span>
-          <span><i class="mark block">B</i>blocked loop</span>
-          <span><i class="mark error">E</i>error</span>
+          ${Object.entries(MARKS).map(
+            ([kind, { label }]) => html`<span key=${kind}><${Mark} kind=${kind} />${label}</span>`,
+          )}
         </div>
         <span class="grow"></span>
-        <button class="chip" aria-pressed=${showsLibraries} onClick=${toggle("showsLibraries")}>libraries</button>
+        <button class="chip" aria-pressed=${showsLibraries} onClick=${toggle("showsLibraries")}>
+          libraries
+        </button>
         <button class="chip" aria-pressed=${showsFrames} onClick=${toggle("showsFrames")}>frames</button>
-        ${isLive &&
-        html`<button class="chip" aria-pressed=${follows} onClick=${() => this._follow(!follows)}>follow the end</button>`}
+        ${
+          isLive &&
+          html`<button class="chip" aria-pressed=${follows} onClick=${() => this._follow(!follows)}>
+            follow the end
+          </button>`
+        }
         <span class="buttons" role="group" aria-label="Zoom">
           <button aria-label="Zoom out" title="Zoom out (−)" onClick=${() => this._zoom(1 / ZOOM)}>−</button>
           <button aria-label="Zoom in" title="Zoom in (+)" onClick=${() => this._zoom(ZOOM)}>+</button>
@@ -66,25 +58,38 @@ export class Score extends Component {
       <div class="stage" ref=${(stage) => (this._stage = stage)}>
         <ul class="lane-labels" aria-label="Lanes" ref=${(list) => (this._labels = list)}>
           ${this._layout.lanes.map(
-            (lane) => html`<li key=${lane.id} data-lane=${lane.id} class=${`k-${lane.colour}`}
-              style=${{ top: `${RULER + lane.y}px`, height: `${lane.bottom - lane.y}px` }}>
-              <span>${lane.label}</span>
-            </li>`,
+            (lane) =>
+              html`<li
+                key=${lane.id}
+                data-lane=${lane.id}
+                class=${`k-${lane.colour}`}
+                style=${{ top: `${RULER + lane.y}px`, height: `${lane.bottom - lane.y}px` }}
+              >
+                <span>${lane.label}</span>
+              </li>`,
           )}
         </ul>
-        <div class="plot" tabindex="0" role="application" aria-roledescription="score"
-          aria-label="Score of the conversation: arrow keys walk from span to span" aria-describedby="score-keys"
-          ref=${(plot) => (this._plot = plot)} style=${{ height: `${RULER + this._layout.height}px` }}
-          onKeyDown=${(event) => this._key(event)} onBlur=${() => this._point(undefined)}>
+        <div
+          class="plot"
+          tabindex="0"
+          role="application"
+          aria-roledescription="score"
+          aria-label="Score of the conversation: arrow keys walk from span to span"
+          aria-describedby="score-keys"
+          ref=${(plot) => (this._plot = plot)}
+          style=${{ height: `${RULER + this._layout.height}px` }}
+          onKeyDown=${(event) => this._key(event)}
+          onBlur=${() => this._point(undefined)}
+        >
           <canvas ref=${(canvas) => (this._base = canvas)} aria-hidden="true"></canvas>
           <canvas ref=${(canvas) => (this._over = canvas)} aria-hidden="true"></canvas>
         </div>
         <div class="tooltip" ref=${(tip) => (this._tip = tip)} aria-hidden="true"></div>
       </div>
       <p class="sr-only" id="score-keys">
-        Left and right go to the span before and after in the lane, up and down to the lane above and below. Enter
-        shows the span. Square brackets go from turn to turn, plus and minus zoom, 0 shows all. The panel Spans has
-        the same spans as a tree.
+        Left and right go to the span before and after in the lane, up and down to the lane above and below.
+        Enter shows the span. Square brackets go from turn to turn, plus and minus zoom, 0 shows all. The
+        panel Spans has the same spans as a tree.
       </p>
       <p class="sr-only" aria-live="polite" ref=${(says) => (this._says = says)}></p>
     </section>`;
@@ -114,7 +119,7 @@ export class Score extends Component {
 
   componentDidUpdate(before) {
     const { selected, light, found, line } = this.props;
-    if (selected !== before.selected && selected) this._reveal(selected);
+    if (selected && selected.id !== before.selected?.id) this._reveal(selected);
     if (light !== before.light) {
       if (light?.reveals) this.viewport.reveal(light.start, light.end);
       this._redraw();
@@ -129,27 +134,37 @@ export class Score extends Component {
   _update() {
     const { call } = this.props;
     const { showsFrames, showsLibraries, follows } = this.state;
-    const key = `${call.id}\n${call.version}\n${showsFrames}\n${showsLibraries}`;
-    if (key === this._version) return;
-    this._version = key;
-    const isNew = !this.viewport || this._call !== call;
-    this._call = call;
-    this._layout = layOut(call, { showsFrames, showsLibraries });
-    if (isNew) {
+    const seen = [call.tree, showsFrames, showsLibraries, call.end];
+    if (this._seen?.every((value, at) => value === seen[at])) return;
+    // Lines move the end alone.
+    const isMoved = this._seen?.slice(0, -1).every((value, at) => value === seen[at]);
+    this._seen = seen;
+    if (!isMoved) this._layout = layOut(call, { showsFrames, showsLibraries });
+    if (this.viewport) this._keepUp(call);
+    else {
       this.viewport = new Viewport(call.start, call.end);
       this.viewport.follows = follows;
-      if (call.session.is_live && call.end - call.start > LIVE_SPAN_MS)
-        this.viewport.show(call.end - LIVE_SPAN_MS, call.end);
-    } else {
-      const wasFit = this.viewport.isFit;
-      this.viewport.bound(call.start, call.end);
-      if (this.viewport.follows) {
-        if (wasFit && call.session.is_live && call.end - call.start > LIVE_SPAN_MS)
-          this.viewport.show(this.viewport.last - LIVE_SPAN_MS, this.viewport.last);
-        else this.viewport.followEnd();
-      } else if (wasFit && !call.session.is_live) this.viewport.fit();
+      if (call.session.is_live) this._showLatest(call);
     }
     if (this._painter) this._redraw();
+  }
+
+  /** Show what has come, unless the user looks at something else. */
+  _keepUp(call) {
+    const { viewport } = this;
+    const wasFit = viewport.isFit;
+    viewport.bound(call.start, call.end);
+    if (viewport.follows) {
+      viewport.followEnd();
+      if (wasFit && call.session.is_live) this._showLatest(call);
+    } else if (wasFit && !call.session.is_live) viewport.fit();
+    else viewport.isFit = false;
+  }
+
+  /** Of a long call that goes on, show the last minute. */
+  _showLatest(call) {
+    if (call.end - call.start > LIVE_SPAN_MS)
+      this.viewport.show(this.viewport.last - LIVE_SPAN_MS, this.viewport.last);
   }
 
   _resize() {
@@ -177,7 +192,14 @@ export class Score extends Component {
     const { viewport, _layout: layout, _width: width, _height: height } = this;
     if (!width || !this._painter) return;
     if (this._dirty.base)
-      this._painter.paint(fitCanvas(this._base, width, height), { call, layout, viewport, width, height, found });
+      this._painter.paint(fitCanvas(this._base, width, height), {
+        call,
+        layout,
+        viewport,
+        width,
+        height,
+        found,
+      });
     if (this._dirty.base || this._dirty.over)
       this._painter.paintOver(fitCanvas(this._over, width, height), {
         ...{ layout, viewport, width, height, selected, light, line: line?.t },
@@ -291,7 +313,13 @@ export class Score extends Component {
     if (event.button !== 0) return;
     this._plot.focus({ preventScroll: true });
     this._plot.setPointerCapture(event.pointerId);
-    this._drag = { x: event.clientX, y: event.clientY, from: this.viewport.from, to: this.viewport.to, top: this._stage.scrollTop };
+    this._drag = {
+      x: event.clientX,
+      y: event.clientY,
+      from: this.viewport.from,
+      to: this.viewport.to,
+      top: this._stage.scrollTop,
+    };
     this._plot.addEventListener("pointerup", (up) => this._release(up), { once: true });
     this._plot.addEventListener("pointercancel", () => (this._drag = undefined), { once: true });
   }
@@ -356,8 +384,8 @@ export class Score extends Component {
     const walk = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (walk && event.shiftKey && walk[0]) this._move((viewport) => viewport.pan(walk[0] * STEP));
     else if (walk) this._walk(...walk);
-    else if (event.key === "Home") this._choose(this._lane()?.nodes[0]);
-    else if (event.key === "End") this._choose(this._lane()?.nodes.at(-1));
+    else if (event.key === "Home") this._choose(endOf(this._lane(), 0));
+    else if (event.key === "End") this._choose(endOf(this._lane(), -1));
     else if (event.key === "Enter" && this.props.selected) this.props.onOpen();
     else return;
     event.preventDefault();
@@ -383,6 +411,7 @@ export class Score extends Component {
     this._plot.focus();
   }
 
+  /** The lane that the keyboard is in. */
   _lane() {
     const row = this.props.selected && this._layout.rowOf.get(this.props.selected);
     return row?.lane || this._layout.lanes[0];
@@ -392,26 +421,15 @@ export class Score extends Component {
     const { selected } = this.props;
     const lane = this._lane();
     if (!lane) return;
-    const row = selected && this._layout.rowOf.get(selected);
-    if (!row) {
-      this._choose(nearest(lane, (this.viewport.from + this.viewport.to) / 2) || lane.nodes[0]);
-      return;
-    }
-    if (across) {
-      const at = lane.nodes.indexOf(selected, Math.max(0, lowerBound(lane.starts, selected.start)));
-      this._choose(lane.nodes[Math.min(lane.nodes.length - 1, Math.max(0, at + across))]);
-      return;
-    }
-    const other = this._layout.lanes[this._layout.lanes.indexOf(lane) + down];
-    if (other) this._choose(nearest(other, (selected.start + selected.end) / 2));
+    if (!selected || !this._layout.rowOf.has(selected))
+      this._choose(nearestOf(lane, (this.viewport.from + this.viewport.to) / 2));
+    else if (across) this._choose(besideIn(lane, selected, across));
+    else this._choose(besideLane(this._layout.lanes, lane, selected, down));
   }
 
   _turn(by) {
     const { call, selected } = this.props;
-    const { turns } = call;
-    const current = selected?.turn ? turns.indexOf(selected.turn) : -1;
-    const next = current < 0 ? (by > 0 ? 0 : turns.length - 1) : current + by;
-    this._choose(turns[Math.min(turns.length - 1, Math.max(0, next))]);
+    this._choose(besideTurn(call.turns, selected?.turn, by));
   }
 
   _choose(node) {
@@ -419,12 +437,4 @@ export class Score extends Component {
     this.props.onSelect(node);
     this._says.textContent = sentence(node, this.props.call);
   }
-}
-
-/** The span of a lane that is nearest to a time. */
-function nearest(lane, time) {
-  const at = lowerBound(lane.starts, time);
-  const away = (node) => (node ? Math.max(0, node.start - time, time - node.end) : Infinity);
-  const [before, after] = [lane.nodes[at - 1], lane.nodes[at]];
-  return away(before) <= away(after) ? before : after;
 }

@@ -44,7 +44,16 @@ class LiveSource {
   }
 
   async _get(path) {
-    const response = await fetch(this._address(path), { cache: "no-store" });
+    let response;
+    try {
+      response = await fetch(this._address(path), { cache: "no-store" });
+    } catch {
+      throw new Error("pipecat-dd view does not answer: trying again …");
+    }
+    if (response.status === 401 || response.status === 403)
+      throw new Error(
+        "The token in the address is not that of this pipecat-dd view: open the address that it has printed.",
+      );
     if (response.status === 404) throw new Error("That conversation is no longer kept.");
     if (!response.ok) throw new Error(`The server answered with ${response.status}.`);
     return response.json();

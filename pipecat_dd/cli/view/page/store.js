@@ -3,6 +3,7 @@
 import { Call } from "./call.js";
 
 const KEPT = 3;
+const APART_MS = 100;
 
 export class Store {
   constructor(source) {
@@ -12,7 +13,9 @@ export class Store {
     this.isConnected = true;
     this.isLoaded = false;
     this.problem = undefined;
+    this._toldAt = -APART_MS;
     this._loading = new Map();
+    this._stale = new Set();
     this._listeners = new Set();
   }
 
@@ -51,7 +54,8 @@ export class Store {
 
   /** Get a conversation in full; what comes of it meanwhile is kept for it. */
   async open(id) {
-    if (this.calls.has(id) || this._loading.has(id)) return;
+    if (this._loading.has(id) || (this.calls.has(id) && !this._stale.has(id))) return;
+    this._stale.delete(id);
     const missed = [];
     this._loading.set(id, missed);
     try {
@@ -65,12 +69,13 @@ export class Store {
       this.calls.set(id, { id, problem: error.message });
     }
     this._loading.delete(id);
-    this._changed();
+    this._tell(); // somebody waits for it
   }
 
   _take(type, data) {
     if (type === "reset") {
-      this.calls.clear();
+      // What is shown stays until what the server has is there.
+      this._stale = new Set(this.calls.keys());
       this.start();
       return;
     }
@@ -93,16 +98,16 @@ export class Store {
     this._changed();
   }
 
-  /** Tell of a change, once for all that comes before the next frame. */
+  /** Tell of a change: at once after a pause, and else once for all that comes within a short time. */
   _changed() {
-    if (this._isDue) return;
-    this._isDue = true;
-    // A page in the background has no frames.
-    const soon = document.hidden ? (run) => setTimeout(run, 200) : requestAnimationFrame;
-    soon(() => {
-      this._isDue = false;
-      for (const listener of this._listeners) listener();
-    });
+    this._due ||= setTimeout(() => this._tell(), Math.max(0, this._toldAt + APART_MS - performance.now()));
+  }
+
+  _tell() {
+    clearTimeout(this._due);
+    this._due = undefined;
+    this._toldAt = performance.now();
+    for (const listener of this._listeners) listener();
   }
 }
 

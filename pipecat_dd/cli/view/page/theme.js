@@ -1,8 +1,48 @@
 /** The colours of what is drawn, read from the style sheet once for each theme. */
 
-const KINDS = ["user", "eot", "stt", "llm", "tool", "tts", "bot", "blocked", "event", "frame", "turn", "startup", "person", "other"];
-const PARTS = ["end_of_turn", "transcription", "preparation", "tools", "llm", "aggregation", "synthesis", "output"];
-const REST = ["bg", "panel", "lane", "ink", "ink-2", "rule", "rule-2", "on-solid", "error", "focus", "mark", "on-mark", "band", "shade", "tint"];
+const KINDS = [
+  "user",
+  "eot",
+  "stt",
+  "llm",
+  "tool",
+  "tts",
+  "bot",
+  "blocked",
+  "event",
+  "frame",
+  "turn",
+  "startup",
+  "person",
+  "other",
+];
+const PARTS = [
+  "end_of_turn",
+  "transcription",
+  "preparation",
+  "tools",
+  "llm",
+  "aggregation",
+  "synthesis",
+  "output",
+];
+const REST = [
+  "bg",
+  "panel",
+  "lane",
+  "ink",
+  "ink-2",
+  "rule",
+  "rule-2",
+  "on-solid",
+  "error",
+  "focus",
+  "mark",
+  "on-mark",
+  "band",
+  "shade",
+  "tint",
+];
 
 let theme;
 

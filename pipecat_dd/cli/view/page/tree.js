@@ -1,6 +1,7 @@
 /** All spans as a tree: the same as the score, for reading, for searching, and for the keyboard. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { N } from "./names.js";
 import { count, duration, offset } from "./format.js";
 import { laneOfKind } from "./lanes.js";
@@ -9,7 +10,11 @@ import { Rows } from "./rows.js";
 /** Whether a span has a text in its name, its resource or its tags. */
 export function spanHas(node, text) {
   const has = (value) => typeof value === "string" && value.toLowerCase().includes(text);
-  return has(node.span.name) || has(node.resource) || Object.entries(node.tags).some(([name, value]) => has(value) || has(name));
+  return (
+    has(node.span.name) ||
+    has(node.resource) ||
+    Object.entries(node.tags).some(([name, value]) => has(value) || has(name))
+  );
 }
 
 export class Tree extends Component {
@@ -55,18 +60,32 @@ export class Tree extends Component {
     const rows = this._rows();
     return html`<div class="tree">
       <div class="panel-bar">
-        <button class="chip" onClick=${() => this.setState({ closed: new Set(call.turns.map((turn) => turn.id)) })}>turns only</button>
+        <button
+          class="chip"
+          onClick=${() => this.setState({ closed: new Set(call.turns.map((turn) => turn.id)) })}
+        >
+          turns only
+        </button>
         <button class="chip" onClick=${() => this.setState({ closed: new Set() })}>all</button>
         <span class="grow"></span>
         <span class="muted" role="status">${count(rows.length, "span")}</span>
       </div>
-      <${Rows} id="spans" items=${rows} height=${22} role="tree" itemRole="treeitem" label="Spans"
-        current=${selected ? rows.findIndex((row) => row.node === selected) : -1} nothing="No span."
-        onGo=${(at) => onSelect(rows[at].node)} onOpen=${onOpen}
+      <${Rows}
+        id="spans"
+        items=${rows}
+        height=${22}
+        role="tree"
+        itemRole="treeitem"
+        label="Spans"
+        current=${selected ? rows.findIndex((row) => row.node === selected) : -1}
+        nothing="No span."
+        onGo=${(at) => onSelect(rows[at].node)}
+        onOpen=${onOpen}
         onKey=${(event) => {
           if (!selected || !["ArrowLeft", "ArrowRight"].includes(event.key)) return false;
           if (event.key === "ArrowRight") this._toggle(selected, true);
-          else if (closed.has(selected.id) || !selected.children.length) selected.parent && onSelect(selected.parent);
+          else if (closed.has(selected.id) || !selected.children.length)
+            selected.parent && onSelect(selected.parent);
           else this._toggle(selected, false);
           return true;
         }}
@@ -74,20 +93,28 @@ export class Tree extends Component {
           "aria-level": depth + 1,
           "aria-expanded": node.children.length ? !closed.has(node.id) : undefined,
         })}
-        row=${({ node, depth }) => html`<div class="span-row" style=${{ paddingLeft: `${8 + Math.min(depth, 12) * 14}px` }}>
-          <span class="twisty" aria-hidden="true" onClick=${(event) => {
-            if (!node.children.length) return;
-            event.stopPropagation();
-            this._toggle(node);
-          }}>${node.children.length ? (closed.has(node.id) ? "▸" : "▾") : ""}</span>
-          <i class=${`dot k-${laneOfKind(node.kind).colour}`} aria-hidden="true"></i>
-          <b>${node.name}${node.kind === "turn" && node.number !== undefined ? ` ${node.number}` : ""}</b>
-          <span class="msg muted">${node.resource}</span>
-          ${node.error && html`<i class="mark error" title=${node.tags[N.ERROR_TYPE] || "error"}>E</i><span class="sr-only">error</span>`}
-          ${node.isInterrupted && html`<i class="mark interruption" title="interrupted">I</i><span class="sr-only">interrupted</span>`}
-          <span class="number muted">${offset(node.start - call.start)}</span>
-          <span class="number">${duration(node.end - node.start)}</span>
-        </div>`} />
+        row=${({ node, depth }) =>
+          html`<div class="span-row" style=${{ paddingLeft: `${8 + Math.min(depth, 12) * 14}px` }}>
+            <span
+              class="twisty"
+              aria-hidden="true"
+              onClick=${(event) => {
+                if (!node.children.length) return;
+                event.stopPropagation();
+                this._toggle(node);
+              }}
+              >${node.children.length ? (closed.has(node.id) ? "▸" : "▾") : ""}</span
+            >
+            <i class=${`dot k-${laneOfKind(node.kind).colour}`} aria-hidden="true"></i>
+            <b>${node.name}${node.kind === "turn" && node.number !== undefined ? ` ${node.number}` : ""}</b>
+            <span class="msg muted">${node.resource}</span>
+            ${node.error && html`<${Mark} kind="error" says=${`error ${node.tags[N.ERROR_TYPE] || ""}`} />`}
+            ${node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0 && html`<${Mark} kind="gap" says="gaps in the voice" />`}
+            ${node.isInterrupted && html`<${Mark} kind="interruption" says="interrupted" />`}
+            <span class="number muted">${offset(node.start - call.start)}</span>
+            <span class="number">${duration(node.end - node.start)}</span>
+          </div>`}
+      />
     </div>`;
   }
 }

@@ -1,10 +1,11 @@
 /** The turns in their order: how long each answer took and why, and what was said. */
 
 import { Component, html } from "./preact.js";
+import { Mark } from "./marks.js";
 import { N, WAIT_PARTS } from "./names.js";
 import { duration, offset, seconds } from "./format.js";
 import { largest } from "./medians.js";
-import { utterancesOf } from "./said.js";
+import { hasContent, saidIn } from "./said.js";
 import { WaitBar, WaitLegend } from "./waits.js";
 
 const AT_ONCE = 24;
@@ -23,7 +24,8 @@ export class Turns extends Component {
     const { call, selected } = this.props;
     const turn = selected?.turn;
     if (turn && turn !== before.selected?.turn) this._show(call.turns.indexOf(turn));
-    else if (call.version !== this._version && call.session.is_live && this._wasAtEnd !== false) this._toEnd();
+    else if (call.version !== this._version && call.session.is_live && this._wasAtEnd !== false)
+      this._toEnd();
     this._version = call.version;
   }
 
@@ -45,10 +47,14 @@ export class Turns extends Component {
     const size = this.props.call.turns.length;
     const { first, last } = this.state;
     this._wasAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 30 && last >= size;
-    if (last < size && box.scrollTop + box.clientHeight > box.scrollHeight - 400) this.setState({ last: last + AT_ONCE });
+    if (last < size && box.scrollTop + box.clientHeight > box.scrollHeight - 400)
+      this.setState({ last: last + AT_ONCE });
     if (first > 0 && box.scrollTop < 100) {
       const height = box.scrollHeight;
-      this.setState({ first: Math.max(0, first - AT_ONCE) }, () => (box.scrollTop += box.scrollHeight - height));
+      this.setState(
+        { first: Math.max(0, first - AT_ONCE) },
+        () => (box.scrollTop += box.scrollHeight - height),
+      );
     }
   }
 
@@ -56,16 +62,30 @@ export class Turns extends Component {
     const { turns, waits } = call.tree;
     const scale = largest(waits.map((wait) => wait.total)) || 1;
     const byTurn = new Map(waits.map((wait) => [wait.turn, wait]));
-    const used = WAIT_PARTS.filter(({ part }) => waits.some((wait) => wait.parts.some((each) => each.part === part)));
+    const used = WAIT_PARTS.filter(({ part }) =>
+      waits.some((wait) => wait.parts.some((each) => each.part === part)),
+    );
     return html`<div class="turns">
       ${used.length > 0 && html`<${WaitLegend} parts=${used} />`}
-      <ol class="turn-list scrolls" tabindex="0" aria-label="Turns" ref=${(box) => (this._box = box)} onScroll=${() => this._scrolled()} start=${first + 1}>
+      <ol
+        class="turn-list scrolls"
+        tabindex="0"
+        aria-label="Turns"
+        ref=${(box) => (this._box = box)}
+        onScroll=${() => this._scrolled()}
+        start=${first + 1}
+      >
         ${turns.slice(first, last).map((turn, index) => {
           const at = first + index;
-          return html`<${TurnCard} key=${turn.id} ...${{ at, call, turn, scale, found, onSelect, onLight, onChoosePart }}
-            wait=${byTurn.get(turn)} isCurrent=${selected?.turn === turn} />`;
+          return html`<${TurnCard}
+            key=${turn.id}
+            ...${{ at, call, turn, scale, found, onSelect, onLight, onChoosePart }}
+            wait=${byTurn.get(turn)}
+            isCurrent=${selected?.turn === turn}
+          />`;
         })}
       </ol>
+      ${turns.length > 0 && !hasContent(call) && html`<p class="hint muted">What was said is not on the spans: it is there with <code>capture_content</code> alone.</p>`}
       ${!turns.length && html`<p class="nothing">${call.session.is_live ? "No turn yet." : "Nobody spoke."}</p>`}
     </div>`;
   }
@@ -76,38 +96,66 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
   const gaps = turn.metrics[N.TURN_VOICE_GAP_COUNT];
   const blocked = turn.metrics[N.TURN_BLOCKED_SECONDS];
   const errors = turn.metrics[N.TURN_ERROR_COUNT];
+  const flow = turn.tags[N.FLOW_NODE];
   return html`<li data-turn=${at} class=${`turn ${isCurrent ? "is-current" : ""}`}>
     <div class="turn-head">
       <button class="turn-name" aria-pressed=${isCurrent} onClick=${() => onSelect(turn)}>
-        <b>${turn.number ?? at + 1}</b><span class="muted">${offset(turn.start - call.start)}</span>
+        <b>${turn.number ?? at + 1}</b>${" "}<span class="muted">${offset(turn.start - call.start)}</span>
         <span class="sr-only">turn, begun by the ${turn.resource}</span>
       </button>
-      ${wait
-        ? html`<span class="turn-wait"><${WaitBar} wait=${wait} scale=${scale} onLight=${onLight} onChoose=${onChoosePart} /></span>
-            <b class="turn-secs">${seconds(wait.total)}</b>`
-        : html`<span class="turn-wait muted">${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span>
-            <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`}
+      ${
+        wait
+          ? html`<span class="turn-wait"
+                ><${WaitBar} wait=${wait} scale=${scale} onLight=${onLight} onChoose=${onChoosePart}
+              /></span>
+              <b class="turn-secs">${seconds(wait.total)}</b>`
+          : html`<span class="turn-wait muted"
+                >${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span
+              >
+              <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`
+      }
     </div>
-    ${(outcome === "interrupted" || outcome === "failed" || outcome === "unanswered" || gaps > 0 || blocked > 0 || errors > 0) &&
-    html`<p class="turn-marks">
-      ${outcome === "interrupted" && html`<span><i class="mark interruption">I</i>interrupted</span>`}
-      ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
-      ${gaps > 0 && html`<span><i class="mark gap">G</i>${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
-      ${blocked > 0 && html`<span><i class="mark block">B</i>loop blocked ${seconds(blocked)}</span>`}
-      ${errors > 0 && html`<span class="bad"><i class="mark error">E</i>${errors === 1 ? "an error" : `${errors} errors`}</span>`}
-    </p>`}
-    ${utterancesOf(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
+    ${
+      (outcome === "interrupted" ||
+        outcome === "failed" ||
+        outcome === "unanswered" ||
+        gaps > 0 ||
+        blocked > 0 ||
+        errors > 0 ||
+        flow) &&
+      html`<p class="turn-marks">
+        ${flow && html`<span class="muted">${flow}</span>`}
+        ${outcome === "interrupted" && html`<span><${Mark} kind="interruption" />interrupted</span>`}
+        ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
+        ${gaps > 0 && html`<span><${Mark} kind="gap" />${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
+        ${blocked > 0 && html`<span><${Mark} kind="block" />loop blocked ${seconds(blocked)}</span>`}
+        ${errors > 0 && html`<span class="bad"><${Mark} kind="error" />${errors === 1 ? "an error" : `${errors} errors`}</span>`}
+      </p>`
+    }
+    ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
   </li>`;
 }
 
 function Utterance({ said, onSelect }) {
   return html`<div class=${`said ${said.who}`}>
-    <button class="who" onClick=${() => onSelect(said.node)} aria-label=${`${said.who}: show the span`}>${said.who}</button>
+    <button
+      class="who"
+      tabindex="-1"
+      onClick=${() => onSelect(said.node)}
+      aria-label=${`${said.who}: show the span`}
+    >
+      ${said.who}
+    </button>
     <p>
-      ${said.unheard === undefined
-        ? said.text
-        : html`${said.heard}<del>${said.unheard}</del>
-            <small>about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is struck is an estimate</small>`}
+      ${
+        said.unheard === undefined
+          ? said.text
+          : html`${said.heard}<del>${said.unheard}</del>
+              <small
+                >about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is
+                struck is an estimate</small
+              >`
+      }
     </p>
   </div>`;
 }

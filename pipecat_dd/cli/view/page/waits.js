@@ -7,19 +7,43 @@ import { seconds } from "./format.js";
 export function WaitBar({ wait, scale, onLight, onChoose }) {
   const lit = (part, reveals) => onLight?.({ ...part, reveals });
   return html`<div class="wait" role="group" aria-label=${`Waited ${seconds(wait.total)}`}>
-    <div class="wait-bar" style=${{ width: `${(100 * wait.total) / scale}%` }} onPointerLeave=${() => onLight?.(undefined)}>
+    <div
+      class="wait-bar"
+      style=${{ width: `${(100 * wait.total) / scale}%` }}
+      onPointerLeave=${() => onLight?.(undefined)}
+      onKeyDown=${walk}
+    >
       ${wait.parts.map(
-        (part) => html`<button key=${part.part} class=${`part w-${part.part}`} style=${{ flexGrow: part.secs }}
-          aria-label=${`${part.label} ${seconds(part.secs)}: waited ${part.meaning}`}
-          title=${`${part.label} ${seconds(part.secs)}: waited ${part.meaning}`}
-          onPointerEnter=${() => lit(part, false)} onFocus=${() => lit(part, true)}
-          onBlur=${() => onLight?.(undefined)} onClick=${(event) => {
-            event.stopPropagation();
-            onChoose?.(part);
-          }}><span aria-hidden="true">${part.label}</span></button>`,
+        (part, at) =>
+          html`<button
+            key=${part.part}
+            class=${`part w-${part.part}`}
+            style=${{ flexGrow: part.secs }}
+            tabindex=${at ? -1 : 0}
+            aria-label=${`${part.label} ${seconds(part.secs)}: waited ${part.meaning}`}
+            title=${`${part.label} ${seconds(part.secs)}: waited ${part.meaning}`}
+            onPointerEnter=${() => lit(part, false)}
+            onFocus=${() => lit(part, true)}
+            onBlur=${() => onLight?.(undefined)}
+            onClick=${(event) => {
+              event.stopPropagation();
+              onChoose?.(part);
+            }}
+          >
+            <span aria-hidden="true">${part.label}</span>
+          </button>`,
       )}
     </div>
   </div>`;
+}
+
+/** The arrow keys go from part to part: a bar is one stop of the Tab key. */
+function walk(event) {
+  const other = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[event.key];
+  if (!other || event.shiftKey) return;
+  event.target[other]?.focus();
+  event.preventDefault();
+  event.stopPropagation();
 }
 
 /** What the colours of the parts stand for. */

@@ -43,6 +43,13 @@ class Changes:
         self._news = asyncio.Event()
         self.number = 0
         """The number of the last change."""
+        self.is_closed = False
+        """Whether nothing more will come."""
+
+    def close(self) -> None:
+        """Have all viewers leave: the server ends."""
+        self.is_closed = True
+        self._news.set()
 
     def add(self, topic: Topic, session_id: str, item: bytes = b"") -> None:
         """Record a change and wake the viewers that wait."""
@@ -64,7 +71,7 @@ class Changes:
         return [] if not missing else list(self._last)[-missing:]
 
     async def wait(self, number: int) -> None:
-        """Wait for a change after a number."""
-        while self.number <= number:
+        """Wait for a change after a number, or for the end."""
+        while self.number <= number and not self.is_closed:
             self._news.clear()
             await self._news.wait()

@@ -15,7 +15,7 @@ ALIVE_SECS: Final = 15.0
 
 
 async def events(store: Store, since: int) -> AsyncIterator[bytes]:
-    """Yield what happens after a change, for ever.
+    """Yield what happens after a change, until the server ends.
 
     Args:
         store: The conversations.
@@ -32,6 +32,8 @@ async def events(store: Store, since: int) -> AsyncIterator[bytes]:
         except TimeoutError:
             yield b": alive\n\n"
             continue
+        if changes.is_closed and changes.number <= since:
+            return
         await asyncio.sleep(GATHER_SECS)
         found = changes.since(since)
         if found is None:

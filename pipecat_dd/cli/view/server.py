@@ -20,7 +20,7 @@ from pipecat_dd.cli.view.store import Store
 MAX_BODY_BYTES: Final = 24 * 2**20
 """The largest request, decompressed: ddtrace sends at most 20 MB at once."""
 MAX_VIEWERS: Final = 20
-_SHUTDOWN_SECS: Final = 0.1
+_SHUTDOWN_SECS: Final = 0.5
 _QUIET_CHECK_SECS: Final = 30.0
 
 _HEADERS: Final = {
@@ -73,6 +73,7 @@ class ViewServer:
         app.router.add_get("/api/sessions/{id:.+}", self._session)
         app.router.add_get("/api/events", self._events)
         self._intake.add_routes(app.router)
+        app.on_shutdown.append(self._let_viewers_leave)
         runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECS
         )
@@ -85,6 +86,9 @@ class ViewServer:
             quiet.cancel()
             await runner.cleanup()
             await self._intake.close()
+
+    async def _let_viewers_leave(self, _: web.Application) -> None:
+        self._store.changes.close()
 
     async def _look_for_quiet(self) -> None:
         while True:

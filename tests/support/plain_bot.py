@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import EndFrame
+from pipecat.frames.frames import EndFrame, StartFrame
 
 from pipecat_dd.cli.demo.versions import WorkerRunner, split_sentences_offline
 
@@ -89,6 +89,7 @@ def _second_worker() -> Any:
 async def talk(bot: Any, late: list[Any], turns: int, end: str) -> None:
     for observer in late:
         bot.worker.add_observer(observer)
+    await bot.until(StartFrame)
     for _ in range(turns):
         await bot.ask("How are you?")
     logging.getLogger("bot.logging").warning("a warning of logging")

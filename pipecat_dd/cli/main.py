@@ -19,6 +19,7 @@ try:
     from pipecat_dd.cli.setup.command import setup
     from pipecat_dd.cli.view.bot_process import SETUP_FILE
     from pipecat_dd.cli.view.command import view
+    from pipecat_dd.cli.view.opening import has_browser
 except ModuleNotFoundError as missing:
     asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
     sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
@@ -67,11 +68,13 @@ def setup_file() -> None:
 @click.option(
     "--plain", is_flag=True, help="Print without colours and animation, as NO_COLOR does."
 )
-def demo(out: Path, all_lines: bool, plain: bool) -> None:
+@click.option("--no-page", is_flag=True, help="Show the tree in the terminal only.")
+def demo(out: Path, all_lines: bool, plain: bool, no_page: bool) -> None:
     """Run a demo bot and show its spans and lines.
 
-    A real Pipecat bot talks with a recorded user for half a minute, and the command shows its
-    spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
+    A real Pipecat bot talks with a recorded user for half a minute. Where there is a browser, a
+    local page shows the conversation while it goes on, and stays until Ctrl-C. The terminal shows
+    the spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
     server that speaks OpenAI's protocol provides speech and language, and the traces go to
     Datadog's test agent, which runs only as long as the command. No sound is played, and nothing
     leaves your machine.
@@ -93,7 +96,8 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
     with quiet_pipecat():
-        sys.exit(run_demo(console, out, all_lines=all_lines))
+        has_page = not no_page and console.is_terminal and has_browser()
+        sys.exit(run_demo(console, out, all_lines=all_lines, has_page=has_page))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class BotProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._command = list(command)
         self._environment = dict(environment)
+        self._process: asyncio.subprocess.Process | None = None
         self.was_stopped = False
         """Whether a signal has asked for the end."""
 
@@ -101,9 +102,8 @@ class BotProcess:
     def pass_on(self, number: int) -> None:
         """Send the bot a signal that this process got."""
         self.was_stopped = True
-        process = getattr(self, "_process", None)
-        if process is not None and process.returncode is None:
-            process.send_signal(number)
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
 
     def note_interrupt(self) -> None:
         """Record a Ctrl-C, which the terminal has sent to the bot as well."""

@@ -373,7 +373,11 @@ def _span_of(raw: RawSpan) -> _Span:
         "start": start_ms,
         "dur": round(raw.duration_ns / _NS_PER_MS, 3),
         "error": raw.error,
-        "tags": {key: value for key, value in raw.meta.items() if _is_shown(key)},
+        "tags": {
+            key: value
+            for key, value in raw.meta.items()
+            if _is_shown(key) and not (key == tags.LANGUAGE and kind != Kind.STT)  # ddtrace's own
+        },
         "metrics": {key: value for key, value in raw.metrics.items() if _is_shown(key)},
     }
     return _Span(

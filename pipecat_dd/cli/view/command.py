@@ -1,11 +1,9 @@
 """The command ``pipecat-dd view``."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-import webbrowser
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pipecat_dd.cli.view.follow import follow
 from pipecat_dd.cli.view.guard import Guard, new_token
 from pipecat_dd.cli.view.intake import Intake
 from pipecat_dd.cli.view.keep import Keeper
+from pipecat_dd.cli.view.opening import has_browser, open_in_browser, until_stopped
 from pipecat_dd.cli.view.running import RunningView, announced
 from pipecat_dd.cli.view.server import ViewServer, listening_socket
 from pipecat_dd.cli.view.store import DEFAULT_MAX_BYTES, Store
@@ -166,9 +165,9 @@ async def show(options: Options, command: Sequence[str]) -> int:
         sys.stderr.write(f"pipecat-dd: {page}\n")
         sys.stderr.flush()
         if options.opens and has_browser():
-            stack.callback(asyncio.create_task(asyncio.to_thread(webbrowser.open, page)).cancel)
+            open_in_browser(page)
         if not command:
-            return await _until_stopped()
+            return await until_stopped()
         bot = BotProcess(
             command,
             environment_for(own, guard.key, os.environ, is_forwarded=options.forward is not None),
@@ -183,30 +182,8 @@ async def show(options: Options, command: Sequence[str]) -> int:
         if stays:
             ended = f"exit code {code}" if code >= 0 else f"signal {-code}"
             sys.stderr.write(f"pipecat-dd: the bot has ended ({ended}); the page stays: Ctrl-C\n")
-            await _until_stopped()
+            await until_stopped()
         return code
-
-
-async def _until_stopped() -> int:
-    """Wait for Ctrl-C or SIGTERM."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    if os.name == "posix":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    return 0
-
-
-def has_browser() -> bool:
-    """Whether there is a browser that shows a window."""
-    if sys.platform.startswith("linux") and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("BROWSER")
-    ):
-        return False
-    with contextlib.suppress(webbrowser.Error):
-        webbrowser.get()
-        return True
-    return False
 
 
 def _reachable(host: str) -> str:

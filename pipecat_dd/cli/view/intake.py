@@ -55,9 +55,19 @@ class Intake:
         self._store = store
         self._guard = guard
         self._keeper = keeper
-        self._forward = None if forward is None else forward.rstrip("/")
+        self._forward: str | None = None
+        if forward is not None:
+            self.forward_to(forward)
         self._http: aiohttp.ClientSession | None = None
         self._has_complained = False
+
+    def forward_to(self, url: str) -> None:
+        """Pass everything on to a real Agent from now on.
+
+        Args:
+            url: The Agent's URL.
+        """
+        self._forward = url.rstrip("/")
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the paths of an Agent's to a server."""

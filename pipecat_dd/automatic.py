@@ -16,6 +16,7 @@ from typing import IO, Any, Final
 from loguru import logger
 
 from pipecat_dd import _guard, _loguru, _pipecat
+from pipecat_dd._setup_file import VIEW_KEY, VIEW_URL
 from pipecat_dd.conversation.context import current_session
 from pipecat_dd.conversation.model import Phase
 from pipecat_dd.export.logs import configure_logging
@@ -30,10 +31,6 @@ from pipecat_dd.observer import DatadogObserver
 from pipecat_dd.settings import environment, table
 from pipecat_dd.settings.choices import Severity
 
-VIEW_URL: Final = "_PIPECAT_DD_VIEW_URL"
-"""The variable in which ``pipecat-dd view`` says where it takes lines."""
-VIEW_KEY: Final = "_PIPECAT_DD_VIEW_KEY"
-"""The variable with the key that it takes them with."""
 _VIEW_INTERVAL_SECS: Final = 0.2
 _VIEW_TIMEOUT_SECS: Final = 2.0
 

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pipecat_dd import _setup_file
 from pipecat_dd.cli.view.intake import LINES_PATH
 
-SETUP_FILE: Final = Path(__file__).parents[2] / "_setup_file.py"
+SETUP_FILE: Final = Path(_setup_file.__file__)
 """The file that observes a bot without code of ours."""
 
 SETUP_FILES_VARIABLE: Final = "PIPECAT_SETUP_FILES"
@@ -52,9 +53,8 @@ def environment_for(
         files.append(str(SETUP_FILE))
     made[SETUP_FILES_VARIABLE] = os.pathsep.join(files)
     made["DD_TRACE_AGENT_URL"] = url
-    # Not settings of the user's: the setup file reads them (`pipecat_dd.automatic`).
-    made["_PIPECAT_DD_VIEW_URL"] = f"{url}{LINES_PATH}"
-    made["_PIPECAT_DD_VIEW_KEY"] = key
+    made[_setup_file.VIEW_URL] = f"{url}{LINES_PATH}"
+    made[_setup_file.VIEW_KEY] = key
     # A proxy of the bot's is not for this machine.
     for name in ("NO_PROXY", "no_proxy"):
         if (listed := made.get(name)) != "*":

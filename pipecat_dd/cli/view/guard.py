@@ -14,7 +14,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 TOKEN_PARAMETER: Final = "token"
-COOKIE: Final = "pipecat_dd_token"
 KEY_HEADER: Final = "DD-API-KEY"
 _BEARER: Final = "Bearer "
 _FROM_BROWSERS: Final = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
@@ -64,16 +63,16 @@ class Guard:
         """Whether a request may bring spans or lines: one that no browser makes."""
         return self.is_for_us(headers) and not any(name in headers for name in _FROM_BROWSERS)
 
-    def may_see(
-        self, headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str]
-    ) -> bool:
-        """Whether a request may see conversations."""
+    def may_see(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+        """Whether a request may see conversations.
+
+        There is no cookie: a browser would send it to every other server of this machine.
+        """
         if not (self.is_for_us(headers) and self._is_of_our_page(headers)):
             return False
         given = headers.get("Authorization", "")
         candidates = (
             query.get(TOKEN_PARAMETER, ""),
-            cookies.get(COOKIE, ""),
             given.removeprefix(_BEARER) if given.startswith(_BEARER) else "",
         )
         return any(

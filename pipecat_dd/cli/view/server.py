@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from pipecat_dd.cli.view.events import events
-from pipecat_dd.cli.view.guard import COOKIE, TOKEN_PARAMETER, Guard
+from pipecat_dd.cli.view.guard import Guard
 from pipecat_dd.cli.view.intake import Intake
 from pipecat_dd.cli.view.page import page_html
 from pipecat_dd.cli.view.store import Store
@@ -110,7 +110,7 @@ class ViewServer:
         return answer
 
     def _check(self, request: web.Request) -> None:
-        if not self._guard.may_see(request.headers, request.query, request.cookies):
+        if not self._guard.may_see(request.headers, request.query):
             raise web.HTTPForbidden
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -118,8 +118,6 @@ class ViewServer:
         nonce = secrets.token_urlsafe(16)
         answer = web.Response(text=page_html(None, nonce), content_type="text/html")
         answer.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
-        if TOKEN_PARAMETER in request.query:
-            answer.set_cookie(COOKIE, self._guard.token, httponly=True, samesite="Strict", path="/")
         return answer
 
     async def _sessions(self, request: web.Request) -> web.StreamResponse:

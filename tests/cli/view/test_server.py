@@ -56,9 +56,8 @@ async def test_no_other_page_is_allowed_to_read_and_no_script_but_ours_to_run() 
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert "'nonce-" in policy
-            cookie = page.headers["Set-Cookie"]
-            assert "HttpOnly" in cookie
-            assert "SameSite=Strict" in cookie
+            # Every other server of this machine would get a cookie as well.
+            assert "Set-Cookie" not in page.headers
         async with served.http.options(f"{served.url}/api/sessions", headers=asked) as answer:
             assert not [name for name in answer.headers if name.startswith("Access-Control")]
         async with served.http.get(f"{served.url}/api/sessions", headers=asked) as answer:

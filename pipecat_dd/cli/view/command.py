@@ -36,6 +36,7 @@ class Options:
 
     Attributes:
         host: The address to listen on.
+        host_names: Further names by which this machine is reached.
         port: The port; 0 for a free one.
         opens: Whether a browser is opened.
         keep: The directory that gets everything; None for none.
@@ -46,6 +47,7 @@ class Options:
     """
 
     host: str
+    host_names: Sequence[str]
     port: int
     opens: bool
     keep: Path | None
@@ -55,8 +57,16 @@ class Options:
     stays: bool | None
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+# What follows the bot's program is the bot's, with or without `--` before it.
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--allow-host",
+    "host_names",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which others reach this machine, such as host.docker.internal.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -98,6 +108,7 @@ class Options:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def view(
     host: str,
+    host_names: tuple[str, ...],
     port: int | None,
     no_open: bool,
     keep: Path | None,
@@ -116,6 +127,7 @@ def view(
         raise click.BadParameter(f"{forward!r} is no URL", param_hint="--forward")
     options = Options(
         host=host,
+        host_names=host_names,
         port=port if port is not None else 0 if command else AGENT_PORT,
         opens=not no_open,
         keep=keep,
@@ -146,13 +158,13 @@ async def show(options: Options, command: Sequence[str]) -> int:
     """
     listening = listening_socket(options.host, options.port)
     port = listening.getsockname()[1]
-    guard = Guard(options.host, new_token())
+    guard = Guard(options.host, new_token(), options.host_names)
     store = Store(options.max_bytes)
     own = f"http://{_reachable(options.host)}:{port}"
     async with AsyncExitStack() as stack:
         keeper = None
         if options.keep is not None:
-            keeper = Keeper(options.keep)
+            keeper = _keeper_in(options.keep)
             stack.callback(keeper.close)
         intake = Intake(store, guard, keeper, options.forward)
         server = ViewServer(store, intake, guard)
@@ -186,6 +198,15 @@ async def show(options: Options, command: Sequence[str]) -> int:
         return code
 
 
+def _keeper_in(directory: Path) -> Keeper:
+    try:
+        return Keeper(directory)
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot write into {directory}: {error.strerror}", param_hint="--keep"
+        ) from error
+
+
 def _reachable(host: str) -> str:
     """Return the address under which this machine reaches a server of its own."""
     if host in ("0.0.0.0", "::", ""):
@@ -198,6 +219,11 @@ def _agent_of_environment() -> str:
     url = os.environ.get("DD_TRACE_AGENT_URL", "")
     if url.startswith("http"):
         return url
+    if url:
+        raise click.BadParameter(
+            f"DD_TRACE_AGENT_URL={url!r} is no http:// URL; name the Agent's",
+            param_hint="--forward",
+        )
     host = os.environ.get("DD_AGENT_HOST") or "localhost"
     port = os.environ.get("DD_TRACE_AGENT_PORT") or str(AGENT_PORT)
     return f"http://{host}:{port}"

@@ -9,7 +9,7 @@ printed URL has. ddtrace cannot send one, so what takes a bot's data in takes no
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,16 +30,17 @@ class Guard:
     Args:
         host: The address that the server listens on.
         token: The secret in the page's URL.
+        names: Further names by which this machine is reached.
 
     Attributes:
         token: The same.
         key: The secret with which a bot that we have started brings its lines.
     """
 
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, host: str, token: str, names: Iterable[str] = ()) -> None:
         self.token = token
         self.key = new_token()
-        self._host = host.lower()
+        self._names = {"localhost", host.lower(), *(name.lower() for name in names)}
         self._is_local = _is_loopback(host)
 
     def is_for_us(self, headers: Mapping[str, str]) -> bool:
@@ -47,7 +48,7 @@ class Guard:
         name = _host_of(headers.get("Host", ""))
         if name is None:
             return False
-        if name == "localhost" or name == self._host:
+        if name in self._names:
             return True
         try:
             address = ipaddress.ip_address(name)

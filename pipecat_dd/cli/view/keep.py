@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -31,6 +33,7 @@ class Keeper:
         directory.mkdir(parents=True, exist_ok=True)
         self._spans = _open(directory / SPANS_FILE)
         self._lines = _open(directory / LINES_FILE)
+        self._has_failed = False
 
     def keep_spans(self, spans: Iterable[RawSpan]) -> None:
         """Write spans."""
@@ -42,12 +45,19 @@ class Keeper:
 
     def close(self) -> None:
         """Close the files."""
-        self._spans.close()
-        self._lines.close()
+        for file in (self._spans, self._lines):
+            with suppress(OSError):  # what could not be written before
+                file.close()
 
     def _write(self, file: IO[str], items: Iterable[dict[str, Any]]) -> None:
-        file.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
-        file.flush()
+        if self._has_failed:
+            return
+        try:
+            file.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
+            file.flush()
+        except OSError as error:  # the disk is full: the page goes on
+            self._has_failed = True
+            sys.stderr.write(f"pipecat-dd: nothing more is kept ({error.strerror})\n")
 
 
 def _open(path: Path) -> IO[str]:

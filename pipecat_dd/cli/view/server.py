@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import logging
 import secrets
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -37,6 +39,9 @@ _POLICY: Final = (
     "frame-ancestors 'none'"
 )
 
+_QUIET: Final = logging.Logger("pipecat_dd.view", logging.CRITICAL + 1)
+"""aiohttp would print a traceback for each malformed request, into the bot's terminal."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -54,6 +59,7 @@ class ViewServer:
         self._intake = intake
         self._guard = guard
         self._viewers = 0
+        self._has_complained = False
 
     @property
     def viewer_count(self) -> int:
@@ -75,7 +81,11 @@ class ViewServer:
         self._intake.add_routes(app.router)
         app.on_shutdown.append(self._let_viewers_leave)
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECS
+            app,
+            access_log=None,
+            logger=_QUIET,
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_SECS,
         )
         await runner.setup()
         quiet = asyncio.create_task(self._look_for_quiet())
@@ -104,10 +114,21 @@ class ViewServer:
             answer = await handler(request)
         except web.HTTPException as refused:
             answer = web.Response(status=refused.status, text=f"{refused.reason}\n")
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:
+            # The terminal is the bot's: one line, not a traceback for each request.
+            self._complain(error)
+            answer = web.Response(status=500)
         if not answer.prepared:
             for name, value in _HEADERS.items():
                 answer.headers.setdefault(name, value)
         return answer
+
+    def _complain(self, error: Exception) -> None:
+        if not self._has_complained:
+            self._has_complained = True
+            sys.stderr.write(f"pipecat-dd: a request could not be answered ({error!r:.200})\n")
 
     def _check(self, request: web.Request) -> None:
         if not self._guard.may_see(request.headers, request.query):

@@ -12,6 +12,7 @@ import pytest
 
 from pipecat_dd.cli.view import intake, server
 from pipecat_dd.cli.view.changes import Changes
+from pipecat_dd.cli.view.guard import Guard
 from pipecat_dd.cli.view.store import Store
 from tests.cli.view.served import line, serving, span
 
@@ -78,6 +79,39 @@ async def test_a_browser_brings_nothing(path: str) -> None:
         for headers in foreign:
             assert await served.status(method, path, data=b"[]", headers=headers) == 403
         assert served.store.summaries() == []
+
+
+def test_a_name_is_this_machines_only_if_that_was_said() -> None:
+    for name in ("127.0.0.1:8126", "localhost", "[::1]:8126", "127.8.8.8"):
+        assert Guard("127.0.0.1", "t").is_for_us({"Host": name})
+    for name in ("10.0.0.7:8126", "host.docker.internal", "", "a b", "localhost.evil.example"):
+        assert not Guard("127.0.0.1", "t").is_for_us({"Host": name})
+    open_to_all = Guard("0.0.0.0", "t", ["Host.docker.internal"])
+    assert open_to_all.is_for_us({"Host": "10.0.0.7:8126"})
+    assert open_to_all.is_for_us({"Host": "host.docker.internal:8126"})
+    assert not open_to_all.is_for_us({"Host": "evil.example"})
+
+
+async def test_what_is_no_http_and_what_fails_says_nothing_in_the_bots_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving() as served:
+        host, port = served.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("no more")
+
+        monkeypatch.setattr(served.store, "add_spans", fail)
+        body = msgpack.packb([[span("x", 1)]])
+        for _ in range(3):
+            assert await served.status("PUT", "/v0.4/traces", data=body) == 500
+    assert capfd.readouterr().err == (
+        "pipecat-dd: a request could not be answered (RuntimeError('no more'))\n"
+    )
 
 
 async def test_lines_need_the_key_of_the_bot_that_was_started() -> None:

@@ -65,7 +65,7 @@ def observe_worker(worker: Any) -> None:
     with _guard.instrumentation.guarded():
         if _is_observed(worker):
             return
-        runner = _pipecat.runner_of(worker)
+        runner = _runner_of(worker)
         observer = None if runner is None else _observers.get(runner)
         if observer is None:
             if _is_made_here() or any(map(_is_observed, _pipecat.beside(worker))):
@@ -74,6 +74,15 @@ def observe_worker(worker: Any) -> None:
             if runner is not None:
                 _observers[runner] = observer
         worker.add_observer(observer)
+
+
+def _runner_of(worker: Any) -> Any:
+    """Return a worker's runner; None if it is unknown, as before Pipecat 1.3."""
+    found = _pipecat.runner_of(worker)
+    if found is None:  # before 1.8, a worker does not know its runner
+        runners = list(_observers)
+        found = next((one for one in runners if worker in _pipecat.workers_of(one)), None)
+    return found
 
 
 def _is_observed(worker: Any) -> bool:

@@ -44,6 +44,7 @@ FOREIGN = {
     ("_pipecat/__init__.py", "conversation_id"): "an attribute of Pipecat's workers",
     ("_pipecat/frames.py", "participant_id"): "an attribute of Pipecat's frames",
     ("_pipecat/frames.py", "user_id"): "an attribute of Pipecat's frames",
+    ("instrumentation/requests.py", "session_id"): "an attribute of Daily's frames",
     ("_pipecat/tracing.py", "error."): "attributes of Pipecat's own tracing",
     ("cli/doctor/installed.py", ".import"): "the end of a finding's name",
     ("cli/report/text.py", "end_reason"): "a member of the page's summaries",

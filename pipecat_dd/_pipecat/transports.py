@@ -139,6 +139,11 @@ def connected_peer(transport: Any) -> Any:
     return peek(receiver, "_websocket")
 
 
+def connection_of(transport: Any) -> Any:
+    """Return the connection beneath a SmallWebRTC transport, connected or not; else None."""
+    return peek(peek(transport, "_client"), "_webrtc_connection")
+
+
 _CALLS = {
     "TwilioFrameSerializer": ("twilio", "_call_sid", "_stream_sid"),
     "TelnyxFrameSerializer": ("telnyx", "_call_control_id", "_stream_id"),

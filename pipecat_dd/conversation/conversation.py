@@ -342,6 +342,7 @@ class Conversation:
         if not stage.is_open:
             return
         if stage.kind is Kind.LLM:
+            self.errors.settle_timeout(stage, self.turns.current)
             self.bot.end_response(stage, at_ns, interrupted=cancelled)
             return
         if cancelled:

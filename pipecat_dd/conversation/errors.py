@@ -32,6 +32,7 @@ class Errors:
         # does not stay in memory for long.
         self._raised: deque[tuple[Processor, Exception, bool]] = deque(maxlen=4)
         self._last_report: tuple[str, object] = ("", None)
+        self._timed_out: dict[Stage, Failure] = {}
         self.last: Failure | None = None
 
     def note_raised(self, processor: Processor, error: Exception, *, is_reported: bool) -> None:
@@ -77,6 +78,27 @@ class Errors:
     def note_report(self, failure: Failure, exception: object) -> None:
         """Record that an error was reported, to recognize when it is passed on."""
         self._last_report = failure.message, exception
+
+    def note_timeout(self, response: Stage, failure: Failure) -> None:
+        """Record that a response timed out. Some services then report an error, some do not.
+
+        Args:
+            response: The response's stage.
+            failure: What went wrong.
+        """
+        self._timed_out[response] = failure
+
+    def settle_timeout(self, response: Stage, turn: Turn | None) -> None:
+        """Count a response that timed out as an error, as it ends, if no error was reported.
+
+        Args:
+            response: The response's stage.
+            turn: The current turn; None if there is none.
+        """
+        failure = self._timed_out.pop(response, None)
+        if failure is not None and response.failure is None:
+            response.fail(failure)
+            self.count(failure, turn)
 
     def count(self, failure: Failure, turn: Turn | None) -> None:
         """Count an error on the session, and on the current turn if there is one."""

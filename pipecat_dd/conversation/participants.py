@@ -10,7 +10,7 @@ present. With several present nothing is guessed: no id is better than a wrong o
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipecat_dd.conversation.failure import Failure
@@ -25,6 +25,9 @@ REMEMBERED = 1_000
 
 KEY_EVENT = "on_dtmf_event"
 """The event of a pressed key. All transports that have such an event call it this."""
+
+MAX_KEYS = 64
+"""How many of the keys that the bot sends at once are reported, at most."""
 
 LEFT_OUT = "[left out]"
 """Stands for a key that may not be reported."""
@@ -137,6 +140,7 @@ class Participants:
         self._names = names
         self.numbers = numbers or PhoneNumbers()
         self.keypad = DtmfPrivacy()
+        self.bot_keypad = DtmfPrivacy()
         self._there: dict[tuple[str, str], Participant] = {}
         self._by_key: dict[str, Participant] = {}
         self._left: OrderedDict[str, Participant] = OrderedDict()
@@ -357,6 +361,40 @@ class Participants:
         if failure is not None:
             stage.fail(failure)
         return Event(stage, participant)
+
+    def begin_request(
+        self,
+        name: str,
+        at_ns: int,
+        to: str | None,
+        facts: Mapping[str, AttributeValue] | None = None,
+    ) -> Event:
+        """Begin what the bot asks the transport to do with a participant's call.
+
+        Args:
+            name: The name of what it asks for.
+            at_ns: When it asked.
+            to: The transport's name for the participant; None for the only one there.
+            facts: Attributes of the request.
+        """
+        participant = self.named(to) if to else self.only
+        return self.begin_event(name, at_ns, participant, facts or {})
+
+    def send_keys(self, name: str, keys: Sequence[str], at_ns: int, to: str | None) -> Event:
+        """Begin a request of the bot's to press keys. Several at once are left out like a PIN.
+
+        Args:
+            name: The name of the request.
+            keys: The keys.
+            at_ns: When it asked.
+            to: The transport's name for the participant; None for the only one there.
+        """
+        permitted = [self.bot_keypad.permitted(key, at_ns) for key in keys]
+        may_tell = self._stages.session.capture_content or (len(keys) == 1 and permitted[0])
+        told = "".join(keys)[:MAX_KEYS] if may_tell else LEFT_OUT
+        event = self.begin_request(name, at_ns, to, {tags.DTMF_TONE: told})
+        event.stage.attributes[tags.EVENT_COUNT] = max(1, len(keys))
+        return event
 
     def permitted_key(self, tone: str, at_ns: int) -> str:
         """Return what may be reported of a pressed key: the key, or :data:`LEFT_OUT`."""

@@ -17,6 +17,9 @@ from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turn import StartTimer, Timer
 from pipecat_dd.names import tags
 
+COMPLETION_TIMEOUT = "on_completion_timeout"
+"""The event of a model that did not complete its response in time."""
+
 FREQUENT_COUNT = 10
 FREQUENT_NS = 10_000_000_000
 """An event of one kind and source is frequent if it came so often within so many nanoseconds."""

@@ -8,6 +8,7 @@ user had finished their part of it. Otherwise it is the user's.
 """
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -177,38 +178,53 @@ class Silence:
     ) -> Iterator[tuple[str, AttributeValue]]:
         silences = without([(start_ns, end_ns)], union(sorted((*user, *bot))))
         yield tags.SESSION_SILENCE_SECONDS, total_secs(silences)
-        longest = max(silences, key=lambda s: s[1] - s[0], default=None)
-        if longest is None:
-            return
-        yield tags.SESSION_LONGEST_SILENCE_SECONDS, total_secs([longest])
-        ended_by_bot = any(a == longest[1] for a, _ in bot)
-        ended_by_user = not ended_by_bot and any(a == longest[1] for a, _ in user)
-        owed = self._is_owed(longest, ended_by_user=ended_by_user)
-        if owed is None:
-            # Until anybody has spoken, it is up to whoever then speaks.
-            is_first = not any(b <= longest[0] for _, b in (*user, *bot))
-            owed = is_first and ended_by_bot
-        yield tags.SESSION_LONGEST_SILENCE_OF, BOT if owed else USER
+        longest_first = sorted(silences, key=lambda s: s[1] - s[0], reverse=True)
+        debts = _Debts(self._turns, self._rulings, user, bot)
+        owed = next((silence for silence in longest_first if debts.is_owed(silence)), None)
+        yield tags.SESSION_LONGEST_BOT_SILENCE_SECONDS, total_secs([owed] if owed else [])
+        if longest_first:
+            longest = longest_first[0]
+            yield tags.SESSION_LONGEST_SILENCE_SECONDS, total_secs([longest])
+            yield tags.SESSION_LONGEST_SILENCE_OF, BOT if longest == owed else USER
 
-    def _is_owed(self, silence: Span, *, ended_by_user: bool) -> bool | None:
-        """Return whether the bot owed an answer in a silence; None if no turn says so.
 
-        Args:
-            silence: The silence.
-            ended_by_user: Whether the user's speech ended it.
-        """
+class _Debts:
+    """Says in which silences the bot owed an answer. An hour has a thousand silences and turns."""
+
+    def __init__(
+        self,
+        turns: Sequence[int],
+        rulings: Sequence[int],
+        user: Sequence[Span],
+        bot: Sequence[Span],
+    ) -> None:
+        values = iter(turns)
+        self._turns = sorted(_Turn(*each) for each in zip(values, values, values, strict=True))
+        self._starts = [turn.start_ns for turn in self._turns]
+        self._rulings = sorted(rulings)
+        self._user_starts = {start_ns for start_ns, _ in user}
+        self._bot_starts = {start_ns for start_ns, _ in bot}
+        self._first_end_ns = min((end_ns for _, end_ns in (*user, *bot)), default=None)
+
+    def is_owed(self, silence: Span) -> bool:
+        """Return whether the bot owed an answer in a silence."""
         start_ns, end_ns = silence
-        values = iter(self._turns)
-        turns = [_Turn(*each) for each in zip(values, values, values, strict=True)]
-        turn = next((t for t in turns if t.start_ns <= start_ns < t.end_ns), None)
-        if turn is None:
-            missed = any(start_ns <= t.start_ns < end_ns and not t.is_answered for t in turns)
-            return True if missed else None
+        place = bisect_right(self._starts, start_ns)
+        turn = self._turns[place - 1] if place else None
+        if turn is None or turn.end_ns <= start_ns:
+            first, after = (bisect_left(self._starts, at_ns) for at_ns in silence)
+            if any(not each.is_answered for each in self._turns[first:after]):
+                return True
+            # Until anybody has spoken, it is up to whoever then speaks.
+            is_first = self._first_end_ns is None or self._first_end_ns > start_ns
+            return is_first and end_ns in self._bot_starts
         if turn.is_answered and turn.end_ns < end_ns:
             return False  # the bot had answered, and its work went on for a moment
+        ended_by_user = end_ns in self._user_starts and end_ns not in self._bot_starts
         if ended_by_user and end_ns < turn.end_ns:
             # The user went on in the same turn: they paused, unless it was ruled that they
             # had finished.
-            rulings = [at_ns for at_ns in self._rulings if turn.start_ns <= at_ns <= turn.end_ns]
-            return not rulings or min(rulings) <= end_ns
+            ruled = bisect_left(self._rulings, turn.start_ns)
+            is_ruled = ruled < len(self._rulings) and self._rulings[ruled] <= turn.end_ns
+            return not is_ruled or self._rulings[ruled] <= end_ns
         return True

@@ -50,6 +50,9 @@ class Tools:
         self._calls: dict[str, Stage] = {}
         self._handlers: dict[str, object] = {}
         self._asked: dict[str, tuple[int, Stage | None]] = {}
+        self._elsewhere: dict[str, Stage] = {}
+        # The calls whose own pipeline has shown them, in the order in which they began.
+        self._shown: dict[str, None] = {}
 
     def ask(self, processor: Processor, at_ns: int, call_ids: list[str]) -> None:
         """Record that the model requested tool calls.
@@ -67,8 +70,26 @@ class Tools:
             turn.set_tools(processor.stage.start_ns)
         for call_id in call_ids:
             self._asked[call_id] = (at_ns, processor.stage)
+            self._shown[call_id] = None
+        self._forget_oldest()
+
+    def ask_elsewhere(self, at_ns: int, call_ids: list[str]) -> None:
+        """Record that the model of a pipeline that may not be observed requested tool calls.
+
+        Args:
+            at_ns: When that was reported.
+            call_ids: The ids of the calls.
+        """
+        for call_id in call_ids:
+            if call_id not in self._shown:
+                self._asked.setdefault(call_id, (at_ns, None))
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
         while len(self._asked) > MAX_ASKED:
             del self._asked[next(iter(self._asked))]
+        while len(self._shown) > MAX_ASKED:
+            del self._shown[next(iter(self._shown))]
 
     def begin(
         self, processor: Processor, at_ns: int, name: str, call_id: str, handler: object = None
@@ -83,10 +104,32 @@ class Tools:
             handler: An object that identifies the handler, which may go on after the call has
                 settled; None if not known.
         """
-        turn = self._turns.begin_bot_work(at_ns)
         if handler is not None:
             self._handlers[call_id] = handler
-        asked_ns, response = self._asked.pop(call_id, (at_ns, processor.stage))
+        self._shown[call_id] = None
+        return self._begin(processor, at_ns, name, call_id)
+
+    def begin_elsewhere(self, at_ns: int, name: str, call_id: str) -> Stage | None:
+        """Begin a tool call that another pipeline runs, unless that has shown it already.
+
+        Args:
+            at_ns: When it was reported.
+            name: The function's name.
+            call_id: The call's id.
+        """
+        if call_id in self._shown or call_id in self._calls:
+            return None
+        stage = self._elsewhere[call_id] = self._begin(None, at_ns, name, call_id)
+        return stage
+
+    def call_elsewhere(self, call_id: str) -> Stage | None:
+        """Return the call in progress that only another pipeline's reports show, if any."""
+        return self._elsewhere.get(call_id)
+
+    def _begin(self, processor: Processor | None, at_ns: int, name: str, call_id: str) -> Stage:
+        turn = self._turns.begin_bot_work(at_ns)
+        own_response = processor.stage if processor is not None else None
+        asked_ns, response = self._asked.pop(call_id, (at_ns, own_response))
         parent = response or turn.stage
         stage = self._stages.open(Kind.TOOL, name, at_ns, parent=parent, processor=processor)
         stage.attributes[tags.TOOL_NAME] = name
@@ -120,6 +163,7 @@ class Tools:
                 may go on and ask for an answer later. None if not known.
         """
         self._asked.pop(call_id, None)
+        self._elsewhere.pop(call_id, None)
         stage = self._calls.pop(call_id, None)
         if stage is None:
             return

@@ -19,6 +19,10 @@ DISCONNECTED = "on_disconnected"
 USER_IDLE = "on_user_turn_idle"
 STOP_TIMEOUT = "on_user_turn_stop_timeout"
 USABLE_CHANGED = "on_usable_changed"
+TIMEOUT_CATEGORY = "connectivity"
+"""Pipecat's category of exceptions that are timeouts."""
+
+TIMEOUT_MESSAGE = "the model did not complete its response in time"
 
 BETWEEN_WORKERS = frozenset({"on_activated", "on_deactivated", "on_worker_ready"})
 """Events that say nothing where the conversation has one worker, unless a handler takes them."""
@@ -46,7 +50,6 @@ SHOWN_ELSEWHERE = frozenset(
         "on_assistant_turn_stopped",
         "on_assistant_thought",
         "on_completion",
-        "on_completion_timeout",
         "on_function_calls_started",
         "on_function_calls_cancelled",
         "on_tts_request",
@@ -146,6 +149,17 @@ def _usable(value: Any) -> tuple[Facts, Failure | None]:
 
 def _setup_timeout(_: Any) -> tuple[Facts, Failure | None]:
     return {}, Failure("SetupTimeout", "the pipeline was not set up in time")
+
+
+def timed_out(error: BaseException | None) -> Failure:
+    """Describe a response that a model did not complete in time.
+
+    Args:
+        error: The exception that the service handles as it reports this; None if unknown.
+    """
+    if error is None:
+        return Failure("TimeoutError", TIMEOUT_MESSAGE, category=TIMEOUT_CATEGORY)
+    return Failure.of(error, message=TIMEOUT_MESSAGE, category=TIMEOUT_CATEGORY)
 
 
 def _identifiers(*values: tuple[str, Any]) -> Facts:

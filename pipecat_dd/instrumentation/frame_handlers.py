@@ -1,6 +1,5 @@
 """Handlers of Pipecat's frames: a function for each kind of frame updates the conversation."""
 
-import json
 from typing import Any
 
 from pipecat_dd import _pipecat
@@ -20,9 +19,21 @@ from pipecat_dd.instrumentation.answering import (
 )
 from pipecat_dd.instrumentation.background_tasks import watch_task
 from pipecat_dd.instrumentation.events import MAX_TONE_CHARS
+from pipecat_dd.instrumentation.external_calls import (
+    external_asked,
+    external_began,
+    external_cancelled,
+    external_result,
+)
 from pipecat_dd.instrumentation.failures import REPORTED, failure_of, reported_failure
 from pipecat_dd.instrumentation.figures import figures_of
 from pipecat_dd.instrumentation.frame_event import FrameEvent, FrameHandler
+from pipecat_dd.instrumentation.requests import (
+    keys_sent,
+    refer_asked,
+    stt_muted,
+    transfer_asked,
+)
 from pipecat_dd.instrumentation.rulings import (
     is_reprompted,
     marker_comes,
@@ -32,6 +43,7 @@ from pipecat_dd.instrumentation.rulings import (
     ruling_transcribed,
     text_may_rule,
 )
+from pipecat_dd.instrumentation.texts import as_text
 from pipecat_dd.names import tags
 
 
@@ -215,7 +227,7 @@ def _tool_began(event: FrameEvent) -> None:
     handler = watch_task(event.conversation.turns)
     stage = bot.tool_begins(event.source, event.at_ns, str(frame.function_name), call_id, handler)
     if stage.session.capture_content:
-        stage.add_content(tags.GEN_AI_TOOL_CALL_ARGUMENTS, _as_text(frame.arguments))
+        stage.add_content(tags.GEN_AI_TOOL_CALL_ARGUMENTS, as_text(frame.arguments))
     # Each call has a task of its own, and this runs in it: what the handler logs and calls from
     # here on belongs to the tool.
     current.set(WorkContext(event.conversation.session, event.source, stage))
@@ -233,7 +245,7 @@ def _tool_result(event: FrameEvent) -> None:
         # Before Pipecat 1.9, only an earlier ErrorFrame shows that the tool failed.
         failed = call.failure is not None
     if call is not None and call.session.capture_content:
-        call.add_content(tags.GEN_AI_TOOL_CALL_RESULT, _as_text(frame.result))
+        call.add_content(tags.GEN_AI_TOOL_CALL_RESULT, as_text(frame.result))
     failure = Failure("ToolError", str(error)) if error else None
     if call is not None and not failed:
         text = reported_failure(frame.result, str(frame.function_name))
@@ -411,6 +423,15 @@ HANDLERS: dict[str, FrameHandler] = {
     "LLMMessagesTransformFrame": is_asked_with_messages,
     "InputTextRawFrame": _typed,
     "InputDTMFFrame": _key_pressed,
+    "OutputDTMFFrame": keys_sent,
+    "OutputDTMFUrgentFrame": keys_sent,
+    "DailySIPTransferFrame": transfer_asked,
+    "DailySIPReferFrame": refer_asked,
+    "STTMuteFrame": stt_muted,
+    "ExternalFunctionCallsStartedFrame": external_asked,
+    "ExternalFunctionCallInProgressFrame": external_began,
+    "ExternalFunctionCallResultFrame": external_result,
+    "ExternalFunctionCallCancelFrame": external_cancelled,
     "EndFrame": _ends,
     "StopFrame": _stops,
     "CancelFrame": _cancels,
@@ -420,20 +441,6 @@ HANDLERS: dict[str, FrameHandler] = {
     "MetricsFrame": _metrics,
 }
 """The handler for each class of frame, by the name of the class."""
-
-
-def _as_text(value: Any) -> str:
-    """Return a value as JSON, or its ``repr`` if that is impossible. Never raises."""
-    for write in (_as_json, repr):
-        try:
-            return write(value)
-        except Exception:  # raised by the value's own code
-            continue
-    return f"<unreadable {type(value).__name__}>"
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _nanos(seconds: float) -> int:

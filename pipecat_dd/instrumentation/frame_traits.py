@@ -88,10 +88,18 @@ class FrameTraitsTable:
         return traits
 
 
+def _handler_of(kind: type) -> FrameHandler | None:
+    found = _HANDLERS.get(kind)
+    if found is None and kind.__module__.startswith("pipecat.transports."):
+        # A transport's own frames are defined beside it, and it needs packages to be imported.
+        found = HANDLERS.get(kind.__name__)
+    return found
+
+
 def _traits_of(kind: type) -> FrameTraits:
     is_media = issubclass(kind, _MEDIA_CLASSES)
     return FrameTraits(
-        handler=next((_HANDLERS[k] for k in kind.__mro__ if k in _HANDLERS), None),
+        handler=next((found for k in kind.__mro__ if (found := _handler_of(k)) is not None), None),
         is_media=is_media,
         is_streamed=is_media or issubclass(kind, _STREAMED_CLASSES),
         carries_data=issubclass(kind, _DATA_CLASSES),

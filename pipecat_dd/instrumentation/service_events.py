@@ -23,7 +23,11 @@ from pipecat_dd.conversation.context import WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import AttributeValue, Phase, Processor
-from pipecat_dd.conversation.service_events import EventSource, ServiceEvent
+from pipecat_dd.conversation.service_events import (
+    COMPLETION_TIMEOUT,
+    EventSource,
+    ServiceEvent,
+)
 from pipecat_dd.instrumentation.event_facts import (
     BETWEEN_WORKERS,
     CONNECTED,
@@ -33,6 +37,7 @@ from pipecat_dd.instrumentation.event_facts import (
     USABLE_CHANGED,
     USER_IDLE,
     facts_of,
+    timed_out,
 )
 from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.patches import Patches
@@ -288,6 +293,12 @@ class ServiceEventInstrumentation:
                 conversation.service_events.note_idle()
             elif name == STOP_TIMEOUT:
                 conversation.user.rulings.time_out(at_ns)
+            elif name == COMPLETION_TIMEOUT and source.processor is not None:
+                # Services report it while they handle the exception.
+                failure = timed_out(sys.exc_info()[1])
+                response = source.processor.stage
+                if response is not None and response.is_open:
+                    conversation.errors.note_timeout(response, failure)
             event = conversation.service_events.begin(name, source, at_ns, facts, failure)
             if event is None:
                 return None

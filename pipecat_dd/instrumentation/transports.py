@@ -23,10 +23,12 @@ from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Participant, Phase
 from pipecat_dd.conversation.participants import Event, Transport
+from pipecat_dd.instrumentation.beneath import patch_beneath
 from pipecat_dd.instrumentation.events import BURST_EVENTS, Effect, EventContents
 from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
+from pipecat_dd.instrumentation.requests import patch_requests
 from pipecat_dd.names import tags
 
 TRACED_MESSAGES = (
@@ -114,6 +116,9 @@ class TransportInstrumentation:
         if call is not None:
             serializer = _pipecat.serializer_of(transport)
             self._replaced.patch(serializer, "deserialize", dispatcher.deserializing(serializer))
+        with _guard.instrumentation.guarded():
+            patch_requests(transport, self._conversation, self._replaced)
+            patch_beneath(transport, self._conversation, self._replaced)
         with _guard.instrumentation.guarded():
             self._conversation.participants.set_call(_pipecat.call_id_of(transport))
         with _guard.instrumentation.guarded():

@@ -206,6 +206,14 @@ SESSION_LONGEST_SILENCE_SECONDS: Final = _metric(
     "The longest time without speech, of each session. `silence_of` is whose turn it was to "
     "speak: `bot` or `user`. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
 )
+SESSION_LONGEST_BOT_SILENCE_SECONDS: Final = _metric(
+    "pipecat.session.longest_bot_silence_seconds",
+    Type.DISTRIBUTION,
+    "seconds",
+    (metric_tags.TRANSPORT, metric_tags.WITHIN),
+    "The longest time without speech in which the bot owed an answer, of each session. `within` is "
+    "`1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
+)
 SPEECH_SECONDS: Final = _metric(
     "pipecat.speech_seconds",
     Type.COUNT,

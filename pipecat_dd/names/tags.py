@@ -218,6 +218,12 @@ SESSION_LONGEST_SILENCE_SECONDS: Final = _tag(
     unit="seconds",
     on=(Kind.SESSION,),
 )
+SESSION_LONGEST_BOT_SILENCE_SECONDS: Final = _tag(
+    "session.longest_bot_silence_seconds",
+    "The longest time without speech in which the bot owed an answer; 0 if it never did.",
+    unit="seconds",
+    on=(Kind.SESSION,),
+)
 SESSION_LONGEST_SILENCE_OF: Final = _tag(
     "session.longest_silence_of",
     "Whose turn it was to speak in the longest silence: `bot`, which owed an answer, or `user`.",
@@ -339,8 +345,8 @@ EVENT_HANDLER_COUNT: Final = _tag(
 EVENT_DETAIL: Final = _tag(
     "event.detail",
     "What it says, in a word of Pipecat's or of your code's: a menu's status, the class of the "
-    "service that was turned to, the worker that is ready.",
-    on=(Kind.SERVICE_EVENT,),
+    "service that was turned to, the worker that is ready, `microphone_off`.",
+    on=_EVENTS,
 )
 CONNECTION_WAIT_SECONDS: Final = _tag(
     "connection.wait_seconds",
@@ -368,7 +374,8 @@ MESSAGE_SIZE_BYTES: Final = _tag(
 )
 DTMF_TONE: Final = _tag(
     "dtmf.tone",
-    "The key that was pressed; of digits in a row only the first, without `capture_content`.",
+    "The key that was pressed, or that the bot sends (`output_dtmf`); of digits in a row only the "
+    "first, and of several that the bot sends at once none, without `capture_content`.",
     on=(Kind.PARTICIPANT_EVENT,),
 )
 DIALIN_STATE: Final = _tag(

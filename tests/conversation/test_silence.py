@@ -1,6 +1,7 @@
 """Who spoke how long, and the silence in between, against a timeline drawn tick by tick."""
 
 import math
+import time
 from collections.abc import Callable
 
 import pytest
@@ -72,6 +73,7 @@ def test_each_second_is_the_users_the_bots_or_silent(
     expected = None if later is None else later - first
     assert said.get("session.first_speech_seconds") == expected
     assert said.get("session.longest_silence_of") in (("user", "bot") if runs else (None,))
+    assert said["session.longest_bot_silence_seconds"] in {0, *map(len, runs)}
     assert all(v >= 0 and math.isfinite(v) for v in said.values() if isinstance(v, float))
 
 
@@ -156,6 +158,35 @@ def test_a_silence_is_the_bots_if_it_owed_an_answer(name: str) -> None:
     said = story(*steps)
     assert said["session.longest_silence_of"] == whose
     assert said["session.longest_silence_seconds"] == pytest.approx(secs, abs=0.01)
+    if whose == "bot":
+        assert said["session.longest_bot_silence_seconds"] == pytest.approx(secs, abs=0.01)
+
+
+def test_a_user_who_thinks_does_not_hide_the_bots_silence() -> None:
+    said = story(
+        *(joins, ASKS, wait(10.0), ANSWERS, wait(40.0), ASKS, ANSWERS, wait(20.0), ASKS, ANSWERS)
+    )
+    assert said["session.longest_silence_of"] == "user"
+    assert said["session.longest_silence_seconds"] == pytest.approx(40.0, abs=0.01)
+    assert said["session.longest_bot_silence_seconds"] == pytest.approx(10.9, abs=0.01)
+
+
+def test_a_bot_that_answers_at_once_has_no_long_silence() -> None:
+    said = story(joins, wait(8.0), ASKS, ANSWERS, wait(30.0), leaves)
+    assert said["session.longest_silence_of"] == "user"
+    assert said["session.longest_bot_silence_seconds"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_an_hour_of_silences_is_summed_up_in_no_time() -> None:
+    silence = Silence()
+    for start in range(0, 20_000, 4):
+        silence.note_closed(closed(Kind.TURN, start, start + 3, turn__outcome="answered"))
+        silence.note_closed(closed(Kind.USER_SPEECH, start, start + 1))
+        silence.note_closed(closed(Kind.BOT_SPEECH, start + 1, start + 3))
+    before = time.process_time()
+    said = dict(silence.summary(SECOND, SECOND + 20_000 * SECOND))
+    assert said["session.longest_bot_silence_seconds"] == 0
+    assert time.process_time() - before < 0.5
 
 
 def test_the_first_speech_counts_from_the_first_join() -> None:

@@ -62,6 +62,7 @@ def left_out(why: str) -> Fate:
 
 SERVICE_EVENT: Final = shown(Kind.SERVICE_EVENT)
 PARTICIPANT_EVENT: Final = shown(Kind.PARTICIPANT_EVENT)
+BENEATH: Final = shown(Kind.PARTICIPANT_EVENT, words="of what lies beneath a transport")
 
 SETTINGS: Final = counted("changes a setting; the next request shows the model and its settings")
 MEDIA: Final = counted("media, many times a second")
@@ -122,7 +123,16 @@ FRAMES: Final[tuple[Group, ...]] = (
         "BotBackchannelFrame",
     ),
     (shown(Kind.BOT_SPEECH), "BotStartedSpeakingFrame BotStoppedSpeakingFrame"),
-    (shown(Kind.PARTICIPANT_EVENT, words="a key that was pressed"), "InputDTMFFrame"),
+    (
+        shown(Kind.PARTICIPANT_EVENT, words="a key that was pressed"),
+        "InputDTMFFrame OutputDTMFFrame OutputDTMFUrgentFrame DailyOutputDTMFFrame "
+        "DailyOutputDTMFUrgentFrame",
+    ),
+    (
+        shown(Kind.PARTICIPANT_EVENT, words="that the bot asked for a transfer"),
+        "DailySIPReferFrame DailySIPTransferFrame",
+    ),
+    (shown(Kind.SERVICE_EVENT, words="`stt_muted`, `stt_unmuted`"), "STTMuteFrame"),
     (
         shown(Kind.SESSION, words=f"`{tags.SESSION_END_REASON}`, or a start that never came"),
         "StartFrame EndFrame StopFrame CancelFrame",
@@ -181,7 +191,7 @@ FRAMES: Final[tuple[Group, ...]] = (
         "LLMThoughtStartFrame LLMThoughtEndFrame",
     ),
     (
-        counted("a call that ran in another pipeline, which has a span there if it is observed"),
+        shown(Kind.TOOL, words="a call that ran in another pipeline, once"),
         "ExternalFunctionCallsStartedFrame ExternalFunctionCallInProgressFrame "
         "ExternalFunctionCallResultFrame ExternalFunctionCallCancelFrame",
     ),
@@ -191,9 +201,7 @@ FRAMES: Final[tuple[Group, ...]] = (
     ),
     (
         ASKED,
-        "UserImageRequestFrame ManuallySwitchServiceFrame STTMuteFrame OutputDTMFFrame "
-        "OutputDTMFUrgentFrame DailyOutputDTMFFrame DailyOutputDTMFUrgentFrame "
-        "DailySIPReferFrame DailySIPTransferFrame DailyUpdateRemoteParticipantsFrame "
+        "UserImageRequestFrame ManuallySwitchServiceFrame DailyUpdateRemoteParticipantsFrame "
         "AudioBufferStartRecordingFrame AudioBufferStopRecordingFrame FunctionActionFrame "
         "ActionFinishedFrame",
     ),
@@ -282,25 +290,21 @@ EVENTS: Final[dict[str, tuple[Group, ...]]] = {
         ),
         (
             left_out("of the connection beneath a transport, which reports it in its own words"),
-            "app-message closed connected connecting disconnected failed new track-ended "
-            "track-started track-status",
+            "app-message closed connected connecting disconnected new track-ended track-started",
         ),
+        (BENEATH, "failed track-status"),
     ),
     "services": (
         (
             SERVICE_EVENT,
             "on_connected on_disconnected on_connection_error on_idle_timeout on_session_started "
-            "on_delegation_created on_dtmf_received",
+            "on_delegation_created on_dtmf_received on_completion_timeout",
         ),
         (
             BY_FRAMES,
             "on_start_of_turn on_end_of_turn on_eager_end_of_turn on_turn_resumed on_turn_start "
             "on_turn_end on_turn_eager_end on_turn_resume on_speech_started on_speech_stopped "
             "on_utterance_end on_function_calls_started on_function_calls_cancelled on_tts_request",
-        ),
-        (
-            left_out("an error that follows is shown; Anthropic's and AWS Bedrock's push none"),
-            "on_completion_timeout",
         ),
         (
             OFTEN,
@@ -385,10 +389,9 @@ EVENTS: Final[dict[str, tuple[Group, ...]]] = {
         (left_out("of the runner, which may run several sessions"), "on_error on_ready"),
     ),
     "serializers": (
-        (
-            left_out("of the telephony protocol beneath a transport, which has events of its own"),
-            "on_open on_close on_pause on_ping on_update on_dtmf on_error",
-        ),
+        (BENEATH, "on_open on_close on_pause on_update on_error"),
+        (left_out("comes every few seconds, and says that the connection is there"), "on_ping"),
+        (left_out("a frame that follows is shown"), "on_dtmf"),
     ),
     "classifiers": ((left_out("the model call that it makes is shown"), "on_metrics"),),
     "observers": (

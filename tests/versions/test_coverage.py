@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 import pipecat_dd.instrumentation
-from pipecat_dd.instrumentation import frame_traits
+from pipecat_dd.instrumentation import beneath, frame_traits
 from pipecat_dd.instrumentation.event_facts import NOT_RECORDED
 from pipecat_dd.instrumentation.frame_handlers import HANDLERS
 from tests.support.versions import PIPECAT
 from tests.versions.coverage import (
+    BENEATH,
     EVENTS,
     FRAMES,
     METRICS,
@@ -103,13 +104,24 @@ def test_what_is_shown_of_metrics_is_read() -> None:
     assert {name for name in known if installed().above(name) & read} == shown(METRIC_FATES, known)
 
 
-def test_every_event_of_a_transport_is_shown_and_none_beneath_it() -> None:
+def test_every_event_of_a_transport_is_shown() -> None:
     for name, utterers in installed().events.items():
         for by in utterers:
             if by.part == "transports":
                 is_transports = "BaseTransport" in installed().above(by.class_name)
-                how = EVENT_FATES[by.part, name].how
-                assert (how is How.SHOWN) is is_transports, f"{name} of {by.class_name}"
+                fate = EVENT_FATES[by.part, name]
+                is_shown = fate.how is How.SHOWN and fate is not BENEATH
+                assert is_shown is is_transports, f"{name} of {by.class_name}"
+
+
+def test_of_what_lies_beneath_a_transport_that_is_shown_which_is_recorded() -> None:
+    def shown_of(part: str) -> set[str]:
+        return {
+            name for (whose, name), fate in EVENT_FATES.items() if whose == part and fate is BENEATH
+        }
+
+    assert shown_of("transports") == beneath.CONNECTION_EVENTS
+    assert shown_of("serializers") == beneath.SERIALIZER_EVENTS
 
 
 def test_what_is_shown_as_an_event_of_a_service_is_recorded() -> None:
@@ -128,15 +140,15 @@ def _is_heard(by: Utterer) -> bool:
     return by.part in ("services", "processors", "turns", "audio", "extensions", "pipeline")
 
 
-NOT_OF_A_SESSION = {"serializers", "classifiers", "observers", "evals"}
+NOT_OF_A_SESSION = {"classifiers", "observers", "evals"}
 
 
 def test_what_is_not_of_a_session_is_left_out() -> None:
     for (part, name), fate in EVENT_FATES.items():
         if part in NOT_OF_A_SESSION:
             assert fate.how is How.LEFT_OUT, f"{name} of {part}"
-        elif part != "transports":
-            assert fate is not PARTICIPANT_EVENT
+        elif part not in ("transports", "serializers"):
+            assert fate not in (PARTICIPANT_EVENT, BENEATH)
 
 
 def test_the_page_is_written_from_the_table() -> None:

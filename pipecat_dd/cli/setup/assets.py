@@ -55,6 +55,7 @@ _WORSE_IF_MORE = frozenset(
         metrics.OBSERVER_SHED,
         metrics.SERVICE_RECONNECT_SECONDS,
         metrics.SESSION_FIRST_SPEECH_SECONDS,
+        metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS,
         metrics.SESSION_LONGEST_SILENCE_SECONDS,
         metrics.TURN_USER_BOT_LATENCY_SECONDS,
         metrics.USER_AUDIO_GAPS,

@@ -52,7 +52,7 @@ FACETS = (
     Facet(f"@{tags.SESSION_VOICE_GAP_COUNT}", "spans", "gaps in the bot's voice", "occurrence"),
     Facet(f"@{tags.SESSION_BLOCKED_COUNT}", "spans", "a blocked event loop", "occurrence"),
     Facet(f"@{tags.SESSION_BLOCKED_SECONDS}", "spans", "a blocked event loop", "second"),
-    Facet(f"@{tags.SESSION_LONGEST_SILENCE_SECONDS}", "spans", "dead air", "second"),
+    Facet(f"@{tags.SESSION_LONGEST_BOT_SILENCE_SECONDS}", "spans", "dead air", "second"),
     Facet(f"@{tags.SESSION_FIRST_SPEECH_SECONDS}", "spans", "slow first words", "second"),
     Facet(f"@{tags.SESSION_NO_USER_AUDIO_COUNT}", "spans", "users without audio", "occurrence"),
     Facet(f"@{tags.SESSION_RECONNECT_COUNT}", "spans", "lost connections", "occurrence"),

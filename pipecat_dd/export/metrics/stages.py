@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from pipecat_dd.conversation.connections import REFUSED
 from pipecat_dd.conversation.model import AttributeValue, Kind, Stage
+from pipecat_dd.conversation.service_events import COMPLETION_TIMEOUT
 from pipecat_dd.conversation.turns import BY_USER
 from pipecat_dd.export.metrics.sample import Sample
 from pipecat_dd.export.metrics.values import within
@@ -35,10 +36,12 @@ def closed(stage: Stage) -> Iterator[Sample]:
     """Yield the metrics of a stage that has ended."""
     for measure in _MEASURES.get(stage.kind, ()):
         yield from measure(stage)
-    # The failure of a turn or session is counted at the stage where it happened, and a refused
-    # connection where the service reports the error.
-    is_refusal = stage.kind is Kind.SERVICE_EVENT and stage.resource == REFUSED
-    if stage.failure is not None and stage.kind not in (Kind.TURN, Kind.SESSION) and not is_refusal:
+    # The failure of a turn or session is counted at the stage where it happened, a refused
+    # connection where the service reports the error, and a response that timed out at the response.
+    is_counted = stage.kind in (Kind.TURN, Kind.SESSION) or (
+        stage.kind is Kind.SERVICE_EVENT and stage.resource in (REFUSED, COMPLETION_TIMEOUT)
+    )
+    if stage.failure is not None and not is_counted:
         yield _error(stage)
 
 
@@ -78,6 +81,12 @@ def _sound(stage: Stage) -> Iterator[Sample]:
         stage,
         tags.SESSION_LONGEST_SILENCE_SECONDS,
         transport | silence_of,
+    )
+    yield from _timed(
+        metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS,
+        stage,
+        tags.SESSION_LONGEST_BOT_SILENCE_SECONDS,
+        transport,
     )
     for speaker, fact in _SPEECH.items():
         by = transport | {metric_tags.SPEAKER: speaker}

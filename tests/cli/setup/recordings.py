@@ -38,6 +38,7 @@ SYNTHETIC = (
     "pipecat.user_audio.",
     "pipecat.session.first_speech_seconds",
     "pipecat.session.longest_silence_seconds",
+    "pipecat.session.longest_bot_silence_seconds",
     "pipecat.service.reconnect_seconds",
     "pipecat.service.events",
     "pipecat.observer.",

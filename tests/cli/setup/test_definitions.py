@@ -75,7 +75,7 @@ def test_definitions_name_only_what_is_sent_and_every_query_parses(things):
         (Kind.MONITOR, "unanswered-turns", "by {service}", "by {model}", "no tag model"),
         (Kind.MONITOR, "unanswered-turns", "last_30m", "last_31m", "no monitor query"),
         (Kind.MONITOR, "slow-answers", "(5s,8s,later)", "(5s,9s,later)", "never 9s"),
-        (Kind.MONITOR, "dead-air", "silence_of:bot", "silence_of:nobody", "never nobody"),
+        (Kind.MONITOR, "dead-air", "(later)", "(late)", "never late"),
         (Kind.MONITOR, "slow-hello", "(8s,later)", "(6s,later)", "never 6s"),
         (Kind.MONITOR, "slow-hello", "count:pipecat", "sum:pipecat", "what it is not"),
         (Kind.MONITOR, "voice-gaps", "voice_gaps{", "voice_gap_seconds{", "what it is not"),

@@ -19,13 +19,21 @@ from tests.support.datadog_backend import Backend, State
 TRANSPORT = "QuickOutput"
 FIRST_SPEECH = "pipecat.session.first_speech_seconds"
 SILENCE = "pipecat.session.longest_silence_seconds"
+BOTS_SILENCE = "pipecat.session.longest_bot_silence_seconds"
 BLOCKED = "pipecat.event_loop.blocked_seconds"
 
 Sound = Callable[[Recording], Recording]
 
 
-def silent_for(call: Recording, secs: float, within: str, of: str = "bot") -> Recording:
-    tags = {"transport": TRANSPORT, "silence_of": of, "within": within}
+def silent_for(call: Recording, secs: float, within: str) -> Recording:
+    """Return a call in which the bot owed an answer, and nobody spoke for so long."""
+    tags = {"transport": TRANSPORT, "within": within}
+    return call.without(metrics=(BOTS_SILENCE,)).with_metric(BOTS_SILENCE, secs, **tags)
+
+
+def thinking_for(call: Recording, secs: float, within: str) -> Recording:
+    """Return a call in which the user thought for so long, which was its longest silence."""
+    tags = {"transport": TRANSPORT, "silence_of": "user", "within": within}
     return call.without(metrics=(SILENCE,)).with_metric(SILENCE, secs, **tags)
 
 
@@ -43,7 +51,7 @@ def with_event(call: Recording, event: str, outcome: str = "failed") -> Recordin
 def good() -> Recording:
     """A call that sounds as it should, with what is everyday life."""
     call = greeted_after(record(recordings.good), 1.2, "2s")
-    return silent_for(call, 6.0, "8s", of="user")
+    return silent_for(thinking_for(call, 6.0, "8s"), 1.2, "2s")
 
 
 BAD: dict[str, tuple[Sound, str]] = {
@@ -56,6 +64,10 @@ BAD: dict[str, tuple[Sound, str]] = {
         "event-loop-blocked",
     ),
     "dead air": (lambda call: silent_for(call, 11.0, "later"), "dead-air"),
+    "dead air that a user's thinking exceeds": (
+        lambda call: silent_for(thinking_for(call, 40.0, "later"), 11.0, "later"),
+        "dead-air",
+    ),
     "slow": (lambda call: greeted_after(call, 9.0, "later"), "slow-hello"),
     "unheard": (
         lambda call: call.with_metric("pipecat.user_audio.missing", 1, transport=TRANSPORT),
@@ -92,7 +104,7 @@ def test_the_only_call_of_a_quiet_hour_wakes_nobody(good: Recording) -> None:
 
 
 def test_what_is_everyday_life_wakes_nobody(good: Recording) -> None:
-    thinking = silent_for(good, 40.0, "later", of="user")
+    thinking = thinking_for(good, 40.0, "later")
     waiting = silent_for(greeted_after(good, 4.0, "5s"), 7.0, "8s")
     hung_up = with_event(good, "on_disconnected", "completed")
     other = with_event(good, "on_some_other_failure")

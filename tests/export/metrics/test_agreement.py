@@ -49,7 +49,11 @@ NUMBERS = [
     ("pipecat.tts.ttfa_seconds", "pipecat.tts", "metrics.ttfa", {}),
     *(
         (f"pipecat.session.{what}", "pipecat.session", f"session.{what}", {})
-        for what in ("first_speech_seconds", "longest_silence_seconds")
+        for what in (
+            "first_speech_seconds",
+            "longest_silence_seconds",
+            "longest_bot_silence_seconds",
+        )
     ),
 ]
 """Distributions: their values are those of a metric of the spans."""

@@ -44,6 +44,7 @@ def only(stage: Stage, name: str) -> tuple[float, dict[str, Any]]:
 SOUND = (
     metrics.SESSION_FIRST_SPEECH_SECONDS,
     metrics.SESSION_LONGEST_SILENCE_SECONDS,
+    metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS,
     metrics.SPEECH_SECONDS,
     metrics.USER_AUDIO_MISSING,
 )
@@ -54,16 +55,18 @@ def test_a_session_says_how_it_sounded() -> None:
         **{
             tags.SESSION_FIRST_SPEECH_SECONDS: 1.4,
             tags.SESSION_LONGEST_SILENCE_SECONDS: 9.5,
-            tags.SESSION_LONGEST_SILENCE_OF: "bot",
+            tags.SESSION_LONGEST_SILENCE_OF: "user",
+            tags.SESSION_LONGEST_BOT_SILENCE_SECONDS: 4.5,
             tags.SESSION_USER_SPEECH_SECONDS: 12.5,
             tags.SESSION_BOT_SPEECH_SECONDS: 30.25,
             tags.SESSION_NO_USER_AUDIO_COUNT: 2,
         }
     )
-    first, silence, speech, missing = SOUND
+    first, silence, bots_silence, speech, missing = SOUND
     assert yielded(stage, *SOUND) == {
         first: [(1.4, TRANSPORT | {"within": "2s"})],
-        silence: [(9.5, TRANSPORT | {"silence_of": "bot", "within": "later"})],
+        silence: [(9.5, TRANSPORT | {"silence_of": "user", "within": "later"})],
+        bots_silence: [(4.5, TRANSPORT | {"within": "5s"})],
         speech: [
             (12.5, TRANSPORT | {"speaker": "user"}),
             (30.25, TRANSPORT | {"speaker": "bot"}),

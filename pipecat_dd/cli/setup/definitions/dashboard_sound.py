@@ -26,8 +26,7 @@ _BOTS = "$service $env $version"
 _SYMPTOMS = {
     "gaps in the voice": f"@{tags.SESSION_VOICE_GAP_COUNT}:>0",
     "blocked for a second": f"@{tags.SESSION_BLOCKED_SECONDS}:>1",
-    "dead air": f"@{tags.SESSION_LONGEST_SILENCE_OF}:bot "
-    f"@{tags.SESSION_LONGEST_SILENCE_SECONDS}:>{_DEFAULTS.dead_air_secs}",
+    "dead air": f"@{tags.SESSION_LONGEST_BOT_SILENCE_SECONDS}:>{_DEFAULTS.dead_air_secs}",
     "slow first words": f"@{tags.SESSION_FIRST_SPEECH_SECONDS}:>{_DEFAULTS.slow_hello_secs}",
     "no audio from the user": f"@{tags.SESSION_NO_USER_AUDIO_COUNT}:>0",
     "a connection lost": f"@{tags.SESSION_RECONNECT_COUNT}:>0",
@@ -87,6 +86,17 @@ def sound() -> Body:
             ),
         ),
         over_time(
+            "Longest silence of a session in which the bot owed an answer",
+            *(
+                of_metric(
+                    metric(f"p{share}", metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS),
+                    f"p{share}",
+                    "second",
+                )
+                for share in (50, 95)
+            ),
+        ),
+        over_time(
             "Longest silence of a session, by whose turn it was (p95)",
             of_metric(
                 metric(
@@ -125,7 +135,7 @@ def sound() -> Body:
                 f"@{tags.SESSION_ID}",
                 f"@{tags.SESSION_VOICE_GAP_COUNT}",
                 f"@{tags.SESSION_BLOCKED_SECONDS}",
-                f"@{tags.SESSION_LONGEST_SILENCE_SECONDS}",
+                f"@{tags.SESSION_LONGEST_BOT_SILENCE_SECONDS}",
                 f"@{tags.SESSION_FIRST_SPEECH_SECONDS}",
                 f"@{tags.SESSION_NO_USER_AUDIO_COUNT}",
             ),

@@ -81,7 +81,7 @@ def _of_the_voice(options: Options) -> Iterator[Alert]:
 
 def _of_silence(options: Options) -> Iterator[Alert]:
     by_service = {"by": (metric_tags.SERVICE,), "scope": scope(options)}
-    silence = metrics.SESSION_LONGEST_SILENCE_SECONDS
+    silence = metrics.SESSION_LONGEST_BOT_SILENCE_SECONDS
     yield Alert(
         "dead-air",
         "Dead air",
@@ -90,10 +90,7 @@ def _of_silence(options: Options) -> Iterator[Alert]:
             metric(
                 "count",
                 silence,
-                where=[
-                    f"{metric_tags.SILENCE_OF}:bot",
-                    f"{metric_tags.WITHIN} IN {longer_than(options.dead_air_secs)}",
-                ],
+                where=[f"{metric_tags.WITHIN} IN {longer_than(options.dead_air_secs)}"],
                 **by_service,
             ),
             metric("count", silence, **by_service),
@@ -101,8 +98,8 @@ def _of_silence(options: Options) -> Iterator[Alert]:
         ),
         options.dead_air_percent,
         AlertText(
-            "In {{value}} % of the sessions in an hour the longest silence was the bot's, and "
-            f"longer than {options.dead_air_secs} seconds: it owed an answer.",
+            "In {{value}} % of the sessions in an hour the bot owed an answer, and nobody spoke "
+            f"for more than {options.dead_air_secs} seconds.",
             f"First check the turn at that time. A long `{span_name(Stage.TOOL)}` or "
             f"`{span_name(Stage.LLM)}` is what the bot waited for. If neither is there, the end "
             f"of the user's turn was not detected: check `{span_name(Stage.END_OF_TURN)}`.",
@@ -113,8 +110,7 @@ def _of_silence(options: Options) -> Iterator[Alert]:
             1,
             spans(
                 Stage.SESSION,
-                f"@{tags.SESSION_LONGEST_SILENCE_OF}:bot "
-                f"@{tags.SESSION_LONGEST_SILENCE_SECONDS}:>{options.dead_air_secs}",
+                f"@{tags.SESSION_LONGEST_BOT_SILENCE_SECONDS}:>{options.dead_air_secs}",
             ),
             BAD_LINES,
         ),

@@ -17,8 +17,6 @@ from loguru import logger
 
 from pipecat_dd import _guard, _loguru, _pipecat
 from pipecat_dd._setup_file import VIEW_KEY, VIEW_URL
-from pipecat_dd.conversation.context import current_session
-from pipecat_dd.conversation.model import Phase
 from pipecat_dd.export.logs import configure_logging
 from pipecat_dd.export.logs.beside import LinesBeside
 from pipecat_dd.export.logs.configure import is_configured
@@ -27,15 +25,15 @@ from pipecat_dd.export.shipping import Shipping, lifecycle
 from pipecat_dd.export.shipping.counting import Counters
 from pipecat_dd.export.shipping.settings import Settings, settings_of
 from pipecat_dd.export.shipping.shipper import Shipper
-from pipecat_dd.observer import DatadogObserver
+from pipecat_dd.observer import DatadogObserver, awaits_worker
 from pipecat_dd.settings import environment, table
 from pipecat_dd.settings.choices import Severity
 
 _VIEW_INTERVAL_SECS: Final = 0.2
 _VIEW_TIMEOUT_SECS: Final = 2.0
 
-_observers: "weakref.WeakKeyDictionary[Any, DatadogObserver]" = weakref.WeakKeyDictionary()
-"""The observer of each runner's conversation."""
+_observers: "weakref.WeakKeyDictionary[Any, DatadogObserver | None]" = weakref.WeakKeyDictionary()
+"""The observer of each runner's conversation; None where the bot has made its own."""
 
 
 def observe_runner(runner: Any) -> None:
@@ -50,8 +48,9 @@ def observe_runner(runner: Any) -> None:
         workers = [one for one in _pipecat.workers_of(runner) if _pipecat.is_worker(one)]
         if runner in _observers or not workers:
             return
-        if not any(map(_is_observed, workers)) and not _is_made_here():
-            _observers[runner] = DatadogObserver()
+        # An observer that the bot has made here it may add to a worker later.
+        has_own = any(map(_is_observed, workers)) or awaits_worker()
+        _observers[runner] = None if has_own else DatadogObserver()
 
 
 def observe_worker(worker: Any) -> None:
@@ -66,14 +65,15 @@ def observe_worker(worker: Any) -> None:
         if _is_observed(worker):
             return
         runner = _runner_of(worker)
-        observer = None if runner is None else _observers.get(runner)
-        if observer is None:
-            if _is_made_here() or any(map(_is_observed, _pipecat.beside(worker))):
-                return
-            observer = DatadogObserver()
+        if runner is not None and runner in _observers:
+            observer = _observers[runner]
+        else:
+            has_own = any(map(_is_observed, _pipecat.beside(worker))) or awaits_worker()
+            observer = None if has_own else DatadogObserver()
             if runner is not None:
                 _observers[runner] = observer
-        worker.add_observer(observer)
+        if observer is not None:
+            worker.add_observer(observer)
 
 
 def _runner_of(worker: Any) -> Any:
@@ -87,12 +87,6 @@ def _runner_of(worker: Any) -> Any:
 
 def _is_observed(worker: Any) -> bool:
     return _pipecat.is_observed_by(worker, DatadogObserver)
-
-
-def _is_made_here() -> bool:
-    """Whether the bot has made an observer for this call, which it may add to a worker later."""
-    session = current_session()
-    return session is not None and session.phase is Phase.MADE
 
 
 # Lines

@@ -87,9 +87,9 @@ def _second_worker() -> Any:
 
 
 async def talk(bot: Any, late: list[Any], turns: int, end: str) -> None:
+    await bot.until(StartFrame)
     for observer in late:
         bot.worker.add_observer(observer)
-    await bot.until(StartFrame)
     for _ in range(turns):
         await bot.ask("How are you?")
     logging.getLogger("bot.logging").warning("a warning of logging")

@@ -43,22 +43,25 @@ class LinesBeside:
     Args:
         put: Gets each line, without a newline, in the thread that logs. It must not block.
         level: The lowest severity that is passed on.
+
+    Attributes:
+        handler_id: Loguru's id of the handler; None while there is none.
     """
 
     def __init__(self, put: Callable[[str], None], level: int) -> None:
         self._put = put
         self._level = level
         self._make = LineMaker(in_force())
-        self._handler_id: int | None = None
+        self.handler_id: int | None = None
 
     def begin(self) -> None:
         """Pass lines on from now on, also after the bot has removed all handlers."""
-        if self._handler_id is not None and _loguru.has_handler(self._handler_id):
+        if self.handler_id is not None and _loguru.has_handler(self.handler_id):
             return
         report_failures_of_ours()
         # As of now: the bot may have called `configure_logging` with rules of its own.
         self._make = LineMaker(in_force())
-        self._handler_id = logger.add(
+        self.handler_id = logger.add(
             self._write,
             level=self._level,
             format=json_format(lambda record: self._make(record), ""),
@@ -73,9 +76,9 @@ class LinesBeside:
         """Pass on no more lines."""
         if self in _receivers:
             _receivers.remove(self)
-        if self._handler_id is not None and _loguru.has_handler(self._handler_id):
-            logger.remove(self._handler_id)
-        self._handler_id = None
+        if self.handler_id is not None and _loguru.has_handler(self.handler_id):
+            logger.remove(self.handler_id)
+        self.handler_id = None
 
     def _write(self, message: "Message") -> None:
         self._put(str(message))

@@ -6,6 +6,7 @@
     nox -s pipecat-1.8       one cell
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
+    nox -s page              what the page is like for everybody, and how quick
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -142,6 +143,24 @@ def _show(names: list[str]) -> None:
 
 for _name in CELLS:
     _cell(_name)
+
+
+@nox.session(default=False)
+def page(session: nox.Session) -> None:
+    """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm."""
+    session.install("-q", "-e", ".[dev]")
+    folder = Path(session.create_tmp()).resolve()
+    if not (axe := folder / "package" / "axe.min.js").exists():
+        into = f"--pack-destination={folder}"
+        session.run("npm", "pack", "--silent", into, "axe-core@4", external=True)
+        (packed,) = folder.glob("axe-core-*.tgz")
+        session.run("tar", "-xzf", str(packed), "-C", str(folder), external=True)
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/cli/view"),
+        *session.posargs,
+        env={"AXE_CORE": str(axe)},
+    )
+    session.run("python", "-m", "tests.cli.view.speed")
 
 
 @nox.session(python=False)

@@ -187,6 +187,11 @@ def has_handlers() -> bool:
     return handlers is None or bool(handlers)
 
 
+def has_only_default_handler() -> bool:
+    """Whether the program has left Loguru as it is: its first handler is the only one."""
+    return adds_default_handler() and list(_handlers()) == [0]
+
+
 def has_own_handler() -> bool:
     """Whether a handler of this package is there: one with a marked format (see `mark`)."""
     return any(is_marked(peek(handler, "_formatter")) for handler in _handlers().values())

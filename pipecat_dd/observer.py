@@ -12,9 +12,9 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_dd import _ddtrace, _guard, _instances, _loguru, _pipecat
 from pipecat_dd.conversation.ambient import bind
-from pipecat_dd.conversation.call_stack import is_function, maker
+from pipecat_dd.conversation.call_stack import is_function, maker, running_task
 from pipecat_dd.conversation.context import current_session
-from pipecat_dd.conversation.model import Session
+from pipecat_dd.conversation.model import Phase, Session
 from pipecat_dd.conversation.no_session import NO_SESSION
 from pipecat_dd.conversation.pools import carry_into_pools
 from pipecat_dd.conversation.threads import carry_into_threads
@@ -156,6 +156,7 @@ class DatadogObserver(BaseObserver):
             made = self._begin()
             with _guard.instrumentation.guarded():
                 made.binding = bind(made.session, frame)
+                _made.add(self)
         with _guard.instrumentation.guarded():
             carry_into_pools()
             carry_into_threads()
@@ -433,6 +434,20 @@ _instances.answer_on_class(
     # Before Pipecat 1.8 there is no setup() of an observer.
     ("setup" if hasattr(BaseObserver, "setup") else "on_pipeline_started",),
 )
+
+
+_made: "weakref.WeakSet[DatadogObserver]" = weakref.WeakSet()
+"""All observers that the process has made and not dropped."""
+
+
+def awaits_worker() -> bool:
+    """Whether the running task has made an observer that has not seen a worker yet."""
+    task = running_task()
+    return task is not None and any(
+        one.session.phase is Phase.MADE and one.binding is not None and one.binding.is_made_in(task)
+        for observer in list(_made)
+        for one in observer._sessions
+    )
 
 
 def _contextual_session_id() -> str | None:

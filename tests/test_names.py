@@ -47,6 +47,7 @@ FOREIGN = {
     ("instrumentation/requests.py", "session_id"): "an attribute of Daily's frames",
     ("_pipecat/tracing.py", "error."): "attributes of Pipecat's own tracing",
     ("cli/doctor/installed.py", ".import"): "the end of a finding's name",
+    ("cli/report/text.py", "end_reason"): "a member of the page's summaries",
     ("cli/setup/definitions/generated_metrics.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", "operation_name"): "a field of Datadog's own",
     ("cli/setup/definitions/queries.py", ".errors"): "a metric that Datadog makes of spans",

@@ -120,6 +120,7 @@ from pipecat_dd._pipecat.workers import (
     source_of,
     was_cancelled,
     worker_behind,
+    workers_of,
 )
 
 __all__ = [
@@ -233,4 +234,5 @@ __all__ = [
     "websocket_of",
     "worker_behind",
     "worker_of",
+    "workers_of",
 ]

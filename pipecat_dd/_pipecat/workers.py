@@ -90,8 +90,13 @@ def has_removed(worker: Any, observer: Any) -> bool:
 
 def beside(worker: Any) -> Iterator[Any]:
     """Yield the other workers of a worker's runner, with or without a pipeline."""
-    entries = peek(peek(worker, "worker_runner"), "_entries")
+    yield from (one for one in workers_of(peek(worker, "worker_runner")) if one is not worker)
+
+
+def workers_of(runner: Any) -> Iterator[Any]:
+    """Yield the workers of a runner, with or without a pipeline."""
+    entries = peek(runner, "_entries")
     for entry in list(entries.values()) if isinstance(entries, dict) else ():
-        other = getattr(entry, "worker", None)
-        if other is not None and other is not worker:
-            yield other
+        worker = getattr(entry, "worker", None)
+        if worker is not None:
+            yield worker

@@ -3,8 +3,6 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 _INSTALL = "{module} is not installed. This command needs: pip install '{needed}'"
@@ -16,7 +14,12 @@ try:
     import click
 
     from pipecat_dd.cli.doctor.command import doctor
+    from pipecat_dd.cli.quiet import quiet_pipecat
+    from pipecat_dd.cli.report.command import report
     from pipecat_dd.cli.setup.command import setup
+    from pipecat_dd.cli.view.bot_process import SETUP_FILE
+    from pipecat_dd.cli.view.command import view
+    from pipecat_dd.cli.view.opening import has_browser
 except ModuleNotFoundError as missing:
     asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
     sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
@@ -33,7 +36,20 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(report)
 main.add_command(setup)
+main.add_command(view)
+
+
+@main.command("setup-file")
+def setup_file() -> None:
+    """Print the path of the file for PIPECAT_SETUP_FILES.
+
+    It has a bot observed that has no code of ours:
+
+    PIPECAT_SETUP_FILES="$(pipecat-dd setup-file)" python bot.py
+    """
+    click.echo(SETUP_FILE)
 
 
 @main.command()
@@ -52,17 +68,19 @@ main.add_command(setup)
 @click.option(
     "--plain", is_flag=True, help="Print without colours and animation, as NO_COLOR does."
 )
-def demo(out: Path, all_lines: bool, plain: bool) -> None:
+@click.option("--no-page", is_flag=True, help="Show the tree in the terminal only.")
+def demo(out: Path, all_lines: bool, plain: bool, no_page: bool) -> None:
     """Run a demo bot and show its spans and lines.
 
-    A real Pipecat bot talks with a recorded user for half a minute, and the command shows its
-    spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
+    A real Pipecat bot talks with a recorded user for half a minute. Where there is a browser, a
+    local page shows the conversation while it goes on, and stays until Ctrl-C. The terminal shows
+    the spans and log lines in one tree. The demo needs no API key, no network and no Agent: a local
     server that speaks OpenAI's protocol provides speech and language, and the traces go to
     Datadog's test agent, which runs only as long as the command. No sound is played, and nothing
     leaves your machine.
     """
     try:
-        with _quiet_pipecat():
+        with quiet_pipecat():
             from rich.console import Console
 
             from pipecat_dd.cli.demo.show import run_demo
@@ -77,23 +95,9 @@ def demo(out: Path, all_lines: bool, plain: bool) -> None:
     console = Console(color_system=None, force_terminal=False) if plain else Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH
-    with _quiet_pipecat():
-        sys.exit(run_demo(console, out, all_lines=all_lines))
-
-
-@contextmanager
-def _quiet_pipecat() -> Iterator[None]:
-    """Suppress Pipecat's log lines within a block: importing Pipecat logs a greeting.
-
-    Afterwards they are enabled again, since a user's own program may call the command.
-    """
-    from loguru import logger
-
-    logger.disable("pipecat")
-    try:
-        yield
-    finally:
-        logger.enable("pipecat")
+    with quiet_pipecat():
+        has_page = not no_page and console.is_terminal and has_browser()
+        sys.exit(run_demo(console, out, all_lines=all_lines, has_page=has_page))
 
 
 if __name__ == "__main__":

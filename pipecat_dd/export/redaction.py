@@ -284,3 +284,8 @@ def put_in_force(redactor: Redactor | None) -> Redactor:
         redactor = _BUILT_IN
     _in_force = redactor
     return before
+
+
+def in_force() -> Redactor:
+    """Return the rules that are in force."""
+    return _in_force

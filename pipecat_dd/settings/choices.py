@@ -30,3 +30,15 @@ class SampledBy(StrEnum):
 
     SESSION = "session"
     RECORD = "record"
+
+
+class Severity(StrEnum):
+    """The names of the levels that every logger of Loguru's has."""
+
+    TRACE = "TRACE"
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    SUCCESS = "SUCCESS"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"

@@ -17,6 +17,7 @@ class Taker(StrEnum):
     OBSERVER = "DatadogObserver()"
     LOGGING = "configure_logging()"
     SHIPPING = "configure_logging(ship=True)"
+    SETUP_FILE = "the setup file"
     COMMAND_LINE = "the command line"
 
 

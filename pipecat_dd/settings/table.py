@@ -20,7 +20,7 @@ from pipecat_dd.settings.checks import (
     Switch,
     Text,
 )
-from pipecat_dd.settings.choices import FrameSpans, LineFormat, SampledBy, TraceScope
+from pipecat_dd.settings.choices import FrameSpans, LineFormat, SampledBy, Severity, TraceScope
 from pipecat_dd.settings.setting import Setting, Taker
 from pipecat_dd.settings.special_checks import (
     ApiKey,
@@ -349,6 +349,26 @@ MAX_SPOOL_BYTES: Final[Setting[int]] = Setting(
     check=Count(unit="bytes", least=2**22),
     default=256 * 2**20,
     meaning="how much disk space the lines in that directory may take, compressed",
+)
+
+# The setup file, which observes a bot that has no code of ours
+
+LOG_TO: Final[Setting[str]] = Setting(
+    argument="log_to",
+    variable="PIPECAT_DD_LOG_TO",
+    taker=Taker.SETUP_FILE,
+    check=AnyText("`stdout`, `stderr`, `off` or the path of a file"),
+    default="",
+    otherwise="`stdout` if the bot has not set up Loguru itself, else `off`",
+    meaning="where lines go, beside the bot's own sinks",
+)
+LOG_LEVEL: Final[Setting[Severity]] = Setting(
+    argument="log_level",
+    variable="PIPECAT_DD_LOG_LEVEL",
+    taker=Taker.SETUP_FILE,
+    check=Choice(Severity),
+    default=Severity.INFO,
+    meaning="the lowest severity of lines that go there",
 )
 
 # The command line

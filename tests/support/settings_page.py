@@ -31,6 +31,10 @@ _SECTIONS = {
         "`Shipping(…)`",
         "For `configure_logging(ship=Shipping(…))`: [agentless.md](agentless.md).\n\n",
     ),
+    Taker.SETUP_FILE: (
+        "`PIPECAT_SETUP_FILES`",
+        "For bots that have no code of ours: [view.md](view.md).\n\n",
+    ),
     Taker.COMMAND_LINE: ("`pipecat-dd`", ""),
 }
 

@@ -20,6 +20,7 @@ from pipecat_dd.cli.demo.agent import Chunks, running_agent
 from pipecat_dd.cli.demo.caller import Caller, calling
 from pipecat_dd.cli.demo.child_process import child_process
 from pipecat_dd.cli.demo.environment import bot_environment
+from pipecat_dd.cli.demo.page import DemoPage
 from pipecat_dd.cli.demo.ports import LOOPBACK, free_ports
 from pipecat_dd.cli.demo.provider import CallTool, Delays, Provider, Say
 
@@ -35,6 +36,9 @@ END_OF_ANSWER_SILENCE_SECS = 0.9
 """After this much silence, the user takes the bot's answer to be over."""
 BARGE_IN_AFTER_SECS = 2.5
 """How long the user listens to an answer before barging in."""
+
+LOG_FILE = "bot.jsonl"
+"""The name of the file with the bot's log lines."""
 
 
 class DemoError(Exception):
@@ -81,6 +85,7 @@ async def converse(
     *,
     bot_module: str = "pipecat_dd.cli.demo.bot",
     bot_settings: Mapping[str, str] = MappingProxyType({}),
+    page: DemoPage | None = None,
 ) -> Outcome:
     """Run the demo's conversation.
 
@@ -89,6 +94,7 @@ async def converse(
         on_progress: Called with each event as it happens.
         bot_module: The bot's module. It must accept the command line of `demo.bot`.
         bot_settings: Additional variables in the bot's environment.
+        page: The page that shows the conversation; None for none.
 
     Raises:
         AgentError: The test agent did not start.
@@ -101,7 +107,7 @@ async def converse(
 
     out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - no other task runs yet
     log_file, traces_file, console_file = (
-        out / name for name in ("bot.jsonl", "traces.json", "bot-console.txt")
+        out / name for name in (LOG_FILE, "traces.json", "bot-console.txt")
     )
     for file in (log_file, traces_file, console_file):
         file.unlink(missing_ok=True)
@@ -114,6 +120,10 @@ async def converse(
         )
         agent = await stack.enter_async_context(running_agent())
         report("demo", f"Datadog's test agent is listening on {agent.url}")
+        agent_url = agent.url
+        if page is not None:
+            page.intake.forward_to(agent.url)
+            agent_url = page.agent_url
         (port,) = free_ports(1)
         bot = await stack.enter_async_context(
             child_process(
@@ -122,7 +132,7 @@ async def converse(
                 f"--port={port}",
                 f"--log-file={log_file}",
                 f"--weather-url={provider.origin}/weather",
-                env=bot_environment(agent_url=agent.url, provider_url=provider.url)
+                env=bot_environment(agent_url=agent_url, provider_url=provider.url)
                 | dict(bot_settings),
                 output=console_file,
             )

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,37 +13,68 @@ from rich.table import Table
 from rich.text import Text
 
 from pipecat_dd.cli.demo.agent import AgentError
+from pipecat_dd.cli.demo.page import DemoPage, demo_page
 from pipecat_dd.cli.demo.received import Received, receive
-from pipecat_dd.cli.demo.run import Outcome, Progress, converse
+from pipecat_dd.cli.demo.run import LOG_FILE, Outcome, Progress, converse
 from pipecat_dd.cli.demo.tree import draw
+from pipecat_dd.cli.view.opening import open_in_browser, until_stopped
 
 T = TypeVar("T")
 
 _SPEAKER_STYLES = {"user": "cyan", "bot": "bright_green", "demo": "dim"}
 
 
-def run_demo(console: Console, out: Path, *, all_lines: bool) -> int:
+def run_demo(console: Console, out: Path, *, all_lines: bool, has_page: bool = False) -> int:
     """Run the conversation and show it.
 
     Args:
         console: The console to print on.
         out: The directory for the log and the traces.
         all_lines: Whether the tree also shows DEBUG lines and all frame spans.
+        has_page: Whether the conversation is also shown on a page in the browser, which stays
+            until Ctrl-C.
 
     Returns:
         The command's exit code. It is 0 if the conversation was completed, its traces arrived,
         and every log line carries the ids of one of its spans.
     """
+    shown: list[int] = []
     try:
-        outcome = asyncio.run(_until_terminated(lambda: _watch(console, out)))
+        work = _demo(console, out, shown, all_lines=all_lines, has_page=has_page)
+        asyncio.run(_until_terminated(lambda: work))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-        console.print("Stopped. No process is left running.", style="yellow")
-        by = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
-        return 128 + by
+        if not shown:
+            console.print("Stopped. No process is left running.", style="yellow")
+            by = signal.SIGINT if isinstance(stop, KeyboardInterrupt) else signal.SIGTERM
+            return 128 + by
     except (AgentError, OSError) as error:
         console.print(f"✗ {error}", style="bold red", markup=False, highlight=False)
         return 1
+    return shown[0]
 
+
+async def _demo(
+    console: Console, out: Path, shown: list[int], *, all_lines: bool, has_page: bool
+) -> None:
+    """Run the conversation; ``shown`` gets the exit code once all of it has been shown."""
+    async with AsyncExitStack() as stack:
+        page = None
+        if has_page:
+            out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - no other task runs yet
+            page = await stack.enter_async_context(demo_page(out / LOG_FILE))
+            console.print(f"The page: {page.url}", style="dim", highlight=False, soft_wrap=True)
+            open_in_browser(page.url)
+        outcome = await _watch(console, out, page)
+        if page is not None:
+            page.store.end_all()
+        shown.append(_show(console, outcome, all_lines=all_lines))
+        if page is not None:
+            console.print("The page stays until Ctrl-C.", style="dim")
+            await until_stopped()
+
+
+def _show(console: Console, outcome: Outcome, *, all_lines: bool) -> int:
+    """Print what the conversation has left; return the exit code."""
     received = receive(outcome.chunks, outcome.log_file)
     problems = [outcome.failure] if outcome.failure else []
     problems += received.problems()
@@ -66,7 +98,7 @@ async def _until_terminated(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-async def _watch(console: Console, out: Path) -> Outcome:
+async def _watch(console: Console, out: Path, page: DemoPage | None) -> Outcome:
     with console.status("Starting the bot and the test agent …") as status:
 
         def print_progress(progress: Progress) -> None:
@@ -81,7 +113,7 @@ async def _watch(console: Console, out: Path) -> Outcome:
             console.print(row)
             status.update("The bot and the user are talking …")
 
-        return await converse(out, print_progress)
+        return await converse(out, print_progress, page=page)
 
 
 def _totals(received: Received) -> Text:

@@ -19,6 +19,8 @@ from pipecat_dd.names.spans import PREFIX, Kind, span_name
 _NS_PER_SEC = 1e9
 _MIN_BAR_WIDTH = 16
 _MIN_LABEL_WIDTH = 24
+_MAX_WIDTH_WITHOUT_BARS = 80
+"""Up to this width, in columns, facts take the place of the bars."""
 _BAR_SHARE = 0.36
 _DURATION_WIDTH = 9
 
@@ -76,19 +78,26 @@ class Row:
     scale: Scale
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Lay out the row in the width that the tree's guides leave."""
+        """Lay out the row in the width that the tree's guides leave.
+
+        Where it is narrow, the bar goes first, then the duration; the facts come before both.
+        """
         bar_width = max(_MIN_BAR_WIDTH, int(console.width * _BAR_SHARE))
-        label_width = options.max_width - bar_width - _DURATION_WIDTH - 2
+        rest = options.max_width - _DURATION_WIDTH
+        has_bar = (
+            console.width > _MAX_WIDTH_WITHOUT_BARS and rest - bar_width - 2 >= _MIN_LABEL_WIDTH
+        )
+        label_width = rest - bar_width - 2 if has_bar else rest
         if label_width < _MIN_LABEL_WIDTH:
-            # In a narrow terminal, the name is more important than the duration.
             yield _label(self.span, options.max_width)
             return
         label = _label(self.span, label_width)
         label.pad_right(label_width - label.cell_len)
         duration = _seconds(self.span.duration_ns).rjust(_DURATION_WIDTH)
         label.append(duration, style="bold" if self.span.name == TURN else "")
-        label.append("  ")
-        label.append_text(self._bar(bar_width, ascii_only=options.ascii_only))
+        if has_bar:
+            label.append("  ")
+            label.append_text(self._bar(bar_width, ascii_only=options.ascii_only))
         yield label
 
     def _bar(self, width: int, *, ascii_only: bool) -> Text:

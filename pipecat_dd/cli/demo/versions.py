@@ -48,6 +48,9 @@ except ImportError:  # before 1.3
 
         async def run(self) -> None:
             """Run all workers until they have ended."""
+            if len(self._workers) == 1:  # in the caller's own task, as Pipecat itself does
+                await self._runner.run(self._workers[0])
+                return
             await asyncio.gather(*(self._runner.run(worker) for worker in self._workers))
 
 

@@ -263,6 +263,12 @@ def refresh_logging() -> None:
         _warn_removed()
 
 
+def is_configured() -> bool:
+    """Whether `configure_logging` is in effect, and its handler has not been removed."""
+    with _lock:
+        return _current is not None and _loguru.has_handler(_current.handler_id)
+
+
 @contextmanager
 def intercepting(level: int) -> Iterator[None]:
     """Route lines of the standard library's ``logging`` to Loguru within a block.

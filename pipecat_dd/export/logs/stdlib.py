@@ -116,7 +116,7 @@ def _log(record: logging.LogRecord) -> None:
     if structured is not None and structured.text is not None:
         message = structured.text
     else:
-        message = _message_of(record)
+        message = message_of(record)
     if structured is not None and not exc_info:
         exc_info = structured.exc_info
     is_triple = isinstance(exc_info, tuple) and len(exc_info) == 3 and exc_info[0] is not None
@@ -136,7 +136,7 @@ def _log(record: logging.LogRecord) -> None:
     log_as(record.name)(written, level, message)
 
 
-def _message_of(record: logging.LogRecord) -> str:
+def message_of(record: logging.LogRecord) -> str:
     """Return a record's message; if its arguments cannot be formatted, message and arguments."""
     with suppress(Exception):
         return record.getMessage()
@@ -170,13 +170,43 @@ def _copy(record: logging.LogRecord, made: "Record", structured: Structured | No
     # Loguru's own type of datetime: text formats of users depend on it.
     with suppress(Exception):  # a record made by hand may have no time
         made["time"] = type(made["time"]).fromtimestamp(record.created, made["time"].tzinfo)
-    extra = made["extra"]
-    extra.update(named_values(record) if structured is None else structured.values)
+    made["extra"].update(_values_of(record, structured))
+
+
+def _values_of(record: logging.LogRecord, structured: Structured | None) -> dict[Any, Any]:
+    """Return what a record carries besides its message."""
+    values = dict(named_values(record) if structured is None else structured.values)
     for key, value in record.__dict__.items():
         if key not in _STANDARD and not (structured is not None and is_structlogs(key)):
-            extra[key] = value
+            values[key] = value
     if record.stack_info:
-        extra["stack_info"] = record.stack_info
+        values["stack_info"] = record.stack_info
+    return values
+
+
+def fields_of(record: logging.LogRecord) -> tuple[str | None, dict[Any, Any], Any]:
+    """Return the message of a record whose message is a mapping, its values and its exception.
+
+    Returns:
+        The message, None for a record whose message is plain text or has none; the values that
+        become fields; and the exception, in any form that ``logging`` accepts as ``exc_info``.
+    """
+    structured = of_record(record)
+    values = _values_of(record, structured)
+    if structured is None:
+        return None, values, record.exc_info
+    text = NoText("") if structured.text is None else structured.text
+    return text, values, record.exc_info or structured.exc_info
+
+
+def is_passed_to_loguru(target: logging.Logger) -> bool:
+    """Whether a handler passes a logger's records to Loguru, ours or that of its documentation."""
+    current: logging.Logger | None = target
+    while current is not None:
+        if any(type(one).__name__ == InterceptHandler.__name__ for one in current.handlers):
+            return True
+        current = current.parent if current.propagate else None
+    return False
 
 
 _in_force: "Final[list[Interception]]" = []

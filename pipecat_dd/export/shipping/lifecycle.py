@@ -15,8 +15,11 @@ from pipecat_dd.export.shipping.shipper import END_SECS, Shipper
 if TYPE_CHECKING:
     from loguru import Record
 
+_KEPT_END_SECS: Final = 0.5
 _lock: Final = threading.RLock()
 _current: Shipper | None = None
+_kept: Final[list[Shipper]] = []
+"""Shippers beside the current one, which send elsewhere."""
 _is_prepared = False
 
 
@@ -55,6 +58,18 @@ def use(shipper: Shipper | None, *, finished: bool = False) -> None:
             before.close(0.0 if finished else END_SECS)
 
 
+def keep(shipper: Shipper) -> None:
+    """Have a shipper send its lines at the process's end too, beside the current one.
+
+    Args:
+        shipper: A shipper with counters of its own.
+    """
+    with _lock:
+        _kept.append(shipper)
+        with _guard.shipping.guarded():
+            _prepare()
+
+
 def flush_shipping(timeout_secs: float = 1.8) -> None:
     """Send the lines written so far. This blocks, so never call it on the event loop.
 
@@ -76,6 +91,9 @@ def finish() -> None:
     with _guard.shipping.guarded():
         if _current is not None:
             _current.finish()
+    for shipper in list(_kept):
+        with _guard.shipping.guarded():
+            shipper.finish(_KEPT_END_SECS)
 
 
 def tapped(make: Callable[["Record"], str], shipper: Shipper) -> Callable[["Record"], str]:
@@ -130,5 +148,5 @@ def _after_fork() -> None:
     with _guard.shipping.guarded():
         _lock = threading.RLock()  # type: ignore[misc]
         COUNTERS.reset()
-        if _current is not None:
-            _current.after_fork()
+        for shipper in (*_kept, *filter(None, [_current])):
+            shipper.after_fork()

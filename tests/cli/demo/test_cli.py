@@ -57,14 +57,14 @@ def test_out_must_not_be_a_file(tmp_path):
 def test_the_exit_code_is_that_of_the_demo(monkeypatch, tmp_path, exit_code):
     asked = {}
 
-    def run_demo(console, out, *, all_lines):
-        asked.update(out=out, all_lines=all_lines, colour=console.color_system)
+    def run_demo(console, out, *, all_lines, has_page):
+        asked.update(out=out, all_lines=all_lines, colour=console.color_system, page=has_page)
         return exit_code
 
     monkeypatch.setattr(pipecat_dd.cli.demo.show, "run_demo", run_demo)
     done = CliRunner().invoke(main, ["demo", "--out", str(tmp_path), "--all-lines", "--plain"])
     assert done.exit_code == exit_code
-    assert asked == {"out": tmp_path, "all_lines": True, "colour": None}
+    assert asked == {"out": tmp_path, "all_lines": True, "colour": None, "page": False}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a file that nobody can write under")
@@ -81,7 +81,7 @@ def test_pipecats_lines_are_held_back_in_the_command_and_nowhere_else(monkeypatc
     def pipecat_says(text):
         exec(f"logger.info({text!r})", {"__name__": "pipecat.pipeline", "logger": logger})
 
-    def run_demo(console, out, *, all_lines):
+    def run_demo(console, out, *, all_lines, has_page):
         pipecat_says("during")
         return 0
 

@@ -108,3 +108,11 @@ def test_numbers_are_shown_where_there_is_room(received):
 def test_a_terminal_without_unicode_gets_ascii_bars(received):
     rows = drawn(received, encoding="ascii")
     assert bar(rows, "user_speech") == "=" * 7 + "." * 29
+
+
+def test_at_eighty_columns_facts_and_durations_take_the_place_of_the_bars(received):
+    rows = drawn(received, 80)
+    assert not any("━" in each or "┈" in each for each in rows)
+    assert "answered after 1.25 s" in row(rows, "turn 2")
+    assert row(rows, "turn 1").rstrip().endswith(" s")
+    assert "━" in row(drawn(received, 81), "turn 1")

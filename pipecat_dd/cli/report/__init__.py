@@ -1,0 +1,1 @@
+"""`pipecat-dd report`: a conversation as a file."""

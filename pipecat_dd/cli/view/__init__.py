@@ -1,0 +1,1 @@
+"""``pipecat-dd view``: conversations as scores, while they happen."""

@@ -1,0 +1,229 @@
+"""The command ``pipecat-dd view``."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import click
+
+from pipecat_dd.cli.view.bot_process import BotProcess, end_as, environment_for
+from pipecat_dd.cli.view.follow import follow
+from pipecat_dd.cli.view.guard import Guard, new_token
+from pipecat_dd.cli.view.intake import Intake
+from pipecat_dd.cli.view.keep import Keeper
+from pipecat_dd.cli.view.opening import has_browser, open_in_browser, until_stopped
+from pipecat_dd.cli.view.running import RunningView, announced
+from pipecat_dd.cli.view.server import ViewServer, listening_socket
+from pipecat_dd.cli.view.store import DEFAULT_MAX_BYTES, Store
+
+AGENT_PORT: Final = 8126
+"""Where an Agent listens."""
+_ENVIRONMENTS_AGENT: Final = "environment"
+_MIB: Final = 2**20
+_LAST_SPANS_SECS: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says.
+
+    Attributes:
+        host: The address to listen on.
+        host_names: Further names by which this machine is reached.
+        port: The port; 0 for a free one.
+        opens: Whether a browser is opened.
+        keep: The directory that gets everything; None for none.
+        logs: Log files to follow.
+        forward: The URL of a real Agent; None for none.
+        max_bytes: How much memory the conversations may take.
+        stays: Whether the page stays when the bot has ended; None: while somebody looks at it.
+    """
+
+    host: str
+    host_names: Sequence[str]
+    port: int
+    opens: bool
+    keep: Path | None
+    logs: Sequence[Path]
+    forward: str | None
+    max_bytes: int
+    stays: bool | None
+
+
+# What follows the bot's program is the bot's, with or without `--` before it.
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--allow-host",
+    "host_names",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which others reach this machine, such as host.docker.internal.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"The port to listen on.  [default: a free one for a bot, else {AGENT_PORT}]",
+)
+@click.option("--no-open", is_flag=True, help="Do not open a browser.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write everything into this directory, for `pipecat-dd report --from`.",
+)
+@click.option(
+    "--log",
+    "logs",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Follow a log file of JSON lines. May be given more than once.",
+)
+@click.option(
+    "--forward",
+    is_flag=False,
+    flag_value=_ENVIRONMENTS_AGENT,
+    metavar="[URL]",
+    help="Pass everything on to a real Agent: that of the environment, or the one at URL.",
+)
+@click.option(
+    "--max-memory",
+    type=click.IntRange(8, 65536),
+    default=DEFAULT_MAX_BYTES // _MIB,
+    show_default=True,
+    metavar="MIB",
+    help="How much memory the conversations may take. Old ones go first.",
+)
+@click.option(
+    "--stay/--no-stay",
+    default=None,
+    help="Whether the page stays when the bot has ended.  [default: while it is looked at]",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def view(
+    host: str,
+    host_names: tuple[str, ...],
+    port: int | None,
+    no_open: bool,
+    keep: Path | None,
+    logs: tuple[Path, ...],
+    forward: str | None,
+    max_memory: int,
+    stay: bool | None,
+    command: tuple[str, ...],
+) -> None:
+    """Show a bot's conversations on a local page while they happen.
+
+    `pipecat-dd view -- python bot.py` runs the bot as it is. Without a command, bots that send
+    to an Agent on this machine are shown.
+    """
+    if forward is not None and "://" not in forward and forward != _ENVIRONMENTS_AGENT:
+        raise click.BadParameter(f"{forward!r} is no URL", param_hint="--forward")
+    options = Options(
+        host=host,
+        host_names=host_names,
+        port=port if port is not None else 0 if command else AGENT_PORT,
+        opens=not no_open,
+        keep=keep,
+        logs=logs,
+        forward=_agent_of_environment() if forward == _ENVIRONMENTS_AGENT else forward,
+        max_bytes=max_memory * _MIB,
+        stays=stay,
+    )
+    try:
+        code = asyncio.run(show(options, command))
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{options.port}: {error.strerror or error}"
+        ) from error
+    except KeyboardInterrupt:
+        code = -signal.SIGINT if command else 0
+    sys.exit(end_as(code))
+
+
+async def show(options: Options, command: Sequence[str]) -> int:
+    """Serve the page: for as long as a bot runs, or until Ctrl-C.
+
+    Returns:
+        The bot's exit code, below 0 the number of the signal that ended it; 0 without a bot.
+
+    Raises:
+        OSError: The port is taken, or a file cannot be written.
+    """
+    listening = listening_socket(options.host, options.port)
+    port = listening.getsockname()[1]
+    guard = Guard(options.host, new_token(), options.host_names)
+    store = Store(options.max_bytes)
+    own = f"http://{_reachable(options.host)}:{port}"
+    async with AsyncExitStack() as stack:
+        keeper = None
+        if options.keep is not None:
+            keeper = _keeper_in(options.keep)
+            stack.callback(keeper.close)
+        intake = Intake(store, guard, keeper, options.forward)
+        server = ViewServer(store, intake, guard)
+        await stack.enter_async_context(server.running(listening))
+        stack.enter_context(announced(RunningView(own, guard.token)))
+        for path in options.logs:
+            task = asyncio.create_task(follow(path, intake.take_lines))
+            stack.callback(task.cancel)
+        page = f"{own}/?token={quote(guard.token)}"
+        sys.stderr.write(f"pipecat-dd: {page}\n")
+        sys.stderr.flush()
+        if options.opens and has_browser():
+            open_in_browser(page)
+        if not command:
+            return await until_stopped()
+        bot = BotProcess(
+            command,
+            environment_for(own, guard.key, os.environ, is_forwarded=options.forward is not None),
+        )
+        code = await bot.run()
+        # What the bot sent as it ended has been taken; let viewers have it.
+        await asyncio.sleep(_LAST_SPANS_SECS if server.viewer_count else 0)
+        store.end_all()
+        stays = options.stays
+        if stays is None:
+            stays = bool(server.viewer_count) and not bot.was_stopped and sys.stdin.isatty()
+        if stays:
+            ended = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            sys.stderr.write(f"pipecat-dd: the bot has ended ({ended}); the page stays: Ctrl-C\n")
+            await until_stopped()
+        return code
+
+
+def _keeper_in(directory: Path) -> Keeper:
+    try:
+        return Keeper(directory)
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot write into {directory}: {error.strerror}", param_hint="--keep"
+        ) from error
+
+
+def _reachable(host: str) -> str:
+    """Return the address under which this machine reaches a server of its own."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _agent_of_environment() -> str:
+    """Return the URL of the Agent that ddtrace would send to."""
+    url = os.environ.get("DD_TRACE_AGENT_URL", "")
+    if url.startswith("http"):
+        return url
+    if url:
+        raise click.BadParameter(
+            f"DD_TRACE_AGENT_URL={url!r} is no http:// URL; name the Agent's",
+            param_hint="--forward",
+        )
+    host = os.environ.get("DD_AGENT_HOST") or "localhost"
+    port = os.environ.get("DD_TRACE_AGENT_PORT") or str(AGENT_PORT)
+    return f"http://{host}:{port}"

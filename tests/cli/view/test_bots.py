@@ -1,0 +1,163 @@
+"""Real bots under ``pipecat-dd view``: they run as alone, and all they have is on the page."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pipecat_dd.cli.view.bot_process import SETUP_FILE, environment_for
+from tests.cli.view.bots import PLAIN_BOT, environment, viewing
+
+OUTPUT = """
+import os, sys
+sys.stdout.write(sys.stdin.read().upper())
+sys.stderr.write(f"tty {os.isatty(0)} {os.getpgrp() == os.getpgid(os.getppid())}\\n")
+sys.stderr.write(f"{os.environ['DD_SERVICE']} {os.environ.get('DD_TRACE_API_VERSION')}\\n")
+"""
+
+
+async def test_conversations_of_any_bot_are_there_once_each_and_its_terminal_is_its_own() -> None:
+    calls = "plain,plain,observer,subclass,class,later,pair"
+    bot = (*PLAIN_BOT, "--logging=sink,basic", f"--calls={calls}")
+    # The page is asked when the bot has ended: the view stays.
+    async with viewing(*bot, options=("--stay",)) as viewed:
+        await viewed.until_said(b"the bot has ended (exit code 0); the page stays")
+        sessions = (await viewed.get("/api/sessions"))["sessions"]
+        names = sorted(one["name"] for one in sessions)
+        # The class in an instance's place is the bot's mistake, which a line names.
+        assert names == ["later", "observer", "somebody", "somebody", "somebody", "subclass"]
+        said = []
+        for one in sessions:
+            assert (one["turns"], one["end_reason"]) == (1, "ended"), one
+            call = await viewed.get(f"/api/sessions/{one['id']}")
+            kinds = [span.get("kind") for span in call["spans"]]
+            for kind in ("session", "turn", "user_speech", "stt", "llm", "tts", "bot_speech"):
+                assert kinds.count(kind) == 1, kind
+            known = {span["id"] for span in call["spans"]}
+            assert {line["span"] for line in call["lines"]} <= known
+            said += [line["msg"] for line in call["lines"] if line["msg"].endswith("is over")]
+        # Lines of the bots' own functions after their runs, too.
+        assert sorted(said) == sorted(
+            f"{one} is over" for one in calls.split(",") if one != "class"
+        )
+        viewed.signal(signal.SIGINT)
+        code, _, errors = await viewed.end()
+    assert code == 0
+    assert "OWN INFO plain is over {}" in errors
+    assert "BASIC a warning of logging" in errors
+    assert '"session_id"' not in errors
+    assert "two DatadogObservers" not in errors
+
+
+async def test_a_turn_is_on_the_page_soon_and_ctrl_c_ends_the_bot_in_order() -> None:
+    async with viewing(*PLAIN_BOT, "--end=waits", "--turns=2") as viewed:
+        await viewed.until(b"TALKED")
+        async with asyncio.timeout(2.5):
+            while True:
+                (summary,) = (await viewed.get("/api/sessions"))["sessions"]
+                call = await viewed.get(f"/api/sessions/{summary['id']}")
+                spoken = [one for one in call["spans"] if one.get("kind") == "bot_speech"]
+                if len(spoken) == 2:
+                    break
+                await asyncio.sleep(0.05)
+        turns = [one for one in call["spans"] if one.get("kind") == "turn"]
+        assert [one["id"] for one in turns] == [one["turn"] for one in spoken]
+        assert summary["is_live"] is True
+        # As a terminal does: to the whole group. The bot's runner handles it.
+        os.killpg(viewed.process.pid, signal.SIGINT)
+        code, out, _ = await viewed.end()
+    assert "END" in out
+    assert code == 0
+
+
+async def test_signals_codes_and_streams_are_the_bots() -> None:
+    plain = "import sys; sys.exit(7)"
+    killed = "import os; os.kill(os.getpid(), 9)"
+    waits = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(3)); "
+        "print('READY', flush=True); time.sleep(60)"
+    )
+    dies = "import time; print('READY', flush=True); time.sleep(60)"
+
+    async def ends(program: str, number: int | None = None) -> int:
+        async with viewing(sys.executable, "-c", program) as viewed:
+            if number is not None:
+                await viewed.until(b"READY")
+                viewed.signal(number)
+            return (await viewed.end())[0]
+
+    assert await asyncio.gather(
+        ends(plain), ends(killed), ends(waits, signal.SIGTERM), ends(dies, signal.SIGTERM)
+    ) == [7, -9, 3, -15]
+    async with viewing("no-such-program") as viewed:
+        assert (await viewed.end())[0] == 127
+    async with viewing(sys.executable, "-c", OUTPUT, DD_TRACE_AGENT_URL="http://x:1") as viewed:
+        assert viewed.process.stdin is not None
+        viewed.process.stdin.write(b"said to the bot")
+        code, out, errors = await viewed.end()
+    assert (code, out) == (0, "SAID TO THE BOT")
+    assert "tty False True" in errors
+    assert "somebody None" in errors
+
+
+def test_what_is_set_stays_and_our_file_is_the_last() -> None:
+    given = {
+        "PIPECAT_SETUP_FILES": "/a.py:/b.py",
+        "DD_TRACE_WRITER_INTERVAL_SECONDS": "3",
+        "DD_SERVICE": "own",
+        "HTTP_PROXY": "http://proxy",
+        "NO_PROXY": "internal",
+    }
+    made = environment_for("http://127.0.0.1:9", "key", given, is_forwarded=False)
+    assert made["PIPECAT_SETUP_FILES"] == f"/a.py:/b.py:{SETUP_FILE}"
+    assert made["DD_TRACE_WRITER_INTERVAL_SECONDS"] == "3"
+    assert made["DD_SERVICE"] == "own"
+    assert made["DD_TRACE_AGENT_URL"] == "http://127.0.0.1:9"
+    assert made["NO_PROXY"] == "internal,127.0.0.1,localhost"
+    again = environment_for("http://127.0.0.1:9", "key", made, is_forwarded=False)
+    assert again["PIPECAT_SETUP_FILES"] == made["PIPECAT_SETUP_FILES"]
+    assert "DD_TRACE_API_VERSION" not in made
+
+
+async def test_alone_it_listens_where_an_agent_would_and_follows_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "bot.jsonl"
+    kept = tmp_path / "kept"
+    options = ("--port=0", f"--log={log}", f"--keep={kept}")
+    async with viewing(options=options) as viewed:
+        stamp = "2026-11-29T10:00:00.000Z"
+        log.write_text(
+            "no JSON\n" + json.dumps({"session_id": "s", "message": "one", "timestamp": stamp})
+        )
+        with log.open("a") as file:
+            file.write("\n" + json.dumps({"session_id": "s", "message": "two"}) + "\n{")
+        async with asyncio.timeout(10):
+            while not (sessions := (await viewed.get("/api/sessions"))["sessions"]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            while sessions[0]["line_count"] < 2:
+                sessions = (await viewed.get("/api/sessions"))["sessions"]
+                await asyncio.sleep(0.05)
+        log.write_text(json.dumps({"session_id": "s", "message": "three"}) + "\n")
+        async with asyncio.timeout(10):
+            while sessions[0]["line_count"] < 3:
+                sessions = (await viewed.get("/api/sessions"))["sessions"]
+                await asyncio.sleep(0.05)
+        viewed.signal(signal.SIGTERM)
+        assert (await viewed.end())[0] == 0
+    assert len((kept / "lines.jsonl").read_text().splitlines()) == 3
+    assert (kept / "lines.jsonl").stat().st_mode & 0o077 == 0
+
+
+async def test_a_taken_port_is_said_in_one_line() -> None:
+    async with viewing(options=("--port=0",)) as viewed:
+        port = viewed.url.rpartition(":")[2]
+        other = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pipecat_dd.cli", "view", "--no-open", f"--port={port}"),
+            env=environment(),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await asyncio.wait_for(other.communicate(), 20)
+    assert other.returncode == 1
+    assert b"cannot listen on 127.0.0.1" in errors
+    assert b"Traceback" not in errors

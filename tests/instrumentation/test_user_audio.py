@@ -302,7 +302,7 @@ async def test_the_level_is_that_of_the_speech_however_short_and_in_whatever_pie
     agent: TestAgent,
 ) -> None:
     """Not that of the silence in which the detector waits, which is as long as a short word."""
-    word = SPEECH[: int(MICROPHONE_RATE * 0.6) * 2]
+    word = SPEECH[int(MICROPHONE_RATE * 0.4) * 2 : int(MICROPHONE_RATE * 1.3) * 2]  # no pause in it
     samples = np.frombuffer(word, "<i2").astype(np.float64) / 32_768
     level = 10 * np.log10(samples @ samples / len(samples))
     microphones = [Microphone(pcm=word) for _ in range(3)]

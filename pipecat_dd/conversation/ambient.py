@@ -146,6 +146,10 @@ class ObserverBinding:
             return task is None and not self._in_task
         return self._task() is task
 
+    def is_made_beside(self, other: "ObserverBinding") -> bool:
+        """Whether one task, or none, made the observers of both."""
+        return other.is_made_in(None if self._task is None else self._task())
+
     def is_left_by(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether a task made the observer, or the binding no longer binds anything."""
         if self.is_over or self.is_for_many:
@@ -349,8 +353,7 @@ class AmbientContext(WorkContext):
             binding: The session's.
         """
         if binding is not None and binding not in self.bindings:
-            task = running_task() if binding._task is None else binding._task()
-            self._is_for_many |= any(one.is_made_in(task) for one in self.bindings)
+            self._is_for_many |= any(binding.is_made_beside(one) for one in self.bindings)
 
     def resolve(self) -> WorkContext | None:
         """Return the work context of the session made here; None if there is none, or several."""

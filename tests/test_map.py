@@ -31,10 +31,7 @@ MAY_IMPORT = {
     "_loguru": {"_private"},
     # The wings.
     "conversation": {"_forks", "_guard", "_phone_patterns", "_private", "names", "settings"},
-    "instrumentation": {
-        *("_forks", "_guard", "_phone_patterns", "_pipecat"),
-        *("conversation", "names", "settings"),
-    },
+    "instrumentation": {"_forks", "_guard", "_pipecat", "conversation", "names", "settings"},
     "export": {
         *("_ddtrace", "_llmobs", "_loguru", "_pipecat"),
         *("_exit", "_forks", "_guard", "_network", "_phone_patterns", "_private"),

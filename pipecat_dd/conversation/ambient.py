@@ -136,11 +136,6 @@ class ObserverBinding:
         """Whether the calling code runs in the thread in which the observer was made."""
         return get_ident() == self._thread_id
 
-    @property
-    def maker_task(self) -> "asyncio.Task[Any] | None":
-        """The task in which the observer was made, None if gone; else the running task."""
-        return running_task() if self._task is None else self._task()
-
     def is_made_in(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether the observer was made in a task.
 
@@ -150,6 +145,10 @@ class ObserverBinding:
         if task is None or self._task is None:
             return task is None and not self._in_task
         return self._task() is task
+
+    def is_made_beside(self, other: "ObserverBinding") -> bool:
+        """Whether one task, or none, made the observers of both."""
+        return other.is_made_in(None if self._task is None else self._task())
 
     def is_left_by(self, task: "asyncio.Task[Any] | None") -> bool:
         """Whether a task made the observer, or the binding no longer binds anything."""
@@ -354,8 +353,7 @@ class AmbientContext(WorkContext):
             binding: The session's.
         """
         if binding is not None and binding not in self.bindings:
-            task = binding.maker_task
-            self._is_for_many |= any(one.is_made_in(task) for one in self.bindings)
+            self._is_for_many |= any(binding.is_made_beside(one) for one in self.bindings)
 
     def resolve(self) -> WorkContext | None:
         """Return the work context of the session made here; None if there is none, or several."""

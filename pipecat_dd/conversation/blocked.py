@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipecat_dd._phone_patterns import without_long_numbers
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext
 from pipecat_dd.conversation.model import Kind, Phase, Session, Stage
 from pipecat_dd.conversation.stages import Stages
@@ -144,7 +145,9 @@ class Blocking:
         stage.set(tags.BLOCKED_CAUSE, block.cause.value)
         stage.set(tags.BLOCKED_LOCATION, block.location)
         stage.set(tags.BLOCKED_STACK, block.stack)
-        stage.set(tags.BLOCKED_TASK, block.task)
+        if block.task is not None:
+            # A program may name a task after the caller.
+            stage.set(tags.BLOCKED_TASK, without_long_numbers(block.task))
         stage.set(tags.BLOCKED_IMPORT, block.importing)
         stage.set(tags.BLOCKED_CPU_SECONDS, block.cpu_seconds)
         stage.set(tags.BLOCKED_GC_SECONDS, block.gc_seconds or None)

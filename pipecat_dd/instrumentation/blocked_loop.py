@@ -19,7 +19,6 @@ from loguru import logger
 
 from pipecat_dd import _guard
 from pipecat_dd._forks import in_forked_processes
-from pipecat_dd._phone_patterns import without_long_numbers
 from pipecat_dd.conversation import blocked
 from pipecat_dd.conversation.blocked import Block, Blocking, Cause
 from pipecat_dd.conversation.context import WorkContext, run_at
@@ -207,8 +206,7 @@ def _block(found: Piece, offset_ns: int) -> Block:
         place=place.name,
         location=place.location,
         stack=stack_of(ran.spots),
-        # A program may name a task after the caller.
-        task=None if ran.task is None else without_long_numbers(ran.task),
+        task=ran.task,
         cpu_seconds=found.cpu_secs,
         gc_seconds=found.gc_secs,
         importing=ran.importing,

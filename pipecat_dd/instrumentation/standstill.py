@@ -90,10 +90,11 @@ class _Run:
         found = reversed(self._sightings.values())
         return max(found, key=lambda one: one.count, default=None)
 
-    def piece(self, end_secs: float, now: Counted) -> Piece | None:
+    def piece(self, start_secs: float, end_secs: float, now: Counted) -> Piece | None:
         """Return it as a piece of a standstill; None if it may have been much shorter.
 
         Args:
+            start_secs: When the standstill began.
             end_secs: When the standstill ended.
             now: What has been counted by now.
         """
@@ -107,7 +108,7 @@ class _Run:
         if begun.cpu_secs is not None and ended.cpu_secs is not None:
             cpu_secs = max(0.0, ended.cpu_secs - begun.cpu_secs)
         gc_secs = max(0.0, ended.gc_secs - begun.gc_secs)
-        return Piece(self.start_secs, until_secs, cpu_secs, gc_secs, ran)
+        return Piece(max(self.start_secs, start_secs), until_secs, cpu_secs, gc_secs, ran)
 
 
 class Seen:
@@ -190,12 +191,8 @@ class Seen:
             if ran is None:
                 return []
             return [Piece(start_secs, end_secs, whole.cpu_secs, whole.gc_secs, ran)]
-        found = [run.piece(end_secs, now) for run in self._runs]
-        return [
-            piece._replace(start_secs=max(piece.start_secs, start_secs))
-            for piece in found
-            if piece is not None
-        ]
+        found = [run.piece(start_secs, end_secs, now) for run in self._runs]
+        return [piece for piece in found if piece is not None]
 
 
 class Standstill:

@@ -1,5 +1,6 @@
 """The observer that a user adds to a bot: it connects instrumentation, conversation and export."""
 
+import asyncio
 import time
 import uuid
 import weakref
@@ -342,6 +343,15 @@ class DatadogObserver(BaseObserver):
         if ended and not self._sessions:
             await super().cleanup()  # type: ignore[no-untyped-call]
 
+    def _awaits_worker(self, task: "asyncio.Task[Any]") -> bool:
+        """Whether a task made this observer, which has not seen a worker yet."""
+        return any(
+            one.session.phase is Phase.MADE
+            and one.binding is not None
+            and one.binding.is_made_in(task)
+            for one in self._sessions
+        )
+
     # Which session an event belongs to
 
     def _having_installed(self, outermost: Any) -> SessionInstrumentation | None:
@@ -443,11 +453,7 @@ _made: "weakref.WeakSet[DatadogObserver]" = weakref.WeakSet()
 def awaits_worker() -> bool:
     """Whether the running task has made an observer that has not seen a worker yet."""
     task = running_task()
-    return task is not None and any(
-        one.session.phase is Phase.MADE and one.binding is not None and one.binding.is_made_in(task)
-        for observer in list(_made)
-        for one in observer._sessions
-    )
+    return task is not None and any(observer._awaits_worker(task) for observer in list(_made))
 
 
 def _contextual_session_id() -> str | None:

@@ -57,10 +57,12 @@ def test_what_blocks_as_the_loops_first_session_begins_is_named(
         poked = {"setup": SlowToSetUp}.get(slow.__name__, SlowToStart)
         await Bot(0, poked=poked).run(bots.Together(1), None)
 
-    with capture() as seen:
-        run(main())
-    found = bots.blocked(seen.session("session-0"))
-    assert [one.resource for one in found] == [f"{__name__}.{slow.__qualname__}"]
+    found: list[str] = []
+    for _ in range(3):  # a machine may be so busy that nobody is blamed
+        with capture() as seen:
+            run(main())
+        found = found or [one.resource for one in bots.blocked(seen.session("session-0"))]
+    assert found == [f"{__name__}.{slow.__qualname__}"]
 
 
 # What a turn says

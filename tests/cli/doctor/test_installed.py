@@ -21,7 +21,8 @@ def test_what_is_installed_here_is_fine() -> None:
 
 
 def test_what_is_supported_is_what_the_package_requires() -> None:
-    assert list(installed.NEEDED) == PROJECT["dependencies"]
+    # What a bot imports; the rest is for the command, which has begun if this is asked.
+    assert list(installed.NEEDED) == PROJECT["dependencies"][: len(installed.NEEDED)]
     oldest = "{}.{}".format(*installed.OLDEST_PYTHON)
     newest = "{}.{}".format(*installed.NEWEST_TESTED_PYTHON)
     assert PROJECT["requires-python"] == f">={oldest}"

@@ -1,8 +1,53 @@
-"""Wraps the user's event handlers in order to record what they raise."""
+"""Wraps the dispatch of events, and the user's handlers of them."""
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+from pipecat_dd import _guard
+from pipecat_dd.conversation.context import WorkContext, current
+
+SetAside = Callable[[], Callable[[], None]]
+"""Makes the span that is active here inactive; returns a function that makes it active again."""
+
+
+async def dispatch_within(
+    work: WorkContext,
+    set_aside: SetAside,
+    settle: Callable[[], None],
+    inner: Callable[..., Awaitable[Any]],
+    event_name: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Dispatch an event as Pipecat does, in the event's work context, which its handlers inherit.
+
+    Args:
+        work: The event's work context.
+        set_aside: Called if the event comes from outside the session.
+        settle: Called once the event is dispatched. Must not raise.
+        inner: Pipecat's ``_call_event_handler``.
+        event_name: The event.
+        args: What Pipecat passes on to the handlers.
+        kwargs: The same, by name.
+    """
+    before = current.get()
+    outside = before is None or before.session is not work.session
+    put_back = None
+    with _guard.instrumentation.guarded():
+        put_back = set_aside() if outside else None
+    token = current.set(work)
+    try:
+        return await inner(event_name, *args, **kwargs)
+    finally:
+        # Raised if the garbage collector closes the coroutine, in another context.
+        with contextlib.suppress(ValueError):
+            current.reset(token)
+        if put_back is not None:
+            with _guard.instrumentation.guarded():
+                put_back()
+        settle()
 
 
 def reporting_failures(

@@ -11,7 +11,6 @@ report are not patched.
 """
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -39,7 +38,7 @@ from pipecat_dd.instrumentation.event_facts import (
     facts_of,
     timed_out,
 )
-from pipecat_dd.instrumentation.handlers import reporting_failures
+from pipecat_dd.instrumentation.handlers import SetAside, dispatch_within, reporting_failures
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.rulings import reading_rulings
 from pipecat_dd.names import tags
@@ -48,9 +47,6 @@ SLOW_SECS = 1.0
 """How long a connection takes to be made before that is recorded although no handler takes it."""
 
 Method = Callable[..., Awaitable[Any]]
-
-SetAside = Callable[[], Callable[[], None]]
-"""Makes the span that is active here inactive; returns a function that makes it active again."""
 
 
 class ServiceEventDispatch(WorkContext):
@@ -196,22 +192,15 @@ class ServiceEventInstrumentation:
             work = self._begins(instance, source, event_name, args)
             if work is None:
                 return await inner(event_name, *args, **kwargs)
-            before = current.get()
-            outside = before is None or before.session is not work.session
-            put_back = None
-            with _guard.instrumentation.guarded():
-                put_back = self._set_aside() if outside else None
-            token = current.set(work)
-            try:
-                return await inner(event_name, *args, **kwargs)
-            finally:
-                # Raised if the garbage collector closes the coroutine, in another context.
-                with contextlib.suppress(ValueError):
-                    current.reset(token)
-                if put_back is not None:
-                    with _guard.instrumentation.guarded():
-                        put_back()
-                self._settles(work.event)
+            return await dispatch_within(
+                work,
+                self._set_aside,
+                lambda: self._settles(work.event),
+                inner,
+                event_name,
+                args,
+                kwargs,
+            )
 
         of_frames = _pipecat.frame_events(instance)
         # What dispatching to no handler comes to; a new coroutine each time would cost more.

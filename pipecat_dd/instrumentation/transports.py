@@ -10,7 +10,6 @@ The user's handlers run as they would without us: as often, in the same order an
 arguments. Their exceptions reach Pipecat, which logs them as always.
 """
 
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -25,7 +24,7 @@ from pipecat_dd.conversation.model import Participant, Phase
 from pipecat_dd.conversation.participants import Event, Transport
 from pipecat_dd.instrumentation.beneath import patch_beneath
 from pipecat_dd.instrumentation.events import BURST_EVENTS, Effect, EventContents
-from pipecat_dd.instrumentation.handlers import reporting_failures
+from pipecat_dd.instrumentation.handlers import SetAside, dispatch_within, reporting_failures
 from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.readers import Reader, reader_of, stream_stopped
 from pipecat_dd.instrumentation.requests import patch_requests
@@ -37,9 +36,6 @@ TRACED_MESSAGES = (
 )
 
 Method = Callable[..., Awaitable[Any]]
-
-SetAside = Callable[[], Callable[[], None]]
-"""Makes the span that is active here inactive; returns a function that makes it active again."""
 
 
 class EventDispatch(WorkContext):
@@ -152,22 +148,15 @@ class _TransportInstrumentation:
             work = self._begins(event_name, args)
             if work is None:
                 return await inner(event_name, *args, **kwargs)
-            before = current.get()
-            outside = before is None or before.session is not work.session
-            put_back = None
-            with _guard.instrumentation.guarded():
-                put_back = self._set_aside() if outside else None
-            token = current.set(work)
-            try:
-                return await inner(event_name, *args, **kwargs)
-            finally:
-                # Raised if the garbage collector closes the coroutine, in another context.
-                with contextlib.suppress(ValueError):
-                    current.reset(token)
-                if put_back is not None:
-                    with _guard.instrumentation.guarded():
-                        put_back()
-                self._settles(work.event)
+            return await dispatch_within(
+                work,
+                self._set_aside,
+                lambda: self._settles(work.event),
+                inner,
+                event_name,
+                args,
+                kwargs,
+            )
 
         return _call_event_handler
 

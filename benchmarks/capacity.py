@@ -7,8 +7,8 @@ when the lag's 99th percentile passed 20 ms, the time between two pieces of audi
 interpolated between steps, and a single step above the limit does not count: it must be two.
 
 Where to begin is found first, with calls without an observer. Rounds are interleaved in a random
-order. Ratios are those within a round, with their median and their range over the rounds: the range
-is the noise of this machine, and a difference that is smaller than that is none.
+order. Ratios are taken within a round; the table shows their median and range over the rounds. The
+range is this machine's noise: a smaller difference proves nothing.
 
 Any other work on the machine takes part of the capacity, and makes the figures meaningless if it
 comes and goes: run this on a machine that does nothing else. The CPU time of a call, measured in

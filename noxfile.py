@@ -69,11 +69,17 @@ CELLS = {
 }
 
 
+def _install(session: nox.Session, *more: str, group: str = "dev") -> None:
+    """Install this package and one of its dependency groups."""
+    session.install("-q", "--upgrade", "pip>=25.1")  # older ones do not know dependency groups
+    session.install("-q", "-e", ".", "--group", group, *more)
+
+
 def _cell(name: str) -> None:
     python, pipecat, ddtrace, tests, tags = CELLS[name]
 
     def run(session: nox.Session) -> None:
-        session.install("-q", "-e", ".[dev]", f"pipecat-ai{pipecat}", f"ddtrace{ddtrace}")
+        _install(session, f"pipecat-ai{pipecat}", f"ddtrace{ddtrace}")
         versions = session.run("python", "-c", VERSIONS, silent=True, log=False)
         RESULTS.mkdir(parents=True, exist_ok=True)
         for old in RESULTS.glob(f"{name}.*"):
@@ -148,7 +154,7 @@ for _name in CELLS:
 @nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm."""
-    session.install("-q", "-e", ".[dev]")
+    _install(session)
     folder = Path(session.create_tmp()).resolve()
     if not (axe := folder / "package" / "axe.min.js").exists():
         into = f"--pack-destination={folder}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 _INSTALL = "{module} is not installed. This command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
-_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
-"""The extra that each command needs."""
+_NEEDED = {"demo": _DEMO_EXTRA, "setup": "pipecat-dd[setup]"}
+"""What to install for the commands that need an extra."""
 
 try:
     import click
@@ -21,8 +21,8 @@ try:
     from pipecat_dd.cli.view.command import view
     from pipecat_dd.cli.view.opening import has_browser
 except ModuleNotFoundError as missing:
-    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
-    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    sentence = _INSTALL.format(module=missing.name, needed=_NEEDED.get(asked, "pipecat-dd"))
     sys.stderr.write(f"pipecat-dd: {sentence}\n")
     sys.exit(2 if asked == "doctor" else 1)
 

@@ -16,7 +16,6 @@ import click
 
 from pipecat_dd.settings.table import API_URL
 
-EXTRA = "pipecat-dd[cli]"
 _PIPED_WIDTH = 100
 
 _NO_BACKGROUND_WORK = {
@@ -95,7 +94,7 @@ def doctor(
         from pipecat_dd.cli.doctor.start import Start
     except ModuleNotFoundError as error:
         raise _CouldNotRun(
-            f"{error.name} is not installed. This command needs: pip install '{EXTRA}'"
+            f"{error.name} is not installed. This command needs: pip install 'pipecat-dd'"
         ) from error
     try:
         start = Start() if command is None else Start.read(command)

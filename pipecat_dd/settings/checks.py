@@ -195,10 +195,10 @@ class Choice(Generic[_C]):
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> _C:
         """Check a word."""
-        try:
-            return self.words(value)
-        except ValueError:
-            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}") from None
+        for word in self.words:
+            if isinstance(value, str) and value == word:
+                return word
+        raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,11 @@ class Key:
         """Check a key and return it as bytes."""
         if not isinstance(value, (str, bytes)):
             raise TypeError(f"{name}: must be a string or bytes, not {type(value).__name__}")
-        key = value.encode() if isinstance(value, str) else value
+        try:
+            # The bytes of a variable that are no UTF-8 are lone surrogates in its text.
+            key = value.encode(errors="surrogateescape") if isinstance(value, str) else value
+        except UnicodeEncodeError:
+            raise ValueError(f"{name}: must be {self.allowed}, in Unicode") from None
         if len(key) < self.least_bytes:
             raise ValueError(
                 f"{name}: must be at least {self.least_bytes} bytes: with a key that can be "

@@ -129,10 +129,10 @@ class SeenSession:
         """
         found = self.named(name, resource)
         if len(found) != 1:
-            what = name if resource is None else f"{name} [{resource}]"
+            with_resource = "" if resource is None else f", resource={shown(resource)}"
             raise LookupError(
-                f"name={shown(what)}: must be exactly one span, and {len(found)} are in session "
-                f"{shown(self.id)}:\n{self.outline()}"
+                f"name={shown(name)}{with_resource}: must be exactly one span, and {len(found)} "
+                f"are in session {shown(self.id)}:\n{self.outline()}"
             )
         return found[0]
 

@@ -203,7 +203,8 @@ def _fields(given: Shipping) -> bytes:
         "hostname": table.HOSTNAME.read(given.hostname, _hostname()),
     }
     text = json.dumps({key: value for key, value in fields.items() if value}, ensure_ascii=False)
-    return text[1:-1].encode() + b","
+    # Half of a character, such as from a variable that is no UTF-8, is written as "?".
+    return text[1:-1].encode(errors="replace") + b","
 
 
 def _hostname() -> str:

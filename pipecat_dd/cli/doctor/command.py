@@ -4,7 +4,6 @@ This module imports little. The command imports the checks when it runs, after i
 environment and turned off ddtrace's background requests.
 """
 
-import io
 import logging
 import os
 import sys
@@ -110,9 +109,6 @@ def doctor(
             start.switch_on()
         report = examine(context, asked_for={"sending"} if send else ())
 
-    # Print a question mark for characters that the terminal or file cannot encode.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     if as_json:
         click.echo(to_json(report))
     else:

@@ -6,6 +6,7 @@
     nox -s pipecat-1.8       one cell
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
+    nox -s wheel             the built wheel alone, by the README
     nox -s page              what the page is like for everybody, and how quick
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
@@ -149,6 +150,17 @@ def _show(names: list[str]) -> None:
 
 for _name in CELLS:
     _cell(_name)
+
+
+@nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Install the built wheel with all it needs, and walk through the README with it."""
+    _install(session)
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/release/test_wheel.py"),
+        *session.posargs,
+        env={"PIPECAT_DD_TEST_WHEEL": "installed"},
+    )
 
 
 @nox.session(default=False)

@@ -113,7 +113,7 @@ def test_the_sdist_runs_its_tests(built: Built, tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *QUICK),
-            "tests/test_conversation.py::test_each_stage_of_a_conversation_has_its_span",
+            "tests/test_conversation.py::test_a_tool_call_is_part_of_the_response_that_asked_for_it",
         ],
         cwd=root,
         env={**_own_environment(), "PYTHONPATH": str(root)},

@@ -51,6 +51,7 @@ ASIDE = (
     "--ignore=tests/reliability/test_nothing_escapes.py",
     "--ignore=tests/test_benchmarks.py",
     "--ignore=tests/test_benchmarks_lines.py",
+    "--ignore=tests/release",
 )
 
 ALL = ("tests", *ASIDE)

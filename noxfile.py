@@ -6,6 +6,7 @@
     nox -s pipecat-1.8       one cell
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
+    nox -s wheel             the built wheel alone, by the README
     nox -s page              what the page is like for everybody, and how quick
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
@@ -50,6 +51,7 @@ ASIDE = (
     "--ignore=tests/reliability/test_nothing_escapes.py",
     "--ignore=tests/test_benchmarks.py",
     "--ignore=tests/test_benchmarks_lines.py",
+    "--ignore=tests/release",
 )
 
 ALL = ("tests", *ASIDE)
@@ -69,11 +71,17 @@ CELLS = {
 }
 
 
+def _install(session: nox.Session, *more: str, group: str = "dev") -> None:
+    """Install this package and one of its dependency groups."""
+    session.install("-q", "--upgrade", "pip>=25.1")  # older ones do not know dependency groups
+    session.install("-q", "-e", ".", "--group", group, *more)
+
+
 def _cell(name: str) -> None:
     python, pipecat, ddtrace, tests, tags = CELLS[name]
 
     def run(session: nox.Session) -> None:
-        session.install("-q", "-e", ".[dev]", f"pipecat-ai{pipecat}", f"ddtrace{ddtrace}")
+        _install(session, f"pipecat-ai{pipecat}", f"ddtrace{ddtrace}")
         versions = session.run("python", "-c", VERSIONS, silent=True, log=False)
         RESULTS.mkdir(parents=True, exist_ok=True)
         for old in RESULTS.glob(f"{name}.*"):
@@ -146,9 +154,20 @@ for _name in CELLS:
 
 
 @nox.session(default=False)
+def wheel(session: nox.Session) -> None:
+    """Install the built wheel with all it needs, and walk through the README with it."""
+    _install(session)
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/release/test_wheel.py"),
+        *session.posargs,
+        env={"PIPECAT_DD_TEST_WHEEL": "installed"},
+    )
+
+
+@nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm."""
-    session.install("-q", "-e", ".[dev]")
+    _install(session)
     folder = Path(session.create_tmp()).resolve()
     if not (axe := folder / "package" / "axe.min.js").exists():
         into = f"--pack-destination={folder}"

@@ -9,7 +9,7 @@ try:
     import click
     from rich.console import Console
 except ModuleNotFoundError as missing:
-    sys.exit(f"benchmarks: {missing.name} is not installed; pip install -e '.[dev]'")
+    sys.exit(f"benchmarks: {missing.name} is not installed; pip install -e . --group dev")
 
 from benchmarks import quiet
 

@@ -4,11 +4,13 @@ Three lines in a bot::
 
     from pipecat_dd import DatadogObserver, configure_logging
     configure_logging()
-    task = PipelineTask(pipeline, observers=[DatadogObserver()])
+    worker = PipelineWorker(pipeline, observers=[DatadogObserver()])
+
+Before Pipecat 1.3, ``PipelineWorker`` is called ``PipelineTask``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipecat_dd.conversation.context import current_session
@@ -22,12 +24,15 @@ if TYPE_CHECKING:
     from pipecat_dd.export.shipping import Shipping, flush_shipping, shipping_counts
     from pipecat_dd.observer import DatadogObserver
 
+    __version__: str
+
 __all__ = [
     "DatadogObserver",
     "Participant",
     "Redactor",
     "Session",
     "Shipping",
+    "__version__",
     "configure_logging",
     "current_session",
     "datadog_format",
@@ -52,13 +57,17 @@ _HOMES = {
     "unconfigure_logging": "pipecat_dd.export.logs",
 }
 
+if not TYPE_CHECKING:  # or type checkers would take every name for one of ours
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            # The version stands in pyproject.toml alone.
+            return _import_module("importlib.metadata").version("pipecat-dd")
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_import_module(home), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

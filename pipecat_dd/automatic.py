@@ -27,7 +27,9 @@ from pipecat_dd.export.shipping.settings import Settings, settings_of
 from pipecat_dd.export.shipping.shipper import Shipper
 from pipecat_dd.observer import DatadogObserver, awaits_worker
 from pipecat_dd.settings import environment, table
+from pipecat_dd.settings.checks import shown
 from pipecat_dd.settings.choices import Severity
+from pipecat_dd.settings.notes import note, write_notes
 
 _VIEW_INTERVAL_SECS: Final = 0.2
 _VIEW_TIMEOUT_SECS: Final = 2.0
@@ -143,9 +145,15 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
         lifecycle.use(shipper)
         puts.append(shipper.put)
     if to:
-        puts.append(_writer_to(to))
+        try:
+            puts.append(_writer_to(to))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            problem = f"{table.LOG_TO.variable}={shown(to)}: must be {table.LOG_TO.check.allowed}"
+            note(table.LOG_TO.variable, ValueError(f"{problem}: {reason}"), "No lines go there")
+            write_notes()
     if not puts:
-        if not is_viewed:
+        if not to and not is_viewed:
             logger.info(
                 f"pipecat_dd: the bot has set up Loguru itself, so its lines go on as they are, "
                 f"without ids. {table.LOG_TO.variable}=stdout, or the path of a file, has them "

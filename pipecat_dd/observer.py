@@ -44,7 +44,9 @@ class DatadogObserver(BaseObserver):
     Example::
 
         configure_logging()
-        task = PipelineTask(pipeline, observers=[DatadogObserver()])
+        worker = PipelineWorker(pipeline, observers=[DatadogObserver()])
+
+    Before Pipecat 1.3, ``PipelineWorker`` is called ``PipelineTask``.
     """
 
     def __init__(

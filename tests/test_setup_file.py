@@ -85,6 +85,19 @@ async def test_by_variables_alone_each_call_is_a_session_and_lines_go_where_they
     assert [line["message"] for line in lines].count("plain is over") == len(over(lines)) == 2
 
 
+async def test_a_file_for_lines_that_cannot_be_written_is_one_line_and_the_bot_runs_on() -> None:
+    async with serving() as served:
+        command = (*NO_TURNS, "--logging=sink,basic")
+        out, errors = await run(*command, agent=served.url, PIPECAT_DD_LOG_TO="/dev/null/bot.log")
+    assert lines_in(out) == []
+    assert errors.count("PIPECAT_DD_LOG_TO=") == 1
+    assert (
+        "pipecat_dd: PIPECAT_DD_LOG_TO='/dev/null/bot.log': must be `stdout`, `stderr`, `off` or "
+        "the path of a file: Not a directory. No lines go there"
+    ) in errors
+    assert "Traceback" not in errors
+
+
 # What goes wrong with us
 
 

@@ -1,14 +1,13 @@
 """The command ``pipecat-dd``."""
 
-import io
 import os
 import sys
 from pathlib import Path
 
 _INSTALL = "{module} is not installed. This command needs: pip install '{needed}'"
 _DEMO_EXTRA = "pipecat-dd[demo]"
-_EXTRAS = {"demo": _DEMO_EXTRA, "doctor": "pipecat-dd[cli]", "setup": "pipecat-dd[setup]"}
-"""The extra that each command needs."""
+_NEEDED = {"demo": _DEMO_EXTRA, "setup": "pipecat-dd[setup]"}
+"""What to install for the commands that need an extra."""
 
 try:
     import click
@@ -17,12 +16,13 @@ try:
     from pipecat_dd.cli.quiet import quiet_pipecat
     from pipecat_dd.cli.report.command import report
     from pipecat_dd.cli.setup.command import setup
+    from pipecat_dd.cli.terminal import prepare
     from pipecat_dd.cli.view.bot_process import SETUP_FILE
     from pipecat_dd.cli.view.command import view
     from pipecat_dd.cli.view.opening import has_browser
 except ModuleNotFoundError as missing:
-    asked = next((word for word in sys.argv[1:] if word in _EXTRAS), "doctor")
-    sentence = _INSTALL.format(module=missing.name, needed=_EXTRAS[asked])
+    asked = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    sentence = _INSTALL.format(module=missing.name, needed=_NEEDED.get(asked, "pipecat-dd"))
     sys.stderr.write(f"pipecat-dd: {sentence}\n")
     sys.exit(2 if asked == "doctor" else 1)
 
@@ -31,8 +31,10 @@ _PIPED_WIDTH = 120
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pipecat-dd", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Observe Pipecat bots with Datadog."""
+    prepare(context)
 
 
 main.add_command(doctor)
@@ -89,9 +91,6 @@ def demo(out: Path, all_lines: bool, plain: bool, no_page: bool) -> None:
             _INSTALL.format(module=error.name, needed=_DEMO_EXTRA)
         ) from error
 
-    # Print a question mark for characters that the terminal or file cannot encode.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     console = Console(color_system=None, force_terminal=False) if plain else Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PIPED_WIDTH

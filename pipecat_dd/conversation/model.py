@@ -13,7 +13,14 @@ from typing import Any, Protocol
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.failure import Failure
-from pipecat_dd.conversation.own_word import MAX_TAGS, TOO_MANY, outcome_of, tag_of
+from pipecat_dd.conversation.own_word import (
+    MAX_TAGS,
+    TOO_MANY,
+    outcome_of,
+    participant_id_problem,
+    tag_of,
+    turn_number_problem,
+)
 from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind as Kind
 
@@ -395,9 +402,15 @@ class Session:
 
         Returns:
             ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
-            is no such turn (yet), or the session is not shown in LLM Observability.
+            is no such turn (yet), or the session is not shown in LLM Observability. It never
+            raises: for what is no turn's number it returns None, and a log line says so.
         """
-        return None if self.exporter is None else self.exporter(number)
+        with _guard.conversation.guarded():
+            problem = turn_number_problem(number)
+            self._report(problem)
+            if not problem and self.exporter is not None:
+                return self.exporter(number)
+        return None
 
     def set_outcome(self, outcome: str) -> None:
         """Report what came of the conversation, in a word: ``booked``, ``transferred``.
@@ -492,17 +505,12 @@ class Session:
 
         Args:
             participant_id: The id as on log lines and spans, or the transport's name for the
-                participant. An id that the transport has never reported is used as it is.
-
-        Raises:
-            TypeError: The id is not a string.
-            ValueError: The id is empty.
+                participant. An id that the transport has never reported is used as it is. What is
+                no id (None, an empty string) binds nothing. It never raises: a log line says so.
         """
-        if not isinstance(participant_id, str):
-            raise TypeError(f"participant_id={participant_id!r}: must be a string")
-        if not participant_id.strip():
-            raise ValueError(f"participant_id={participant_id!r}: must not be empty")
-        if self.binder is None:
+        problem = participant_id_problem(participant_id)
+        self._report(problem)
+        if problem or self.binder is None:
             yield
         else:
             with self.binder(self, participant_id):

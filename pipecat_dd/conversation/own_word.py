@@ -1,4 +1,4 @@
-"""What a bot's own code reports of its conversation: the outcome, and tags.
+"""What a bot's own code reports of its conversation, and asks of it: the outcome, tags, turns.
 
 Such code runs in the middle of a call, and what it passes is often data: an argument that a model
 has made up, a field of a customer's record. So nothing here raises. What cannot be used is
@@ -148,6 +148,29 @@ def _written(number: int) -> str:
 
 def _left_out(name: str, what: str) -> Tag:
     return Tag(name, None, f"set_tag: {what}. The tag is left out")
+
+
+def turn_number_problem(given: object) -> str:
+    """Return what is wrong with a turn's number; empty if nothing is."""
+    what = ""
+    if isinstance(given, bool) or not (given is None or isinstance(given, int)):
+        what = f"is a {type(given).__name__}"
+    elif given is not None and given < 1:
+        what = "is less than 1"
+    if not what:
+        return ""
+    return f"export_turn: number {what}; it must be a whole number, 1 or more. None is returned"
+
+
+def participant_id_problem(given: object) -> str:
+    """Return what is wrong with a participant's id; empty if nothing is."""
+    if isinstance(given, str) and given.strip():
+        return ""
+    what = "is blank" if isinstance(given, str) else f"is a {type(given).__name__}"
+    return (
+        f"bind_participant: participant_id {what}; it must be a string that is not blank. "
+        "Nothing is bound"
+    )
 
 
 TOO_MANY: Final = f"set_tag: a span has {MAX_TAGS} tags of the bot's already. The tag is left out"

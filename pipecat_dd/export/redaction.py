@@ -17,7 +17,7 @@ from pipecat_dd.export.secrets import (
     REDACTED,
     without_secrets,
 )
-from pipecat_dd.settings.checks import Switch
+from pipecat_dd.settings.checks import Switch, shown
 
 _SECRET_NAME: Final = re.compile(
     r"passw(?:or)?d|passphrase|secret(?!ar)|credential|authori[sz]ation|cookie"
@@ -104,7 +104,9 @@ class Redactor:
         self._phones = _SWITCH("phone_numbers", phone_numbers, False)
         self._emails = _SWITCH("email_addresses", email_addresses, False)
         if callback is not None and not callable(callback):
-            raise TypeError(f"callback={callback!r}: must be a function of (name, text), or None")
+            raise TypeError(
+                f"callback={shown(callback)}: must be a function of (name, text), or None"
+            )
         self._callback = callback
         self._names: dict[str, tuple[str, Secrecy]] = {}
         # Short texts found to be clean: names of models, operations, states come again and
@@ -213,7 +215,7 @@ def _compiled(
     given: Iterable[str | re.Pattern[str]], argument: str, flags: int
 ) -> tuple[re.Pattern[str], ...]:
     if isinstance(given, (str, bytes, re.Pattern)) or not isinstance(given, Iterable):
-        raise TypeError(f"{argument}={given!r}: must be a list of regular expressions")
+        raise TypeError(f"{argument}={shown(given)}: must be a list of regular expressions")
     compiled = []
     for one in given:
         if isinstance(one, re.Pattern) and isinstance(one.pattern, str):
@@ -221,14 +223,16 @@ def _compiled(
             continue
         if not isinstance(one, str):
             raise TypeError(
-                f"{argument}: {one!r} must be a regular expression for text: a string or a "
+                f"{argument}: {shown(one)} must be a regular expression for text: a string or a "
                 "compiled pattern"
             )
+        if not one:
+            raise ValueError(f"{argument}: '' must be a regular expression that is not empty")
         try:
             compiled.append(re.compile(one, flags))
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(
-                f"{argument}: {one!r} is no valid regular expression: {error}"
+                f"{argument}: {shown(one)} must be a valid regular expression: {error}"
             ) from None
     return tuple(compiled)
 

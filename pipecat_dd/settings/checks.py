@@ -2,7 +2,8 @@
 
 A check takes a value's name, the value, and whether it comes from the environment and so is text.
 It returns the value as it is used, or raises `ValueError`, `TypeError` or `ImportError`. The
-message begins with the name, shows the value unless it may be a secret, and says what is allowed.
+message begins with the name, shows the value (cut, see `shown`) unless it may be a secret, and says
+what is allowed.
 """
 
 import os
@@ -12,11 +13,26 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar
 
+MAX_SHOWN_CHARS: Final = 100
+"""How many characters of a value an error message shows."""
+
 _T_co = TypeVar("_T_co", covariant=True)
 _C = TypeVar("_C", bound=StrEnum)
 
 _ON: Final = ("true", "1", "yes", "on")
 _OFF: Final = ("false", "0", "no", "off")
+
+
+def shown(value: object) -> str:
+    """Return a value as error messages show it: on one line, cut to `MAX_SHOWN_CHARS`."""
+    try:
+        if isinstance(value, (str, bytes)) and len(value) > MAX_SHOWN_CHARS:
+            unit = "bytes" if isinstance(value, bytes) else "characters"
+            return f"{value[:MAX_SHOWN_CHARS]!r}… ({len(value)} {unit})"
+        text = " ".join(repr(value).split())
+    except Exception:  # a value that cannot be written, such as a number of 5,000 digits
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
 
 
 class Check(Protocol[_T_co]):
@@ -56,9 +72,11 @@ class Switch:
                 return True
             if word in _OFF:
                 return False
-            raise ValueError(f"{name}={value!r}: must be true or false")
+            raise ValueError(f"{name}={shown(value)}: must be true or false")
         if not isinstance(value, bool):
-            raise TypeError(f"{name}={value!r}: must be True or False, not {type(value).__name__}")
+            raise TypeError(
+                f"{name}={shown(value)}: must be True or False, not {type(value).__name__}"
+            )
         return value
 
 
@@ -81,7 +99,7 @@ class Text:
         """Check a text and return it without the spaces around it."""
         text = stripped(name, value)
         if not text or len(text) > self.max_chars:
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
         return text
 
 
@@ -122,7 +140,7 @@ class Number:
             return 0.0
         is_too_small = number < self.least if self.above is None else number <= self.above
         if is_too_small or (self.most is not None and number > self.most):
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
         return number
 
 
@@ -156,7 +174,7 @@ class Count:
             or (self.most is not None and count > self.most)
             or (self.is_whole and count % 1)
         ):
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
         return int(count)
 
 
@@ -177,10 +195,10 @@ class Choice(Generic[_C]):
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> _C:
         """Check a word."""
-        try:
-            return self.words(value)
-        except ValueError:
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}") from None
+        for word in self.words:
+            if isinstance(value, str) and value == word:
+                return word
+        raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +220,11 @@ class Key:
         """Check a key and return it as bytes."""
         if not isinstance(value, (str, bytes)):
             raise TypeError(f"{name}: must be a string or bytes, not {type(value).__name__}")
-        key = value.encode() if isinstance(value, str) else value
+        try:
+            # The bytes of a variable that are no UTF-8 are lone surrogates in its text.
+            key = value.encode(errors="surrogateescape") if isinstance(value, str) else value
+        except UnicodeEncodeError:
+            raise ValueError(f"{name}: must be {self.allowed}, in Unicode") from None
         if len(key) < self.least_bytes:
             raise ValueError(
                 f"{name}: must be at least {self.least_bytes} bytes: with a key that can be "
@@ -218,11 +240,25 @@ class Directory:
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> Path:
         """Check a path and return it as an absolute one."""
-        if not isinstance(value, (str, os.PathLike)):
-            raise TypeError(f"{name}={value!r}: must be {self.allowed}")
-        if not os.fspath(value):
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
-        return Path(value).expanduser().absolute()
+        path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+        if not isinstance(path, str):
+            raise TypeError(f"{name}={shown(value)}: must be {self.allowed}")
+        if not path.strip() or not is_path(path):
+            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
+        try:
+            return Path(path).expanduser().absolute()
+        except RuntimeError:  # "~name", and there is no such user
+            raise ValueError(
+                f"{name}={shown(value)}: must be {self.allowed}; there is no such home directory"
+            ) from None
+
+
+def is_path(text: str) -> bool:
+    """Whether the file system can have a file of that name."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +279,7 @@ def stripped(name: str, value: Any) -> str:
         TypeError: It is not text.
     """
     if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: must be a string, not {type(value).__name__}")
+        raise TypeError(f"{name}={shown(value)}: must be a string, not {type(value).__name__}")
     return value.strip()
 
 
@@ -254,15 +290,15 @@ def _number(name: str, value: Any, from_environment: bool, allowed: str) -> floa
         try:
             found = float(value)
         except ValueError:
-            raise ValueError(f"{name}={value!r}: must be {allowed}") from None
+            raise ValueError(f"{name}={shown(value)}: must be {allowed}") from None
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise TypeError(f"{name}={value!r}: must be {allowed}")
+        raise TypeError(f"{name}={shown(value)}: must be {allowed}")
     try:
         number = float(found)
     except OverflowError:
-        raise ValueError(f"{name}={value!r}: must be {allowed}") from None
+        raise ValueError(f"{name}={shown(value)}: must be {allowed}") from None
     if number != number or number in (float("inf"), float("-inf")):
-        raise ValueError(f"{name}={value!r}: must be {allowed}")
+        raise ValueError(f"{name}={shown(value)}: must be {allowed}")
     return number
 
 
@@ -276,8 +312,8 @@ def pairs(name: str, value: Any, from_environment: bool) -> Mapping[Any, Any]:
     if from_environment:
         parts = [part.partition(":") for part in value.split(",") if part.strip()]
         if not all(colon and key.strip() for key, colon, _ in parts):
-            raise ValueError(f"{name}={value!r}: must be key:value pairs, separated by commas")
+            raise ValueError(f"{name}={shown(value)}: must be key:value pairs, separated by commas")
         return {key.strip(): text.strip() for key, _, text in parts}
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name}={value!r}: must be a mapping of names to values")
+        raise TypeError(f"{name}={shown(value)}: must be a mapping of names to values")
     return value

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from pipecat_dd.settings.checks import Switch, pairs, stripped
+from pipecat_dd.settings.checks import Switch, pairs, shown, stripped
 
 if TYPE_CHECKING:
     from pipecat_dd._ddtrace import Context
@@ -30,7 +30,7 @@ class LLMObsSwitch(Switch):
         is_on = Switch.__call__(self, name, value, from_environment)
         if is_on and not _application_has_name():
             raise ValueError(
-                f"{name}={value!r}: LLM Observability needs a name for the application: "
+                f"{name}={shown(value)}: LLM Observability needs a name for the application: "
                 "DD_LLMOBS_ML_APP or DD_SERVICE must be set"
             )
         return is_on
@@ -46,7 +46,8 @@ class MetricsSwitch(Switch):
         is_on = Switch.__call__(self, name, value, from_environment)
         if is_on and find_spec("datadog") is None:
             raise ImportError(
-                f"{name}={value!r}: needs the datadog package; pip install 'pipecat-dd[metrics]'"
+                f"{name}={shown(value)}: needs the datadog package; "
+                "pip install 'pipecat-dd[metrics]'"
             )
         return is_on
 
@@ -70,17 +71,17 @@ class SpanTags:
         for key, tag in pairs(name, value, from_environment).items():
             if not isinstance(key, str) or not key.strip() or len(key) > self.max_name_chars:
                 raise ValueError(
-                    f"{name}: the tag {key!r} must be a string of 1 to {self.max_name_chars} "
+                    f"{name}: the tag {shown(key)} must be a string of 1 to {self.max_name_chars} "
                     "characters"
                 )
             if key in self.reserved:
                 raise ValueError(
-                    f"{name}: the tag {key!r} is reserved; choose a name other than "
+                    f"{name}: the tag {shown(key)} is reserved; choose a name other than "
                     f"{', '.join(sorted(self.reserved))}"
                 )
             if not isinstance(tag, (str, int, float, bool)):
                 raise TypeError(
-                    f"{name}: the tag {key!r} has the value {tag!r}; "
+                    f"{name}: the tag {shown(key)} has the value {shown(tag)}; "
                     "must be a string, a number or a boolean"
                 )
             tags[key] = str(tag).lower() if isinstance(tag, bool) else str(tag)
@@ -98,13 +99,16 @@ class LineTags:
         for key, tag in pairs(name, value, from_environment).items():
             if not isinstance(key, str) or not is_line_tag(key) or ":" in key:
                 raise ValueError(
-                    f"{name}: the tag {key!r} must be a string without spaces, commas and colons"
+                    f"{name}: the tag {shown(key)} must be a string without spaces, commas and "
+                    "colons"
                 )
             if isinstance(tag, bool) or not isinstance(tag, (str, int, float)):
-                raise TypeError(f"{name}: the tag {key!r} has the value {tag!r}; must be a string")
+                raise TypeError(
+                    f"{name}: the tag {shown(key)} has the value {shown(tag)}; must be a string"
+                )
             if not is_line_tag(str(tag)):
                 raise ValueError(
-                    f"{name}: the tag {key!r} has the value {tag!r}; "
+                    f"{name}: the tag {shown(key)} has the value {shown(tag)}; "
                     "must be without spaces and commas"
                 )
             tags[key] = str(tag)
@@ -143,7 +147,7 @@ class Site:
         """Check a site and return it in lower case."""
         site = stripped(name, value).lower()
         if not _SITE.fullmatch(site) or site.startswith("app."):
-            raise ValueError(f"{name}={value!r}: must be {self.allowed}")
+            raise ValueError(f"{name}={shown(value)}: must be {self.allowed}")
         return site
 
 
@@ -190,7 +194,7 @@ class Parent:
         from pipecat_dd._ddtrace import Context
 
         if not isinstance(value, Context):
-            raise TypeError(f"{name}={value!r}: must be {self.allowed}")
+            raise TypeError(f"{name}={shown(value)}: must be {self.allowed}")
         return value if value.trace_id and value.span_id else None
 
 
@@ -206,7 +210,7 @@ class Transports:
         given = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         for transport in given:
             if not _pipecat.is_transport(transport):
-                raise TypeError(f"{name}={value!r}: must be {self.allowed}")
+                raise TypeError(f"{name}={shown(value)}: must be {self.allowed}")
         return given
 
 

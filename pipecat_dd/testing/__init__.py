@@ -26,3 +26,7 @@ from pipecat_dd.testing.capturing import Seen, capture
 from pipecat_dd.testing.seen import SeenSession, SeenSpan
 
 __all__ = ["Seen", "SeenSession", "SeenSpan", "capture"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

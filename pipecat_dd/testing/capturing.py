@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
@@ -15,6 +15,8 @@ from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.template import json_format
 from pipecat_dd.export.redaction import Redactor, put_in_force
 from pipecat_dd.names import fields, tags
+from pipecat_dd.settings import table
+from pipecat_dd.settings.checks import shown
 from pipecat_dd.testing.diverting import diverted
 from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
 
@@ -57,14 +59,23 @@ class Seen:
 
         Raises:
             LookupError: There is no such session, or, with no id given, none or several.
+            TypeError: The id is not a string.
         """
         ids = self.session_ids
         if session_id is None:
             if len(ids) != 1:
-                raise LookupError(f"{len(ids)} sessions were seen, name one of them: {ids}")
+                raise LookupError(
+                    f"session_id=None: {len(ids)} sessions were seen, and it must be the id of one "
+                    f"of them: {_listed(ids)}"
+                )
             session_id = ids[0]
+        elif not isinstance(session_id, str):
+            raise TypeError(f"session_id={shown(session_id)}: must be a string or None")
         elif session_id not in ids:
-            raise LookupError(f"no session {session_id!r} was seen; these were: {ids}")
+            raise LookupError(
+                f"session_id={shown(session_id)}: must be the id of a session that was seen: "
+                f"{_listed(ids)}"
+            )
         spans = self.spans
         # By trace, so that what integrations and the user opened in it belongs to it.
         traces = {s.trace_id for s in spans if s.tags.get(tags.SESSION_ID) == session_id}
@@ -114,7 +125,7 @@ def capture(
     """
     least = level_number(level, "level")
     redactor = redactor_of(redact)
-    make = LineMaker(redactor, capture_content=capture_content)
+    make = LineMaker(redactor, capture_content=table.LINE_CONTENT.read(capture_content))
     seen = Seen()
     before = put_in_force(redactor) if isinstance(redact, Redactor) else None
     with diverted(seen._take_span), intercepting(least):
@@ -130,6 +141,14 @@ def capture(
                 put_in_force(before)
             with suppress(ValueError):  # the code under test has removed all handlers
                 logger.remove(handler_id)
+
+
+_MAX_LISTED: Final = 10
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - _MAX_LISTED} more" if len(ids) > _MAX_LISTED else ""
+    return (", ".join(map(shown, ids[:_MAX_LISTED])) + more) or "none was"
 
 
 def _options(make: LineMaker) -> dict[str, Any]:

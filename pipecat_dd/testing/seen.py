@@ -6,6 +6,7 @@ from typing import Any
 
 from pipecat_dd.names import fields
 from pipecat_dd.names.spans import Kind, span_name
+from pipecat_dd.settings.checks import shown
 
 Line = dict[str, Any]
 """A log line, as a JSON object."""
@@ -103,7 +104,13 @@ class SeenSession:
         Args:
             name: The operation name, such as ``pipecat.turn``.
             resource: The resource; None for any resource.
+
+        Raises:
+            TypeError: An argument is not a string.
         """
+        _require_text("name", name)
+        if resource is not None:
+            _require_text("resource", resource)
         return [
             span
             for span in self.spans
@@ -122,12 +129,20 @@ class SeenSession:
         """
         found = self.named(name, resource)
         if len(found) != 1:
-            what = name if resource is None else f"{name} [{resource}]"
-            raise LookupError(f"{len(found)} spans {what} in session {self.id}:\n{self.outline()}")
+            with_resource = "" if resource is None else f", resource={shown(resource)}"
+            raise LookupError(
+                f"name={shown(name)}{with_resource}: must be exactly one span, and {len(found)} "
+                f"are in session {shown(self.id)}:\n{self.outline()}"
+            )
         return found[0]
 
     def saying(self, text: str) -> list[Line]:
-        """Return the log lines whose message contains a text."""
+        """Return the log lines whose message contains a text.
+
+        Raises:
+            TypeError: It is not a string.
+        """
+        _require_text("text", text)
         return [line for line in self.lines if text in line[fields.MESSAGE]]
 
     def span_of(self, line: Line) -> SeenSpan:
@@ -135,10 +150,13 @@ class SeenSession:
 
         Raises:
             LookupError: The line has no span id, or its span did not finish within the block.
+            TypeError: It is not a log line.
         """
+        if not isinstance(line, dict):
+            raise TypeError(f"line={shown(line)}: must be one of the session's lines")
         span = self._by_id.get(line.get(fields.DD_SPAN_ID, ""))
         if span is None:
-            raise LookupError(f"no finished span has the id on this line: {line}")
+            raise LookupError(f"line={shown(line)}: must have the id of a span that has finished")
         return span
 
     def outline(self) -> str:
@@ -155,6 +173,11 @@ class SeenSession:
             if span.parent is None:
                 add(span, 0)
         return "\n".join(lines)
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={shown(value)}: must be a string, not {type(value).__name__}")
 
 
 def _as_tree(spans: Iterable[SeenSpan]) -> list[SeenSpan]:

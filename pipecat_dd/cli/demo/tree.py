@@ -89,10 +89,11 @@ class Row:
         )
         label_width = rest - bar_width - 2 if has_bar else rest
         if label_width < _MIN_LABEL_WIDTH:
-            yield _label(self.span, options.max_width)
+            yield _label(self.span, options.max_width - _lost(options))
             return
-        label = _label(self.span, label_width)
-        label.pad_right(label_width - label.cell_len)
+        label = _label(self.span, label_width - _lost(options))
+        is_cut = "…" in label.plain
+        label.pad_right(label_width - label.cell_len - (_lost(options) if is_cut else 0))
         duration = _seconds(self.span.duration_ns).rjust(_DURATION_WIDTH)
         label.append(duration, style="bold" if self.span.name == TURN else "")
         if has_bar:
@@ -143,8 +144,13 @@ class LogRow:
             (" ".join(self.line.message.split()), message_style),
             (f"  {self.line.function}", "dim italic"),
         )
-        text.truncate(options.max_width, overflow="ellipsis")
+        text.truncate(options.max_width - _lost(options), overflow="ellipsis")
         yield text
+
+
+def _lost(options: ConsoleOptions) -> int:
+    """Return how many columns an ellipsis takes beyond the one that Rich reckons with."""
+    return 2 if options.ascii_only else 0
 
 
 def draw(received: Received, *, all_lines: bool = False) -> Tree:

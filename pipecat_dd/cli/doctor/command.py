@@ -4,7 +4,6 @@ This module imports little. The command imports the checks when it runs, after i
 environment and turned off ddtrace's background requests.
 """
 
-import io
 import logging
 import os
 import sys
@@ -16,7 +15,6 @@ import click
 
 from pipecat_dd.settings.table import API_URL
 
-EXTRA = "pipecat-dd[cli]"
 _PIPED_WIDTH = 100
 
 _NO_BACKGROUND_WORK = {
@@ -95,7 +93,7 @@ def doctor(
         from pipecat_dd.cli.doctor.start import Start
     except ModuleNotFoundError as error:
         raise _CouldNotRun(
-            f"{error.name} is not installed. This command needs: pip install '{EXTRA}'"
+            f"{error.name} is not installed. This command needs: pip install 'pipecat-dd'"
         ) from error
     try:
         start = Start() if command is None else Start.read(command)
@@ -111,9 +109,6 @@ def doctor(
             start.switch_on()
         report = examine(context, asked_for={"sending"} if send else ())
 
-    # Print a question mark for characters that the terminal or file cannot encode.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     if as_json:
         click.echo(to_json(report))
     else:

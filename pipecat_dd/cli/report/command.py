@@ -59,6 +59,9 @@ def report(
         text = _written(call, as_what)
         if output is None and as_what is None:
             output = f"pipecat-dd-{_plain(call['session']['id'])}.html"
+        if output in (None, _STANDARD_OUTPUT) and as_what == "text":
+            click.echo(text, nl=False)  # as the terminal can show it
+            return
         if output in (None, _STANDARD_OUTPUT):
             sys.stdout.buffer.write(text.encode("utf-8", "replace"))
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from pipecat_dd.cli.quiet import quiet_pipecat
 from pipecat_dd.cli.setup.options import BadOptionError, Options
 from pipecat_dd.settings.table import API_URL
 
@@ -178,7 +179,8 @@ def setup(
     except BadOptionError as error:
         raise click.UsageError(str(error)) from error
 
-    from pipecat_dd.cli.setup.definitions import wanted
+    with quiet_pipecat():
+        from pipecat_dd.cli.setup.definitions import wanted
 
     definitions = wanted(options)
     if directory is not None:

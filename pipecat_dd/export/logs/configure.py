@@ -18,6 +18,7 @@ from pipecat_dd.export.logs.arguments import (
     file_options,
     is_not_utf8,
     levels_by_name,
+    named_error,
     redactor_of,
 )
 from pipecat_dd.export.logs.console import ConsoleMaker, console_format
@@ -167,8 +168,8 @@ def configure_logging(
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument has a value that is not allowed, or lines are to be shipped and
-            there is no API key.
+        ValueError: An argument has a value that is not allowed, the sink's file cannot be written,
+            or lines are to be shipped and there is no API key.
 
     If a sink fails (a full disk, a closed pipe), that is reported once on standard error, without
     any content of its lines. If an environment variable has a wrong value, one line reports it
@@ -294,7 +295,13 @@ def _install(
     global _current
     with _lock:
         # The new handler is added first: if Loguru raises, nothing has changed.
-        handler_id = logger.add(sink, **options)
+        try:
+            handler_id = logger.add(sink, **options)
+        except Exception as error:
+            named = named_error(sink, options, error)
+            if named is error:
+                raise
+            raise named from error
         default_handler.remove()
         if _current is not None:
             _undo(_current)

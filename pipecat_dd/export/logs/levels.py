@@ -9,6 +9,8 @@ from typing import Final
 
 from loguru import logger
 
+from pipecat_dd.settings.checks import shown
+
 _STATUS_BY_NAME: Final = {
     "TRACE": "debug",
     "DEBUG": "debug",
@@ -68,14 +70,16 @@ def level_number(level: str | int, argument: str) -> int:
             except ValueError:
                 continue
         raise ValueError(
-            f"{argument}={level!r}: no level has that name; use TRACE, DEBUG, INFO, SUCCESS, "
-            "WARNING, ERROR, CRITICAL, a level made with logger.level(name, no=…), or a number"
+            f"{argument}={shown(level)}: must be the name of a level: TRACE, DEBUG, INFO, SUCCESS, "
+            "WARNING, ERROR, CRITICAL, or one made with logger.level(name, no=…); or a number"
         )
     if isinstance(level, bool) or not isinstance(level, int):
         raise TypeError(
-            f"{argument}={level!r}: a level is a name such as 'INFO' or a number such as 20, "
+            f"{argument}={shown(level)}: must be a name such as 'INFO' or a number such as 20, "
             f"not {type(level).__name__}"
         )
     if level < 0:
-        raise ValueError(f"{argument}={level!r}: a level's number is 0 or more")
+        raise ValueError(
+            f"{argument}={shown(level)}: must be a level's name, or a number, 0 or more"
+        )
     return level

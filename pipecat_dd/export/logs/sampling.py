@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipecat_dd.export import correlation
 from pipecat_dd.export.logs.levels import level_number
+from pipecat_dd.settings.checks import shown
 from pipecat_dd.settings.choices import SampledBy
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Sampler:
     def __init__(self, rates: Mapping[str | int, float], by: SampledBy = SampledBy.SESSION) -> None:
         if not isinstance(rates, Mapping):
             raise TypeError(
-                f'sample={rates!r}: must map levels to the share to keep, such as {{"DEBUG": 0.1}}'
+                f"sample={shown(rates)}: must map levels to the share to keep, such as "
+                '{"DEBUG": 0.1}'
             )
         self._by_session = by is SampledBy.SESSION
         self._rates: dict[int, float] = {}
@@ -50,11 +52,13 @@ class Sampler:
             number = level_number(level, "sample")
             if isinstance(rate, bool) or not isinstance(rate, (int, float)):
                 raise TypeError(
-                    f"sample[{level!r}]={rate!r}: the share to keep is a number from 0 to 1"
+                    f"sample[{shown(level)}]={shown(rate)}: must be the share to keep, a number "
+                    "from 0 to 1"
                 )
             if not 0 <= rate <= 1:
                 raise ValueError(
-                    f"sample[{level!r}]={rate!r}: the share to keep is a number from 0 to 1"
+                    f"sample[{shown(level)}]={shown(rate)}: must be the share to keep, a number "
+                    "from 0 to 1"
                 )
             self._rates[number] = float(rate)
 

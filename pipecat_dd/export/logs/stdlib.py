@@ -30,6 +30,7 @@ from pipecat_dd import _loguru
 from pipecat_dd.export.logs import failed_tasks
 from pipecat_dd.export.logs.failing import report_once
 from pipecat_dd.export.logs.forking import defer, is_forking
+from pipecat_dd.export.logs.library_warnings import lowered
 from pipecat_dd.export.logs.routing import FromLogging, Routing, log_as
 from pipecat_dd.export.logs.sink_work import is_sink_work
 from pipecat_dd.export.logs.structured import (
@@ -111,6 +112,7 @@ class InterceptHandler(logging.Handler):
 
 
 def _log(record: logging.LogRecord) -> None:
+    record = lowered(record)
     message, exc_info = "", record.exc_info
     structured = of_record(record)
     if structured is not None and structured.text is not None:

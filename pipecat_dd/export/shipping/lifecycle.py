@@ -5,17 +5,22 @@ from collections.abc import Callable
 from multiprocessing import util as multiprocessing_util
 from typing import TYPE_CHECKING, Any, Final
 
+from loguru import logger
+
 from pipecat_dd import _exit, _guard
 from pipecat_dd._forks import in_forked_processes
 from pipecat_dd.export.shipping.counting import COUNTERS
 from pipecat_dd.export.shipping.notices import is_ours
 from pipecat_dd.export.shipping.settings import Settings
 from pipecat_dd.export.shipping.shipper import END_SECS, Shipper
+from pipecat_dd.settings.checks import Number
 
 if TYPE_CHECKING:
     from loguru import Record
 
 _KEPT_END_SECS: Final = 0.5
+_FLUSH_DEFAULT_SECS: Final = 1.8
+_FLUSH_SECS: Final = Number(unit="seconds")
 _lock: Final = threading.RLock()
 _current: Shipper | None = None
 _kept: Final[list[Shipper]] = []
@@ -70,15 +75,21 @@ def keep(shipper: Shipper) -> None:
             _prepare()
 
 
-def flush_shipping(timeout_secs: float = 1.8) -> None:
+def flush_shipping(timeout_secs: float = _FLUSH_DEFAULT_SECS) -> None:
     """Send the lines written so far. This blocks, so never call it on the event loop.
 
     Lines that cannot be sent in time stay where they are and are sent later.
 
     Args:
-        timeout_secs: How long to wait at most, in seconds.
+        timeout_secs: How long to wait at most, in seconds, 0 or more. Anything else is reported in
+            a log line, and the default is used.
     """
     with _guard.shipping.guarded():
+        try:
+            timeout_secs = _FLUSH_SECS("timeout_secs", timeout_secs, False)
+        except (TypeError, ValueError) as error:
+            logger.warning("pipecat_dd: flush_shipping: {}. The default is used", error)
+            timeout_secs = _FLUSH_DEFAULT_SECS
         if _current is not None:
             _current.finish(timeout_secs, drop=False)
 

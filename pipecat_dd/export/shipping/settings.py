@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pipecat_dd.settings import table
+from pipecat_dd.settings.checks import shown
 from pipecat_dd.settings.notes import note, raising
 from pipecat_dd.settings.setting import UnusableVariableError
 from pipecat_dd.settings.special_checks import is_line_tag
@@ -156,7 +157,7 @@ def settings_of(ship: bool | Shipping | None) -> Settings | None:
             note("PIPECAT_DD_SHIP", error, table.LINES_ARE_NOT_SHIPPED)
             return None
     if not isinstance(ship, (bool, Shipping)):
-        raise TypeError(f"ship={ship!r}: must be True, False, a Shipping or None")
+        raise TypeError(f"ship={shown(ship)}: must be True, False, a Shipping or None")
     if ship is False:
         return None
     try:
@@ -202,7 +203,8 @@ def _fields(given: Shipping) -> bytes:
         "hostname": table.HOSTNAME.read(given.hostname, _hostname()),
     }
     text = json.dumps({key: value for key, value in fields.items() if value}, ensure_ascii=False)
-    return text[1:-1].encode() + b","
+    # Half of a character, such as from a variable that is no UTF-8, is written as "?".
+    return text[1:-1].encode(errors="replace") + b","
 
 
 def _hostname() -> str:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from pipecat_dd.export.shipping.batches import Batch, unpacked
 from pipecat_dd.export.shipping.counting import Counters, Reason
+from pipecat_dd.settings.checks import shown
 
 try:
     import fcntl
@@ -97,7 +98,7 @@ class Spool:
     ) -> None:
         if fcntl is None:
             raise ValueError(
-                f"spool_dir={str(directory)!r}: this system has no POSIX file locks; "
+                f"spool_dir={shown(str(directory))}: this system has no POSIX file locks; "
                 "without a spool, lines wait in memory"
             )
         self._directory = directory / destination
@@ -112,7 +113,8 @@ class Spool:
             probe.unlink()
         except OSError as error:
             raise ValueError(
-                f"spool_dir={str(directory)!r}: cannot be written to: {error.strerror}"
+                f"spool_dir={shown(str(directory))}: must be the path of a directory that can be "
+                f"written: {error.strerror}"
             ) from error
 
     def _set_owner(self) -> None:

@@ -277,7 +277,7 @@ def test_with_a_package_that_cannot_be_imported_the_rest_is_still_checked(
 
 
 @pytest.mark.parametrize("module", ["click", "rich", "packaging.requirements", "dotenv"])
-def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path, module: str) -> None:
+def test_without_a_package_one_sentence_says_what_to_install(tmp_path: Path, module: str) -> None:
     ran = doctor(
         cwd=tmp_path, before=f"import sys; sys.modules[{module!r}] = None; sys.argv[0] = 'x'"
     )
@@ -285,7 +285,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path, mod
     assert ran.out == ""
     (sentence,) = ran.err.splitlines()
     assert module in sentence
-    assert "pip install 'pipecat-dd[cli]'" in sentence
+    assert "pip install 'pipecat-dd'" in sentence
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,9 @@ def test_a_directory_that_cannot_be_used_is_refused_at_the_start(
     intake: Intake, ship_to: ShipTo, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"spool_dir='.*file': cannot be written to"):
+    with pytest.raises(
+        ValueError, match=r"spool_dir='.*file': must be the path of a directory that can be written"
+    ):
         ship_to(intake, spool_dir=tmp_path / "file")
 
 

@@ -6,7 +6,7 @@ them. Each browser tab that connects is a session of its own, also several at on
     pip install pipecat-dd "pipecat-ai[cartesia,deepgram,openai,runner,silero,webrtc]"
     DD_SERVICE=pipecat-chatbot python smallwebrtc_bot.py
 
-With uv, write ``uv pip install`` for ``pip install``. Then open http://localhost:7860. The bot needs
+With uv, write ``uv pip install`` for ``pip install``. Then open http://localhost:7860. It needs
 DEEPGRAM_API_KEY, OPENAI_API_KEY and CARTESIA_API_KEY, in the environment or in a file ``.env``.
 """
 

@@ -1,14 +1,14 @@
-"""A bot of three workers in which two take turns talking to the user, observed with Datadog.
+"""A bot in which two workers take turns talking to the user, observed with Datadog.
 
-One worker has the transport, the ears and the voice. The other two have a model each: a greeter
-finds out what the user is interested in, then hands over to a specialist. It shows that workers of
-one conversation share an observer: one session and one trace, in which ``worker.name`` says whose
-work a stage is. Comments that begin with "Datadog:" mark the lines for Datadog.
+It shows that workers of one conversation share an observer: one session and one trace, in which
+``worker.name`` says whose work a stage is. A greeter finds out what the user is interested in and
+hands over to a specialist; a third worker has the transport, speech to text and text to speech.
+Comments that begin with "Datadog:" mark the lines for Datadog.
 
     pip install pipecat-dd "pipecat-ai[cartesia,deepgram,openai,runner,silero,webrtc]"
     DD_SERVICE=pipecat-chatbot python two_workers.py
 
-With uv, write ``uv pip install`` for ``pip install``. Then open http://localhost:7860. The bot needs
+With uv, write ``uv pip install`` for ``pip install``. Then open http://localhost:7860. It needs
 DEEPGRAM_API_KEY, OPENAI_API_KEY and CARTESIA_API_KEY, in the environment or in a file ``.env``.
 """
 
@@ -115,7 +115,7 @@ async def bot(runner_args: RunnerArguments) -> None:
         user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer()),
     )
 
-    main = PipelineWorker(
+    worker = PipelineWorker(
         Pipeline(
             [
                 transport.input(),
@@ -145,13 +145,13 @@ async def bot(runner_args: RunnerArguments) -> None:
     # Datadog: the same observer, since it is the same conversation.
     greeter.add_observer(observer)
     specialist.add_observer(observer)
-    await runner.add_workers(greeter, specialist, main)
+    await runner.add_workers(greeter, specialist, worker)
 
     @transport.event_handler("on_client_connected")
     async def on_client_connected(transport, client):
         logger.info("The user has connected")
         welcome = "Welcome the user and ask what you can show them."
-        await main.activate_worker(
+        await worker.activate_worker(
             "greeter",
             args=LLMWorkerActivationArgs(messages=[{"role": "developer", "content": welcome}]),
         )

@@ -1,0 +1,77 @@
+"""``examples/flow_bot.py``: a table is booked step by step, and each span knows its step."""
+
+from pathlib import Path
+from typing import Any
+
+from pipecat_dd.cli.demo import voice
+from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
+from tests.examples.running import running, stages
+from tests.support.browser import Browser
+from tests.support.deepgram import DeepgramServer
+from tests.support.versions import needs_pipecat
+
+pytestmark = needs_pipecat("1.12", "the example is written in the conventions of later ones")
+
+SPEECH = voice.user_says("Hello! What can you do for me?")
+
+
+def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
+    last, offered = messages[-1], [tool["function"]["name"] for tool in tools]
+    if last["content"] == "We are four.":
+        return CallTool("record_party_size", {"size": 4})
+    if last["content"] == "At six.":
+        return CallTool("book_table", {"time": "6:00 PM"})
+    if offered == ["record_party_size"]:
+        return Say("Welcome! How many will you be?")
+    if offered == ["book_table"]:
+        return Say("When will you come?")
+    return Say("Your table is booked. Goodbye!")
+
+
+async def test_a_table_is_booked(tmp_path: Path) -> None:
+    bot = running(
+        *("flow_bot.py", "--port", "PORT"),
+        out=tmp_path,
+        model=model,
+        deepgram=DeepgramServer("We are four."),
+    )
+    async with bot as example, Browser(f"{example.url}/api/offer") as browser:
+        await browser.listens()
+        await browser.says(SPEECH)
+        await browser.listens()
+        example.deepgram.hears = "At six."
+        await browser.says(SPEECH)
+        await browser.hears_the_end()
+    left = example.left
+    session = left.check_session()
+    assert session.meta["session.outcome"] == "booked"
+    assert session.meta["session.end_reason"] == "ended"
+    assert session.metrics["party.size"] == 4
+    assert left.said[-1] == "Goodbye!"
+
+    answered = {"user_speech": 1, "stt": 1, "llm": 2, "tool": 1, "tts": 1, "bot_speech": 1}
+    greeting, size, time = left.received.turns
+    assert [turn.meta["flow.node"] for turn in (greeting, size, time)] == [
+        *("party_size", "party_size", "time")
+    ]
+    assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
+    assert stages(size) == stages(time) == answered
+    nodes = [span.meta["flow.node"] for span in left.spans("pipecat.llm")]
+    assert nodes == ["party_size", "party_size", "time", "time", "goodbye"]
+    tools = {span.resource: span.meta["flow.node"] for span in left.spans("pipecat.tool")}
+    assert tools == {"record_party_size": "party_size", "book_table": "time"}
+    line = left.line("Recorded the party's size")
+    assert (line["flow.node"], line["size"]) == ("party_size", 4)
+    assert left.line("Booked a table")["flow.node"] == "time"
+
+
+async def test_who_leaves_early_has_not_booked(tmp_path: Path) -> None:
+    bot = running(
+        *("flow_bot.py", "--port", "PORT"),
+        out=tmp_path,
+        model=model,
+        deepgram=DeepgramServer("We are four."),
+    )
+    async with bot as example, Browser(f"{example.url}/api/offer") as browser:
+        await browser.listens()
+    assert example.left.check_session().meta["session.outcome"] == "not_booked"

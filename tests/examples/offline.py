@@ -26,6 +26,8 @@ def main() -> None:
 
     _redirect("pipecat.services.deepgram.stt", "DeepgramSTTService", base_url="DEEPGRAM_URL")
     _redirect("pipecat.services.cartesia.tts", "CartesiaTTSService", url="CARTESIA_URL")
+    if "TWILIO_URL" in os.environ:
+        _redirect("pipecat.serializers.twilio", "TwilioFrameSerializer", base_url="TWILIO_URL")
     _meet_on_loopback()
     sys.argv = sys.argv[1:]
     runpy.run_path(str(example), run_name="__main__")

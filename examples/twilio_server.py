@@ -57,8 +57,7 @@ app = FastAPI()
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Tell a load balancer that the server is up."""
-    logger.debug("Health check")  # Datadog: of no call, so this line carries no session's id.
+    """Answer a load balancer's health check."""
     return {"status": "ok"}
 
 
@@ -67,6 +66,7 @@ async def incoming_call(
     request: Request, caller: Annotated[str, Form(alias="From")] = ""
 ) -> Response:
     """Answer Twilio's webhook: connect the call to the websocket of this server."""
+    logger.info("A call comes in")  # Datadog: before the call's session, so without its id.
     url = quoteattr(f"wss://{request.headers['host']}/call")
     twiml = f"""<?xml version="1.0" encoding="UTF-8"?>
 <Response>

@@ -151,7 +151,10 @@ async def bot(runner_args: RunnerArguments) -> None:
     await runner.add_workers(worker)
 
     flow_manager = FlowManager(
-        worker=worker, llm=llm, context_aggregator=context_aggregator, transport=transport
+        worker=worker,
+        llm=llm,  # pyright: ignore[reportArgumentType] - Pipecat's annotation excludes its services
+        context_aggregator=context_aggregator,
+        transport=transport,
     )
 
     @transport.event_handler("on_client_connected")

@@ -9,62 +9,14 @@ Example::
 """
 
 import asyncio
-import contextlib
-import fractions
-import time
 from types import TracebackType
 from typing import Self
 from unittest.mock import patch
 
 import aiohttp
-import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
 
-BREATH_SECS = 1.0
-"""How long the bot must be silent for its answer to be over."""
-PATIENCE_SECS = 30.0
-"""How long the user waits for the bot before giving up."""
-
-_RATE = 16_000
-_FRAME_SAMPLES = _RATE // 50
-_LOUD = 100
-
-
-class _Microphone(MediaStreamTrack):
-    """Sends what is said, and silence in between, at the pace of speech."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._speech = b""
-        self._said = asyncio.Event()
-        self._sent = 0
-        self._began_at = 0.0
-
-    async def says(self, pcm: bytes) -> None:
-        self._said.clear()
-        self._speech = pcm
-        await self._said.wait()
-
-    async def recv(self) -> AudioFrame:
-        if not self._sent:
-            self._began_at = time.monotonic()
-        await asyncio.sleep(self._began_at + self._sent / _RATE - time.monotonic())
-        size = 2 * _FRAME_SAMPLES
-        piece, self._speech = self._speech[:size].ljust(size, b"\0"), self._speech[size:]
-        if not self._speech:
-            self._said.set()
-        frame = AudioFrame.from_ndarray(
-            np.frombuffer(piece, "<i2").reshape(1, -1), format="s16", layout="mono"
-        )
-        frame.sample_rate = _RATE
-        frame.pts = self._sent
-        frame.time_base = fractions.Fraction(1, _RATE)
-        self._sent += _FRAME_SAMPLES
-        return frame
+from tests.support.talking import PATIENCE_SECS, Ear, Microphone
 
 
 class Browser:
@@ -81,7 +33,7 @@ class Browser:
 
     async def __aenter__(self) -> Self:
         self._loopback.start()
-        self._microphone = _Microphone()
+        self._microphone = Microphone()
         self._peer = RTCPeerConnection()
         self._peer.addTrack(self._microphone)
         self._peer.createDataChannel("rtvi-ai", ordered=True)
@@ -96,10 +48,8 @@ class Browser:
             response.raise_for_status()
             answer = await response.json()
         await self._peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        self._voice = await voice
-        self._has_spoken = False
-        self._heard = asyncio.Condition()
-        self._hearing = asyncio.create_task(self._hear())
+        self._ear = Ear()
+        self._hearing = asyncio.create_task(self._ear.hear_track(await voice))
         return self
 
     async def __aexit__(
@@ -118,7 +68,7 @@ class Browser:
         Args:
             pcm: 16 bit mono PCM at 16 kHz.
         """
-        await self._microphone.says(pcm)
+        await self._microphone.say(pcm)
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.
@@ -126,14 +76,7 @@ class Browser:
         Raises:
             TimeoutError: It did not speak.
         """
-        async with self._heard:
-            async with asyncio.timeout(PATIENCE_SECS):
-                await self._heard.wait_for(lambda: self._has_spoken)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    async with asyncio.timeout(BREATH_SECS):
-                        await self._heard.wait()
-            self._has_spoken = False
+        await self._ear.listen()
 
     async def hears_the_end(self) -> None:
         """Wait until the bot has hung up.
@@ -142,15 +85,3 @@ class Browser:
             TimeoutError: It did not.
         """
         await asyncio.wait_for(self._hearing, PATIENCE_SECS)
-
-    async def _hear(self) -> None:
-        while True:
-            try:
-                frame = await self._voice.recv()
-            except MediaStreamError:
-                return
-            assert isinstance(frame, AudioFrame)
-            if abs(frame.to_ndarray()).max() > _LOUD:
-                async with self._heard:
-                    self._has_spoken = True
-                    self._heard.notify_all()

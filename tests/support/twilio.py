@@ -13,7 +13,6 @@ Example::
 
 import asyncio
 import base64
-import contextlib
 import itertools
 import json
 from types import TracebackType
@@ -24,15 +23,11 @@ import aiohttp
 from pipecat.audio.utils import create_stream_resampler, pcm_to_ulaw, ulaw_to_pcm
 from websockets.asyncio.client import connect
 
-BREATH_SECS = 1.0
-"""How long the bot must be silent for its answer to be over."""
-PATIENCE_SECS = 60.0
-"""How long a caller waits for the bot before giving up."""
+from tests.support.talking import Ear
 
 _RATE = 8000
 _PIECE_BYTES = _RATE // 50
 _SILENCE = b"\xff" * _PIECE_BYTES
-_LOUD = 100
 _calls = itertools.count(1)
 
 
@@ -55,8 +50,7 @@ class Caller:
         self._number = number
         self._speech = b""
         self._said = asyncio.Event()
-        self._has_spoken = False
-        self._heard = asyncio.Condition()
+        self._ear = Ear()
 
     async def __aenter__(self) -> Self:
         form = {"CallSid": self.call_sid, "From": self._number, "To": "+15550100000"}
@@ -113,14 +107,7 @@ class Caller:
         Raises:
             TimeoutError: It did not speak.
         """
-        async with self._heard:
-            async with asyncio.timeout(PATIENCE_SECS):
-                await self._heard.wait_for(lambda: self._has_spoken)
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    async with asyncio.timeout(BREATH_SECS):
-                        await self._heard.wait()
-            self._has_spoken = False
+        await self._ear.listen()
 
     async def _send(self, **message: Any) -> None:
         await self._websocket.send(json.dumps(message | {"streamSid": self._stream_sid}))
@@ -144,7 +131,4 @@ class Caller:
                 continue
             ulaw = base64.b64decode(message["media"]["payload"])
             pcm = memoryview(await ulaw_to_pcm(ulaw, _RATE, _RATE, resampler)).cast("h")
-            if max(map(abs, pcm), default=0) > _LOUD:
-                async with self._heard:
-                    self._has_spoken = True
-                    self._heard.notify_all()
+            await self._ear.hear(max(map(abs, pcm), default=0))

@@ -68,6 +68,10 @@ async def test_a_conversation_in_a_room(tmp_path: Path) -> None:
     assert participant.meta["participant_id"] == "maria"
     assert participant.meta["participant.name"] == "Maria"
     assert participant.meta["participant.leave_reason"] == "disconnected"
+    assert len(left.received.turns) == 2, [
+        (turn.start_ns, turn.meta, [(c.name, c.start_ns, c.duration_ns) for c in turn.children])
+        for turn in left.received.turns
+    ]
     greeting, question = left.received.turns
     assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
     assert stages(question) == {"user_speech": 1, "stt": 1, "llm": 1, "tts": 1, "bot_speech": 1}

@@ -97,6 +97,7 @@ class LiveKitServer:
         self._to_bot = RTCPeerConnection(configuration)
         self._of_bot.on("track", self._hear)
         self._hearing: asyncio.Task[None] | None = None
+        self._early: list[rtc.TrickleRequest] = []
         app = web.Application()
         # Not /rtc/v1, the way with one connection: the SDK takes this one then.
         app.add_routes([web.get("/rtc", self._serve)])
@@ -176,6 +177,7 @@ class LiveKitServer:
         if kind == "offer":
             offer = RTCSessionDescription(request.offer.sdp, "offer")
             await self._of_bot.setRemoteDescription(offer)
+            await self._add_early_candidates()
             await self._of_bot.setLocalDescription(await self._of_bot.createAnswer())
             answer = _description(self._of_bot.localDescription)
             answer.id = request.offer.id
@@ -183,6 +185,7 @@ class LiveKitServer:
         elif kind == "answer":
             answer = RTCSessionDescription(request.answer.sdp, "answer")
             await self._to_bot.setRemoteDescription(answer)
+            await self._add_early_candidates()
         elif kind == "trickle":
             await self._add_candidate(request.trickle)
         elif kind == "add_track":
@@ -197,15 +200,23 @@ class LiveKitServer:
         elif kind == "ping":
             await self._send(pong=request.ping)
 
+    async def _add_early_candidates(self) -> None:
+        early, self._early = self._early, []
+        for trickle in early:
+            await self._add_candidate(trickle)
+
     async def _add_candidate(self, trickle: rtc.TrickleRequest) -> None:
         init = json.loads(trickle.candidateInit)
         if not init.get("candidate"):
             return
+        connection = self._of_bot if trickle.target == rtc.PUBLISHER else self._to_bot
+        if connection.remoteDescription is None:
+            self._early.append(trickle)
+            return
         candidate = candidate_from_sdp(init["candidate"].removeprefix("candidate:"))
         candidate.sdpMid = init["sdpMid"]
         candidate.sdpMLineIndex = init["sdpMLineIndex"]
-        is_publisher = trickle.target == rtc.PUBLISHER
-        await (self._of_bot if is_publisher else self._to_bot).addIceCandidate(candidate)
+        await connection.addIceCandidate(candidate)
 
     def _hear(self, track: Any) -> None:
         self._hearing = asyncio.create_task(self.ear.hear_track(track))

@@ -22,10 +22,10 @@ def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer
     if last["content"] == "At six.":
         return CallTool("book_table", {"time": "6:00 PM"})
     if offered == ["record_party_size"]:
-        return Say("Welcome! How many will you be?")
+        return Say("Welcome, how many will you be?")
     if offered == ["book_table"]:
         return Say("When will you come?")
-    return Say("Your table is booked. Goodbye!")
+    return Say("Your table is booked, goodbye!")
 
 
 async def test_a_table_is_booked(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_a_table_is_booked(tmp_path: Path) -> None:
     assert session.meta["session.outcome"] == "booked"
     assert session.meta["session.end_reason"] == "ended"
     assert session.metrics["party.size"] == 4
-    assert left.said[-1] == "Goodbye!"
+    assert left.said[-1] == "Your table is booked, goodbye!"
 
     answered = {"user_speech": 1, "stt": 1, "llm": 2, "tool": 1, "tts": 1, "bot_speech": 1}
     greeting, size, time = left.received.turns

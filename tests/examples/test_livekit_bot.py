@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 QUESTION = "Hello! What can you do for me?"
-GREETING = "Hello! How can I help you?"
+GREETING = "Hello, how can I help you?"
 ANSWER = "I answer questions."
 
 

@@ -13,7 +13,7 @@ from tests.support.versions import needs_pipecat
 pytestmark = needs_pipecat("1.12", "the example is written in the conventions of later ones")
 
 QUESTION = "Hello! What can you do for me?"
-GREETING = "Hello! How can I help you?"
+GREETING = "Hello, how can I help you?"
 ANSWER = "I answer questions."
 
 

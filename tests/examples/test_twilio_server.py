@@ -23,7 +23,7 @@ pytestmark = needs_pipecat("1.12", "the example is written in the conventions of
 
 CALLS = 6
 ANSWERED = {"user_speech": 1, "stt": 1, "llm": 2, "tool": 1, "tts": 1, "bot_speech": 1}
-GREETING = "Hello! Which order is it about?"
+GREETING = "Hello, which order is it about?"
 ACCOUNT = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "twilio"}
 LOUDEST = [10_000 + 4_000 * number for number in range(CALLS)]
 """How loud each caller speaks: by that Deepgram's stand-in knows which order to hear."""
@@ -31,6 +31,10 @@ LOUDEST = [10_000 + 4_000 * number for number in range(CALLS)]
 
 def question(order: int) -> str:
     return f"Where is my order {1000 + order}?"
+
+
+def answer(order: int) -> str:
+    return f"Your order {1000 + order} is out for delivery."
 
 
 def order_in(text: object) -> int | None:
@@ -46,7 +50,7 @@ def heard(loudest: int) -> str:
 def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
     orders = [order for m in messages if (order := order_in(m.get("content"))) is not None]
     if messages[-1]["role"] == "tool":
-        return Say(f"Your order {1000 + orders[-1]} is out for delivery.")
+        return Say(answer(orders[-1]))
     if orders:
         return CallTool("get_order_status", {"order_number": str(1000 + orders[-1])})
     return Say(GREETING)
@@ -120,9 +124,7 @@ def test_each_call_is_a_session(held: Held) -> None:
     assert held.exit_code == 0, held.complained
     held.check_is_json()
     assert Counter(held.said) == Counter(
-        sentence
-        for order in range(CALLS)
-        for sentence in ("Hello!", "Which order is it about?", model_says(order))
+        sentence for order in range(CALLS) for sentence in (GREETING, answer(order))
     )
     assert len(held.spans("pipecat.session")) == CALLS
     assert sessions(held).keys() == set(held.call_sids)
@@ -136,10 +138,6 @@ def test_each_call_is_a_session(held: Held) -> None:
         assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
         assert stages(asked) == ANSWERED
         assert asked.meta["turn.outcome"] == "answered"
-
-
-def model_says(order: int) -> str:
-    return f"Your order {1000 + order} is out for delivery."
 
 
 def test_no_line_of_a_call_carries_another_ones_ids(held: Held) -> None:

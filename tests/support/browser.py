@@ -69,6 +69,7 @@ class Browser:
             pcm: 16 bit mono PCM at 16 kHz.
         """
         await self._microphone.say(pcm)
+        self._ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.

@@ -59,6 +59,7 @@ class Participant:
             pcm: 16 bit mono PCM at 16 kHz.
         """
         await self.microphone.say(pcm)
+        self._server.ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.

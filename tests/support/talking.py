@@ -48,8 +48,12 @@ class Ear:
             assert isinstance(frame, AudioFrame)
             await self.hear(int(abs(frame.to_ndarray().astype(int)).max()))
 
+    def forget(self) -> None:
+        """Begin to listen anew: what the bot has said so far is no answer to what comes now."""
+        self._has_spoken = False
+
     async def listen(self) -> None:
-        """Wait until the bot has spoken since the last such call, and is silent again.
+        """Wait until the bot has spoken, and is silent again.
 
         Raises:
             TimeoutError: It did not speak.

@@ -100,6 +100,7 @@ class Caller:
         self._said.clear()
         self._speech = await pcm_to_ulaw(pcm, rate, _RATE, create_stream_resampler())
         await self._said.wait()
+        self._ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.

@@ -24,19 +24,21 @@ def main() -> None:
     warnings.filterwarnings("error", category=DeprecationWarning, module="__main__")
     import ddtrace.auto  # noqa: F401 - first, as in the example itself
 
-    _redirect("pipecat.services.deepgram.stt", "DeepgramSTTService", base_url="DEEPGRAM_URL")
-    _redirect("pipecat.services.cartesia.tts", "CartesiaTTSService", url="CARTESIA_URL")
+    from pipecat.serializers.twilio import TwilioFrameSerializer
+    from pipecat.services.cartesia.tts import CartesiaTTSService
+    from pipecat.services.deepgram.stt import DeepgramSTTService
+
+    redirect(DeepgramSTTService, base_url=os.environ["DEEPGRAM_URL"])
+    redirect(CartesiaTTSService, url=os.environ["CARTESIA_URL"])
     if "TWILIO_URL" in os.environ:
-        _redirect("pipecat.serializers.twilio", "TwilioFrameSerializer", base_url="TWILIO_URL")
+        redirect(TwilioFrameSerializer, base_url=os.environ["TWILIO_URL"])
     _meet_on_loopback()
     sys.argv = sys.argv[1:]
     runpy.run_path(str(example), run_name="__main__")
 
 
-def _redirect(module: str, name: str, **arguments: str) -> None:
-    """Have all services of a class made with the arguments that these variables hold."""
-    service: Any = getattr(__import__(module, fromlist=[name]), name)
-    where = {name: os.environ[variable] for name, variable in arguments.items()}
+def redirect(service: Any, **where: str) -> None:
+    """Have all services of a class made with these arguments besides their own."""
     init = service.__init__
 
     @functools.wraps(init)

@@ -28,6 +28,7 @@ from tests.support.ports import free_server_port
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SERVICE = "pipecat-chatbot"
+SESSION = "pipecat.session"
 KEYS = {
     "DEEPGRAM_API_KEY": "deepgram",
     "OPENAI_API_KEY": "openai",
@@ -102,21 +103,31 @@ class Left:
         Returns:
             The session's span.
         """
+        (session,) = self.check_sessions()
+        return session
+
+    def check_sessions(self) -> list[Span]:
+        """Fail unless there are sessions, without errors, and each line leads to its own.
+
+        Returns:
+            The sessions' spans.
+        """
         assert self.exit_code == 0, self.complained
         self.check_is_json()
-        (session,) = self.spans("pipecat.session")
-        assert session.parent_id == 0
-        assert not [span for span in session.walk() if span.error]
-        spans = {span.span_id for span in session.walk()}
+        sessions = {session.meta["session_id"]: session for session in self.spans(SESSION)}
+        assert len(sessions) == len(self.spans(SESSION))
+        for session in sessions.values():
+            assert session.parent_id == 0
+            assert not [span for span in session.walk() if span.error]
         lines = self.lines_of_bot()
         assert lines
         for line in lines:
-            assert line.fields.get("session_id") == session.meta["session_id"], line.fields
+            session = sessions[line.fields["session_id"]]
             assert line.trace_id == session.trace_id, line.fields
-            assert line.span_id in spans, line.fields
+            assert line.span_id in {span.span_id for span in session.walk()}, line.fields
             assert line.fields["service"] == SERVICE
             assert line.level != "ERROR", line.fields
-        return session
+        return list(sessions.values())
 
     def lines_of_bot(self) -> list[Line]:
         """Return the lines of the example and of Pipecat, but for those of Pipecat's web server."""
@@ -126,6 +137,11 @@ class Left:
             if str(line.fields["name"]).startswith(("__main__", "pipecat."))
             if not str(line.fields["name"]).startswith(OF_SERVER)
         ]
+
+
+def turns(session: Span) -> list[Span]:
+    """Return the turns of a session."""
+    return [span for span in session.children if span.name == "pipecat.turn"]
 
 
 def stages(turn: Span) -> dict[str, int]:

@@ -14,7 +14,7 @@ from aiohttp import web
 from pipecat_dd.cli.demo import voice
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.received import Span
-from tests.examples.running import Left, running, stages
+from tests.examples.running import Left, running, stages, turns
 from tests.support.deepgram import DeepgramServer
 from tests.support.twilio import Caller
 from tests.support.versions import needs_pipecat
@@ -134,7 +134,7 @@ def test_each_call_is_a_session(held: Held) -> None:
         assert session.meta["transport"] == "FastAPIWebsocketTransport"
         assert session.meta["session.outcome"] == "order_status_given"
         assert not [span for span in session.walk() if span.error]
-        greeting, asked = [span for span in session.children if span.name == "pipecat.turn"]
+        greeting, asked = turns(session)
         assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
         assert stages(asked) == ANSWERED
         assert asked.meta["turn.outcome"] == "answered"

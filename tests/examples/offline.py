@@ -23,7 +23,6 @@ def main() -> None:
     # Only of what the example itself calls: the warning is attributed to its module.
     warnings.filterwarnings("error", category=DeprecationWarning, module="__main__")
     import ddtrace.auto  # noqa: F401 - first, as in the example itself
-
     from pipecat.serializers.twilio import TwilioFrameSerializer
     from pipecat.services.cartesia.tts import CartesiaTTSService
     from pipecat.services.deepgram.stt import DeepgramSTTService

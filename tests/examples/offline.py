@@ -3,8 +3,8 @@
 A program of its own: ddtrace and logging are set up once in a process, and here the example alone
 sets them up. What this program changes is only what is outside of the example: where its services
 connect to (OpenAI's SDK reads that from the environment), and that WebRTC peers meet on loopback,
-which they never offer by themselves. Warnings about deprecated names of Pipecat that the example
-itself uses are errors.
+which they never offer by themselves. It imports nothing of ddtrace or Pipecat before the example
+does. Warnings about deprecated names of Pipecat that the example itself uses are errors.
 
     python -m tests.examples.offline examples/smallwebrtc_bot.py --port 7860
 """
@@ -17,21 +17,24 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import wrapt
+
+REDIRECTED = (
+    # A module, a class in it, and the variable that has the value of one of its arguments.
+    ("pipecat.services.deepgram.stt", "DeepgramSTTService", "base_url", "DEEPGRAM_URL"),
+    ("pipecat.services.cartesia.tts", "CartesiaTTSService", "url", "CARTESIA_URL"),
+    ("pipecat.serializers.twilio", "TwilioFrameSerializer", "base_url", "TWILIO_URL"),
+)
+
 
 def main() -> None:
     example = Path(sys.argv[1]).resolve()
     # Only of what the example itself calls: the warning is attributed to its module.
     warnings.filterwarnings("error", category=DeprecationWarning, module="__main__")
-    import ddtrace.auto  # noqa: F401 - first, as in the example itself
-    from pipecat.serializers.twilio import TwilioFrameSerializer
-    from pipecat.services.cartesia.tts import CartesiaTTSService
-    from pipecat.services.deepgram.stt import DeepgramSTTService
-
-    redirect(DeepgramSTTService, base_url=os.environ["DEEPGRAM_URL"])
-    redirect(CartesiaTTSService, url=os.environ["CARTESIA_URL"])
-    if "TWILIO_URL" in os.environ:
-        redirect(TwilioFrameSerializer, base_url=os.environ["TWILIO_URL"])
-    _meet_on_loopback()
+    for module, name, argument, variable in REDIRECTED:
+        if variable in os.environ:
+            _when_imported(module, name, **{argument: os.environ[variable]})
+    wrapt.when_imported("aioice.ice")(_meet_on_loopback)
     sys.argv = sys.argv[1:]
     runpy.run_path(str(example), run_name="__main__")
 
@@ -47,12 +50,12 @@ def redirect(service: Any, **where: str) -> None:
     service.__init__ = redirected
 
 
-def _meet_on_loopback() -> None:
-    try:
-        import aioice.ice
-    except ImportError:
-        return
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+def _when_imported(module: str, name: str, **where: str) -> None:
+    wrapt.when_imported(module)(lambda imported: redirect(getattr(imported, name), **where))
+
+
+def _meet_on_loopback(aioice: Any) -> None:
+    aioice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 
 if __name__ == "__main__":

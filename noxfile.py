@@ -8,6 +8,7 @@
     nox -s table             what was run last, once more
     nox -s wheel             the built wheel alone, by the README
     nox -s page              what the page is like for everybody, and how quick
+    nox -s types             the types of the examples, by pyright
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -180,6 +181,16 @@ def page(session: nox.Session) -> None:
         env={"AXE_CORE": str(axe)},
     )
     session.run("python", "-m", "tests.cli.view.speed")
+
+
+@nox.session(default=False)
+def types(session: nox.Session) -> None:
+    """Check the examples' types, and that they use no deprecated name of Pipecat.
+
+    basedpyright is pyright with its own Node.js: it downloads nothing when it is run.
+    """
+    session.install("-q", "-e", ".[dev]", "basedpyright")
+    session.run("basedpyright", *session.posargs)
 
 
 @nox.session(python=False)

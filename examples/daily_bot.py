@@ -6,9 +6,9 @@ the file, or copy those lines into your own bot.
     pip install "pipecat-dd[daily]"
     DD_SERVICE=pipecat-chatbot python daily_bot.py -t webrtc
 
-Then open http://localhost:7860. With ``-t daily`` the bot meets you in a Daily room. It needs the
-API keys in KEYS, and DAILY_API_KEY for Daily. Set these and the ``DD_`` variables in the
-environment or in a file ``.env``.
+With uv, write ``uv pip install`` for ``pip install``. Then open http://localhost:7860. It needs
+DEEPGRAM_API_KEY, OPENAI_API_KEY and CARTESIA_API_KEY, in the environment or in a file ``.env``.
+With ``-t daily`` the bot meets you in a Daily room, which needs DAILY_API_KEY, too.
 """
 
 import os

@@ -9,16 +9,15 @@ its providers are (OpenAI's is in the environment).
 import ddtrace.auto  # noqa: F401, I001 - first, as in the example itself
 
 import argparse
-import functools
 import runpy
 import sys
 from pathlib import Path
-from typing import Any
 
 
 from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.stt import DeepgramSTTService
 
+from tests.examples.offline import redirect
 from tests.support.daily_room import Participant, Room
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "daily_bot.py"
@@ -44,17 +43,6 @@ def main() -> None:
         sys.argv = [str(EXAMPLE), "--direct"]
         runpy.run_path(str(EXAMPLE), run_name="__main__")
     room.check()
-
-
-def redirect(service: Any, **where: str) -> None:
-    """Have all services of a class made with these arguments besides their own."""
-    init = service.__init__
-
-    @functools.wraps(init)
-    def redirected(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **kwargs, **where)
-
-    service.__init__ = redirected
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +15,20 @@ from pipecat_dd.cli.demo import voice
 from pipecat_dd.cli.demo.agent import running_agent
 from pipecat_dd.cli.demo.environment import bot_environment, quiet_environment
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Provider, Say
-from pipecat_dd.cli.demo.received import Received, Span, receive
+from pipecat_dd.cli.demo.received import receive
+from tests.examples.running import EXAMPLES, KEYS, ROOT, SERVICE, Left, running, stages
+from tests.support.browser import Browser
 from tests.support.cartesia import CartesiaServer
 from tests.support.deepgram import DeepgramServer
 from tests.support.versions import needs_pipecat
 
 pytestmark = needs_pipecat("1.12", "the example is written in the conventions of later ones")
 
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "daily_bot.py"
-KEYS = {
-    "DEEPGRAM_API_KEY": "deepgram",
-    "OPENAI_API_KEY": "openai",
-    "CARTESIA_API_KEY": "cartesia",
-    "DAILY_API_KEY": "daily",
-}
+EXAMPLE = EXAMPLES / "daily_bot.py"
 PARTICIPANT_ID = "3b2e7c1a-0f5d-4a77-9d0e-5b6c7d8e9f00"
 QUESTION = "What is the weather in Paris right now?"
 GREETING = "Hello! How can I help you?"
 ANSWER = "It is sunny in Paris, at twenty two degrees."
-
-
-@dataclass
-class Call:
-    """What a call left behind.
-
-    Attributes:
-        exit_code: The bot's.
-        printed: What it wrote to standard output that is not JSON: the runner's banner.
-        complained: What it wrote to standard error.
-        received: Its spans and log lines.
-        said: What it had Cartesia say.
-        tools: The tools it offered to the model, with each request.
-    """
-
-    exit_code: int | None
-    printed: list[str]
-    complained: str
-    received: Received
-    said: list[str]
-    tools: list[list[dict[str, Any]]]
-
-    def line(self, message: str) -> dict[str, Any]:
-        (found,) = [line.fields for line in self.received.lines if line.message == message]
-        return found
-
-    def spans(self, name: str) -> list[Span]:
-        return [span for span in self.received.spans if span.name == name]
-
-    def parent(self, span: Span) -> str | None:
-        return next((other.name for other in self.received.spans if span in other.children), None)
 
 
 def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
@@ -82,19 +44,20 @@ async def meeting_token(request: web.Request) -> web.Response:
     return web.json_response({"token": "a-token"})
 
 
-async def hold(caller: str, out: Path, *args: str) -> Call:
+async def hold(out: Path) -> Left:
     """Run a caller, and with it the bot, in a process of its own; wait until it has ended."""
+    speech = out / "question.pcm"
+    speech.write_bytes(voice.user_says(QUESTION))
     daily = [web.post("/daily/meeting-tokens", meeting_token)]
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(running_agent())
         openai = await stack.enter_async_context(Provider(model, routes=daily))
         deepgram = await stack.enter_async_context(DeepgramServer(QUESTION))
         cartesia = await stack.enter_async_context(CartesiaServer())
-        env = bot_environment(
-            agent_url=agent.url, provider_url=openai.url, service="pipecat-chatbot"
-        )
+        env = bot_environment(agent_url=agent.url, provider_url=openai.url, service=SERVICE)
         env |= KEYS
         env |= {
+            "DAILY_API_KEY": "daily",
             "DAILY_API_URL": f"{openai.origin}/daily",
             "DAILY_ROOM_URL": "https://example.daily.co/room",
             "PYTHON_DOTENV_DISABLED": "1",
@@ -102,8 +65,9 @@ async def hold(caller: str, out: Path, *args: str) -> Call:
             "PYTHONPATH": str(ROOT),
         }
         bot = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", f"tests.examples.{caller}"),
-            *(f"--deepgram-url={deepgram.url}", f"--cartesia-url={cartesia.url}", *args),
+            *(sys.executable, "-m", "tests.examples.call_daily_bot"),
+            *(f"--deepgram-url={deepgram.url}", f"--cartesia-url={cartesia.url}"),
+            f"--speech={speech}",
             env=env,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -118,56 +82,39 @@ async def hold(caller: str, out: Path, *args: str) -> Call:
     lines = printed.decode().splitlines()
     log_file = out / "bot.jsonl"
     log_file.write_text("".join(f"{line}\n" for line in lines if line.startswith("{")))
-    return Call(
+    return Left(
         exit_code=bot.returncode,
         printed=[line for line in lines if not line.startswith("{")],
         complained=complained.decode(),
         received=receive(chunks, log_file),
         said=cartesia.said,
-        tools=[request.body.get("tools", []) for request in openai.requests],
+        requests=openai.requests,
     )
 
 
 @pytest.fixture(scope="module")
-def call(tmp_path_factory: pytest.TempPathFactory) -> Call:
+def call(tmp_path_factory: pytest.TempPathFactory) -> Left:
     """One call for all that is asked of it: it is held in real time."""
-    out = tmp_path_factory.mktemp("daily")
-    speech = out / "question.pcm"
-    speech.write_bytes(voice.user_says(QUESTION))
-    return asyncio.run(hold("call_daily_bot", out, f"--speech={speech}"))
+    return asyncio.run(hold(tmp_path_factory.mktemp("daily")))
 
 
-def assert_all_json(call: Call) -> None:
-    """Nothing that is logged is in Loguru's or logging's own format.
-
-    But for what modules write when they are imported, before the bot has set logging up, and
-    what Pipecat's runner may write in the moment until its own set-up has been undone.
-    """
-    in_logurus = [line for line in call.complained.splitlines() if " | " in line]
-    assert not [
-        line for line in in_logurus if ":<module>:" not in line and "| pipecat.runner." not in line
-    ]
-    assert "Traceback" not in call.complained
-    assert not [line for line in call.printed if " | " in line or "INFO" in line]
-
-
-def test_the_bot_greets_answers_and_ends_when_the_participant_leaves(call: Call) -> None:
+def test_the_bot_greets_answers_and_ends_when_the_participant_leaves(call: Left) -> None:
     assert call.exit_code == 0, call.complained
     assert " ".join(call.said) == f"{GREETING} {ANSWER}"
 
 
-def test_the_model_is_told_of_the_tool(call: Call) -> None:
+def test_the_model_is_told_of_the_tool(call: Left) -> None:
     for (tool,) in call.tools:
         assert tool["function"]["name"] == "get_weather"
         assert list(tool["function"]["parameters"]["properties"]) == ["city"]
 
 
-def test_all_that_is_logged_is_json_also_under_pipecats_runner(call: Call) -> None:
+def test_all_that_is_logged_is_json_also_under_pipecats_runner(call: Left) -> None:
     assert call.received.lines
-    assert_all_json(call)
+    call.check_is_json()
 
 
-def test_every_line_of_the_call_carries_its_session_and_leads_to_a_span(call: Call) -> None:
+def test_every_line_of_the_call_carries_its_session_and_leads_to_a_span(call: Left) -> None:
     session = call.received.session
     assert session is not None
     assert call.received.problems() == []
@@ -176,7 +123,7 @@ def test_every_line_of_the_call_carries_its_session_and_leads_to_a_span(call: Ca
     assert {line["service"] for line in during} == {"pipecat-chatbot"}
 
 
-def test_the_line_about_who_joined_says_who(call: Call) -> None:
+def test_the_line_about_who_joined_says_who(call: Left) -> None:
     line = call.line("Participant joined the room")
     assert line["participant_id"] == PARTICIPANT_ID
     assert line["participant"] == {"id": PARTICIPANT_ID, "name": "manager"}
@@ -187,49 +134,43 @@ def test_the_line_about_who_joined_says_who(call: Call) -> None:
     assert line["dd.span_id"]
 
 
-def test_what_the_tool_binds_are_fields_of_its_line(call: Call) -> None:
+def test_what_the_tool_binds_are_fields_of_its_line(call: Left) -> None:
     line = call.line("Looked up the weather")
     assert (line["city"], line["conditions"], line["celsius"]) == ("Paris", "sunny", 22)
     assert line["function"] == "get_weather"
 
 
-def test_the_stages_of_the_call_are_spans(call: Call) -> None:
+def test_the_stages_of_the_call_are_spans(call: Left) -> None:
     (session,) = call.spans("pipecat.session")
     assert session.parent_id == 0
     assert session.meta["transport"] == "DailyTransport"
     greeting, question = call.received.turns
     assert call.parent(greeting) == call.parent(question) == "pipecat.session"
-    assert counts(greeting) == {"pipecat.llm": 1, "pipecat.tts": 1, "pipecat.bot_speech": 1}
-    assert counts(question) == {
-        "pipecat.user_speech": 1,
-        "pipecat.stt": 1,
-        "pipecat.llm": 2,  # one asks for the tool, one answers
-        "pipecat.tts": 1,
-        "pipecat.bot_speech": 1,
+    assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
+    assert stages(question) == {
+        "user_speech": 1,
+        "stt": 1,
+        "llm": 2,  # one asks for the tool, one answers
+        "tool": 1,
+        "tts": 1,
+        "bot_speech": 1,
     }
     assert not [span for span in session.walk() if span.error]
 
 
-def counts(turn: Span) -> dict[str, int]:
-    stages = ("user_speech", "stt", "llm", "tts", "bot_speech")
-    return Counter(
-        span.name for span in turn.children if span.name.removeprefix("pipecat.") in stages
-    )
-
-
-def test_who_spoke_is_on_the_transcription(call: Call) -> None:
+def test_who_spoke_is_on_the_transcription(call: Left) -> None:
     (stt,) = call.spans("pipecat.stt")
     assert stt.meta["user_id"] == PARTICIPANT_ID
     assert stt.meta["gen_ai.provider.name"] == "deepgram"
 
 
-def test_what_the_openai_sdk_opens_is_under_the_models_span(call: Call) -> None:
+def test_what_the_openai_sdk_opens_is_under_the_models_span(call: Left) -> None:
     requests = call.spans("openai.request")
     assert len(requests) == 3
     assert {call.parent(request) for request in requests} == {"pipecat.llm"}
 
 
-def test_a_frame_has_a_span_only_if_something_happened_in_it(call: Call) -> None:
+def test_a_frame_has_a_span_only_if_something_happened_in_it(call: Left) -> None:
     idle = [
         span
         for span in call.spans("pipecat.frame")
@@ -238,30 +179,25 @@ def test_a_frame_has_a_span_only_if_something_happened_in_it(call: Call) -> None
     assert idle == []
 
 
-def test_the_bot_can_be_called_over_webrtc(tmp_path: Path) -> None:
-    call = asyncio.run(hold("call_over_webrtc", tmp_path))
-    assert call.exit_code == 0, call.complained
-    assert call.said == ["Hello!", "How can I help you?"]
-    assert_all_json(call)
-    # Both peers are in this process, and both connections were made before the bot began.
-    connections = [
-        line for line in call.received.uncorrelated() if line.fields["name"] == "aioice.ice"
-    ]
-    assert all("session_id" not in line.fields for line in connections)
-    received = replace(
-        call.received, lines=[line for line in call.received.lines if line not in connections]
+async def test_the_bot_can_be_called_over_webrtc(tmp_path: Path) -> None:
+    bot = running(
+        *("daily_bot.py", "-t", "webrtc", "--port", "PORT"),
+        out=tmp_path,
+        model=model,
+        deepgram=DeepgramServer(QUESTION),
     )
-    assert received.problems() == []
-    session = received.session
-    assert session is not None
-    assert session.meta["transport"] == "SmallWebRTCTransport"
+    async with bot as example, Browser(f"{example.url}/api/offer") as browser:
+        await browser.listens()
+    left = example.left
+    assert left.check_session().meta["transport"] == "SmallWebRTCTransport"
+    assert left.said == ["Hello!", "How can I help you?"]
     # Its handlers are only those that the transport knows.
-    assert not [line for line in call.received.lines if "not registered" in line.message]
+    assert not [line for line in left.received.lines if "not registered" in line.message]
 
 
 def test_all_missing_keys_are_named_in_one_sentence() -> None:
     env = quiet_environment() | {"PYTHON_DOTENV_DISABLED": "1", "DD_TRACE_ENABLED": "false"}
-    for key in KEYS:
+    for key in (*KEYS, "DAILY_API_KEY"):
         env.pop(key, None)
     env |= {"OPENAI_API_KEY": "openai", "DEEPGRAM_API_KEY": "", "LOGURU_AUTOINIT": "false"}
     started = subprocess.run(

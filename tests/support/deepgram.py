@@ -7,6 +7,7 @@ speaks, the final one on ``Finalize``.
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,14 +25,15 @@ class DeepgramServer(WebsocketServer):
     """Hears the same words in whatever is said; its URL is ``DeepgramSTTService``'s ``base_url``.
 
     Args:
-        hears: The words.
+        hears: The words, or what returns the words for the loudest sample of the speech (1 to
+            32768): calls at the same time can be told apart by how loud their users speak.
         interim_secs: How much speech there is between interim results.
 
     Attributes:
         transcribed: How many final transcripts it has sent.
     """
 
-    def __init__(self, hears: str, *, interim_secs: float = 1.0) -> None:
+    def __init__(self, hears: str | Callable[[int], str], *, interim_secs: float = 1.0) -> None:
         super().__init__()
         self.hears = hears
         self._interim_secs = interim_secs
@@ -46,30 +48,35 @@ class DeepgramServer(WebsocketServer):
             return
         bytes_per_sec = int(query["sample_rate"][0]) * _BYTES_PER_SAMPLE
         speech_secs = 0.0
+        loudest = 0
         interims = 0
         async for message in client:
             if isinstance(message, bytes):
-                if _is_loud(message):
+                if (level := _level(message)) > _LOUD:
+                    loudest = max(loudest, level)
                     speech_secs += len(message) / bytes_per_sec
                     if speech_secs >= (interims + 1) * self._interim_secs:
                         interims += 1
-                        words = self.hears.split()[: interims * 2]
+                        words = self._words(loudest).split()[: interims * 2]
                         await _send(client, _result(" ".join(words)))
                 continue
             kind = json.loads(message)["type"]
             if kind == "Finalize":
-                heard = self.hears if speech_secs > _LEAST_SPEECH_SECS else ""
-                speech_secs, interims = 0.0, 0
+                heard = self._words(loudest) if speech_secs > _LEAST_SPEECH_SECS else ""
+                speech_secs, loudest, interims = 0.0, 0, 0
                 await asyncio.sleep(0.1)  # the provider's latency
                 await _send(client, _result(heard, is_final=True))
                 self.transcribed += bool(heard)
             elif kind == "CloseStream":
                 await client.close()
 
+    def _words(self, loudest: int) -> str:
+        return self.hears if isinstance(self.hears, str) else self.hears(loudest)
 
-def _is_loud(pcm: bytes) -> bool:
+
+def _level(pcm: bytes) -> int:
     samples = np.frombuffer(pcm, "<i2")
-    return bool(len(samples)) and int(np.abs(samples.astype(int)).max()) > _LOUD
+    return int(np.abs(samples.astype(int)).max()) if len(samples) else 0
 
 
 def _result(transcript: str, *, is_final: bool = False) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Three lines in a bot::
 
     from pipecat_dd import DatadogObserver, configure_logging
     configure_logging()
-    task = PipelineTask(pipeline, observers=[DatadogObserver()])
+    worker = PipelineWorker(pipeline, observers=[DatadogObserver()])
 """
 
 from importlib import import_module

@@ -127,11 +127,18 @@ class SeenSession:
         return found[0]
 
     def saying(self, text: str) -> list[Line]:
-        """Return the log lines whose message contains a text."""
+        """Return the log lines whose message contains a text.
+
+        Args:
+            text: The text; upper and lower case differ.
+        """
         return [line for line in self.lines if text in line[fields.MESSAGE]]
 
     def span_of(self, line: Line) -> SeenSpan:
         """Return the span that wrote a log line of the session.
+
+        Args:
+            line: One of `lines`.
 
         Raises:
             LookupError: The line has no span id, or its span did not finish within the block.

@@ -22,6 +22,13 @@ APPS = {
 """The address of Datadog's web application, by ``DD_SITE``."""
 
 
+MAX_THRESHOLD = 1_000
+"""The greatest threshold: a percentage, a number of seconds, or a count per 100."""
+MAX_LEAST = 1_000_000
+"""The most turns, sessions or lines to add to a total."""
+QUIET_HOURS = (2, 24)
+"""The least and the most hours without a session."""
+
 _WITHIN = ("slow_answer_secs", "slow_hello_secs", "dead_air_secs")
 """What is counted by tags that say within how many seconds something happened."""
 
@@ -125,16 +132,19 @@ class Options:
                 )
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not 0 < value <= 1_000:
-                raise BadOptionError(f"{field.name} is {value!r}; allowed: above 0, up to 1000")
-            if field.name.startswith("least_") and not 0 <= value <= 1_000_000:
-                raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to 1000000")
+            if isinstance(value, float) and not 0 < value <= MAX_THRESHOLD:
+                raise BadOptionError(
+                    f"{field.name} is {value!r}; allowed: above 0, up to {MAX_THRESHOLD}"
+                )
+            if field.name.startswith("least_") and not 0 <= value <= MAX_LEAST:
+                raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to {MAX_LEAST}")
         for name in _WITHIN:
             if (secs := getattr(self, name)) not in WITHIN_SECS:
                 allowed = ", ".join(map(str, WITHIN_SECS))
                 raise BadOptionError(f"{name} is {secs!r}; allowed: {allowed}")
-        if not 2 <= self.quiet_hours <= 24:
-            raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: 2 to 24")
+        least, most = QUIET_HOURS
+        if not least <= self.quiet_hours <= most:
+            raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: {least} to {most}")
 
     @property
     def scope(self) -> str:

@@ -15,7 +15,8 @@ def write() -> None:
     for page in (api_page, cli_page, settings_page):
         page.PAGE.parent.mkdir(exist_ok=True)
         page.PAGE.write_text(page.page(), "utf8")
-    for part in (spans, metrics, coverage):
+    spans.DOCS.write_text(spans.written(spans.DOCS.read_text("utf8")), "utf8")
+    for part in (metrics, coverage):
         before = part.DOCS.read_text("utf8").partition(part.MARK)[0]
         part.DOCS.write_text(f"{before}{part.MARK}\n\n{part.tables()}", "utf8")
 

@@ -121,7 +121,11 @@ def test_tags_are_those_of_the_spans_and_ones_own(monkeypatch: pytest.MonkeyPatc
         ({"site": "eu"}, ValueError, "site='eu'"),
         ({"url": "logs.internal"}, ValueError, "url: must be a URL"),
         ({"url": "ftp://logs.internal"}, ValueError, "url: must be a URL"),
-        ({"url": "https://user:secret@logs.internal"}, ValueError, "url: must be a URL without user"),
+        (
+            {"url": "https://user:secret@logs.internal"},
+            ValueError,
+            "url: must be a URL without user",
+        ),
         ({"source": " "}, ValueError, "source=' '"),
         ({"tags": "a:b"}, TypeError, "tags='a:b'"),
         ({"tags": {"a b": "c"}}, ValueError, "tags: the tag 'a b'"),

@@ -1,13 +1,25 @@
 """What is documented is what is defined; what is sent is held against it in ``Trace.check``."""
 
-from pipecat_dd.names.spans import SPANS, Kind
+import re
+
+from pipecat_dd.names.spans import SPANS, Kind, span_name
 from pipecat_dd.names.tags import TAGS
-from tests.export.spans.write_docs import DOCS, tables
+from tests.export.spans.write_docs import DOCS, examples, written
 
 
 def test_the_document_has_the_tables_of_the_definitions() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert tables() in text, "docs/spans.md is behind: python -m tests.export.spans.write_docs"
+    assert text == written(text), "docs/spans.md is behind: python -m tests.write_docs"
+
+
+def test_the_tree_names_every_span() -> None:
+    tree = DOCS.read_text(encoding="utf-8").partition("```\n")[2].partition("```")[0]
+    assert {span_name(span.kind) for span in SPANS} == set(re.findall(r"pipecat\.[a-z_.]+", tree))
+
+
+def test_the_examples_run_where_there_is_no_session() -> None:
+    for code in examples():
+        exec(code, {})
 
 
 def test_every_kind_of_stage_is_documented() -> None:

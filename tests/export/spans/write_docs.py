@@ -1,25 +1,48 @@
 """Write the tables of docs/spans.md anew: ``python -m tests.export.spans.write_docs``."""
 
+import re
 from pathlib import Path
 
 from pipecat_dd.names.spans import SPANS, Kind, span_name
 from pipecat_dd.names.tags import TAGS
 
 DOCS = Path(__file__).parents[3] / "docs" / "spans.md"
-MARK = "<!-- written by tests/export/spans/write_docs.py -->"
 
 
-def tables() -> str:
-    """Return the part of ``docs/spans.md`` that is written from the names."""
-    parts = ["## Spans", _span_table(), "## On every span", _tag_table(None)]
+def written(text: str) -> str:
+    """Return the page with the parts that are written from the names.
+
+    Args:
+        text: The page, with a comment before and after each of these parts.
+    """
+    for part, content in (("spans", _span_table()), ("tags", _tag_tables())):
+        mark = f"<!-- {part}: written by tests/export/spans/write_docs.py -->"
+        end = f"<!-- end of {part} -->"
+        before, found, rest = text.partition(mark)
+        _, found_end, after = rest.partition(end)
+        if not (found and found_end):
+            raise ValueError(f"{DOCS.name} has no place for {part}")
+        text = f"{before}{mark}\n\n{content}\n\n{end}{after}"
+    return text
+
+
+def _tag_tables() -> str:
+    """Return the tables of tags: those that every span may have, then those of each span."""
+    parts = [
+        "## Tags",
+        "A tag with a unit is a metric of the span: a number that can be compared. A tag without a "
+        "value is absent.",
+        "### On every span",
+        _tag_table(None),
+    ]
     for span in SPANS:
         if any(span.kind in tag.on for tag in TAGS):
-            parts += [f"## On `{span_name(span.kind)}`", _tag_table(span.kind)]
-    return "\n\n".join(parts) + "\n"
+            parts += [f"### On `{span_name(span.kind)}`", _tag_table(span.kind)]
+    return "\n\n".join(parts)
 
 
 def _span_table() -> str:
-    rows = ["| span | resource | opens | closes |", "| --- | --- | --- | --- |"]
+    rows = ["| span | resource | begins | ends |", "| --- | --- | --- | --- |"]
     rows += [
         f"| `{span_name(span.kind)}` | {span.resource} | {span.opens} | {span.closes} |"
         for span in SPANS
@@ -37,6 +60,10 @@ def _tag_table(kind: Kind | None) -> str:
     return "\n".join(rows)
 
 
+def examples() -> list[str]:
+    """Return the page's blocks of Python."""
+    return re.findall(r"```python\n(.*?)```", DOCS.read_text("utf8"), re.S)
+
+
 if __name__ == "__main__":
-    before = DOCS.read_text(encoding="utf-8").partition(MARK)[0]
-    DOCS.write_text(f"{before}{MARK}\n\n{tables()}", encoding="utf-8")
+    DOCS.write_text(written(DOCS.read_text("utf8")), "utf8")

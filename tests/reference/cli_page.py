@@ -13,12 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 
 _HEAD = """# Command line
 
-```sh
-pipecat-dd COMMAND [OPTIONS] [ARGUMENTS]
-```
-
-Every command has `--help` (`-h`), which prints what is on this page. `pipecat-dd --version` prints
-the version.
+`pipecat-dd` takes a command, the command's options and its arguments. Every command has `--help`
+(`-h`), which prints what is on this page. `pipecat-dd --version` prints the version.
 
 <!-- written by tests/reference/cli_page.py -->
 """
@@ -56,7 +52,7 @@ def _installed(name: str) -> str:
 def _section(name: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=name, parent=click.Context(main, info_name=""))
     usage = " ".join(command.collect_usage_pieces(context))
-    parts = [f"## `pipecat-dd {name}`", f"```sh\npipecat-dd {name} {usage}\n```"]
+    parts = [f"## `pipecat-dd {name}`"]
     codes = ""
     for paragraph in (command.help or "").split("\n\n"):
         text = " ".join(paragraph.split())
@@ -67,6 +63,8 @@ def _section(name: str, command: click.Command) -> list[str]:
             parts.append(f"```sh\n{text}\n```")
         else:
             parts.append(_marked(text))
+    if usage != "[OPTIONS]":
+        parts.append(f"Arguments: `{usage}`")
     if name in GUIDES:
         parts.append(f"How to use it: [{GUIDES[name]}](../{GUIDES[name]}).")
     options = [one for one in command.params if isinstance(one, click.Option)]

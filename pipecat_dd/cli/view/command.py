@@ -76,7 +76,7 @@ class Options:
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Also write everything into this directory, for `pipecat-dd report --from`.",
+    help="Also write everything into this directory, for `report --from`.",
 )
 @click.option(
     "--log",

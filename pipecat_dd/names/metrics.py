@@ -212,8 +212,8 @@ SESSION_FIRST_SPEECH_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.WITHIN),
-    "From the first participant's joining to the bot's first audio. `within` is `1s`, `2s`, `3s`, "
-    "`5s`, `8s` or `later`.",
+    "From the first participant's joining to the bot's first audio; without participants, from "
+    "the session's start. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
 )
 SESSION_LONGEST_SILENCE_SECONDS: Final = _metric(
     "pipecat.session.longest_silence_seconds",

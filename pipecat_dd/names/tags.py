@@ -113,8 +113,9 @@ PROCESSOR_NAME: Final = _tag(
 INTERRUPTED: Final = _tag("interrupted", "`true` if it was cut off. That is not an error.")
 ERROR_TYPE: Final = _tag(
     "error.type",
-    "The exception's class; without an exception, `ErrorFrame`, `ToolError`, `ToolTimeout`, "
-    "`TransportError` or `PipelineError`.",
+    "The exception's class. Without an exception: `ErrorFrame`, `ToolError`, `ToolTimeout`, "
+    "`TransportError`, `ConnectionError`, `ConnectionLost`, `TimeoutError`, `SetupTimeout`, "
+    "`JobError`, `WorkerError` or `PipelineError`.",
 )
 ERROR_MESSAGE: Final = _tag("error.message", "The error's message, redacted.")
 ERROR_STACK: Final = _tag("error.stack", "The traceback, redacted. Of a long one, the end is kept.")
@@ -332,7 +333,8 @@ PARTICIPANT_LEAVE_REASON: Final = _tag(
 )
 PARTICIPANT_PHONE_HASH: Final = _tag(
     "participant.phone_hash",
-    "The participant's telephone number, hashed with your `phone_hash_key`.",
+    "The first 32 hexadecimal digits of the HMAC-SHA256 of the participant's telephone number, "
+    "with your `phone_hash_key`.",
     on=(Kind.PARTICIPANT,),
 )
 TELEPHONY_PROVIDER: Final = _tag(

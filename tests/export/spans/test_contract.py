@@ -1,15 +1,30 @@
 """What is documented is what is defined; what is sent is held against it in ``Trace.check``."""
 
 import re
+from pathlib import Path
 
+import pipecat_dd
 from pipecat_dd.names.spans import SPANS, Kind, span_name
-from pipecat_dd.names.tags import TAGS
+from pipecat_dd.names.tags import ERROR_TYPE, TAGS
 from tests.export.spans.write_docs import DOCS, examples, written
 
 
 def test_the_document_has_the_tables_of_the_definitions() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert text == written(text), "docs/spans.md is behind: python -m tests.write_docs"
+
+
+def test_every_type_of_error_without_an_exception_is_in_the_table() -> None:
+    (doc,) = (tag for tag in TAGS if tag.name == ERROR_TYPE)
+    found = set()
+    for path in Path(pipecat_dd.__file__).parent.rglob("*.py"):
+        if "cli" in path.parts:
+            continue
+        for name in re.findall(
+            r"Failure\(\s*\"(\w+)\"|_failure\(error, \"(\w+)\"", path.read_text("utf8")
+        ):
+            found |= set(filter(None, name))
+    assert found == set(re.findall(r"`(\w+)`", doc.meaning))
 
 
 def test_the_tree_names_every_span() -> None:

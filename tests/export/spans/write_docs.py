@@ -31,7 +31,7 @@ def _tag_tables() -> str:
     parts = [
         "## Tags",
         "A tag with a unit is a metric of the span: a number that can be compared. A tag without a "
-        "value is absent.",
+        "value is absent. Long values are cut: [reliability.md](reliability.md).",
         "### On every span",
         _tag_table(None),
     ]

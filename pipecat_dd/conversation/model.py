@@ -412,8 +412,8 @@ class Session:
 
         Args:
             outcome: 1 to 50 letters, digits, spaces and the characters ``_``, ``-`` and ``.``,
-                with at most six digits. It is written in lower case, with ``_`` for spaces. Any
-                other outcome counts as ``other``.
+                beginning with a letter or a digit, with at most six digits. It is written in lower
+                case, with ``_`` for spaces. Any other outcome counts as ``other``.
         """
         with _guard.conversation.guarded():
             if self._is_late("set_outcome"):

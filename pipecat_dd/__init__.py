@@ -5,6 +5,8 @@ Three lines in a bot::
     from pipecat_dd import DatadogObserver, configure_logging
     configure_logging()
     worker = PipelineWorker(pipeline, observers=[DatadogObserver()])
+
+Before Pipecat 1.3, ``PipelineWorker`` is called ``PipelineTask``.
 """
 
 from importlib import import_module

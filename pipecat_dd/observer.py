@@ -45,6 +45,8 @@ class DatadogObserver(BaseObserver):
 
         configure_logging()
         worker = PipelineWorker(pipeline, observers=[DatadogObserver()])
+
+    Before Pipecat 1.3, ``PipelineWorker`` is called ``PipelineTask``.
     """
 
     def __init__(

@@ -393,8 +393,8 @@ class Session:
                 turn, or the last one.
 
         Returns:
-            ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them. None if there
-            is no such turn (yet), or the session does not appear in LLM Observability.
+            ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
+            is no such turn (yet), or the session is not shown in LLM Observability.
         """
         return None if self.exporter is None else self.exporter(number)
 

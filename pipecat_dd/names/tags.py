@@ -588,8 +588,8 @@ LLM_SPECULATIVE: Final = _tag(
     "`true` if the request began before it was known that the user had finished.",
     on=(Kind.LLM,),
 )
-LANGUAGE: Final = _tag("language", "The language of the transcription.", on=(Kind.STT,))
-USER_ID: Final = _tag("user_id", "Who spoke, if the transport reports it.", on=(Kind.STT,))
+LANGUAGE: Final = _tag("language", "The language that was transcribed.", on=(Kind.STT,))
+USER_ID: Final = _tag("user_id", "Who spoke, where the transport says so.", on=(Kind.STT,))
 METRICS_AUDIO_SECONDS: Final = _tag(
     "metrics.audio_seconds", "Audio sent to be transcribed.", unit="seconds", on=(Kind.STT,)
 )

@@ -56,8 +56,7 @@ class Seen:
             session_id: The session's id. None if there is only one session.
 
         Raises:
-            LookupError: There is no session with this id; or no id was given, and there is not
-                exactly one session.
+            LookupError: There is no such session, or, with no id given, none or several.
         """
         ids = self.session_ids
         if session_id is None:

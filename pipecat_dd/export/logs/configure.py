@@ -167,9 +167,9 @@ def configure_logging(
         Loguru's id of the handler.
 
     Raises:
-        TypeError: An argument has the wrong type.
-        ValueError: An argument has an invalid value, or lines are to be shipped and there is no
-            API key.
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has a value that is not allowed, or lines are to be shipped and
+            there is no API key.
 
     If a sink fails (a full disk, a closed pipe), one line on standard error reports it, without
     the content of its lines. If an environment variable is invalid, one line reports it, and the

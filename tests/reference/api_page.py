@@ -78,6 +78,8 @@ def page() -> str:
             parts += _section(name, thing, "###")
             for returned in RETURNED.get(name, ()):
                 parts += _section(returned.__name__, returned, "###")
+        if "__version__" in import_module(module).__all__:
+            parts += ["### `__version__`", "`str`: The version that is installed."]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pipecat_dd.cli.setup.options import (
-    MAX_LEAST,
-    MAX_THRESHOLD,
-    QUIET_HOURS,
-    BadOptionError,
-    Options,
-)
+from pipecat_dd.cli.setup.options import BadOptionError, Options
 from pipecat_dd.settings.table import API_URL
 
 if TYPE_CHECKING:
@@ -38,11 +32,11 @@ def _threshold_option(
     default = getattr(_DEFAULTS, name)
     kind: click.ParamType[Any] = click.INT
     if isinstance(default, float):
-        kind = click.FloatRange(0, MAX_THRESHOLD, min_open=True)
+        kind = click.FloatRange(0, Options.MAX_THRESHOLD, min_open=True)
     elif name.startswith("least_"):
-        kind = click.IntRange(0, MAX_LEAST)
+        kind = click.IntRange(0, Options.MAX_LEAST)
     elif name == "quiet_hours":
-        kind = click.IntRange(*QUIET_HOURS)
+        kind = click.IntRange(*Options.QUIET_HOURS)
     return click.option(
         f"--{name.replace('_', '-')}",
         name,

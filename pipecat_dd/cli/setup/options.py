@@ -39,7 +39,7 @@ class Options:
     monitor warns at half of its threshold.
 
     Attributes:
-        MAX_THRESHOLD: The greatest threshold: a percentage, a number of seconds, or a count per 100.
+        MAX_THRESHOLD: The greatest threshold, whether a percentage, seconds, or a count per 100.
         MAX_LEAST: The most turns, sessions or lines that can be added to a total.
         QUIET_HOURS: The least and the most hours without a session.
         site: The Datadog site, as in ``DD_SITE``.

@@ -124,7 +124,7 @@ def _property(owner: str, member: str, value: property, level: str) -> list[str]
 
 
 def _examples(said: Docstring) -> list[str]:
-    return ["**Example:**", *said.examples] if said.examples else []
+    return ["**Example:**", *said.examples, *said.notes] if said.examples else []
 
 
 def _values(thing: type[StrEnum]) -> list[str]:

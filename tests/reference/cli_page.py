@@ -69,12 +69,12 @@ def _section(name: str, command: click.Command) -> list[str]:
         parts.append(f"How to use it: [{GUIDES[name]}](../{GUIDES[name]}).")
     options = [one for one in command.params if isinstance(one, click.Option)]
     if options:
-        parts.append(
-            _table(
-                ("option", "value", "default", "variable", "meaning"),
-                [_row(one, context) for one in options],
-            )
-        )
+        head = ["option", "value", "default", "variable", "meaning"]
+        rows = [list(_row(one, context)) for one in options]
+        if not any(option.envvar for option in options):
+            for cells in (head, *rows):
+                del cells[3]
+        parts.append(_table(head, rows))
     if codes:
         rows = [_CODE.fullmatch(one) for one in re.split(r", (?=\d|otherwise)", codes)]
         parts.append(_table(("exit code", "meaning"), [row.groups() for row in rows if row]))

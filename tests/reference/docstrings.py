@@ -20,12 +20,14 @@ class Docstring:
     Attributes:
         text: The prose, as paragraphs in their order, in Markdown.
         examples: The blocks of code, in Markdown.
+        notes: The paragraphs that follow an example, in Markdown.
         entries: The entries of each section that names things, in Markdown, by section and name.
         result: What ``Returns`` or ``Yields`` says, in Markdown; empty if there is no such section.
     """
 
     text: list[str] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     entries: dict[str, dict[str, str]] = field(default_factory=dict)
     result: str = ""
 
@@ -43,7 +45,7 @@ def read(docstring: str | None) -> Docstring:
         if first == "Example::":
             made.examples.append(f"```py\n{dedent(rest).strip()}\n```")
         elif section is None:
-            made.text.append(_prose(block))
+            (made.notes if made.examples else made.text).append(_prose(block))
         elif section[1] in ("Returns", "Yields"):
             made.result = markdown(dedent(rest))
         else:

@@ -1,12 +1,16 @@
 """Write the tables of docs/spans.md anew: ``python -m tests.export.spans.write_docs``."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from pipecat_dd.names.spans import SPANS, Kind, span_name
-from pipecat_dd.names.tags import TAGS
+from pipecat_dd.names.spans import SPANS, span_name
+from pipecat_dd.names.tags import TAGS, TagDoc
 
 DOCS = Path(__file__).parents[3] / "docs" / "spans.md"
+
+MANY = 4
+"""A tag of more spans than this is in one table, instead of one for each of them."""
 
 
 def written(text: str) -> str:
@@ -27,17 +31,23 @@ def written(text: str) -> str:
 
 
 def _tag_tables() -> str:
-    """Return the tables of tags: those that every span may have, then those of each span."""
+    """Return the tables of tags: those of every span, those of many, then those of each span."""
     parts = [
         "## Tags",
         "A tag with a unit is a metric of the span: a number that can be compared. A tag without a "
         "value is absent. Long values are cut: [reliability.md](reliability.md).",
         "### On every span",
-        _tag_table(None),
+        _tag_table(tag for tag in TAGS if not tag.on),
     ]
+    shared = [tag for tag in TAGS if len(tag.on) > MANY]
+    for kinds in dict.fromkeys(tag.on for tag in shared):
+        spans = ", ".join(f"`{span_name(kind)}`" for kind in kinds)
+        rows = _tag_table(tag for tag in shared if tag.on == kinds)
+        parts += ["### On many spans", f"On {spans}:", rows]
     for span in SPANS:
-        if any(span.kind in tag.on for tag in TAGS):
-            parts += [f"### On `{span_name(span.kind)}`", _tag_table(span.kind)]
+        on_it = [tag for tag in TAGS if span.kind in tag.on and tag not in shared]
+        if on_it:
+            parts += [f"### On `{span_name(span.kind)}`", _tag_table(on_it)]
     return "\n\n".join(parts)
 
 
@@ -50,13 +60,9 @@ def _span_table() -> str:
     return "\n".join(rows)
 
 
-def _tag_table(kind: Kind | None) -> str:
+def _tag_table(tags: Iterable[TagDoc]) -> str:
     rows = ["| name | unit | meaning |", "| --- | --- | --- |"]
-    rows += [
-        f"| `{tag.name}` | {tag.unit or 'tag'} | {tag.meaning} |"
-        for tag in TAGS
-        if (kind in tag.on if kind is not None else not tag.on)
-    ]
+    rows += [f"| `{tag.name}` | {tag.unit or 'tag'} | {tag.meaning} |" for tag in tags]
     return "\n".join(rows)
 
 

@@ -55,6 +55,8 @@ class Secrecy(Enum):
 class Redactor:
     r"""Removes secrets and telephone numbers from text and values.
 
+    ``docs/security.md`` lists the built-in rules; the arguments add to them, or turn them off.
+
     Its time grows linearly with the length of a text, whatever the text holds. Whether that is
     also true of your own ``patterns`` and ``keys`` depends on them.
 

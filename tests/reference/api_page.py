@@ -42,6 +42,9 @@ ORDER = {
 }
 """The public names of each module, in the order of the page."""
 
+GUIDES = {"pipecat_dd.testing": "testing.md"}
+"""The page that explains how to use a module."""
+
 RETURNED = {"shipping_counts": (Counts, Reason)}
 """Classes that have no public name, but that a public function returns."""
 
@@ -73,6 +76,8 @@ def page() -> str:
     parts = [_HEAD]
     for module, names in ORDER.items():
         parts.append(f"## `{module}`")
+        if module in GUIDES:
+            parts.append(f"How to use it: [{GUIDES[module]}](../{GUIDES[module]}).")
         for name in names:
             thing = getattr(import_module(module), name)
             parts += _section(name, thing, "###")

@@ -31,15 +31,15 @@ class DatadogObserver(BaseObserver):
     """Shows a bot's conversation in Datadog, stage by stage.
 
     Creating an observer begins a session. From then on, the function that created it belongs to
-    the session, together with everything that the function starts: each log line that the bot
-    writes carries the session's id and the ids of the span that was active at the time (see
-    :func:`~pipecat_dd.configure_logging`), and the spans that ddtrace's integrations open in the
-    bot nest under that span.
+    the session, and so does everything that the function starts. Each log line that the bot writes
+    carries the session's id and the ids of the span that is active at that moment (see
+    :func:`~pipecat_dd.configure_logging`). The spans of ddtrace's integrations nest under that
+    span.
 
     Create one observer per conversation, in the first line of the function that runs it. If
     several conversations share an observer (one created at module level, for example), each is
-    recorded as a session of its own, but only the log lines of the pipeline carry its id, not
-    those of the function that runs the call. An error inside the observer never reaches the bot.
+    a session of its own, but only log lines of its pipeline carry its id; lines of the function
+    that runs the call do not. An error inside the observer never reaches the bot.
 
     Example::
 
@@ -70,25 +70,25 @@ class DatadogObserver(BaseObserver):
     ) -> None:
         """Begin a session.
 
-        Each argument except ``parent`` and ``transport`` can also be set by the environment
-        variable named at the end of its entry; an argument takes precedence over the variable. A
-        variable with an invalid value, or one that needs something that is not installed, is
-        ignored and reported in one log line: it never keeps a bot from answering.
+        The environment variable at the end of an argument's entry sets the same; an argument
+        takes precedence over its variable. An invalid variable never keeps a bot from answering:
+        one log line reports it, and the default is used.
 
         Args:
             session_id: The session's id, 1 to 200 characters. By default the ``session_id`` set
                 with ``logger.contextualize`` (Pipecat Cloud sets one), else that of the
                 ``runner_args`` with which Pipecat's runner called the bot, else a new UUID.
                 ``PIPECAT_DD_SESSION_ID``.
-            name: The bot's name, 1 to 100 characters; the resource of the session's span.
-                ``DD_SERVICE`` by default. ``PIPECAT_DD_NAME``.
-            tags: Tags for every span of the session. ``PIPECAT_DD_TAGS``, as
+            name: The bot's name, 1 to 100 characters; the resource of the session's span. By
+                default ``DD_SERVICE``, else ``pipecat-bot``. ``PIPECAT_DD_NAME``.
+            tags: Tags for every span of the session: names of 1 to 200 characters, and strings,
+                numbers or booleans. None by default. ``PIPECAT_DD_TAGS``, as
                 ``key:value,key:value``.
             parent: The context of a remote parent, as returned by
-                ``HTTPPropagator.extract(headers)``: the session continues its trace. Without
-                one, the session has a trace of its own. A span that is active where the
-                observer is created is linked, not continued, because ddtrace would hold back
-                the session's spans until that span finishes.
+                ``HTTPPropagator.extract(headers)``: the session continues its trace. By default,
+                the session has a trace of its own. A span that is active where the observer is
+                created is linked, not continued: ddtrace would hold back the session's spans
+                until that span finishes. No variable.
             capture_content: Whether transcripts, prompts, replies, tool arguments and tool
                 results may be sent. Off by default. ``PIPECAT_DD_CAPTURE_CONTENT``.
             turn_end_timeout_secs: How long the bot must be silent, with no work in progress,
@@ -104,24 +104,25 @@ class DatadogObserver(BaseObserver):
             trace_scope: ``"session"`` (default): the conversation is one trace. ``"turn"``:
                 each turn is a trace of its own, linked to the session's span; use it for long
                 calls and where tools outlive turns. ``PIPECAT_DD_TRACE_SCOPE``.
-            transport: One or several transports whose participants to follow. Needed only where
+            transport: One or several transports whose participants to follow. Needed only if
                 they cannot be reached from the pipeline's input and output; Pipecat's own
-                transports are found automatically.
+                transports are found automatically. No variable.
             participant_names: Whether participants' names may be sent; their ids always are.
                 On by default. ``PIPECAT_DD_PARTICIPANT_NAMES``.
             phone_hash_key: A secret of at least 16 bytes. Telephone numbers are never sent;
                 with a key, participants' spans carry the number's HMAC-SHA256, so that you can
-                find the same caller again. ``PIPECAT_DD_PHONE_HASH_KEY``.
+                find the same caller again. By default, there are no hashes.
+                ``PIPECAT_DD_PHONE_HASH_KEY``.
             llmobs: Whether the session also appears in LLM Observability, as an agent with its
                 turns, model calls and tools. True turns that product on in this process, which
                 needs ``DD_LLMOBS_ML_APP`` or ``DD_SERVICE``; False leaves the session out of
                 it. By default the session appears if ``DD_LLMOBS_ENABLED`` or your code has
                 turned the product on. ``PIPECAT_DD_LLMOBS``.
-            metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``); needs the
+            metrics: Whether to send metrics to DogStatsD (``docs/metrics.md``). It needs the
                 extra ``metrics``. Off by default. ``PIPECAT_DD_METRICS``.
-            blocked_ms: How many milliseconds the event loop must stand still for that to be
-                reported, with the place in the code that blocked it: 20 to 60000, 100 by default;
-                0 turns it off. ``PIPECAT_DD_BLOCKED_MS``.
+            blocked_ms: How many milliseconds the event loop must stand still before a span
+                reports it, with the place in the code that blocked it: 20 to 60000, 100 by
+                default; 0 turns it off. ``PIPECAT_DD_BLOCKED_MS``.
 
         Raises:
             ValueError: An argument has an invalid value; the message says what is valid.
@@ -208,11 +209,12 @@ class DatadogObserver(BaseObserver):
 
     @property
     def session(self) -> Session:
-        """The session, for code that has the observer at hand but works for no session itself.
+        """The session.
 
-        If several conversations share the observer, this is the session that the calling code
-        belongs to, or else the one that began last. In the bot's own code,
-        :func:`~pipecat_dd.current_session` needs no observer.
+        It is for code that has the observer but works for no session itself, such as another
+        request of a web server. The bot's own code calls :func:`~pipecat_dd.current_session`. If
+        several conversations share the observer, this is the session that the calling code belongs
+        to, or else the one that began last.
 
         Example::
 
@@ -228,9 +230,8 @@ class DatadogObserver(BaseObserver):
     def context(self) -> _ddtrace.Context:
         """The context of the session's span, with which other code can continue its trace.
 
-        Pass it, as ``parent`` or in headers, to what runs in another process or is a session of
-        its own in the same trace. Several workers of one runner do not need it: give each of them
-        the same observer.
+        Pass it on, as ``parent`` or in headers, to another process or to another session in the
+        same trace. Several workers of one runner do not need it: give each the same observer.
 
         Example::
 

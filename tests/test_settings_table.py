@@ -89,4 +89,4 @@ def test_each_argument_and_its_variable_are_in_the_docstring(setting: Setting[An
 
 def test_the_page_of_settings_is_the_table() -> None:
     written = settings_page.PAGE.read_text("utf8")
-    assert written == settings_page.page(), "write it: python -m tests.support.settings_page"
+    assert written == settings_page.page(), "write it: python -m tests.write_docs"

@@ -47,7 +47,7 @@ main.add_command(view)
 def setup_file() -> None:
     """Print the path of the file for PIPECAT_SETUP_FILES.
 
-    It has a bot observed that has no code of ours:
+    Pipecat loads the file, which observes a bot that has none of our code:
 
     PIPECAT_SETUP_FILES="$(pipecat-dd setup-file)" python bot.py
     """
@@ -80,6 +80,10 @@ def demo(out: Path, all_lines: bool, plain: bool, no_page: bool) -> None:
     server that speaks OpenAI's protocol provides speech and language, and the traces go to
     Datadog's test agent, which runs only as long as the command. No sound is played, and nothing
     leaves your machine.
+
+    Exit codes: 0 the conversation was completed, and every line carries the ids of its span, 1
+    something is missing, or the demo cannot run, 2 an option is invalid, 128 and more a signal
+    stopped the demo.
     """
     try:
         with quiet_pipecat():

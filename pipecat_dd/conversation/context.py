@@ -331,10 +331,10 @@ def _processor_of_task(session: Session, task: "asyncio.Task[Any] | None") -> Pr
 def current_session() -> Session:
     """Return the session that the calling code works for.
 
-    It is known in the bot's own function once its observer has been made, and in everything that
-    this function and its pipeline start. Other code works for no session, even in a process with
-    only one. It gets a session that is false, has an empty id and no participants, and whose
-    methods do nothing, so that code which serves a conversation runs elsewhere, too.
+    It is known in the bot's own function once that has created its observer, and in everything
+    that the function and its pipeline start. Other code works for no session, even in a process
+    with only one. It gets a session that is false, has an empty id and no participants, and whose
+    methods do nothing: code that serves a conversation also runs without one.
 
     Example::
 

@@ -321,16 +321,17 @@ class Phase(StrEnum):
 class Session:
     """One conversation of one bot.
 
-    It is mutable and stays the same object for as long as the conversation lasts, so that a
-    task that inherited it an hour ago still finds the current turn.
+    :func:`~pipecat_dd.current_session` and ``DatadogObserver.session`` return it. It stays the same
+    object for as long as the conversation lasts. It is true, except for the session that
+    ``current_session()`` returns to code that works for none.
 
     Attributes:
         id: The session's id, on each of its spans and log lines.
         name: The bot's name; the resource of the session's span.
-        tags: The user's own tags, on each of its spans.
+        tags: The observer's ``tags``, on each of its spans.
         capture_content: Whether transcripts, prompts, replies and the like may be sent.
-        outcome: What came of it, as the bot has reported with :meth:`set_outcome`; None if it
-            has not.
+        outcome: What came of the conversation, as reported with :meth:`set_outcome`; None if
+            nothing has been reported.
         phase: Whether it has been set up, and whether it has ended.
         is_void: Whether its id must not be used: it never ran and never will, or it belongs to
             the process that this one was forked from.
@@ -383,22 +384,20 @@ class Session:
         return () if people is None else people.present
 
     def export_turn(self, number: int | None = None) -> dict[str, str] | None:
-        """Return the ids of a turn's span, to submit an evaluation of it to LLM Observability.
+        """Return the ids of a turn's span, with which to evaluate it in LLM Observability.
 
-        It works while the turn goes on, after the turn, and after the session's end.
+        Call it during the turn, after it, or after the session's end.
 
         Example::
 
-            LLMObs.submit_evaluation(
-                span=current_session().export_turn(),
-                label="helpful",
-                metric_type="boolean",
-                value=True,
-            )
+            if turn := current_session().export_turn():
+                LLMObs.submit_evaluation(
+                    span=turn, label="helpful", metric_type="boolean", value=True
+                )
 
         Args:
-            number: The turn's number, from 1; one of the latest 1,000. The current or last turn
-                if not given.
+            number: The turn's number, from 1; one of the latest 1,000 turns. None for the current
+                turn, or the last one.
 
         Returns:
             ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
@@ -415,9 +414,10 @@ class Session:
     def set_outcome(self, outcome: str) -> None:
         """Report what came of the conversation, in a word: ``booked``, ``transferred``.
 
-        It is the tag ``session.outcome`` of the session's span, and a tag of the metrics of
-        sessions. Call it at any time, from any thread; the last outcome stands. After the session
-        has ended it has no effect. It never raises: a log line says what is wrong.
+        It becomes the tag ``session.outcome`` of the session's span, and a tag of the metric
+        ``pipecat.sessions.ended``. Call it at any time, from any thread; the last outcome stands.
+        After the session has ended, it has no effect. It never raises: a log line reports what is
+        wrong.
 
         Example::
 
@@ -425,8 +425,8 @@ class Session:
 
         Args:
             outcome: 1 to 50 letters, digits, spaces and the characters ``_``, ``-`` and ``.``,
-                with six digits at most. It is written in lower case with ``_`` for spaces. An
-                outcome that is none of this counts as ``other``.
+                beginning with a letter or a digit, with at most six digits. It is written in lower
+                case, with ``_`` for spaces. Any other outcome counts as ``other``.
         """
         with _guard.conversation.guarded():
             if self._is_late("set_outcome"):
@@ -440,8 +440,8 @@ class Session:
     ) -> None:
         """Set a tag on the session's span, or on the span of the current turn.
 
-        Call it at any time, from any thread; the last value stands. After the session has ended
-        it has no effect. It never raises: a log line says what is wrong.
+        Call it at any time, from any thread; the last value stands. After the session has ended,
+        it has no effect. It never raises: a log line reports what is wrong.
 
         Example::
 
@@ -449,11 +449,11 @@ class Session:
             current_session().set_tag("cart.items", 3, turn=True)
 
         Args:
-            name: 1 to 200 characters, other than the names that the span has already
-                (``docs/spans.md``). A span takes 100 tags at most.
-            value: A string, of which 5,000 characters are kept, or a boolean is a tag; a number
-                is a metric. Secrets and telephone numbers are redacted as on log lines. None
-                changes nothing.
+            name: 1 to 200 characters. The names that the span already has (``docs/spans.md``) are
+                reserved, and so are names that begin with ``_dd.``. A span takes at most 100 tags.
+            value: Strings (5,000 characters are kept) and booleans become tags, numbers become
+                metrics. Secrets and telephone numbers are redacted as on log lines. None changes
+                nothing.
             turn: Whether to set it on the current turn. If no turn is open, the next turn gets it.
         """
         with _guard.conversation.guarded():
@@ -494,9 +494,9 @@ class Session:
     def bind_participant(self, participant_id: str) -> Iterator[None]:
         """Put a participant's id on the log lines that are written in a block.
 
-        Use it in your own code that works for one participant when nothing else shows that: a
-        queue that several participants share, or a callback of a library. Tasks that are
-        started in the block keep the id.
+        Use it in code that works for one participant if nothing else shows for whom: behind a
+        queue that several participants share, for example, or in a library's callback. Tasks that
+        are started in the block keep the id.
 
         Example::
 

@@ -53,25 +53,26 @@ class Secrecy(Enum):
 
 
 class Redactor:
-    r"""Takes secrets and telephone numbers out of text and values.
+    r"""Removes secrets and telephone numbers from text and values.
 
-    The time it takes grows linearly with the length of the text, whatever the text holds;
-    for ``patterns`` and ``keys`` of your own that is yours to see to.
+    ``docs/security.md`` lists the built-in rules; the arguments add to them, or turn them off.
+
+    Its time grows linearly with the length of a text, whatever the text holds. Whether that is
+    also true of your own ``patterns`` and ``keys`` depends on them.
 
     Args:
-        keys: Further names whose values are hidden, as regular expressions searched for in
-            the name, ignoring case: ``["ssn", "^dob$"]``.
-        patterns: Further secrets, as regular expressions; what matches becomes
-            ``[redacted]``. Strings are compiled as they are.
-        phone_numbers: Mask telephone numbers: international ones with their ``+``, North
-            American ones also without.
-        email_addresses: Mask e-mail addresses.
-        callback: The last word on each text, called with the name it stands under (None for
-            the message and other text without one) and the text after the rules above;
-            returns the text to write. Should it raise, the text becomes ``[redacted]``.
+        keys: Regular expressions for further names whose values are hidden. They are searched for
+            in the name, ignoring case: ``["ssn", "^dob$"]``.
+        patterns: Regular expressions for further secrets; each match becomes ``[redacted]``.
+        phone_numbers: Whether to mask telephone numbers: international ones that begin with ``+``,
+            and North American ones.
+        email_addresses: Whether to mask e-mail addresses.
+        callback: A function that is called last for each text, with the name of the value (None
+            for the message and other text without one) and the text after the rules above. It
+            returns the text to write. If it raises, the text becomes ``[redacted]``.
 
     Raises:
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument has the wrong type.
         ValueError: A regular expression does not compile.
 
     Example::
@@ -140,11 +141,11 @@ class Redactor:
         return Secrecy.NONE
 
     def text(self, text: str, name: str | None = None) -> str:
-        """Return the text without what must not leave.
+        """Return a text without what must not leave the process.
 
         Args:
             text: Any text.
-            name: The name it stands under, if it has one.
+            name: The name of the value; None if it has none.
         """
         secrecy = Secrecy.NONE if name is None else self.judge(name)[1]
         if secrecy is Secrecy.SECRET or secrecy is Secrecy.TOKEN:

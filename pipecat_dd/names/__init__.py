@@ -1,8 +1,8 @@
-"""Every name that Datadog gets from here, once: spans, their tags, metrics, fields of lines.
+"""Every name that we send to Datadog, once: spans, their tags, metrics, fields of lines.
 
-A name is a constant that the code which sends it uses, stated together with its meaning and its
-unit. ``docs/spans.md``, ``docs/metrics.md`` and ``docs/logs.md`` say the same as these tables, and
-tests hold what is sent against them: what stands here is what dashboards may rely on.
+Each name is a constant with its meaning and unit, and the code that sends it uses the constant.
+``docs/spans.md`` and ``docs/metrics.md`` are written from these tables, and ``docs/logs.md`` agrees
+with them. Tests compare what is sent with them: dashboards may rely on these names.
 
 The package imports nothing else of this project, so that everything else can import it.
 """

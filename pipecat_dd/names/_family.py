@@ -4,10 +4,10 @@ from typing import Final
 
 
 class Family:
-    """Makes the names of a family, and knows them by what they begin with.
+    """The names of a family: a function from the part that varies to the name.
 
     Attributes:
-        prefix: What all of its names begin with.
+        prefix: The prefix of all its names.
     """
 
     __slots__ = ("_suffix", "prefix")
@@ -16,7 +16,7 @@ class Family:
         """Prepare the names.
 
         Args:
-            pattern: A name, with ``<…>`` in the place of what differs: ``failovers.<provider>``.
+            pattern: A name, with ``<…>`` for the part that varies: ``failovers.<provider>``.
         """
         self.prefix: Final = pattern.partition("<")[0]
         self._suffix: Final = pattern.partition(">")[2]
@@ -25,6 +25,6 @@ class Family:
         """Return one of the names.
 
         Args:
-            part: What stands in the place of ``<…>``.
+            part: What replaces ``<…>``.
         """
         return f"{self.prefix}{part}{self._suffix}"

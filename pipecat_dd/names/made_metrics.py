@@ -1,4 +1,4 @@
-"""The metrics that Datadog makes of lines and spans, once ``pipecat-dd setup`` has set that up."""
+"""The metrics that Datadog generates from lines and spans, once ``pipecat-dd setup`` has run."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ LINES_OUT_OF_CONTEXT: Final = "pipecat_dd.lines.out_of_context"
 """Lines of sessions that have no trace."""
 
 OPERATION_DURATION_MS: Final = "pipecat_dd.operation.duration_ms"
-"""How long operations took that the bot's own code logs, in milliseconds."""
+"""How long the operations took that the bot's own code logs, in milliseconds."""
 
 SPANS_SESSIONS: Final = "pipecat_dd.spans.sessions"
 """Sessions, by transport and by how they ended."""

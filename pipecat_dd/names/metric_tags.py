@@ -1,6 +1,6 @@
-"""The tags of metrics. They have few values only: never a session's, participant's or call's id.
+"""The tags of metrics. They have few values, and never the id of a session, participant or call.
 
-What values they have stands with the meaning of each metric.
+The meaning of each metric names the values of its tags.
 """
 
 from typing import Final
@@ -16,10 +16,10 @@ TRANSPORT: Final = "transport"
 """The transport's class."""
 
 PART: Final = "part"
-"""What a turn waited for; of an observer's failures, which part of this package failed."""
+"""What a turn waited for; for an observer's failures, the part of this package that failed."""
 
 OUTCOME: Final = "outcome"
-"""What came of a turn, a tool call, the wait for the end of a turn, or a service's event."""
+"""How a turn, a tool call, the wait for the end of a turn, or a service's event ended."""
 
 END_REASON: Final = "end_reason"
 """How a session ended."""
@@ -34,7 +34,7 @@ MODEL: Final = "model"
 """A service's model."""
 
 STRATEGY: Final = "strategy"
-"""The class of the strategy that ruled that a turn was over."""
+"""The class of the strategy that ruled that the user's turn was over."""
 
 TOOL: Final = "tool"
 """A function's name."""
@@ -46,16 +46,16 @@ BEGAN_BY: Final = "began_by"
 """Who began a turn."""
 
 ANSWERED_WITHIN: Final = "answered_within"
-"""How soon a turn was answered, as one of few values."""
+"""How soon a turn was answered, as one of a few values."""
 
 WITHIN: Final = "within"
-"""How long it took, as one of few values."""
+"""How long it took, as one of a few values."""
 
 LEFT_WAITING: Final = "left_waiting"
-"""Whether a turn's user waited in vain."""
+"""Whether the user of a turn waited for an answer that did not come."""
 
 CATEGORY: Final = "category"
-"""Why an error happened, where Pipecat knows."""
+"""Why an error happened, if Pipecat knows."""
 
 USABLE: Final = "usable"
 """Whether the processor can still do its job after an error."""
@@ -67,7 +67,7 @@ REASON: Final = "reason"
 """Why lines could not be shipped."""
 
 SESSION_OUTCOME: Final = "session_outcome"
-"""What came of a session, in the bot's own word."""
+"""What came of a session, as the bot reported it."""
 
 SILENCE_OF: Final = "silence_of"
 """Whose turn it was to speak in a silence."""
@@ -81,7 +81,7 @@ CAUSE: Final = "cause"
 EVENT: Final = "event"
 """The name of an event of a service."""
 
-# Of the metrics that Datadog makes itself
+# Of the metrics that Datadog generates
 
 RESOURCE_NAME: Final = "resource_name"
 """The resource of the span."""
@@ -90,7 +90,7 @@ OPERATION_NAME: Final = "operation_name"
 """The span's name."""
 
 OPERATION: Final = "operation"
-"""What was done, as the bot's own code calls it on a line."""
+"""What was done, as the bot's own code names it on a line."""
 
 LEVELNAME: Final = "levelname"
 """The level of a line."""

@@ -7,7 +7,7 @@ from typing import Final
 from pipecat_dd.names import metric_tags
 
 PREFIX: Final = "pipecat."
-"""What the name of every metric begins with."""
+"""The prefix of every metric's name."""
 
 
 class Type(StrEnum):
@@ -25,9 +25,9 @@ class MetricDoc:
     Attributes:
         name: Its name.
         type: DogStatsD's type.
-        unit: What one of it is.
-        tags: The tags it may carry besides those on every metric.
-        meaning: What it says.
+        unit: The unit of its values.
+        tags: The tags that it may have in addition to those on every metric.
+        meaning: What it means.
     """
 
     name: str
@@ -38,7 +38,7 @@ class MetricDoc:
 
 
 METRICS: Final[list[MetricDoc]] = []
-"""All of them, in the order in which ``docs/metrics.md`` has them."""
+"""All metrics, in the order of ``docs/metrics.md``."""
 
 
 def _metric(name: str, type_: Type, unit: str, tags: tuple[str, ...], meaning: str) -> str:
@@ -53,14 +53,15 @@ TURN_USER_BOT_LATENCY_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT,),
-    "From the end of the user's speech to the bot's voice.",
+    "From the end of the user's speech to the bot's first audio.",
 )
 TURN_WAIT_SECONDS: Final = _metric(
     "pipecat.turn.wait_seconds",
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.PART),
-    "The parts of that latency, by `part`. The parts of a turn add up to its latency.",
+    "The parts of `pipecat.turn.user_bot_latency_seconds`, by `part`. The parts of a turn add up "
+    "to its latency.",
 )
 TURN_DURATION_SECONDS: Final = _metric(
     "pipecat.turn.duration_seconds",
@@ -102,8 +103,8 @@ END_OF_TURN_SECONDS: Final = _metric(
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.STRATEGY, metric_tags.OUTCOME),
-    "From the end of speech to the decision that the user's turn is over, by `outcome`: "
-    "`completed`, `timed_out`, or `resumed` where the user went on.",
+    "From the end of speech to the ruling that the user's turn is over, by `outcome`: "
+    "`completed`, `timed_out`, or `resumed` if the user went on.",
 )
 TOOL_DURATION_SECONDS: Final = _metric(
     "pipecat.tool.duration_seconds",
@@ -113,7 +114,11 @@ TOOL_DURATION_SECONDS: Final = _metric(
     "How long tool calls take.",
 )
 SESSIONS_STARTED: Final = _metric(
-    "pipecat.sessions.started", Type.COUNT, "sessions", (metric_tags.TRANSPORT,), "Sessions begun."
+    "pipecat.sessions.started",
+    Type.COUNT,
+    "sessions",
+    (metric_tags.TRANSPORT,),
+    "Sessions that began.",
 )
 SESSIONS_ENDED: Final = _metric(
     "pipecat.sessions.ended",
@@ -125,8 +130,8 @@ SESSIONS_ENDED: Final = _metric(
         metric_tags.BOT_SPOKE,
         metric_tags.SESSION_OUTCOME,
     ),
-    "Sessions ended. `bot_spoke` is `false` if the bot never spoke. `session_outcome` is what the "
-    "bot set with `set_outcome`.",
+    "Sessions that ended. `bot_spoke` is `false` if the bot never spoke. `session_outcome` is "
+    "what the bot set with `set_outcome`.",
 )
 TURNS: Final = _metric(
     "pipecat.turns",
@@ -139,13 +144,17 @@ TURNS: Final = _metric(
         metric_tags.ANSWERED_WITHIN,
         metric_tags.LEFT_WAITING,
     ),
-    "Turns ended, by their outcome: `outcome:unanswered` and so on. `began_by` is "
-    "`user` or `bot`. `answered_within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`. "
-    "`left_waiting` is `true` if the user waited three seconds or more and no answer "
-    "came, and `false` on the user's other turns.",
+    "Turns that ended, by their outcome: `outcome:unanswered` and so on. `began_by` is `user` or "
+    "`bot`. `answered_within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`. `left_waiting` is "
+    "`true` if the user waited three seconds or more and no answer came, and `false` on the "
+    "user's other turns.",
 )
 INTERRUPTIONS: Final = _metric(
-    "pipecat.interruptions", Type.COUNT, "turns", (metric_tags.TRANSPORT,), "Turns cut off."
+    "pipecat.interruptions",
+    Type.COUNT,
+    "turns",
+    (metric_tags.TRANSPORT,),
+    "Turns that the user cut off.",
 )
 ERRORS: Final = _metric(
     "pipecat.errors",
@@ -185,34 +194,43 @@ AUDIO_SECONDS: Final = _metric(
     "Audio transcribed (`stage:stt`) and synthesized (`stage:tts`).",
 )
 PARTICIPANTS_JOINED: Final = _metric(
-    "pipecat.participants.joined", Type.COUNT, "participants", (metric_tags.TRANSPORT,), "Joins."
+    "pipecat.participants.joined",
+    Type.COUNT,
+    "participants",
+    (metric_tags.TRANSPORT,),
+    "Participants who joined.",
 )
 PARTICIPANTS_LEFT: Final = _metric(
-    "pipecat.participants.left", Type.COUNT, "participants", (metric_tags.TRANSPORT,), "Departures."
+    "pipecat.participants.left",
+    Type.COUNT,
+    "participants",
+    (metric_tags.TRANSPORT,),
+    "Participants who left.",
 )
 SESSION_FIRST_SPEECH_SECONDS: Final = _metric(
     "pipecat.session.first_speech_seconds",
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.WITHIN),
-    "From the first participant's joining to the bot's first audio. `within` is `1s`, `2s`, `3s`, "
-    "`5s`, `8s` or `later`.",
+    "From the first participant's joining to the bot's first audio; without participants, from "
+    "the session's start. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
 )
 SESSION_LONGEST_SILENCE_SECONDS: Final = _metric(
     "pipecat.session.longest_silence_seconds",
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.SILENCE_OF, metric_tags.WITHIN),
-    "The longest time without speech, of each session. `silence_of` is whose turn it was to "
-    "speak: `bot` or `user`. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
+    "The longest silence of each session: neither the user nor the bot spoke. `silence_of` is "
+    "whose turn it was to speak: `bot` or `user`. `within` is `1s`, `2s`, `3s`, `5s`, `8s` or "
+    "`later`.",
 )
 SESSION_LONGEST_BOT_SILENCE_SECONDS: Final = _metric(
     "pipecat.session.longest_bot_silence_seconds",
     Type.DISTRIBUTION,
     "seconds",
     (metric_tags.TRANSPORT, metric_tags.WITHIN),
-    "The longest time without speech in which the bot owed an answer, of each session. `within` is "
-    "`1s`, `2s`, `3s`, `5s`, `8s` or `later`.",
+    "The longest silence of each session in which the bot owed an answer. `within` is `1s`, `2s`, "
+    "`3s`, `5s`, `8s` or `later`.",
 )
 SPEECH_SECONDS: Final = _metric(
     "pipecat.speech_seconds",
@@ -222,14 +240,18 @@ SPEECH_SECONDS: Final = _metric(
     "How long the `user` and the `bot` spoke, by `speaker`.",
 )
 BOT_SPEECHES: Final = _metric(
-    "pipecat.bot_speeches", Type.COUNT, "times", (metric_tags.TRANSPORT,), "Times the bot spoke."
+    "pipecat.bot_speeches",
+    Type.COUNT,
+    "times",
+    (metric_tags.TRANSPORT,),
+    "Times that the bot spoke.",
 )
 VOICE_GAPS: Final = _metric(
     "pipecat.voice_gaps",
     Type.COUNT,
     "gaps",
     (metric_tags.TRANSPORT,),
-    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+    "Gaps within the bot's speech that the user heard.",
 )
 VOICE_GAP_SECONDS: Final = _metric(
     "pipecat.voice_gap_seconds",
@@ -257,14 +279,14 @@ USER_AUDIO_LEVEL_DBFS: Final = _metric(
     Type.DISTRIBUTION,
     "decibels",
     (metric_tags.TRANSPORT,),
-    "How loud the user's speeches were, in decibels below full scale.",
+    "How loud the user's speech was, in decibels relative to full scale (0 is the loudest).",
 )
 USER_AUDIO_MISSING: Final = _metric(
     "pipecat.user_audio.missing",
     Type.COUNT,
     "times",
     (metric_tags.TRANSPORT,),
-    "Times a participant was connected and no audio of theirs came.",
+    "Times that a participant was connected and sent no audio.",
 )
 SERVICE_EVENTS: Final = _metric(
     "pipecat.service.events",
@@ -272,7 +294,7 @@ SERVICE_EVENTS: Final = _metric(
     "events",
     (metric_tags.EVENT, metric_tags.PROVIDER, metric_tags.OUTCOME),
     "Events of services, by Pipecat's name: `on_connection_error`, `on_disconnected` and so on. "
-    "`outcome` is `failed` where the event reports a failure, such as a lost connection, else "
+    "`outcome` is `failed` if the event reports a failure, such as a lost connection, else "
     "`completed`.",
 )
 SERVICE_RECONNECT_SECONDS: Final = _metric(
@@ -295,7 +317,7 @@ EVENT_LOOP_BLOCKED_SECONDS: Final = _metric(
     "seconds",
     (metric_tags.CAUSE,),
     "How long the event loop was blocked each time, by `cause`: `code`, `import`, "
-    "`garbage_collection`, or `not_running` where the process did not run at all.",
+    "`garbage_collection`, or `not_running` if the process did not run at all.",
 )
 SESSIONS_ACTIVE: Final = _metric(
     "pipecat.sessions.active", Type.GAUGE, "sessions", (), "Sessions running in the process."

@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Final
 
 PREFIX: Final = "pipecat."
-"""What the name of every span begins with."""
+"""The prefix of every span's name."""
 
 
 class Kind(StrEnum):
-    """The kinds of stages. ``pipecat.`` before the value is the name of the stage's span."""
+    """The kinds of stages. The name of a stage's span is ``pipecat.`` and the kind's value."""
 
     SESSION = "session"
     STARTUP = "startup"
@@ -44,87 +44,90 @@ class SpanDoc:
 
 
 SPANS: Final = (
-    SpanDoc(Kind.SESSION, "the bot's name", "the pipeline is set up", "it is cleaned up"),
+    SpanDoc(Kind.SESSION, "the bot's name", "the pipeline is set up", "the pipeline is cleaned up"),
     SpanDoc(
         Kind.STARTUP,
-        "processor class; `pipeline` for the whole",
-        "its `setup()` began",
-        "its `setup()` returned; for the whole, the StartFrame has passed through all of it",
+        "processor class; `pipeline` for the whole pipeline",
+        "its `setup()` begins",
+        "its `setup()` returns; for the whole pipeline, the StartFrame has passed through it",
     ),
     SpanDoc(
         Kind.PARTICIPANT,
         "transport class",
-        "somebody joined or connected, or was there before the bot",
-        "they left or disconnected, or the session ended",
+        "the participant joins or connects, or was there before the bot",
+        "the participant leaves or disconnects, or the session ends",
     ),
     SpanDoc(
         Kind.PARTICIPANT_EVENT,
         "the transport's event name",
         "the event is dispatched",
-        "the last handler of it returned; of several taken together, the last came",
+        "its last handler returns; if the span stands for several events, the last one comes",
     ),
     SpanDoc(
         Kind.TURN,
         "`user` or `bot`: who began it",
-        "the user starts speaking, or the bot starts responding unasked",
-        "the bot fell silent with nothing under way, the user began the next, or the session ended",
+        "the user begins to speak, or the bot begins to respond unasked",
+        "the bot falls silent and nothing is in progress, the user begins the next turn, or the "
+        "session ends",
     ),
     SpanDoc(
         Kind.USER_SPEECH,
-        "the class of the voice activity detector, or of the service that heard it where no "
-        "detector did",
-        "speech began",
-        "speech ended",
+        "class of the voice activity detector, or of the service that detected the speech",
+        "speech begins",
+        "speech ends",
     ),
     SpanDoc(
-        Kind.STT, "service class and model", "speech began", "the last final transcription of it"
+        Kind.STT,
+        "service class and model",
+        "speech begins",
+        "its last final transcription comes",
     ),
     SpanDoc(
         Kind.END_OF_TURN,
-        "the strategy's class, where one is known",
-        "speech ended",
-        "it was ruled that the user's turn had ended",
+        "strategy class, if it is known",
+        "speech ends",
+        "the ruling that the user's turn has ended",
     ),
     SpanDoc(
         Kind.LLM,
         "service class and model",
         "the service begins on a context, or announces a response of its own",
-        "the response ended, failed or was interrupted",
+        "the response ends, fails or is interrupted",
     ),
     SpanDoc(
         Kind.TOOL,
         "the function's name",
-        "the call is in progress",
-        "it completed, failed, timed out or was cancelled",
+        "the call begins",
+        "the call completes, fails, times out or is cancelled",
     ),
     SpanDoc(
         Kind.TTS,
         "service class and model",
-        "the first text was handed to synthesis",
-        "synthesis stopped, failed or was interrupted",
+        "the service gets the first text",
+        "synthesis stops, fails or is interrupted",
     ),
     SpanDoc(
         Kind.BOT_SPEECH,
         "`bot`",
-        "the bot is heard",
-        "the last audio was written, or the user cut in",
+        "the first audio is played",
+        "the last audio has been written, or the user cuts in",
     ),
     SpanDoc(
         Kind.FRAME,
         "`<processor class> <frame class>`",
         "`process_frame` begins; for a run of frames, with the first",
-        "it returns, raises or is cancelled; for a run, with the last",
+        "it returns, raises or is cancelled; for a run of frames, with the last",
     ),
     SpanDoc(
         Kind.SERVICE_EVENT,
         "the event's name",
         "the event is dispatched",
-        "its last handler returned; at once, where it has no handlers",
+        "its last handler returns; at once if it has none",
     ),
     SpanDoc(
         Kind.BLOCKED,
         "the place that blocked the event loop, `module.function`",
-        "the event loop stopped turning",
-        "it turned again",
+        "the event loop stops",
+        "it goes on",
     ),
 )

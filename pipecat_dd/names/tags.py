@@ -1,7 +1,7 @@
 """The tags and metrics of spans, which are the attributes of a stage.
 
-What has a unit is a metric: a number that Datadog can compare. What has none is a tag, whose value
-is text.
+A tag with a unit is a metric of the span: a number that Datadog can compare. The value of a tag
+without a unit is text.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from pipecat_dd.names.spans import Kind
 
 @dataclass(frozen=True, slots=True)
 class TagDoc:
-    """A tag, or a metric where it has a unit.
+    """A tag, or a metric if it has a unit.
 
     Attributes:
-        name: Its name; ``<…>`` stands for what differs.
-        meaning: What it says.
+        name: Its name; ``<…>`` stands for the part that varies.
+        meaning: What it means, in sentences that stand alone: the page shows them one at a time.
         unit: A metric's unit; empty for a tag, whose value is text.
-        on: The spans it may stand on; none given for all.
+        on: The kinds of spans that may have it; empty if all may.
     """
 
     name: str
@@ -31,11 +31,11 @@ class TagDoc:
 
 
 TAGS: Final[list[TagDoc]] = []
-"""All of them, in the order in which ``docs/spans.md`` has them."""
+"""All tags, in the order of ``docs/spans.md``."""
 
 
 def tags_of(kind: Kind) -> Iterator[TagDoc]:
-    """Yield the tags that may stand on a span.
+    """Yield the tags that a span may have.
 
     Args:
         kind: The span's kind.
@@ -70,21 +70,21 @@ _WORK: Final = (
 _EVENTS: Final = (Kind.PARTICIPANT_EVENT, Kind.SERVICE_EVENT)
 
 WAIT_PARTS: Final = (
-    ("end_of_turn", "until it was ruled that the user had finished"),
-    ("transcription", "for the final transcription, where that came after the ruling"),
+    ("end_of_turn", "for the ruling that the user had finished"),
+    ("transcription", "for the final transcription, if that came after the ruling"),
     ("preparation", "until the model was asked: aggregation of the context, retrieval"),
     ("tools", "for responses that only called tools, and for the tools"),
     ("llm", "for the first token of the response that was spoken"),
     ("aggregation", "until there was enough text to synthesize"),
     ("synthesis", "for the first audio"),
-    ("output", "until that audio was heard"),
+    ("output", "until that audio was played"),
 )
-"""The parts of what a user waits for, in order, and what was waited for in each."""
+"""The parts of the user's wait for an answer, in order, and what each was for."""
 
 FRAME_PREFIX: Final = "frame."
 USAGE_PREFIX: Final = "gen_ai.usage."
 METRICS_PREFIX: Final = "metrics."
-"""What the names begin with that say which frame, what a model used, what Pipecat measured."""
+"""Prefixes of the names for a frame, for what a model used, and for what Pipecat measured."""
 
 # Every span
 
@@ -92,44 +92,44 @@ SESSION_ID: Final = _tag("session_id", "The session's id.")
 COMPONENT: Final = _tag("component", "Always `pipecat`.")
 SPAN_KIND: Final = _tag(
     "span.kind",
-    "`internal`; `client` where a service reaches its provider with no client span of "
-    "ddtrace's beneath it: over a websocket, say, or over HTTP with ddtrace's patches "
-    "off.",
+    "`client` if a service reaches its provider and ddtrace has no client span for that (over a "
+    "websocket, or over HTTP with ddtrace's patches off); otherwise `internal`.",
 )
 PEER_SERVICE: Final = _tag(
-    "peer.service", "The provider, where `span.kind` is `client`.", on=(Kind.LLM, Kind.TTS)
+    "peer.service", "The provider, if `span.kind` is `client`.", on=(Kind.LLM, Kind.TTS)
 )
 PARTICIPANT_ID: Final = _tag(
-    "participant_id", "Whom it is of, where there is exactly one participant it can mean."
+    "participant_id", "The participant that the span is about, if exactly one is possible."
 )
 RESERVED_TAGS: Final = frozenset({SESSION_ID, PARTICIPANT_ID, COMPONENT, SPAN_KIND, *UNIFIED})
-"""Tags with a meaning of their own on every span, which the user may not set."""
+"""Tags that have a meaning on every span, and that the user may not set."""
 
 MAX_TAG_NAME_CHARS: Final = 200
-"""The most characters of a tag's name that Datadog keeps."""
+"""How many characters of a tag's name Datadog keeps."""
 
 PROCESSOR_NAME: Final = _tag(
     "processor.name", "Pipecat's name for the processor that did the work."
 )
-INTERRUPTED: Final = _tag("interrupted", "`true` where it was cut off. That is no error.")
+INTERRUPTED: Final = _tag("interrupted", "`true` if it was cut off. That is not an error.")
 ERROR_TYPE: Final = _tag(
     "error.type",
-    "The exception's class, or `ErrorFrame`, `ToolError`, `ToolTimeout`, "
-    "`TransportError`, `PipelineError` where there was none.",
+    "The exception's class. Without an exception: `ErrorFrame`, `ToolError`, `ToolTimeout`, "
+    "`TransportError`, `ConnectionError`, `ConnectionLost`, `TimeoutError`, `SetupTimeout`, "
+    "`JobError`, `WorkerError` or `PipelineError`.",
 )
-ERROR_MESSAGE: Final = _tag("error.message", "What the error says, redacted.")
-ERROR_STACK: Final = _tag("error.stack", "Its traceback, redacted, the end of it kept.")
+ERROR_MESSAGE: Final = _tag("error.message", "The error's message, redacted.")
+ERROR_STACK: Final = _tag("error.stack", "The traceback, redacted. Of a long one, the end is kept.")
 ERROR_CATEGORY: Final = _tag(
-    "error.category", "Why it happened, where Pipecat knows (`ErrorFrame.category`)."
+    "error.category", "Why it happened, if Pipecat knows (`ErrorFrame.category`)."
 )
 PROCESSOR_USABLE: Final = _tag(
-    "processor.usable", "`false` where the processor can no longer do its job."
+    "processor.usable", "`false` if the processor can no longer do its job."
 )
 WORKER_NAME: Final = _tag(
     "worker.name",
-    "The worker whose processor did the work, where the conversation has several "
-    "workers, and on what a worker itself reports. The user's speech and the bot's are put "
-    "down to the worker that has the transport.",
+    "The worker whose processor did the work, if the conversation has several workers or a worker "
+    "reports something itself. The speech of the user and of the bot belongs to the worker that "
+    "has the transport.",
     on=_WORK,
 )
 
@@ -142,148 +142,165 @@ CONVERSATION_ID: Final = _tag(
 )
 SESSION_END_REASON: Final = _tag(
     "session.end_reason",
-    "`ended` or `stopped` where the frame that asked for it came out at the pipeline's "
-    "end; `lost_end` where a processor kept it; `cancelled`, also before the pipeline "
-    "had started; `idle_timeout` where Pipecat cancelled it for silence; `failed` "
-    "where an error brought it down, or it never started; `exited` or `terminated` with "
-    "its process, or with its event loop; `removed` with the observer "
-    "(`remove_observer`).",
+    "`ended` or `stopped` if the frame that asked for it reached the pipeline's end; `lost_end` "
+    "if a processor kept that frame; `cancelled`, also before the pipeline had started; "
+    "`idle_timeout` if Pipecat cancelled it because nothing happened; `failed` if an error ended "
+    "it, or it never started; `exited` if its process or its event loop ended, `terminated` if a "
+    "signal ended the process; `removed` if the observer was removed (`remove_observer`).",
     on=(Kind.SESSION,),
 )
 SESSION_END_LOST_IN: Final = _tag(
     "session.end_lost_in",
-    "The processor that had the frame last that should have ended the pipeline, where "
-    "that is `lost_end`: its class, with its place among several. Its `pipecat.frame` "
-    "shows when.",
+    "The processor that kept the frame, if the reason is `lost_end`: its class, with its index if "
+    "there are several. Its `pipecat.frame` shows when.",
     on=(Kind.SESSION,),
 )
 SESSION_TURN_COUNT: Final = _tag(
-    "session.turn_count", "Turns begun.", unit="turns", on=(Kind.SESSION,)
+    "session.turn_count", "Turns that began.", unit="turns", on=(Kind.SESSION,)
 )
 SESSION_INTERRUPTION_COUNT: Final = _tag(
-    "session.interruption_count", "Turns the user cut off.", unit="turns", on=(Kind.SESSION,)
+    "session.interruption_count", "Turns that the user cut off.", unit="turns", on=(Kind.SESSION,)
 )
 SESSION_ERROR_COUNT: Final = _tag(
-    "session.error_count", "Errors reported or raised.", unit="errors", on=(Kind.SESSION,)
+    "session.error_count", "Errors that were reported or raised.", unit="errors", on=(Kind.SESSION,)
 )
 SESSION_SHED_COUNT: Final = _tag(
     "session.shed_count",
-    "Events that were dropped because too many waited; absent if none were.",
+    "Events that the observer dropped because too many waited; absent if there were none.",
     unit="events",
     on=(Kind.SESSION,),
 )
 SESSION_FAILOVER_COUNT: Final = _tag(
     "session.failover_count",
-    "Times a switcher turned to another service, since the one at work had failed.",
+    "Times that a switcher changed to another service because the current one had failed.",
     unit="times",
     on=(Kind.SESSION,),
 )
 SESSION_BOT_SPEECH_COUNT: Final = _tag(
-    "session.bot_speech_count", "Times the bot began to speak.", unit="times", on=(Kind.SESSION,)
+    "session.bot_speech_count",
+    "Times that the bot began to speak.",
+    unit="times",
+    on=(Kind.SESSION,),
 )
 SESSION_PARTICIPANT_COUNT: Final = _tag(
     "session.participant_count",
-    "Participants there were, each counted once.",
+    "Participants, each counted once.",
     unit="participants",
     on=(Kind.SESSION,),
 )
 
 SESSION_OUTCOME: Final = _tag(
     "session.outcome",
-    "What came of the conversation, in the bot's own word (`Session.set_outcome`).",
+    "What came of the conversation, as the bot reported it (`Session.set_outcome`).",
     on=(Kind.SESSION,),
 )
 SESSION_FIRST_SPEECH_SECONDS: Final = _tag(
     "session.first_speech_seconds",
-    "From the first participant's joining, or from the session's start where none is reported, "
-    "to the bot's first audio.",
+    "From the first participant's joining to the bot's first audio; without participants, from "
+    "the session's start.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_USER_SPEECH_SECONDS: Final = _tag(
-    "session.user_speech_seconds", "How long the user spoke.", unit="seconds", on=(Kind.SESSION,)
+    "session.user_speech_seconds",
+    "How long the user spoke, in all.",
+    unit="seconds",
+    on=(Kind.SESSION,),
 )
 SESSION_BOT_SPEECH_SECONDS: Final = _tag(
-    "session.bot_speech_seconds", "How long the bot spoke.", unit="seconds", on=(Kind.SESSION,)
+    "session.bot_speech_seconds",
+    "How long the bot spoke, in all.",
+    unit="seconds",
+    on=(Kind.SESSION,),
 )
 SESSION_SILENCE_SECONDS: Final = _tag(
     "session.silence_seconds",
-    "How long neither the user nor the bot spoke.",
+    "How long neither the user nor the bot spoke, in all.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_LONGEST_SILENCE_SECONDS: Final = _tag(
     "session.longest_silence_seconds",
-    "The longest time without speech.",
+    "The longest time in which neither the user nor the bot spoke.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_LONGEST_BOT_SILENCE_SECONDS: Final = _tag(
     "session.longest_bot_silence_seconds",
-    "The longest time without speech in which the bot owed an answer; 0 if it never did.",
+    "The longest silence in which the bot owed an answer; 0 if it never did.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_LONGEST_SILENCE_OF: Final = _tag(
     "session.longest_silence_of",
-    "Whose turn it was to speak in the longest silence: `bot`, which owed an answer, or `user`.",
+    "Whose turn it was to speak in the longest silence: `bot` if the bot owed an answer, else "
+    "`user`.",
     on=(Kind.SESSION,),
 )
 SESSION_IDLE_COUNT: Final = _tag(
     "session.idle_count",
-    "Times Pipecat reported that the user was idle.",
+    "Times that Pipecat reported the user as idle.",
     unit="times",
     on=(Kind.SESSION,),
 )
 SESSION_RECONNECT_COUNT: Final = _tag(
     "session.reconnect_count",
-    "Times a service lost its connection and made it again.",
+    "Times that a service lost its connection and connected again.",
     unit="times",
     on=(Kind.SESSION,),
 )
 SESSION_RECONNECT_SECONDS: Final = _tag(
     "session.reconnect_seconds",
-    "How long services were without their connections, summed.",
+    "How long services were without their connections, in all.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_BLOCKED_COUNT: Final = _tag(
     "session.blocked_count",
-    "Times the event loop was blocked while the session ran, by any session's code.",
+    "Times that the event loop was blocked while the session ran, by any session's code.",
     unit="times",
     on=(Kind.SESSION,),
 )
 SESSION_BLOCKED_SECONDS: Final = _tag(
-    "session.blocked_seconds", "How long it was blocked.", unit="seconds", on=(Kind.SESSION,)
+    "session.blocked_seconds",
+    "How long the event loop was blocked while the session ran, in all.",
+    unit="seconds",
+    on=(Kind.SESSION,),
 )
 SESSION_LONGEST_BLOCKED_SECONDS: Final = _tag(
     "session.longest_blocked_seconds",
-    "The longest time for which it was blocked.",
+    "The longest time for which the event loop was blocked.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_NOT_RUNNING_SECONDS: Final = _tag(
     "session.not_running_seconds",
-    "How long the process did not run while the session did: it was suspended, or the machine "
+    "How long the process did not run during the session, because it was suspended or the machine "
     "had no CPU for it.",
     unit="seconds",
     on=(Kind.SESSION,),
 )
 SESSION_VOICE_GAP_COUNT: Final = _tag(
     "session.voice_gap_count",
-    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+    "Gaps within the bot's speech that the user heard.",
     unit="gaps",
     on=(Kind.SESSION,),
 )
 SESSION_VOICE_GAP_SECONDS: Final = _tag(
-    "session.voice_gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.SESSION,)
+    "session.voice_gap_seconds",
+    "How long the gaps in the bot's speech were, in all.",
+    unit="seconds",
+    on=(Kind.SESSION,),
 )
 SESSION_LONGEST_VOICE_GAP_SECONDS: Final = _tag(
-    "session.longest_voice_gap_seconds", "The longest of them.", unit="seconds", on=(Kind.SESSION,)
+    "session.longest_voice_gap_seconds",
+    "The longest gap in the bot's speech.",
+    unit="seconds",
+    on=(Kind.SESSION,),
 )
 SESSION_NO_USER_AUDIO_COUNT: Final = _tag(
     "session.no_user_audio_count",
-    "Times a participant was connected and no audio of theirs came.",
+    "Times that a participant was connected and sent no audio.",
     unit="times",
     on=(Kind.SESSION,),
 )
@@ -292,36 +309,37 @@ TELEPHONY_CALL_ID: Final = _tag(
 )
 FLOW_NODE: Final = _tag(
     "flow.node",
-    "The node of the conversation's flow (`pipecat.flows`) that was current when it began; on a "
-    "turn that began before the first node, that one. `unnamed` where the node has no name.",
+    "The flow's node (`pipecat.flows`) that was current when it began. A turn that began before "
+    "the first node has the first node. `unnamed` if the node has no name.",
     on=(Kind.TURN, Kind.LLM, Kind.TOOL),
 )
 
 # The participant span
 
 PARTICIPANT_NAME: Final = _tag(
-    "participant.name", "The name that is shown.", on=(Kind.PARTICIPANT,)
+    "participant.name", "The participant's display name.", on=(Kind.PARTICIPANT,)
 )
 PARTICIPANT_ROLE: Final = _tag(
     "participant.role",
-    "The participant's part in it, where the transport tells: `owner`, `guest`, or what "
-    "your own data on the participant says.",
+    "The participant's role: as your own data on the participant says, else as the transport "
+    "reports it (`owner`, `guest`).",
     on=(Kind.PARTICIPANT,),
 )
 PARTICIPANT_LEAVE_REASON: Final = _tag(
     "participant.leave_reason",
-    "The transport's word for it (`leftCall`), `disconnected`, `connection_lost`, "
-    "`replaced` by the transport's next peer, `stream_stopped` or `session_end`.",
+    "The transport's own reason (`leftCall`), or `disconnected`, `connection_lost`, `replaced` "
+    "(by the transport's next peer), `stream_stopped` or `session_end`.",
     on=_PEOPLE,
 )
 PARTICIPANT_PHONE_HASH: Final = _tag(
     "participant.phone_hash",
-    "The telephone number of who is at the other end, hashed with your `phone_hash_key`.",
+    "The first 32 hexadecimal digits of the HMAC-SHA256 of the participant's telephone number, "
+    "with your `phone_hash_key`.",
     on=(Kind.PARTICIPANT,),
 )
 TELEPHONY_PROVIDER: Final = _tag(
     "telephony.provider",
-    "Whose call it is: `twilio`, `telnyx`, `plivo` or `exotel`.",
+    "The telephony provider: `twilio`, `telnyx`, `plivo` or `exotel`.",
     on=(Kind.PARTICIPANT,),
 )
 
@@ -329,13 +347,13 @@ TELEPHONY_PROVIDER: Final = _tag(
 
 EVENT_COUNT: Final = _tag(
     "event.count",
-    "Events it stands for: more than one where many came at once.",
+    "Events that the span stands for: more than one if many came at once.",
     unit="events",
     on=_EVENTS,
 )
 EVENT_HANDLER_COUNT: Final = _tag(
     "event.handler_count",
-    "Handlers that were registered.",
+    "Handlers that were registered for the event.",
     unit="handlers",
     on=_EVENTS,
 )
@@ -344,27 +362,27 @@ EVENT_HANDLER_COUNT: Final = _tag(
 
 EVENT_DETAIL: Final = _tag(
     "event.detail",
-    "What it says, in a word of Pipecat's or of your code's: a menu's status, the class of the "
-    "service that was turned to, the worker that is ready, `microphone_off`.",
+    "What the event reports, in Pipecat's word or your code's: a menu's status, the class of the "
+    "service that was switched to, the worker that is ready, `microphone_off`.",
     on=_EVENTS,
 )
 CONNECTION_WAIT_SECONDS: Final = _tag(
     "connection.wait_seconds",
-    "How long it took to connect, or to be refused.",
+    "How long it took to connect or to be refused.",
     unit="seconds",
     on=(Kind.SERVICE_EVENT,),
 )
 CONNECTION_LOST_SECONDS: Final = _tag(
     "connection.lost_seconds",
-    "How long the service had been without the connection that it has made again.",
+    "How long the service was without the connection that it has made again.",
     unit="seconds",
     on=(Kind.SERVICE_EVENT,),
 )
 JOB_NAME: Final = _tag(
-    "job.name", "The job that one worker asked of another.", on=(Kind.SERVICE_EVENT,)
+    "job.name", "The job that one worker requested from another.", on=(Kind.SERVICE_EVENT,)
 )
 JOB_ID: Final = _tag("job.id", "Pipecat's id of the job.", on=(Kind.SERVICE_EVENT,))
-JOB_STATUS: Final = _tag("job.status", "How it ended.", on=(Kind.SERVICE_EVENT,))
+JOB_STATUS: Final = _tag("job.status", "How the job ended.", on=(Kind.SERVICE_EVENT,))
 
 # The participant.event span
 
@@ -374,8 +392,8 @@ MESSAGE_SIZE_BYTES: Final = _tag(
 )
 DTMF_TONE: Final = _tag(
     "dtmf.tone",
-    "The key that was pressed, or that the bot sends (`output_dtmf`); of digits in a row only the "
-    "first, and of several that the bot sends at once none, without `capture_content`.",
+    "The key that was pressed, or that the bot sent (`output_dtmf`). Without `capture_content`: "
+    "of several digits in a row only the first, and none if the bot sends several at once.",
     on=(Kind.PARTICIPANT_EVENT,),
 )
 DIALIN_STATE: Final = _tag(
@@ -388,12 +406,12 @@ DIALOUT_STATE: Final = _tag(
     "`answered`, `connected`, `stopped`, `error` or `warning`.",
     on=(Kind.PARTICIPANT_EVENT,),
 )
-CALL_STATE: Final = _tag(
-    "call.state", "The state the call is in now.", on=(Kind.PARTICIPANT_EVENT,)
+CALL_STATE: Final = _tag("call.state", "The call's new state.", on=(Kind.PARTICIPANT_EVENT,))
+NETWORK_EVENT: Final = _tag(
+    "network.event", "What happened to the connection.", on=(Kind.PARTICIPANT_EVENT,)
 )
-NETWORK_EVENT: Final = _tag("network.event", "What happened to it.", on=(Kind.PARTICIPANT_EVENT,))
 NETWORK_CONNECTION: Final = _tag(
-    "network.connection", "Which connection.", on=(Kind.PARTICIPANT_EVENT,)
+    "network.connection", "The connection that it happened to.", on=(Kind.PARTICIPANT_EVENT,)
 )
 
 # The turn span
@@ -414,16 +432,19 @@ TURN_OUTCOME: Final = _tag(
 )
 TURN_LEFT_WAITING: Final = _tag(
     "turn.left_waiting",
-    "On a turn without an answer: `true` where the user waited three seconds or more for "
-    "it, `false` where they went on sooner or hung up.",
+    "On a turn without an answer: `true` if the user waited three seconds or more, `false` if "
+    "they went on sooner or hung up.",
     on=(Kind.TURN,),
 )
 TURN_ERROR_COUNT: Final = _tag(
-    "turn.error_count", "Errors reported or raised in it.", unit="errors", on=(Kind.TURN,)
+    "turn.error_count",
+    "Errors that were reported or raised in the turn.",
+    unit="errors",
+    on=(Kind.TURN,),
 )
 TURN_USER_BOT_LATENCY_SECONDS: Final = _tag(
     "turn.user_bot_latency_seconds",
-    "From the end of the user's speech to the bot's voice; `turn.wait.*` add up to it.",
+    "From the end of the user's speech to the bot's first audio; `turn.wait.*` add up to it.",
     unit="seconds",
     on=(Kind.TURN,),
 )
@@ -438,52 +459,56 @@ TURN_END_OF_TURN_INCOMPLETE_COUNT: Final = _tag(
 )
 TURN_END_OF_TURN_OUTCOME: Final = _tag(
     "turn.end_of_turn.outcome",
-    "What ended the user's part of it: as `end_of_turn.outcome`.",
+    "What ended the user's part of the turn: as `end_of_turn.outcome`.",
     on=(Kind.TURN,),
 )
 TURN_END_OF_TURN_PROBABILITY: Final = _tag(
     "turn.end_of_turn.probability",
-    "How sure the model was, at its last ruling, that the user had finished, from 0 to 1.",
+    "How sure the model was at its last ruling that the user had finished, from 0 to 1.",
     unit="fraction",
     on=(Kind.TURN,),
 )
 TURN_BLOCKED_SECONDS: Final = _tag(
     "turn.blocked_seconds",
-    "How long the event loop was blocked in it, by any session's code.",
+    "How long the event loop was blocked during the turn, by any session's code.",
     unit="seconds",
     on=(Kind.TURN,),
 )
 TURN_VOICE_GAP_COUNT: Final = _tag(
     "turn.voice_gap_count",
-    "Gaps in the bot's voice, in mid-speech, that the user heard.",
+    "Gaps within the bot's speech that the user heard.",
     unit="gaps",
     on=(Kind.TURN,),
 )
 TURN_VOICE_GAP_SECONDS: Final = _tag(
-    "turn.voice_gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.TURN,)
+    "turn.voice_gap_seconds",
+    "How long the gaps in the bot's speech were, in all.",
+    unit="seconds",
+    on=(Kind.TURN,),
 )
 failovers: Final = _family(
     "failovers.<provider>",
-    "Times a switcher turned to a service of that provider's for an error: on the turn "
-    "it was in, else on the session.",
+    "Times that a switcher changed to a service of this provider because of an error: on the turn "
+    "in which it happened, else on the session.",
     unit="times",
     on=(Kind.TURN, Kind.SESSION),
 )
 processor_frames: Final = _family(
     "processor.<key>.frames",
-    "Frames that a processor worked on. `<key>` is its class, with its place among several.",
+    "Frames that the processor worked on. `<key>` is its class, with its index if there are "
+    "several of that class.",
     unit="frames",
     on=(Kind.TURN, Kind.SESSION),
 )
 processor_busy_ms: Final = _family(
     "processor.<key>.busy_ms",
-    "How long that took it in all; media is not timed.",
+    "How long the processor worked on frames, in all; media is not timed.",
     unit="milliseconds",
     on=(Kind.TURN, Kind.SESSION),
 )
 processor_longest_ms: Final = _family(
     "processor.<key>.longest_ms",
-    "How long the longest took.",
+    "How long the processor's longest work on a frame took.",
     unit="milliseconds",
     on=(Kind.TURN, Kind.SESSION),
 )
@@ -498,16 +523,16 @@ GEN_AI_PROVIDER_NAME: Final = _tag(
 GEN_AI_REQUEST_MODEL: Final = _tag("gen_ai.request.model", "The model.", on=_SERVICES)
 GEN_AI_OPERATION_NAME: Final = _tag("gen_ai.operation.name", "`chat`.", on=(Kind.LLM,))
 GEN_AI_OUTPUT_TYPE: Final = _tag(
-    "gen_ai.output.type", "`speech` where the model itself speaks.", on=(Kind.LLM,)
+    "gen_ai.output.type", "`speech` if the model itself speaks.", on=(Kind.LLM,)
 )
 gen_ai_request: Final = _family(
     "gen_ai.request.<setting>",
-    "Settings of the request: temperature, max_tokens, top_p and the like.",
+    "A setting of the request: temperature, max_tokens, top_p and the like.",
     unit="as the provider's",
     on=(Kind.LLM,),
 )
 METRICS_TTFB: Final = _tag(
-    "metrics.ttfb", "Time to the first byte; none where none came.", unit="seconds", on=_SERVICES
+    "metrics.ttfb", "Time to the first byte; absent if none came.", unit="seconds", on=_SERVICES
 )
 METRICS_TTFAT: Final = _tag(
     "metrics.ttfat", "Time to the first token of the answer.", unit="seconds", on=(Kind.LLM,)
@@ -523,13 +548,13 @@ GEN_AI_USAGE_OUTPUT_TOKENS: Final = _tag(
 )
 GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: Final = _tag(
     "gen_ai.usage.cache_read.input_tokens",
-    "Prompt tokens from cache.",
+    "Prompt tokens read from the cache.",
     unit="tokens",
     on=(Kind.LLM,),
 )
 GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: Final = _tag(
     "gen_ai.usage.cache_creation.input_tokens",
-    "Prompt tokens written to cache.",
+    "Prompt tokens written to the cache.",
     unit="tokens",
     on=(Kind.LLM,),
 )
@@ -537,10 +562,10 @@ GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: Final = _tag(
     "gen_ai.usage.reasoning.output_tokens", "Tokens spent reasoning.", unit="tokens", on=(Kind.LLM,)
 )
 GEN_AI_USAGE_AUDIO_INPUT_TOKENS: Final = _tag(
-    "gen_ai.usage.audio.input_tokens", "Audio tokens heard.", unit="tokens", on=(Kind.LLM,)
+    "gen_ai.usage.audio.input_tokens", "Audio tokens of the prompt.", unit="tokens", on=(Kind.LLM,)
 )
 GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS: Final = _tag(
-    "gen_ai.usage.audio.output_tokens", "Audio tokens spoken.", unit="tokens", on=(Kind.LLM,)
+    "gen_ai.usage.audio.output_tokens", "Audio tokens generated.", unit="tokens", on=(Kind.LLM,)
 )
 LLM_MESSAGE_COUNT: Final = _tag(
     "llm.message_count", "Messages in the context.", unit="messages", on=(Kind.LLM,)
@@ -550,17 +575,17 @@ LLM_TOOL_COUNT: Final = _tag(
 )
 LLM_OUTCOME: Final = _tag(
     "llm.outcome",
-    "`completed`, `failed`, `interrupted`, or `discarded` where the user heard nothing of it.",
+    "`completed`, `failed`, `interrupted`, or `discarded` if the user heard nothing of it.",
     on=(Kind.LLM,),
 )
 LLM_PURPOSE: Final = _tag(
     "llm.purpose",
-    "`inference` where it was asked beside the conversation: a summary, a classification.",
+    "`inference` if the request is not part of the conversation: a summary, a classification.",
     on=(Kind.LLM,),
 )
 LLM_SPECULATIVE: Final = _tag(
     "llm.speculative",
-    "`true` where it was begun before the user was known to have finished.",
+    "`true` if the request began before it was known that the user had finished.",
     on=(Kind.LLM,),
 )
 LANGUAGE: Final = _tag("language", "The language that was transcribed.", on=(Kind.STT,))
@@ -588,40 +613,47 @@ TOOL_NAME: Final = _tag("tool.name", "The function's name.", on=(Kind.TOOL,))
 TOOL_CALL_ID: Final = _tag("tool.call_id", "The model's id of the call.", on=(Kind.TOOL,))
 TOOL_OUTCOME: Final = _tag(
     "tool.outcome",
-    "`completed`, `timed_out`, `cancelled` or `failed`: it raised, or its result reports "
-    "a failure as Pipecat Flows and MCP do.",
+    "`completed`, `timed_out`, `cancelled` or `failed`. A call fails if it raises, or if its "
+    "result reports a failure as in Pipecat Flows and MCP.",
     on=(Kind.TOOL,),
 )
 TOOL_WAIT_SECONDS: Final = _tag(
-    "tool.wait_seconds", "From being asked for until running.", unit="seconds", on=(Kind.TOOL,)
+    "tool.wait_seconds",
+    "From the model's request until the tool ran.",
+    unit="seconds",
+    on=(Kind.TOOL,),
 )
 
 # The user_speech span
 
 USER_AUDIO_GAP_COUNT: Final = _tag(
     "user_audio.gap_count",
-    "Gaps in the user's audio: pieces that came late, or never.",
+    "Gaps in the user's audio while they spoke: pieces that came late, or never.",
     unit="gaps",
     on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_GAP_SECONDS: Final = _tag(
-    "user_audio.gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.USER_SPEECH,)
+    "user_audio.gap_seconds",
+    "How long the gaps in the user's audio were, in all.",
+    unit="seconds",
+    on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_LONGEST_GAP_SECONDS: Final = _tag(
     "user_audio.longest_gap_seconds",
-    "The longest of them.",
+    "The longest gap in the user's audio.",
     unit="seconds",
     on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_LEVEL_DBFS: Final = _tag(
     "user_audio.level_dbfs",
-    "How loud the speech was, in decibels below full scale: a sample of its pieces.",
+    "How loud the speech was, in decibels relative to full scale (0 is the loudest), from a "
+    "sample of its audio.",
     unit="decibels",
     on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_CLIPPED_FRACTION: Final = _tag(
     "user_audio.clipped_fraction",
-    "The share of its samples that were at full scale, from 0 to 1.",
+    "The share of that sample that was at full scale, from 0 to 1.",
     unit="fraction",
     on=(Kind.USER_SPEECH,),
 )
@@ -630,13 +662,13 @@ USER_AUDIO_CLIPPED_FRACTION: Final = _tag(
 
 END_OF_TURN_PROBABILITY: Final = _tag(
     "end_of_turn.probability",
-    "How sure the model was that the user had finished, from 0 to 1: of the last ruling.",
+    "How sure the model was at its last ruling that the user had finished, from 0 to 1.",
     unit="fraction",
     on=(Kind.END_OF_TURN,),
 )
 END_OF_TURN_INFERENCE_SECONDS: Final = _tag(
     "end_of_turn.inference_seconds",
-    "How long the model took for its rulings, summed.",
+    "How long the model took for its rulings, in all.",
     unit="seconds",
     on=(Kind.END_OF_TURN,),
 )
@@ -649,13 +681,15 @@ END_OF_TURN_INCOMPLETE_COUNT: Final = _tag(
 END_OF_TURN_OUTCOME: Final = _tag(
     "end_of_turn.outcome",
     "What ended the user's turn: `completed`, a ruling; `resumed`, a ruling after the user had "
-    "gone on from an earlier one, or from a prediction; `timed_out`, the wait for more.",
+    "gone on after an earlier ruling or a prediction; `timed_out`, the end of the wait for more "
+    "speech.",
     on=(Kind.END_OF_TURN,),
 )
 END_OF_TURN_AFTER_RULING_SECONDS: Final = _tag(
     "end_of_turn.after_ruling_seconds",
-    "From the model's last ruling to the end of the turn: waited for the transcription where it "
-    "ruled that the user had finished, for more speech where it ruled that they had not.",
+    "From the model's last ruling to the end of the user's turn: the wait for the transcription "
+    "if it ruled that the user had finished, the wait for more speech if it ruled that they had "
+    "not.",
     unit="seconds",
     on=(Kind.END_OF_TURN,),
 )
@@ -663,33 +697,39 @@ END_OF_TURN_AFTER_RULING_SECONDS: Final = _tag(
 # The bot_speech span
 
 BOT_SPEECH_AUDIO_SECONDS: Final = _tag(
-    "bot_speech.audio_seconds", "Audio written.", unit="seconds", on=(Kind.BOT_SPEECH,)
+    "bot_speech.audio_seconds",
+    "Audio that was written to the transport.",
+    unit="seconds",
+    on=(Kind.BOT_SPEECH,),
 )
 BOT_SPEECH_UNHEARD_SECONDS: Final = _tag(
     "bot_speech.unheard_seconds",
-    "Audio that was synthesized for it and that the user did not hear, since they cut in.",
+    "Audio that was synthesized for it, and that the user did not hear because they cut in.",
     unit="seconds",
     on=(Kind.BOT_SPEECH,),
 )
 BOT_SPEECH_GAP_COUNT: Final = _tag(
     "bot_speech.gap_count",
-    "Gaps in mid-speech: all that was written had played before more of it came.",
+    "Gaps within the speech: all audio that was written had played before more came.",
     unit="gaps",
     on=(Kind.BOT_SPEECH,),
 )
 BOT_SPEECH_GAP_SECONDS: Final = _tag(
-    "bot_speech.gap_seconds", "How long they were, summed.", unit="seconds", on=(Kind.BOT_SPEECH,)
+    "bot_speech.gap_seconds",
+    "How long the gaps in the speech were, in all.",
+    unit="seconds",
+    on=(Kind.BOT_SPEECH,),
 )
 BOT_SPEECH_LONGEST_GAP_SECONDS: Final = _tag(
     "bot_speech.longest_gap_seconds",
-    "The longest of them.",
+    "The longest gap in the speech.",
     unit="seconds",
     on=(Kind.BOT_SPEECH,),
 )
 BOT_SPEECH_GAPS: Final = _tag(
     "bot_speech.gaps",
-    "Where the first of them were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 "
-    "after the speech did.",
+    "Where the first gaps were, in seconds: `1.600+0.480 …` is a gap of 0.48 that began 1.6 after "
+    "the speech did.",
     on=(Kind.BOT_SPEECH,),
 )
 
@@ -697,8 +737,8 @@ BOT_SPEECH_GAPS: Final = _tag(
 
 BLOCKED_CAUSE: Final = _tag(
     "blocked.cause",
-    "`code`; `import` where a module was being imported; `garbage_collection` where that took most "
-    "of the time.",
+    "`code`; `import` if a module was being imported; `garbage_collection` if that took most of "
+    "the time.",
     on=(Kind.BLOCKED,),
 )
 BLOCKED_LOCATION: Final = _tag(
@@ -712,13 +752,13 @@ BLOCKED_STACK: Final = _tag(
 BLOCKED_TASK: Final = _tag("blocked.task", "The name of the task that ran.", on=(Kind.BLOCKED,))
 BLOCKED_CPU_SECONDS: Final = _tag(
     "blocked.cpu_seconds",
-    "How much of that time the thread used the CPU; the rest it waited.",
+    "For how much of that time the thread used the CPU; the rest of it, it waited.",
     unit="seconds",
     on=(Kind.BLOCKED,),
 )
 BLOCKED_GC_SECONDS: Final = _tag(
     "blocked.gc_seconds",
-    "How much of it Python's garbage collection took.",
+    "For how much of that time Python collected garbage.",
     unit="seconds",
     on=(Kind.BLOCKED,),
 )
@@ -731,33 +771,40 @@ BLOCKED_IMPORT: Final = _tag(
 FRAME_CLASS: Final = _tag(
     "frame.class", "The frame's class, or the event that failed.", on=(Kind.FRAME,)
 )
-FRAME_ID: Final = _tag("frame.id", "Pipecat's id of the frame; none on a run.", on=(Kind.FRAME,))
+FRAME_ID: Final = _tag(
+    "frame.id", "Pipecat's id of the frame; absent on a run of frames.", on=(Kind.FRAME,)
+)
 FRAME_DIRECTION: Final = _tag(
-    "frame.direction", "`downstream` or `upstream`; none on a run of both.", on=(Kind.FRAME,)
+    "frame.direction", "`downstream` or `upstream`; absent on a run of both.", on=(Kind.FRAME,)
 )
 FRAME_COUNT: Final = _tag(
-    "frame.count", "Frames taken together; 0 for an error.", unit="frames", on=(Kind.FRAME,)
+    "frame.count",
+    "Frames that the span stands for; 0 for an error.",
+    unit="frames",
+    on=(Kind.FRAME,),
 )
 
-# Content, which is sent with capture_content alone
+# Content, which is sent only with capture_content
 
 STT_TRANSCRIPT: Final = _tag(
-    "stt.transcript", "What was transcribed. Only with `capture_content`.", on=(Kind.STT,)
+    "stt.transcript", "The transcription. Only with `capture_content`.", on=(Kind.STT,)
 )
 GEN_AI_INPUT_MESSAGES: Final = _tag(
     "gen_ai.input.messages", "The messages, as JSON. Only with `capture_content`.", on=(Kind.LLM,)
 )
 GEN_AI_OUTPUT_MESSAGES: Final = _tag(
-    "gen_ai.output.messages", "What it answered. Only with `capture_content`.", on=(Kind.LLM,)
+    "gen_ai.output.messages", "The model's answer. Only with `capture_content`.", on=(Kind.LLM,)
 )
 TTS_TEXT: Final = _tag(
-    "tts.text", "What was synthesized. Only with `capture_content`.", on=(Kind.TTS,)
+    "tts.text", "The text that was synthesized. Only with `capture_content`.", on=(Kind.TTS,)
 )
 GEN_AI_TOOL_CALL_ARGUMENTS: Final = _tag(
     "gen_ai.tool.call.arguments",
-    "What it was called with. Only with `capture_content`.",
+    "The arguments of the call. Only with `capture_content`.",
     on=(Kind.TOOL,),
 )
 GEN_AI_TOOL_CALL_RESULT: Final = _tag(
-    "gen_ai.tool.call.result", "What it returned. Only with `capture_content`.", on=(Kind.TOOL,)
+    "gen_ai.tool.call.result",
+    "The result of the call. Only with `capture_content`.",
+    on=(Kind.TOOL,),
 )

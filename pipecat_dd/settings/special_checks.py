@@ -7,7 +7,7 @@ neither.
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from pipecat_dd.settings.checks import Switch, pairs, shown, stripped
@@ -63,7 +63,14 @@ class SpanTags:
 
     reserved: frozenset[str]
     max_name_chars: int
-    allowed: ClassVar[str] = "a mapping of names to values"
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        return (
+            f"a mapping of names (1 to {self.max_name_chars} characters, other than "
+            f"{', '.join(sorted(self.reserved))}) to strings, numbers or booleans"
+        )
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> dict[str, str]:
         """Check tags, and return their values as text."""
@@ -164,7 +171,7 @@ class IntakeUrl:
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
-        return f'such as "https://logs.internal:8282{self.path}"'
+        return f'a URL without user and password, such as "https://logs.internal:8282{self.path}"'
 
     def __call__(self, name: str, value: Any, from_environment: bool) -> str:
         """Check a URL and return it with a path."""
@@ -177,7 +184,7 @@ class IntakeUrl:
         if not fits or not _PRINTABLE.fullmatch(url):
             raise ValueError(f"{name}: must be {self.allowed}")
         if "@" in parts.netloc:
-            raise ValueError(f"{name}: must not contain a user or password; must be {self.allowed}")
+            raise ValueError(f"{name}: must be {self.allowed}")
         return url if parts.path not in ("", "/") else f"{url.rstrip('/')}{self.path}"
 
 

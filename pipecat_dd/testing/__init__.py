@@ -1,7 +1,7 @@
-"""For tests of your own bot: what of it would be seen in Datadog.
+"""For tests of your own bot: which spans and log lines it would send to Datadog.
 
-`capture` keeps, for a block, all spans and lines of the sessions that run in it, and sends
-nothing; no Agent is needed. Then ask it::
+`capture` collects the spans and log lines of all sessions that run in a block. It sends nothing,
+and needs no Agent::
 
     async def test_the_bot_looks_the_weather_up():
         with capture() as seen:
@@ -14,7 +14,7 @@ nothing; no Agent is needed. Then ask it::
         assert [line["message"] for line in tool.lines] == ["Looking up the weather in Rome"]
         assert not session.errors
 
-Needs no test framework, and works with any. As a fixture of pytest's::
+It works with any test framework. As a fixture for pytest::
 
     @pytest.fixture
     def seen():

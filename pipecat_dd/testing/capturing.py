@@ -22,7 +22,7 @@ from pipecat_dd.testing.seen import Line, SeenSession, SeenSpan
 
 
 class Seen:
-    """What was captured, so far or in all."""
+    """What `capture` has captured so far; after the block, all of it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,31 +31,31 @@ class Seen:
 
     @property
     def spans(self) -> list[SeenSpan]:
-        """All spans that have finished, of sessions and others, in the order they finished."""
+        """All spans that have finished, also those of no session, in the order they finished."""
         with self._lock:
             return list(self._spans)
 
     @property
     def lines(self) -> list[Line]:
-        """All lines, those that carry no session's id included, in the order of writing."""
+        """All log lines, also those without a session's id, in the order they were written."""
         with self._lock:
             return list(self._lines)
 
     @property
     def session_ids(self) -> list[str]:
-        """The ids of the sessions of which a span or a line was seen, the first seen first."""
+        """The ids of the sessions that finished a span or wrote a line, in that order."""
         spans = (span.tags.get(tags.SESSION_ID) for span in self.spans)
         lines = (line.get(fields.SESSION_ID) for line in self.lines)
         return list(dict.fromkeys(str(id_) for id_ in (*lines, *spans) if id_))
 
     def session(self, session_id: str | None = None) -> SeenSession:
-        """Return what has been seen of one session.
+        """Return the spans and log lines of one session.
 
-        A span is seen when it has finished, and the session's own when the session has ended:
-        ask after the bot has run.
+        Call it after the bot has run: a span is captured when it finishes, and the session's own
+        span finishes when the session ends.
 
         Args:
-            session_id: The session's id; may be left out where there is only one.
+            session_id: The session's id. None if there is only one session.
 
         Raises:
             LookupError: There is no such session, or, with no id given, none or several.
@@ -104,23 +104,23 @@ def capture(
     redact: bool | Redactor = True,
     capture_content: bool | None = None,
 ) -> Iterator[Seen]:
-    """Capture, for a block, the spans and lines of all sessions that run in it.
+    """Capture the spans and log lines of all sessions that run in a block.
 
-    Spans are not sent meanwhile. Lines are captured beside whatever else writes them, those of
-    the standard library's ``logging`` included. Afterwards ddtrace, Loguru and ``logging`` are
-    as they were.
+    No span is sent from the block. Log lines are captured in addition to being written, also those
+    of the standard library's ``logging``. After the block, ddtrace, Loguru and ``logging`` are as
+    before.
 
     Args:
-        level: The least severity of a line that is captured: a name or a number.
-        redact: As `configure_logging` takes it: your own `Redactor` to test your own rules.
-        capture_content: As `configure_logging` takes it. Whether spans hold content is for the
-            observer to be told.
+        level: The lowest severity that is captured: a name, or a number on Loguru's scale.
+        redact: As in `configure_logging`; pass a `Redactor` to test your own rules.
+        capture_content: Whether Pipecat's own lines keep transcripts, prompts and tool arguments,
+            as in `configure_logging`. For spans, the observer's ``capture_content`` decides.
 
     Yields:
-        What was seen; it grows while the block runs, and stays.
+        What has been captured; it grows while the block runs.
 
     Raises:
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument has the wrong type.
         ValueError: There is no such level.
     """
     least = level_number(level, "level")

@@ -139,6 +139,9 @@ class SeenSession:
     def saying(self, text: str) -> list[Line]:
         """Return the log lines whose message contains a text.
 
+        Args:
+            text: The text; upper and lower case differ.
+
         Raises:
             TypeError: It is not a string.
         """
@@ -147,6 +150,9 @@ class SeenSession:
 
     def span_of(self, line: Line) -> SeenSpan:
         """Return the span that wrote a log line of the session.
+
+        Args:
+            line: One of `lines`.
 
         Raises:
             LookupError: The line has no span id, or its span did not finish within the block.

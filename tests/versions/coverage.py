@@ -1,7 +1,7 @@
-"""What becomes of all that Pipecat utters: each frame, each metric and each event, with the reason.
+"""What becomes of each frame, metric and event of Pipecat, and why.
 
-``test_coverage.py`` holds it against the installed Pipecat, and against the code. It is written to
-``docs/pipecat-coverage.md``: ``python -m tests.versions.write_docs``.
+``test_coverage.py`` compares this with the installed Pipecat and with the code.
+``docs/pipecat-coverage.md`` is written from it: ``python -m tests.write_docs``.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from pipecat_dd.names.spans import Kind, span_name
 
 
 class How(Enum):
-    """What becomes of something that Pipecat utters."""
+    """What becomes of a frame, a metric or an event."""
 
     SHOWN = "shown"
     COUNTED = "counted"
@@ -24,11 +24,11 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of something, and as what it is shown or why it is not.
+    """What becomes of something, and where it is shown or why it is not.
 
     Attributes:
         how: What becomes of it.
-        words: As what it is shown, or why it is not.
+        words: Where it is shown, or why it is not.
     """
 
     how: How
@@ -43,8 +43,8 @@ def shown(*kinds: Kind, words: str = "") -> Fate:
     """Return the fate of what is shown by spans.
 
     Args:
-        *kinds: Their kinds.
-        words: What it says there, where that is not plain.
+        *kinds: The kinds of the spans.
+        words: What it means there, unless that is obvious.
     """
     spans = ", ".join(f"`{span_name(kind)}`" for kind in kinds)
     return Fate(How.SHOWN, f"{spans}: {words}" if words else spans)
@@ -62,14 +62,16 @@ def left_out(why: str) -> Fate:
 
 SERVICE_EVENT: Final = shown(Kind.SERVICE_EVENT)
 PARTICIPANT_EVENT: Final = shown(Kind.PARTICIPANT_EVENT)
-BENEATH: Final = shown(Kind.PARTICIPANT_EVENT, words="of what lies beneath a transport")
+BENEATH: Final = shown(Kind.PARTICIPANT_EVENT, words="of the connection beneath a transport")
 
-SETTINGS: Final = counted("changes a setting; the next request shows the model and its settings")
-MEDIA: Final = counted("media, many times a second")
-WITHIN: Final = counted("keeps the pipeline itself going")
-ASKED: Final = counted("asks for something to be done; where that has an event, it is shown")
-APPLICATION: Final = counted("between the bot and its client; a message of the user's is shown")
-BASE: Final = left_out("a base class; what derives from it has an entry")
+SETTINGS: Final = counted("change a setting; the next request shows the model and its settings")
+MEDIA: Final = counted("media, which comes many times a second")
+WITHIN: Final = counted("keep the pipeline itself going")
+ASKED: Final = counted("request an action; if the action has an event, that is shown")
+APPLICATION: Final = counted(
+    "messages between the bot and its client; those that have an event are shown"
+)
+BASE: Final = left_out("base classes; the classes that derive from them have entries")
 
 FRAMES: Final[tuple[Group, ...]] = (
     (
@@ -94,10 +96,10 @@ FRAMES: Final[tuple[Group, ...]] = (
         "UserTurnInferenceCompletedFrame LLMMarkerFrame",
     ),
     (
-        shown(Kind.TURN, words="speech that opens none"),
+        shown(Kind.TURN, words="speech that opens no turn"),
         "UserMuteStartedFrame UserMuteStoppedFrame UserBackchannelFrame",
     ),
-    (shown(Kind.TURN, words="text of the user's"), "InputTextRawFrame"),
+    (shown(Kind.TURN, words="text that the user wrote"), "InputTextRawFrame"),
     (
         shown(Kind.LLM),
         "LLMContextFrame LLMFullResponseStartFrame LLMFullResponseEndFrame LLMTextFrame "
@@ -129,23 +131,23 @@ FRAMES: Final[tuple[Group, ...]] = (
         "DailyOutputDTMFUrgentFrame",
     ),
     (
-        shown(Kind.PARTICIPANT_EVENT, words="that the bot asked for a transfer"),
+        shown(Kind.PARTICIPANT_EVENT, words="a transfer that the bot requested"),
         "DailySIPReferFrame DailySIPTransferFrame",
     ),
     (shown(Kind.SERVICE_EVENT, words="`stt_muted`, `stt_unmuted`"), "STTMuteFrame"),
     (
-        shown(Kind.SESSION, words=f"`{tags.SESSION_END_REASON}`, or a start that never came"),
+        shown(Kind.SESSION, words=f"`{tags.SESSION_END_REASON}`, or a start that failed"),
         "StartFrame EndFrame StopFrame CancelFrame",
     ),
     (
-        Fate(How.SHOWN, "an error, on the span of the processor that failed"),
+        Fate(How.SHOWN, "the error, on the span of the processor that failed"),
         "ErrorFrame FatalErrorFrame",
     ),
     (
         shown(Kind.TURN, words="a switch to another service after an error"),
         "ServiceSwitcherRequestMetadataFrame",
     ),
-    (Fate(How.SHOWN, "what it measures: see the table of metrics"), "MetricsFrame"),
+    (Fate(How.SHOWN, "its metrics, in the next table"), "MetricsFrame"),
     # Only counted
     (
         MEDIA,
@@ -154,7 +156,7 @@ FRAMES: Final[tuple[Group, ...]] = (
         "UserSpeakingFrame BotSpeakingFrame",
     ),
     (
-        counted("a file for the context; its content may be private"),
+        counted("files for the context; their content may be private"),
         "InputFileRawFrame UserFileRawFrame",
     ),
     (
@@ -173,21 +175,21 @@ FRAMES: Final[tuple[Group, ...]] = (
         "LLMServiceMetadataFrame ServiceMetadataFrame SpeechControlParamsFrame",
     ),
     (
-        counted("asks for the pipeline's end; the frame that then passes through it is shown"),
+        counted("ask for the pipeline's end; the frame that then passes through it is shown"),
         "EndWorkerFrame EndTaskFrame StopWorkerFrame StopTaskFrame CancelWorkerFrame "
         "CancelTaskFrame InterruptionWorkerFrame InterruptionTaskFrame",
     ),
     (
-        counted("the aggregated context, which content may not leave; the request is shown"),
+        counted("the aggregated context, whose content may be private; the request is shown"),
         "LLMContextUserTurnFrame LLMContextAssistantTurnFrame LLMContextAssistantTimestampFrame "
         "LLMAssistantPushAggregationFrame",
     ),
     (
-        counted("a summary of the context; the model call that writes it is shown"),
+        counted("summaries of the context; the model call that writes one is shown"),
         "LLMSummarizeContextFrame LLMContextSummaryRequestFrame LLMContextSummaryResultFrame",
     ),
     (
-        counted("bounds of a thought whose tokens are shown"),
+        counted("begin and end of a thought, whose tokens are shown"),
         "LLMThoughtStartFrame LLMThoughtEndFrame",
     ),
     (
@@ -196,7 +198,7 @@ FRAMES: Final[tuple[Group, ...]] = (
         "ExternalFunctionCallResultFrame ExternalFunctionCallCancelFrame",
     ),
     (
-        counted("a transport's own event of it is shown"),
+        counted("the transport's own event for it is shown"),
         "BotConnectedFrame ClientConnectedFrame",
     ),
     (
@@ -216,11 +218,11 @@ FRAMES: Final[tuple[Group, ...]] = (
         "RTVIUICommandFrame RTVIUIEventFrame RTVIUIJobGroupFrame RTVIUISnapshotFrame",
     ),
     (
-        counted("text that only a display shows, or a diagnostic of the model's markers"),
+        counted("text for a display only, or diagnostics of the model's markers"),
         "AggregatedTextProgressFrame LLMMarkerResponseFrame LLMSearchResponseFrame",
     ),
     (
-        counted("of one service, between it and the bot"),
+        counted("between one service and the bot"),
         "OpenClawAbortFrame OpenClawEndFrame OpenClawSendFrame OpenClawStartedFrame "
         "OpenClawSteerFrame OpenClawTextFrame",
     ),
@@ -231,11 +233,11 @@ FRAMES: Final[tuple[Group, ...]] = (
         "TaskSystemFrame FilterControlFrame MixerControlFrame VolumeFrame ServiceSwitcherFrame",
     ),
     (
-        left_out("a mark in the queue of one processor, which it never pushes"),
+        left_out("a mark in one processor's queue, which is never pushed"),
         "AudioContextFrame",
     ),
     (
-        left_out("of Pipecat's evaluation of bots, not of a conversation"),
+        left_out("part of Pipecat's evaluation of bots, not of a conversation"),
         "_BotSegmentTranscribedFrame",
     ),
 )
@@ -249,20 +251,20 @@ METRICS: Final[tuple[Group, ...]] = (
     (Fate(How.SHOWN, f"`{tags.METRICS_CHARACTER_COUNT}`"), "TTSUsageMetricsData"),
     (Fate(How.SHOWN, f"`{tags.METRICS_AUDIO_SECONDS}`"), "STTUsageMetricsData"),
     (shown(Kind.END_OF_TURN), "TurnMetricsData SmartTurnMetricsData"),
-    (left_out("the span of the work has its duration"), "ProcessingMetricsData"),
+    (left_out("the duration of the work's span"), "ProcessingMetricsData"),
     (
-        left_out(f"`{tags.turn_wait_seconds('aggregation')}` says it of the speech that was heard"),
+        left_out(f"`{tags.turn_wait_seconds('aggregation')}` has it for the speech that was heard"),
         "TextAggregationMetricsData",
     ),
     (BASE, "MetricsData"),
 )
 
-IN_PLACE: Final = left_out("connects parts of Pipecat with one another; the frames are followed")
-BY_FRAMES: Final = left_out("says what frames have shown already")
-OFTEN: Final = left_out("comes many times a second, or on each frame")
-CONTENT: Final = left_out("hands content to the bot's code, many times a second")
-OBSERVER: Final = left_out("of another observer, which watches the same frames")
-EVALS: Final = left_out("of Pipecat's evaluation of bots, not of a conversation")
+IN_PLACE: Final = left_out("connect parts of Pipecat with one another; frames show the same")
+BY_FRAMES: Final = left_out("repeat what frames have shown already")
+OFTEN: Final = left_out("come many times a second, or on each frame")
+CONTENT: Final = left_out("hand content to the bot's code, many times a second")
+OBSERVER: Final = left_out("of other observers, which watch the same frames")
+EVALS: Final = left_out("part of Pipecat's evaluation of bots, not of a conversation")
 
 _USERS_TURN: Final = "on_user_turn_started on_user_turn_stopped on_user_turn_inference_triggered"
 
@@ -289,7 +291,7 @@ EVENTS: Final[dict[str, tuple[Group, ...]]] = {
             "on_websocket_ready",
         ),
         (
-            left_out("of the connection beneath a transport, which reports it in its own words"),
+            left_out("of the connection beneath a transport; the transport reports the same"),
             "app-message closed connected connecting disconnected new track-ended track-started",
         ),
         (BENEATH, "failed track-status"),
@@ -386,14 +388,14 @@ EVENTS: Final[dict[str, tuple[Group, ...]]] = {
             OFTEN,
             "on_bus_message on_job_update on_job_stream_start on_job_stream_data on_job_stream_end",
         ),
-        (left_out("of the runner, which may run several sessions"), "on_error on_ready"),
+        (left_out("events of the runner, which may run several sessions"), "on_error on_ready"),
     ),
     "serializers": (
         (BENEATH, "on_open on_close on_pause on_update on_error"),
-        (left_out("comes every few seconds, and says that the connection is there"), "on_ping"),
-        (left_out("a frame that follows is shown"), "on_dtmf"),
+        (left_out("comes every few seconds; it only says that the connection exists"), "on_ping"),
+        (left_out("the frame that follows is shown"), "on_dtmf"),
     ),
-    "classifiers": ((left_out("the model call that it makes is shown"), "on_metrics"),),
+    "classifiers": ((left_out("the classifier's model call is shown"), "on_metrics"),),
     "observers": (
         (
             OBSERVER,

@@ -153,4 +153,4 @@ def test_what_is_not_of_a_session_is_left_out() -> None:
 
 def test_the_page_is_written_from_the_table() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert tables() in text, "the page is behind: python -m tests.versions.write_docs"
+    assert tables() in text, "the page is behind: python -m tests.write_docs"

@@ -48,8 +48,12 @@ def report(
 ) -> None:
     """Write a conversation into a file that opens without a server.
 
-    SESSION is its id or the beginning of that; without one, it is the last conversation. It comes
-    from the `pipecat-dd view` that runs on this machine, or from a directory.
+    SESSION is the conversation's id, or the beginning of it. By default, the command takes the
+    last conversation. It reads from the `pipecat-dd view` that runs on this machine, or from a
+    directory.
+
+    Exit codes: 0 the report was written, 1 there is no such conversation, or the file cannot be
+    written, 2 an option is invalid.
     """
     try:
         call = call_of_view(session) if directory is None else call_in(directory, session)

@@ -31,7 +31,13 @@ def _threshold_option(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return an option for when a monitor alerts, with its default."""
     default = getattr(_DEFAULTS, name)
-    kind = click.FLOAT if isinstance(default, float) else click.INT
+    kind: click.ParamType[Any] = click.INT
+    if isinstance(default, float):
+        kind = click.FloatRange(0, Options.MAX_THRESHOLD, min_open=True)
+    elif name.startswith("least_"):
+        kind = click.IntRange(0, Options.MAX_LEAST)
+    elif name == "quiet_hours":
+        kind = click.IntRange(*Options.QUIET_HOURS)
     return click.option(
         f"--{name.replace('_', '-')}",
         name,
@@ -133,7 +139,7 @@ def _threshold_option(
     "sessions_lost_percent",
     "Alert above this percentage of sessions that neither ended nor are running, in 4 hours.",
 )
-@_threshold_option("quiet_hours", "Alert after this many hours without a session, 2 to 24.")
+@_threshold_option("quiet_hours", "Alert after this many hours without a session.")
 @_threshold_option(
     "event_loop_lag_secs",
     "Alert above this event loop lag in seconds, at the 95th percentile of 15 minutes.",
@@ -148,7 +154,14 @@ def _threshold_option(
 )
 @_threshold_option("least_sessions", "Sessions to add to the total before a percentage is taken.")
 @_threshold_option("least_lines", "Log lines to add to the total before a percentage is taken.")
-@click.option("--api-url", envvar=API_URL.variable, default="", hidden=True)
+@click.option(
+    "--api-url",
+    metavar="URL",
+    envvar=API_URL.variable,
+    default="",
+    hidden=True,
+    help="The address of Datadog's API, if it is not that of DD_SITE (for a proxy or PrivateLink).",
+)
 def setup(
     dry_run: bool,
     directory: Path | None,

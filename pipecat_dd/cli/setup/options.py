@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from pipecat_dd.export.metrics.values import WITHIN_SECS
 
@@ -38,6 +39,9 @@ class Options:
     monitor warns at half of its threshold.
 
     Attributes:
+        MAX_THRESHOLD: The greatest threshold, whether a percentage, seconds, or a count per 100.
+        MAX_LEAST: The most turns, sessions or lines that can be added to a total.
+        QUIET_HOURS: The least and the most hours without a session.
         site: The Datadog site, as in ``DD_SITE``.
         service: The service to watch; empty for all services, each of which alerts separately.
         env: The environment to watch; empty for all environments.
@@ -75,6 +79,10 @@ class Options:
     Raises:
         BadOptionError: A value is not allowed.
     """
+
+    MAX_THRESHOLD: ClassVar = 1_000
+    MAX_LEAST: ClassVar = 1_000_000
+    QUIET_HOURS: ClassVar = (2, 24)
 
     site: str = "datadoghq.com"
     service: str = ""
@@ -125,16 +133,19 @@ class Options:
                 )
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, float) and not 0 < value <= 1_000:
-                raise BadOptionError(f"{field.name} is {value!r}; allowed: above 0, up to 1000")
-            if field.name.startswith("least_") and not 0 <= value <= 1_000_000:
-                raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to 1000000")
+            if isinstance(value, float) and not 0 < value <= self.MAX_THRESHOLD:
+                raise BadOptionError(
+                    f"{field.name} is {value!r}; allowed: above 0, up to {self.MAX_THRESHOLD}"
+                )
+            if field.name.startswith("least_") and not 0 <= value <= self.MAX_LEAST:
+                raise BadOptionError(f"{field.name} is {value!r}; allowed: 0 to {self.MAX_LEAST}")
         for name in _WITHIN:
             if (secs := getattr(self, name)) not in WITHIN_SECS:
                 allowed = ", ".join(map(str, WITHIN_SECS))
                 raise BadOptionError(f"{name} is {secs!r}; allowed: {allowed}")
-        if not 2 <= self.quiet_hours <= 24:
-            raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: 2 to 24")
+        least, most = self.QUIET_HOURS
+        if not least <= self.quiet_hours <= most:
+            raise BadOptionError(f"quiet_hours is {self.quiet_hours!r}; allowed: {least} to {most}")
 
     @property
     def scope(self) -> str:

@@ -76,7 +76,7 @@ class Options:
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Also write everything into this directory, for `pipecat-dd report --from`.",
+    help="Also write everything into this directory, for `report --from`.",
 )
 @click.option(
     "--log",
@@ -120,8 +120,11 @@ def view(
 ) -> None:
     """Show a bot's conversations on a local page while they happen.
 
-    `pipecat-dd view -- python bot.py` runs the bot as it is. Without a command, bots that send
-    to an Agent on this machine are shown.
+    `pipecat-dd view -- python bot.py` runs the bot as it is. Without a command, the page shows bots
+    that send to an Agent on this machine.
+
+    Exit codes: 0 Ctrl-C ended the page, 1 the port cannot be used, 2 an option is invalid, 126 the
+    bot's program cannot be run, 127 there is no such program, otherwise the bot's own.
     """
     if forward is not None and "://" not in forward and forward != _ENVIRONMENTS_AGENT:
         raise click.BadParameter(f"{forward!r} is no URL", param_hint="--forward")

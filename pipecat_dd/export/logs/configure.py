@@ -121,24 +121,25 @@ def configure_logging(
     """Set up Loguru to write lines that Datadog reads, with the ids of their session and span.
 
     Call it once, at the beginning of your bot's module. Another call replaces the earlier one.
-    Loguru's default handler is removed; handlers that you have added stay. `unconfigure_logging`
-    undoes all of it. It survives Pipecat's development runner, which removes all handlers when
-    it starts. Lines written with ``logger.opt(raw=True)`` are not changed, since Loguru calls no
+    It removes Loguru's default handler; handlers that you have added stay. `unconfigure_logging`
+    undoes all of it. Pipecat's development runner removes all handlers when it starts; this one is
+    added again. Lines written with ``logger.opt(raw=True)`` are not changed, since Loguru calls no
     format function for them.
 
     Args:
         sink: Where lines go: a stream, the path of a file, a function of the line, a
             ``logging.Handler``, or a coroutine function. Standard output by default.
-        level: The lowest severity that is written: a name, or a number on Loguru's scale.
-        levels: The lowest severity by the name a line comes from (that of a module or of a
-            standard logger), for that name and the names below it: ``{"httpx": "WARNING"}``.
-            The longest matching name decides. Libraries that log every packet or whole
-            requests at DEBUG (see ``QUIET`` in ``stdlib.py``) log at INFO unless named here.
+        level: The lowest severity that is written: the name of one of Loguru's levels, or a number
+            on its scale, 0 or more.
+        levels: The lowest severity for a module or a standard logger, and for those below it, by
+            name: ``{"httpx": "WARNING"}``. The longest matching name decides. By default, ``level``
+            holds for all, except that libraries which log every packet or whole requests at DEBUG
+            (``websockets``, ``openai``, ``botocore`` and the like) log at INFO.
         format: ``"json"`` for Datadog, ``"console"`` for people.
         sample: The share of lines to keep, 0 to 1, by level: ``{"DEBUG": 0.1}``. All lines of
             other levels are kept.
-        sample_by: ``"session"`` keeps all of a session's lines or none, decided by the same hash
-            as for its trace; ``"record"`` decides for each line.
+        sample_by: ``"session"`` keeps all of a session's lines of a level or none, decided by the
+            same hash as for its trace; ``"record"`` decides for each line.
         redact: True for the built-in rules of `Redactor`; a `Redactor` to add your own rules,
             which then also apply to errors and captured content on spans; False to redact
             nothing in lines (spans are still redacted by the built-in rules).
@@ -147,20 +148,20 @@ def configure_logging(
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
             ``warnings``, are written, too.
         max_message_chars: The most characters of a message, 1 or more. By default, only the
-            length of the line is limited.
+            length of the whole line is limited.
         max_line_bytes: The most bytes of a line of ``format="json"``, its end included: 2048 to
-            25000. By default ``PIPECAT_DD_MAX_LINE_BYTES``, else 25000; but 16384 in a container
-            if the sink is standard output or error, since Docker and containerd split longer
-            lines. A line that was cut is marked ``truncated``; ids are never cut.
+            25000. By default ``PIPECAT_DD_MAX_LINE_BYTES``, else 25000, or 16384 in a container if
+            the sink is standard output or error, since Docker and containerd split longer lines.
+            A line that was cut is marked ``truncated``; ids are never cut.
         rotation: When to start a new file, as in ``logger.add``: ``"100 MB"``. Files only.
         retention: How long to keep old files, as in ``logger.add``. Files only.
         compression: How to compress old files, as in ``logger.add``. Files only.
-        enqueue: Whether to write from a thread of Loguru's, as in ``logger.add``, so that a slow
+        enqueue: Whether a thread of Loguru's writes the lines, as in ``logger.add``, so that a slow
             sink does not block the bot. If the sink is a function, its records lack bound values
             that cannot be pickled; its lines have them.
-        ship: True to send each line to Datadog's log intake as well, from a thread, for hosts
-            without an Agent; a `Shipping` for other settings than the defaults. Requires
-            ``DD_API_KEY``. The lines sent are those of ``format="json"``, whatever the sink's
+        ship: True to also send each line to Datadog's log intake, from a thread, for hosts
+            without an Agent; a `Shipping` for settings other than the defaults. It needs
+            ``DD_API_KEY``. The lines are sent as with ``format="json"``, whatever the sink's
             format. By default ``PIPECAT_DD_SHIP``, else False.
 
     Returns:
@@ -171,9 +172,9 @@ def configure_logging(
         ValueError: An argument has a value that is not allowed, the sink's file cannot be written,
             or lines are to be shipped and there is no API key.
 
-    If a sink fails (a full disk, a closed pipe), that is reported once on standard error, without
-    any content of its lines. If an environment variable has a wrong value, one line reports it
-    and the default is used.
+    If a sink fails (a full disk, a closed pipe), one line on standard error reports it, without
+    the content of its lines. If an environment variable is invalid, one line reports it, and the
+    default is used.
 
     Example::
 

@@ -21,10 +21,14 @@ _is_prepared = False
 def datadog_format(record: "Record") -> str:
     """Format a Loguru record as one JSON line for Datadog.
 
-    The lines are those of `configure_logging` with its defaults: redacted, and with the content
-    of Pipecat's lines masked unless the session captures it. Exceptions are part of the line, so
-    add the handler with ``diagnose=False`` and ``backtrace=False``: else Loguru also renders
-    them, in vain.
+    Use it as the ``format`` of a handler that you add to Loguru yourself. The lines are those of
+    `configure_logging` with its defaults: they are redacted, and the content of Pipecat's lines is
+    masked unless the session captures content. Exceptions are part of the line, so add the handler
+    with ``diagnose=False`` and ``backtrace=False``: otherwise Loguru also renders them, which takes
+    milliseconds for each.
+
+    Args:
+        record: Loguru's record.
 
     Returns:
         A template from which Loguru makes the line.

@@ -23,38 +23,40 @@ _SECRET_BYTES: Final = 16
 class Shipping:
     """How lines are shipped to Datadog without an Agent: ``configure_logging(ship=Shipping(…))``.
 
-    What is not given is taken from the environment, and else has a default. Most need none
-    of it: ``ship=True`` with ``DD_API_KEY`` and ``DD_SITE`` in the environment.
+    Each argument that is not given is read from its environment variable, and otherwise has a
+    default. Most bots need none of them: ``configure_logging(ship=True)``, with ``DD_API_KEY`` and
+    ``DD_SITE`` in the environment.
 
     Args:
         api_key: The API key; ``DD_API_KEY`` by default.
         site: The Datadog site, such as ``"datadoghq.eu"``; ``DD_SITE`` by default, else
             ``"datadoghq.com"``.
-        url: Where to send to instead of the site's intake, with its path: that of a proxy
-            such as an Observability Pipelines Worker. ``PIPECAT_DD_SHIP_URL``.
+        url: The URL to send to instead of the site's intake, such as that of an Observability
+            Pipelines Worker. Without a path, it gets ``/api/v2/logs``. ``PIPECAT_DD_SHIP_URL``.
         source: The lines' source (``ddsource``), by which Datadog chooses a pipeline;
             ``"python"`` by default. ``PIPECAT_DD_SHIP_SOURCE``.
-        tags: Tags on every line, beside ``env``, ``version`` and those of ``DD_TAGS``.
+        tags: Tags on every line, in addition to ``env``, ``version`` and those of ``DD_TAGS``.
             ``PIPECAT_DD_SHIP_TAGS``, as ``key:value,key:value``.
         hostname: The lines' host; ``DD_HOSTNAME`` by default, else the machine's name.
-        flush_interval_secs: How long a line waits for others to be sent with, in seconds,
-            above 0 and at most 60; 2 by default. ``PIPECAT_DD_SHIP_FLUSH_INTERVAL_SECS``.
+        flush_interval_secs: How long a line may wait so that several are sent together, in
+            seconds, above 0 and at most 60; 2 by default. ``PIPECAT_DD_SHIP_FLUSH_INTERVAL_SECS``.
         timeout_secs: How long the intake may take to accept a connection, and to answer, in
             seconds, above 0 and at most 60; 10 by default. ``PIPECAT_DD_SHIP_TIMEOUT_SECS``.
-        max_memory_bytes: Memory that waiting lines may take, 1 MiB (1048576) or more; 32 MiB
-            by default. ``PIPECAT_DD_SHIP_MAX_MEMORY_BYTES``.
-        spool_dir: A directory for lines that cannot be sent now. They are then still there
-            after a restart. Processes of one Datadog organization may share it. None by
-            default: such lines wait in memory. ``PIPECAT_DD_SHIP_SPOOL_DIR``.
-        max_spool_bytes: Disk that they may take, compressed, 4 MiB (4194304) or more; 256 MiB
-            by default. ``PIPECAT_DD_SHIP_MAX_SPOOL_BYTES``.
+        max_memory_bytes: How many bytes of memory waiting lines may take, 1048576 (1 MiB) or more;
+            32 MiB by default. The oldest are dropped. ``PIPECAT_DD_SHIP_MAX_MEMORY_BYTES``.
+        spool_dir: A directory for lines that cannot be sent now, which keeps them over a restart.
+            Processes of one Datadog organization may share it. By default, such lines wait in
+            memory. ``PIPECAT_DD_SHIP_SPOOL_DIR``.
+        max_spool_bytes: How many bytes of disk the lines in that directory may take, compressed,
+            4194304 (4 MiB) or more; 256 MiB by default. The oldest are dropped.
+            ``PIPECAT_DD_SHIP_MAX_SPOOL_BYTES``.
 
     Raises:
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument has a value that is not allowed, or there is no API key.
+        TypeError: An argument has the wrong type.
+        ValueError: An argument has an invalid value, or there is no API key.
 
-    A variable that is wrong counts as not set, and is said in one line; one that says where lines
-    go (``DD_SITE``, ``PIPECAT_DD_SHIP_URL``) has none shipped.
+    If a variable is invalid, one log line reports it, and the default is used; but no lines are
+    shipped if ``DD_SITE`` or ``PIPECAT_DD_SHIP_URL`` is invalid.
 
     Example::
 

@@ -12,7 +12,7 @@ from tests.export.metrics.write_docs import DOCS, tables
 
 def test_the_document_has_the_table_of_the_definitions() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert tables() in text, "docs/metrics.md is behind: python -m tests.export.metrics.write_docs"
+    assert tables() in text, "docs/metrics.md is behind: python -m tests.write_docs"
 
 
 def test_the_document_names_the_limit_of_values() -> None:

@@ -1,0 +1,1 @@
+"""The pages of the reference, which are written from the code."""

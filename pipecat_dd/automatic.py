@@ -147,9 +147,9 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
     if not puts:
         if not is_viewed:
             logger.info(
-                f"pipecat_dd: the bot has set up Loguru itself, so its lines go on as they are, "
-                f"without ids. {table.LOG_TO.variable}=stdout, or the path of a file, has them "
-                "written for Datadog as well"
+                "pipecat_dd: the bot configures Loguru itself, so its lines keep their format and "
+                f"carry no ids. To also write them for Datadog, set {table.LOG_TO.variable} to "
+                "stdout or to the path of a file"
             )
         return None
 

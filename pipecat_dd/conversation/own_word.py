@@ -98,7 +98,7 @@ def outcome_of(given: object) -> Outcome:
 
 def _unusable(what: str, effect: str = f"It counts as {OTHER!r}") -> str:
     return (
-        f"set_outcome: the outcome {what}; it must be a word or a few, 1 to {MAX_OUTCOME_CHARS} "
+        f"set_outcome: the outcome {what}; it must be one or a few words: 1 to {MAX_OUTCOME_CHARS} "
         "letters, digits, spaces and the characters _ - ., such as 'transferred'. " + effect
     )
 

@@ -228,7 +228,7 @@ def _compiled(
             compiled.append(re.compile(one, flags))
         except re.error as error:
             raise ValueError(
-                f"{argument}: {one!r} is no valid regular expression: {error}"
+                f"{argument}: {one!r} is not a valid regular expression: {error}"
             ) from None
     return tuple(compiled)
 

@@ -141,7 +141,7 @@ async def test_a_report_is_of_the_view_that_runs(
             assert b"aa-1" in several.stderr
         gone = await asyncio.to_thread(run, "aa", "--json", "--content", cwd=tmp_path)
     assert gone.returncode == 1
-    assert b"no `pipecat-dd view` of yours runs" in gone.stderr
+    assert b"no `pipecat-dd view` of yours is running" in gone.stderr
     assert b"Traceback" not in gone.stderr
 
 

@@ -148,8 +148,8 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
         if not is_viewed:
             logger.info(
                 "pipecat_dd: the bot configures Loguru itself, so its lines keep their format and "
-                f"carry no ids. To also write them for Datadog, set {table.LOG_TO.variable} to "
-                "stdout or to the path of a file"
+                f"carry no ids. {table.LOG_TO.variable}=stdout, or a file's path, also writes them "
+                "for Datadog"
             )
         return None
 

@@ -59,9 +59,7 @@ def _write_replaced_variables() -> None:
     for name, instead in REPLACED.items():
         value = os.environ.get(name, "").strip()
         if value:
-            logger.warning(
-                "{}={} no longer has an effect: {}", name, value, instead.format(value=value)
-            )
+            logger.warning("{}={} has no effect: {}", name, value, instead.format(value=value))
 
 
 def _write_missing_features() -> None:

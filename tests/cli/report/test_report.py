@@ -174,7 +174,7 @@ def test_what_was_kept_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> No
     assert call_in(tmp_path, None)["session"]["id"] == "9d-bad"
     with pytest.raises(NoCallError, match="9d-bad"):
         call_in(tmp_path, "x")
-    with pytest.raises(FileNotFoundError, match="holds nothing"):
+    with pytest.raises(FileNotFoundError, match="contains nothing"):
         call_in(tmp_path / "..", None)
 
 

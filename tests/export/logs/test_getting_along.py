@@ -229,7 +229,7 @@ def test_settings_that_do_nothing_any_more_are_named_once_with_what_replaced_the
     lines = run(REPLACED, DD_TRACE_SAMPLE_RATE="0.25", DD_TRACE_ANALYTICS_ENABLED="true")
     rate, analytics = (line for line in lines if "no effect" in line["message"])
     assert rate["levelname"] == analytics["levelname"] == "WARNING"
-    assert rate["message"].startswith("DD_TRACE_SAMPLE_RATE=0.25 no longer has an effect")
+    assert rate["message"].startswith("DD_TRACE_SAMPLE_RATE=0.25 has no effect")
     assert """DD_TRACE_SAMPLING_RULES='[{"sample_rate": 0.25}]'""" in rate["message"]
     assert analytics["message"].startswith("DD_TRACE_ANALYTICS_ENABLED=true has no effect")
     assert "retention filters" in analytics["message"]

@@ -1,4 +1,4 @@
-"""Observes a bot without a line of code in it.
+"""Observes a bot whose code does not use pipecat_dd.
 
 Pipecat runs this file in a bot's process where the environment names it::
 

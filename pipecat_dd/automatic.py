@@ -1,4 +1,4 @@
-"""Observes conversations, and writes their lines, for bots that have no code of ours.
+"""Observes conversations, and writes their lines, for bots whose code does not use pipecat_dd.
 
 `_setup_file.py` calls these functions. A bot that makes a `DatadogObserver` or calls
 `configure_logging` itself goes by what it says there, and nothing is recorded or written twice.

@@ -1,4 +1,4 @@
-"""Finds what hangs off a processor or worker and dispatches events, and what is known of it."""
+"""Finds the objects of a processor or worker that dispatch events, and describes them."""
 
 import dataclasses
 from collections.abc import Callable, Collection

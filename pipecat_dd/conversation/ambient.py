@@ -392,7 +392,7 @@ class AmbientContext(WorkContext):
 
 
 class StartedContext(WorkContext):
-    """The work context of what was started by code that made an observer: a thread, say."""
+    """The work context of what code that made an observer has started, such as a thread."""
 
     __slots__ = ("_binding",)
 

@@ -21,7 +21,7 @@ class OwnVoice:
     """Speech that a processor of the user's synthesizes, which is no service of Pipecat's.
 
     Attributes:
-        is_over: Whether the processor has said that it is complete.
+        is_over: Whether the processor has reported that it is complete.
     """
 
     is_over: bool = False

@@ -1,4 +1,4 @@
-"""Participants who are connected, and whose audio never comes."""
+"""Reports participants who are connected but send no audio."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Waiting:
 
 
 class MissingAudio:
-    """Reports that a participant is connected and that nobody's audio has come since.
+    """Reports that a participant is connected and that no audio has come since.
 
     Attributes:
         is_expected: Returns whether the bot waits for audio: its transport takes audio in, and

@@ -1,4 +1,4 @@
-"""The caller's playout clock: what is heard when, from what is written when.
+"""The caller's playout clock: computes what the caller hears from when audio was written.
 
 The caller plays each piece of audio as soon as it is there and the one before it has been played.
 So audio that is written at ``w`` ends at ``max(end, w) + length``, and the caller hears a gap where

@@ -1,4 +1,4 @@
-"""Syntheses of speech, and what of their audio is played.
+"""Syntheses of speech, and how much of their audio is played.
 
 Audio passes from the synthesis through the processors behind it to the output, which plays one
 answer after another. What arrives there, and what is played, shows which answer the user hears.

@@ -1,4 +1,4 @@
-"""The bot's voice as the caller hears it: what is written of each speech, its gaps, what is cut."""
+"""The bot's voice as the caller hears it: the audio written, its gaps, and what was cut off."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field

@@ -1,8 +1,7 @@
-"""Redaction: what must not leave the process is taken out here, for lines and spans alike.
+"""Redacts secrets and telephone numbers in log lines and on spans.
 
-Two ways lead to a secret: the name it stands under (``api_key=…``) and its own look (``sk-…``).
-Both are followed, at any depth. What identifies a conversation (session, participant and user
-ids) is kept, or there would be nothing left to search for.
+A secret is recognized by its name (``api_key=…``) or by its form (``sk-…``), at any depth. The ids
+that identify a conversation (of session, participant and user) are kept: they are needed to search.
 """
 
 import re
@@ -55,8 +54,8 @@ class Secrecy(Enum):
 class Redactor:
     r"""Takes secrets and telephone numbers out of text and values.
 
-    The time it takes grows linearly with the length of the text, whatever the text holds;
-    for ``patterns`` and ``keys`` of your own that is yours to see to.
+    The time it takes grows linearly with the length of the text, whatever the text holds. Your own
+    ``patterns`` and ``keys`` must ensure this themselves.
 
     Args:
         keys: Further names whose values are hidden, as regular expressions searched for in
@@ -66,9 +65,9 @@ class Redactor:
         phone_numbers: Mask telephone numbers: international ones with their ``+``, North
             American ones also without.
         email_addresses: Mask e-mail addresses.
-        callback: The last word on each text, called with the name it stands under (None for
-            the message and other text without one) and the text after the rules above;
-            returns the text to write. Should it raise, the text becomes ``[redacted]``.
+        callback: Called last for each text, with its name (None for the message and other text
+            without one) and the text after the rules above; returns the text to write. If it
+            raises, the text becomes ``[redacted]``.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -236,8 +235,8 @@ def _compiled(
 class InForce:
     """The rules that `configure_logging` was given, else the built-in ones.
 
-    What is no line (an error on a span, captured content) is redacted by the same rules as
-    lines. That lines are not to be redacted (``redact=False``) is said of lines alone.
+    Errors on spans and captured content are redacted by the same rules as lines. ``redact=False``
+    applies to lines only.
     """
 
     __slots__ = ()

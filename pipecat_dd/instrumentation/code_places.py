@@ -1,4 +1,4 @@
-"""Names places in code: whose code it is, and what to call the place where it stands.
+"""Names places in code: whose code it is, and the name of the place.
 
 Paths are those within the program or its libraries, never absolute ones, which may name people.
 """

@@ -1,4 +1,4 @@
-"""Which events of services, strategies and workers are recorded, and what they say.
+"""Which events of services, strategies and workers are recorded, and with which attributes.
 
 All whose handlers run in tasks of their own are, without an entry here, except those that other
 stages show already and those that come many times a second. What an event says is recorded only

@@ -1,4 +1,4 @@
-"""Patches the inputs that take audio in, to see when each piece of the user's audio arrives.
+"""Patches the inputs that take audio in, to record when each piece of the user's audio arrives.
 
 ``push_audio_frame`` is where all of Pipecat's inputs hand on what has come, before it waits in the
 input's own queue. The patch takes the time, and returns the original's coroutine. While the user

@@ -1,4 +1,4 @@
-"""Checks the arguments of `configure_logging`; errors have the argument's name and value."""
+"""Checks the arguments of `configure_logging`; errors name the argument and its value."""
 
 import codecs
 from collections.abc import Mapping

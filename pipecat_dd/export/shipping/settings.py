@@ -1,4 +1,4 @@
-"""What can be set of shipping: by argument, else by environment variable, else by default."""
+"""The settings of shipping: from arguments, environment variables and defaults."""
 
 import json
 import os
@@ -22,8 +22,8 @@ _SECRET_BYTES: Final = 16
 class Shipping:
     """How lines are shipped to Datadog without an Agent: ``configure_logging(ship=Shipping(…))``.
 
-    What is not given is taken from the environment, and else has a default. Most need none
-    of it: ``ship=True`` with ``DD_API_KEY`` and ``DD_SITE`` in the environment.
+    An argument that is not given is taken from the environment, or has a default. Most bots need
+    none: ``ship=True``, with ``DD_API_KEY`` and ``DD_SITE`` in the environment, is enough.
 
     Args:
         api_key: The API key; ``DD_API_KEY`` by default.
@@ -79,7 +79,7 @@ class Shipping:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What shipping goes by: a `Shipping` and the environment.
+    """The settings in effect, from a `Shipping` and the environment.
 
     Attributes:
         api_key: The API key.

@@ -45,7 +45,7 @@ main.add_command(view)
 def setup_file() -> None:
     """Print the path of the file for PIPECAT_SETUP_FILES.
 
-    With this file, Pipecat observes a bot whose code does not use pipecat_dd:
+    It has a bot observed that has no code of ours:
 
     PIPECAT_SETUP_FILES="$(pipecat-dd setup-file)" python bot.py
     """

@@ -1,4 +1,4 @@
-"""What a bot's own code reports about its conversation: the outcome, and tags.
+"""What a bot's own code reports of its conversation: the outcome, and tags.
 
 Such code runs in the middle of a call, and what it passes is often data: an argument that a model
 has made up, a field of a customer's record. So nothing here raises. What cannot be used is

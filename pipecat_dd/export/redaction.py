@@ -54,8 +54,8 @@ class Secrecy(Enum):
 class Redactor:
     r"""Takes secrets and telephone numbers out of text and values.
 
-    The time it takes grows linearly with the length of the text, whatever the text holds. Your own
-    ``patterns`` and ``keys`` must ensure this themselves.
+    The time it takes grows linearly with the length of the text, whatever the text holds;
+    for ``patterns`` and ``keys`` of your own that is yours to see to.
 
     Args:
         keys: Further names whose values are hidden, as regular expressions searched for in
@@ -65,9 +65,9 @@ class Redactor:
         phone_numbers: Mask telephone numbers: international ones with their ``+``, North
             American ones also without.
         email_addresses: Mask e-mail addresses.
-        callback: Called last for each text, with its name (None for the message and other text
-            without one) and the text after the rules above; returns the text to write. If it
-            raises, the text becomes ``[redacted]``.
+        callback: The last word on each text, called with the name it stands under (None for
+            the message and other text without one) and the text after the rules above;
+            returns the text to write. Should it raise, the text becomes ``[redacted]``.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -227,7 +227,7 @@ def _compiled(
             compiled.append(re.compile(one, flags))
         except re.error as error:
             raise ValueError(
-                f"{argument}: {one!r} is not a valid regular expression: {error}"
+                f"{argument}: {one!r} is no valid regular expression: {error}"
             ) from None
     return tuple(compiled)
 
@@ -235,8 +235,8 @@ def _compiled(
 class InForce:
     """The rules that `configure_logging` was given, else the built-in ones.
 
-    Errors on spans and captured content are redacted by the same rules as lines. ``redact=False``
-    applies to lines only.
+    What is no line (an error on a span, captured content) is redacted by the same rules as
+    lines. That lines are not to be redacted (``redact=False``) is said of lines alone.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Captures what Datadog would show of a bot, for tests of your own bot.
+"""For tests of your own bot: what of it would be seen in Datadog.
 
 `capture` keeps, for a block, all spans and lines of the sessions that run in it, and sends
 nothing; no Agent is needed. Then ask it::

@@ -1,4 +1,4 @@
-"""Captures the spans and lines of the sessions that run in a block."""
+"""Capturing what the sessions of a block would send and write."""
 
 import json
 import threading
@@ -100,10 +100,10 @@ def capture(
     as they were.
 
     Args:
-        level: The lowest severity of a line that is captured: a name or a number.
+        level: The least severity of a line that is captured: a name or a number.
         redact: As `configure_logging` takes it: your own `Redactor` to test your own rules.
-        capture_content: As `configure_logging` takes it, for lines. For spans, pass it to the
-            observer.
+        capture_content: As `configure_logging` takes it. Whether spans hold content is for the
+            observer to be told.
 
     Yields:
         What was seen; it grows while the block runs, and stays.

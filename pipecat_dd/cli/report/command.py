@@ -50,8 +50,8 @@ def report(
 ) -> None:
     """Write a conversation into a file that opens without a server.
 
-    SESSION is the conversation's id, or the beginning of it; by default, the last conversation.
-    It is read from the running `pipecat-dd view` of this machine, or from a directory.
+    SESSION is its id or the beginning of that; without one, it is the last conversation. It comes
+    from the `pipecat-dd view` that runs on this machine, or from a directory.
     """
     try:
         call = call_of_view(session) if directory is None else call_in(directory, session)

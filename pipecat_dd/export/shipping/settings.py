@@ -22,8 +22,8 @@ _SECRET_BYTES: Final = 16
 class Shipping:
     """How lines are shipped to Datadog without an Agent: ``configure_logging(ship=Shipping(…))``.
 
-    An argument that is not given is taken from the environment, or has a default. Most bots need
-    none: ``ship=True``, with ``DD_API_KEY`` and ``DD_SITE`` in the environment, is enough.
+    What is not given is taken from the environment, and else has a default. Most need none
+    of it: ``ship=True`` with ``DD_API_KEY`` and ``DD_SITE`` in the environment.
 
     Args:
         api_key: The API key; ``DD_API_KEY`` by default.

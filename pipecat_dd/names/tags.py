@@ -613,6 +613,12 @@ USER_AUDIO_LONGEST_GAP_SECONDS: Final = _tag(
     unit="seconds",
     on=(Kind.USER_SPEECH,),
 )
+USER_AUDIO_GAPS: Final = _tag(
+    "user_audio.gaps",
+    "Where the first of them were, in seconds, as in `bot_speech.gaps`: the last may go on after "
+    "the speech.",
+    on=(Kind.USER_SPEECH,),
+)
 USER_AUDIO_LEVEL_DBFS: Final = _tag(
     "user_audio.level_dbfs",
     "How loud the speech was, in decibels below full scale: a sample of its pieces.",

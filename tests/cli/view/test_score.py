@@ -41,6 +41,23 @@ async def test_a_gap_is_a_hole_in_the_voice_where_it_was(page: Page) -> None:
         assert (await pixels(page, Place(to.x + 3, from_.y + 6)))[:3] == bot
 
 
+async def test_a_gap_in_the_users_audio_is_a_hole_in_their_speech(page: Page) -> None:
+    call = bad_call()
+    speech = next(span for span in call.spans if span["tags"].get(tags.USER_AUDIO_GAPS))
+    start, length = map(float, speech["tags"][tags.USER_AUDIO_GAPS].split("+"))
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        user = await colour(page, "k-user")
+        from_ = await place_of(page, "user", speech["start"] + 1000 * start)
+        to = await place_of(page, "user", speech["start"] + 1000 * (start + length))
+        assert (await pixels(page, Place((from_.x + to.x) / 2, from_.y + 6)))[:3] != user
+        assert (await pixels(page, Place(from_.x - 3, from_.y + 6)))[:3] == user
+        assert (await pixels(page, Place(to.x + 3, from_.y + 6)))[:3] == user
+        assert "a gap in the user's audio" in await page.text("[data-turn='1'] .turn-marks")
+        await figure(page, "gap")  # counts those in the bot's voice
+        assert "pipecat.bot_speech" in await page.text(".details h2")
+
+
 async def test_it_stays_where_it_was_after_zooming_and_panning(page: Page) -> None:
     call = bad_call()
     speech = span_of(call, "bot_speech", 3)

@@ -378,7 +378,7 @@ class UserSide:
             segment = self._segment(at_ns)
             stage = self.transcriptions.begin(processor, segment)
         self.transcriptions.arrive(stage, at_ns)
-        stage.set(tags.LANGUAGE, language)
+        stage.set(tags.STT_LANGUAGE, language)
         stage.set(tags.USER_ID, user_id)
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:

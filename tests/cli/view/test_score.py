@@ -58,6 +58,20 @@ async def test_a_gap_in_the_users_audio_is_a_hole_in_their_speech(page: Page) ->
         assert "pipecat.bot_speech" in await page.text(".details h2")
 
 
+async def test_an_error_of_what_is_hidden_is_marked_on_what_it_is_part_of(page: Page) -> None:
+    call = good_call()
+    tool = span_of(call, "tool")
+    request = next(span for span in call.spans if span.get("parent") == tool["id"])
+    request["error"] = True
+    hides = "[...document.querySelectorAll('.score-bar .chip')].find((e) => e.innerText === '{}')"
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        await page.js(hides.format("libraries") + ".click()")
+        await page.settled()
+        at = await place_of(page, "tools", request["start"] + request["dur"])
+        assert (await pixels(page, Place(at.x - 5, at.y)))[:3] == await colour(page, "error")
+
+
 async def test_it_stays_where_it_was_after_zooming_and_panning(page: Page) -> None:
     call = bad_call()
     speech = span_of(call, "bot_speech", 3)

@@ -224,7 +224,7 @@ export class Painter {
     const c = this.colours;
     const last = Object.fromEntries(Object.keys(MARKS).map((kind) => [kind, -Infinity]));
     for (const mark of call.tree.marks) {
-      const row = layout.rowOf.get(mark.node);
+      const row = layout.rowShowing(mark.node);
       if (!row || mark.end < viewport.from || mark.start > viewport.to) continue;
       const y = RULER + row.y;
       const x = viewport.x(mark.start);

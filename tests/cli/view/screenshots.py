@@ -167,8 +167,8 @@ async def take_for_docs(folder: Path) -> None:
         await page.move(*await page.centre("[data-turn='2'] .part.w-tools"))
 
     views: dict[str, tuple[View, int, bool]] = {
-        "score": (score, 800, False),
-        "score-dark": (score, 800, True),
+        "score": (score, 830, False),
+        "score-dark": (score, 830, True),
         "conversations": (_list, 620, False),
         "waits": (waits, 880, False),
         "lines": (lines, 880, False),

@@ -1,4 +1,4 @@
-"""docs/agentless.md shows what runs, and names all that can be set and counted."""
+"""docs/deploy/agentless.md shows what runs, and names all that can be set and counted."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pipecat_dd.settings import table
 from pipecat_dd.settings.setting import Setting, Taker
 from tests.support.intake import KEY, Intake
 
-TEXT = (Path(__file__).parents[3] / "docs" / "agentless.md").read_text("utf8")
+TEXT = (Path(__file__).parents[3] / "docs" / "deploy" / "agentless.md").read_text("utf8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 

@@ -169,7 +169,7 @@ def page(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation as a site; a dead link or anchor fails."""
     pyproject = nox.project.load_toml("pyproject.toml")
-    session.install("-q", *pyproject["project"]["optional-dependencies"]["docs"])
+    session.install("-q", *pyproject["dependency-groups"]["docs"])
     session.run(
         "mkdocs",
         *(session.posargs or ("build", "--strict")),

@@ -134,7 +134,7 @@ def _after_fork() -> None:
         for one in _loops.values():
             # A running loop may have been forked with its heartbeat.
             one.sessions.clear()
-            one.watch.stop()
+            one.watch.forget()
         _loops.clear()
         gc_clock.stop()
 

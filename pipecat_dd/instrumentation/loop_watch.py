@@ -1,8 +1,10 @@
 """Notices when an event loop stands still, and what it was running then.
 
 One timer in each loop with sessions, the heartbeat, shows that the loop turns. One thread for each
-such loop looks at the loop's stack when the heartbeat is late, again and again until it comes; most
-of the time it sleeps. Both start with the loop's first session and end with its last.
+such loop looks at the loop's stack when the heartbeat is late, again and again until it comes.
+Otherwise the thread sleeps: each heartbeat puts off the time at which it wakes up, where the system
+has such a timer (:mod:`~pipecat_dd.instrumentation.kernel_timer`); elsewhere it wakes up about
+twenty times a second. Both start with the loop's first session and end with its last.
 
 The heartbeat is also late if nobody's code is to blame, and that must blame nobody:
 
@@ -28,6 +30,7 @@ from typing import Final
 
 from pipecat_dd import _guard
 from pipecat_dd.instrumentation import gc_clock
+from pipecat_dd.instrumentation.kernel_timer import KernelTimer
 from pipecat_dd.instrumentation.running_code import Caller, see
 from pipecat_dd.instrumentation.standstill import Counted, Seen, Standstill, held_lock
 from pipecat_dd.instrumentation.thread_counters import Counters, ThreadCounters
@@ -52,15 +55,26 @@ _BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_M
 
 
 class _Nap:
-    """One sleep of the thread, and what was counted when it began."""
+    """One sleep of the thread, and what was counted when it began.
 
-    __slots__ = ("begun_secs", "counters", "process_secs", "secs")
+    Attributes:
+        begun_secs: When it began, on the monotonic clock.
+        secs: How long it is to be, unless heartbeats put off its end.
+        counters: What the kernel had counted of the thread.
+        process_secs: The process' CPU time.
+        is_put_off: Whether each heartbeat puts off its end.
+    """
 
-    def __init__(self, begun_secs: float, secs: float, counters: Counters | None) -> None:
+    __slots__ = ("begun_secs", "counters", "is_put_off", "process_secs", "secs")
+
+    def __init__(
+        self, begun_secs: float, secs: float, counters: Counters | None, *, is_put_off: bool
+    ) -> None:
         self.begun_secs = begun_secs
         self.secs = secs
         self.counters = counters
         self.process_secs = time.process_time()
+        self.is_put_off = is_put_off
 
 
 class LoopWatch:
@@ -88,7 +102,8 @@ class LoopWatch:
         self.thread_id = threading.get_ident()
         self.is_over = False
         self._caller: Caller | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._timer: KernelTimer | None = None
         self._counters = ThreadCounters(threading.get_native_id())
         self._own_counters: ThreadCounters | None = None
         self._nap: _Nap | None = None
@@ -114,6 +129,8 @@ class LoopWatch:
         """Start the heartbeat and the thread."""
         # What runs now may block before the first heartbeat: a processor that is set up, say.
         self._caller = Caller.of_running(self._loop())
+        self._timer = KernelTimer.open()
+        self._put_off()
         self._schedule()
         # Not a `threading.Thread`: its `start()` waits until the thread runs, in the bot's event
         # loop. Such a thread keeps no process alive, and is in no session's context.
@@ -123,13 +140,24 @@ class LoopWatch:
         """Stop both. A second call does nothing."""
         if self.is_over:
             return
-        self.is_over = True
-        timer, self._timer = self._timer, None
-        if timer is not None and threading.get_ident() == self.thread_id:
-            timer.cancel()
-        self._counters.close()
+        self._end()
         with contextlib.suppress(RuntimeError):  # both threads end it at once
             self._going_on.release()
+        if self._timer is not None:
+            self._timer.set(0)
+
+    def forget(self) -> None:
+        """End the watch in a forked process, which has no such thread. The parent's goes on."""
+        self._end()
+        if self._timer is not None:
+            self._timer.forget()
+
+    def _end(self) -> None:
+        self.is_over = True
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None and threading.get_ident() == self.thread_id:
+            heartbeat.cancel()
+        self._counters.close()
 
     def look(self) -> None:
         """Report a standstill that goes on, in the code that calls this."""
@@ -141,7 +169,7 @@ class LoopWatch:
         loop = self._loop()
         if loop is not None and not self.is_over:
             # In an empty context: it is no session's work, and must keep none alive.
-            self._timer = loop.call_later(
+            self._heartbeat = loop.call_later(
                 self.heartbeat_secs, self._beat, context=contextvars.Context()
             )
 
@@ -188,7 +216,14 @@ class LoopWatch:
         self._counted = self._counters.read()
         self._gc_secs = gc_clock.collected_secs()
         self._boot_secs = _boot_secs()
+        self._process_secs = time.process_time()
         self._state = (now_secs, self._seen)
+        self._put_off()
+
+    def _put_off(self) -> None:
+        """Let the thread sleep until the next heartbeat is late."""
+        if self._timer is not None and not self.is_over:
+            self._timer.set(self._state[0] + self._look_after_secs - time.monotonic())
 
     def _standstill(self, now_secs: float, seen: Seen) -> Standstill:
         # It stopped somewhere between the last heartbeat and when the next was due.
@@ -204,7 +239,7 @@ class LoopWatch:
         absent_secs, locked_secs = seen.absent_secs, seen.locked_secs
         if self._nap is not None:
             # It has not woken up yet, or has not noted it.
-            absent, locked = self._overslept(self._nap, now_secs)
+            absent, locked = self._overslept(self._nap, now_secs, self._state[0])
             absent_secs, locked_secs = absent_secs + absent, locked_secs + locked
         not_running_secs = min(secs, max(starved_secs, absent_secs))
         cpu_secs = min(cpu_secs, secs)
@@ -228,26 +263,49 @@ class LoopWatch:
         self._own_counters = counters = ThreadCounters(threading.get_native_id())
         try:
             while not self.is_over and not _guard.event_loop.off:
-                now_secs = time.monotonic()
-                beat_secs, seen = self._state
-                late_secs = now_secs - beat_secs
-                wait_secs = self._patience(seen, now_secs, late_secs)
-                nap = self._nap = _Nap(now_secs, wait_secs, counters.read())
-                if self._going_on.acquire(timeout=wait_secs):
-                    return
-                if not self._look(nap):
+                nap = self._nap = self._next_nap(counters)
+                if not self._sleep(nap) or not self._look(nap):
                     return
         finally:
             counters.close()
+            if self._timer is not None:
+                self._timer.close()
             self._ended(self)
 
+    @property
+    def _look_after_secs(self) -> float:
+        """How long after a heartbeat the next is so late that the thread looks."""
+        return self.min_secs * _LOOK_AFTER
+
+    def _next_nap(self, counters: ThreadCounters) -> _Nap:
+        now_secs = time.monotonic()
+        beat_secs, seen = self._state
+        late_secs = now_secs - beat_secs
+        if not seen.is_stopped and late_secs < self._look_after_secs:
+            secs, is_put_off = self._look_after_secs - late_secs, self._timer is not None
+        else:
+            secs, is_put_off = self._patience(seen, now_secs, late_secs), False
+        return _Nap(now_secs, secs, counters.read(), is_put_off=is_put_off)
+
+    def _sleep(self, nap: _Nap) -> bool:
+        """Sleep.
+
+        Returns:
+            Whether to go on watching.
+        """
+        if nap.is_put_off and self._timer is not None:
+            if self._timer.wait():
+                # It stays fired until it is set: by a heartbeat, or here if it fired too early.
+                if time.monotonic() - self._state[0] < self._look_after_secs:
+                    self._put_off()
+                return not self.is_over
+            nap.is_put_off = False
+        return not self._going_on.acquire(timeout=nap.secs)
+
     def _patience(self, seen: Seen, now_secs: float, late_secs: float) -> float:
-        """Return how long to sleep."""
+        """Return how long to sleep between two looks at a loop whose heartbeat is late."""
         if seen.is_stopped:
             return _STOPPED_POLL_SECS
-        look_after_secs = self.min_secs * _LOOK_AFTER
-        if late_secs < look_after_secs:
-            return look_after_secs - late_secs
         since_secs = seen.since_secs
         long_secs = late_secs if since_secs is None else now_secs - since_secs
         slower = max(1.0, long_secs / _SLOWER_AFTER_SECS)
@@ -265,12 +323,12 @@ class LoopWatch:
             return False
         now_secs = time.monotonic()
         beat_secs, seen = self._state
-        absent_secs, locked_secs = self._overslept(nap, now_secs, since_secs=beat_secs)
+        absent_secs, locked_secs = self._overslept(nap, now_secs, beat_secs)
         seen.absent_secs += absent_secs
         seen.locked_secs += locked_secs
         self._nap = None
         caller = self._caller
-        if now_secs - beat_secs < self.min_secs * _LOOK_AFTER or caller is None:
+        if now_secs - beat_secs < self._look_after_secs or caller is None:
             return True
         if not loop.is_running():
             seen.is_stopped = True
@@ -280,20 +338,22 @@ class LoopWatch:
             seen.add(sighting, now_secs, beat_secs, self._count)
         return True
 
-    def _overslept(
-        self, nap: _Nap, now_secs: float, *, since_secs: float = 0.0
-    ) -> tuple[float, float]:
+    def _overslept(self, nap: _Nap, now_secs: float, beat_secs: float) -> tuple[float, float]:
         """Return how long the thread did not run when it should have, and why.
 
         Args:
             nap: The sleep after which it should have run.
             now_secs: The time now.
-            since_secs: What was before that time does not count.
+            beat_secs: When the loop turned last. What was before does not count.
 
         Returns:
             How long the process did not run, and how long another thread held Python's lock.
         """
-        late_secs = now_secs - max(nap.begun_secs + nap.secs, since_secs)
+        if nap.is_put_off:
+            due_secs = beat_secs + self._look_after_secs
+        else:
+            due_secs = max(nap.begun_secs + nap.secs, beat_secs)
+        late_secs = now_secs - due_secs
         if late_secs < _OVERSLEPT_SECS:
             return 0.0, 0.0
         counters = None if self._own_counters is None else self._own_counters.read()
@@ -302,7 +362,8 @@ class LoopWatch:
             late_secs -= min(late_secs, counters.waited_secs - nap.counters.waited_secs)
             asked_secs = (counters.runs - nap.counters.runs) * sys.getswitchinterval()
             return (0.0, late_secs) if asked_secs * 2 >= late_secs else (late_secs, 0.0)
-        used_secs = min(late_secs, time.process_time() - nap.process_secs)
+        since_secs = max(nap.process_secs, self._process_secs)
+        used_secs = min(late_secs, time.process_time() - since_secs)
         return late_secs - used_secs, used_secs
 
 

@@ -178,14 +178,22 @@ async def test_what_runs_after_a_block_is_not_blamed_for_it() -> None:
 
 
 async def test_many_short_callbacks_together_blame_nobody() -> None:
+    took_secs = []
+
+    def take_a_moment() -> None:
+        began_secs = time.monotonic()
+        time.sleep(0.05)
+        took_secs.append(time.monotonic() - began_secs)
+
     async def block_often(bot: Bot) -> None:
         for _ in range(6):
-            asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+            asyncio.get_running_loop().call_soon(take_a_moment)
 
     with capture() as seen:
         await bots.run_all([block_often])
     session = seen.session("session-0")
-    assert not bots.blocked(session)
+    # A busy machine makes one of them long.
+    assert len(bots.blocked(session)) <= sum(secs > 0.09 for secs in took_secs)
     assert float(session.root.tags["session.blocked_seconds"]) > 0.2
     assert [line for line in seen.lines if "many callbacks together" in line["message"]]
 

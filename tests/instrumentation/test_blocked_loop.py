@@ -215,7 +215,8 @@ def test_each_session_that_waited_says_so(ran: Ran) -> None:
         assert tags["session.blocked_seconds"] > SURE * 0.9 * bots.BLOCK_SECS
         assert tags["session.longest_blocked_seconds"] > 0.9 * bots.BLOCK_SECS
         for turn in session.named("pipecat.turn"):
-            assert float(turn.tags.get("turn.blocked_seconds", 0)) <= turn.secs
+            # ddtrace keeps the end of a span to a quarter of a microsecond.
+            assert float(turn.tags.get("turn.blocked_seconds", 0)) <= turn.secs + 1e-6
 
 
 def test_one_line_names_the_place_in_its_session_with_the_spans_id(ran: Ran) -> None:

@@ -38,6 +38,15 @@ def watching_threads() -> list[int]:
     ]
 
 
+def open_timers() -> list[str]:
+    """Return the kernel's timers that this process has open."""
+    found = []
+    for file in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []:
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{file}"))
+    return [name for name in found if "timerfd" in name]
+
+
 def is_nothing_left() -> bool:
     """Whether nothing of the watch is left in this process."""
     import gc
@@ -48,6 +57,7 @@ def is_nothing_left() -> bool:
         not blocked_loop.watched_loops()
         and gc_clock._note not in gc.callbacks
         and not watching_threads()
+        and not open_timers()
     )
 
 

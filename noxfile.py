@@ -3,12 +3,12 @@
     nox                      every cell
     nox -t oldest            the oldest of all, with the tests of the core, as CI does
     nox -t newest            the newest on each Python
+    nox -s docs              build the documentation into site/; no dead link, no dead anchor
+    nox -s docs -- serve     show it on a local port, and again after each change
     nox -s pipecat-1.8       one cell
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
     nox -s page              what the page is like for everybody, and how quick
-    nox -s docs              build the documentation into site/; no dead link, no dead anchor
-    nox -s docs -- serve     show it on a local port, and again after each change
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -148,6 +148,18 @@ for _name in CELLS:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site; a dead link or anchor fails."""
+    pyproject = nox.project.load_toml("pyproject.toml")
+    session.install("-q", *pyproject["dependency-groups"]["docs"])
+    session.run(
+        "mkdocs",
+        *(session.posargs or ("build", "--strict")),
+        env={"NO_MKDOCS_2_WARNING": "1"},
+    )
+
+
+@nox.session(default=False)
 def page(session: nox.Session) -> None:
     """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm."""
     session.install("-q", "-e", ".[dev]")
@@ -163,18 +175,6 @@ def page(session: nox.Session) -> None:
         env={"AXE_CORE": str(axe)},
     )
     session.run("python", "-m", "tests.cli.view.speed")
-
-
-@nox.session(default=False)
-def docs(session: nox.Session) -> None:
-    """Build the documentation as a site; a dead link or anchor fails."""
-    pyproject = nox.project.load_toml("pyproject.toml")
-    session.install("-q", *pyproject["dependency-groups"]["docs"])
-    session.run(
-        "mkdocs",
-        *(session.posargs or ("build", "--strict")),
-        env={"NO_MKDOCS_2_WARNING": "1"},
-    )
 
 
 @nox.session(python=False)

@@ -3,6 +3,7 @@
 The commands of shell blocks are in test_docs_commands.py.
 """
 
+import ast
 import configparser
 import io
 import json
@@ -24,7 +25,7 @@ from pipecat_dd.cli.doctor._ddtrace import variables as of_ddtrace
 from pipecat_dd.settings.table import VARIABLES
 from tests.support.docs import PAGES, Block, all_blocks, blocks, name_of
 
-CHECKED = {"python", "sh", "yaml", "ini", "json", "toml", "dotenv", "dockerfile", "text", ""}
+CHECKED = {"python", "sh", "yaml", "ini", "json", "toml", "dotenv", "dockerfile", "text", "py", ""}
 """The languages that have a rule, here or in test_docs_commands.py."""
 
 OF_THE_AGENT = {
@@ -119,6 +120,16 @@ def test_a_page_s_python_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> 
         timeout=90,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", all_blocks("py"), ids=lambda block: block.name)
+def test_only_the_reference_shows_signatures_and_parts_of_programs(block: Block) -> None:
+    """It is written from the code's signatures and docstrings, and is no program."""
+    assert block.page.parent.name == "reference"
+    try:
+        ast.parse(block.text)
+    except SyntaxError:
+        ast.parse(f"def {block.text.strip()}: ...")
 
 
 @pytest.mark.parametrize("block", all_blocks("json"), ids=lambda block: block.name)

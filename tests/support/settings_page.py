@@ -29,7 +29,8 @@ _SECTIONS = {
     ),
     Taker.SHIPPING: (
         "`Shipping(…)`",
-        "For `configure_logging(ship=Shipping(…))`: [agentless.md](agentless.md).\n\n",
+        "For `configure_logging(ship=Shipping(…))`: "
+        "[deploy/agentless.md](deploy/agentless.md).\n\n",
     ),
     Taker.SETUP_FILE: (
         "`PIPECAT_SETUP_FILES`",

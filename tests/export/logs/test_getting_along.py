@@ -132,6 +132,18 @@ def test_the_session_that_pipecat_cloud_contextualizes_is_on_the_line(
     assert [line["session_id"] for line in lines.all] == ["cloud-7", "cloud-7"]
 
 
+def test_pipecat_clouds_word_for_no_session_hides_no_session(configured: Any, known: Any) -> None:
+    lines = configured()
+    try:
+        logger.configure(extra={"session_id": "NONE"})  # as its base image does
+        logger.info("in a thread of a session")
+        known(KNOWN._replace(session_id=None))
+        logger.info("of no session")
+    finally:
+        logger.configure(extra={})
+    assert [line.get("session_id") for line in lines.all] == ["abc123", None]
+
+
 def test_pytests_capture_sees_what_it_sees_without_us(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from pipecat_dd.names import metric_tags, metrics, tags
 from pipecat_dd.names.spans import span_name
 
 WALK = "It sounded broken"
-"""The walk in ``docs/datadog.md``."""
+"""The walk in ``docs/on-call.md``."""
 
 _OF_CONNECTIONS = ("on_connection_error", "on_disconnected")
 """Pipecat's events for a connection that a service could not make, or lost."""

@@ -1,10 +1,10 @@
 """Observes conversations, and writes their lines, for bots whose code does not use pipecat_dd.
 
-`_setup_file.py` calls these functions. A bot that makes a `DatadogObserver` or calls
-`configure_logging` itself goes by what it says there, and nothing is recorded or written twice.
+`_setup_file.py` calls these functions. If a bot creates a `DatadogObserver` or calls
+`configure_logging` itself, its own settings apply, and nothing is recorded or written twice.
 
-Lines that the bot writes before its first runner starts are not written: nothing of ours runs by
-then. Those of later calls are, but until their runner starts they carry no ids.
+This runs only once the bot's first runner starts, so earlier lines are not written for Datadog.
+The lines of later calls are, but they carry no ids until their runner starts.
 """
 
 import os
@@ -174,4 +174,4 @@ def _writer_to(to: str) -> Callable[[str], None]:
 
 
 IS_READY: Final = True
-"""The last name here: whoever finds it finds all others."""
+"""The last name defined here: if it exists, all others do."""

@@ -492,7 +492,7 @@ class Conversation:
             self.frames.fail(processor, where, failure, at_ns)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
-        """Count the error of a tool whose result says that it failed, if nothing else has.
+        """Count the error of a tool whose result reports a failure, unless it is counted already.
 
         Args:
             call: The tool call's stage.

@@ -60,7 +60,7 @@ class MissingAudio:
             stages: Opens and closes stages.
             start_timer: Runs a callback after a number of seconds.
             has_come_since: Returns whether any audio has come since a time.
-            now_ns: Reads the clock on which audio arrives, which nobody sets.
+            now_ns: Reads the monotonic clock by which audio arrives.
             wall_ns: Reads the clock of the stages' times.
         """
         self._stages = stages

@@ -2,7 +2,7 @@
 
 Such code runs in the middle of a call, and what it passes is often data: an argument that a model
 has made up, a field of a customer's record. So nothing here raises. What cannot be used is
-replaced or left out, and the returned problem says so. It never shows the value, which may be
+replaced or left out, and the returned problem explains it. It never shows the value, which may be
 private.
 """
 

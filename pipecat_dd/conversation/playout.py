@@ -7,8 +7,8 @@ that holds audio back hides as much of each gap as it holds.
 """
 
 MIN_GAP_NS = 40_000_000
-"""The shortest gap that is reported: one piece of audio as transports write it. A shorter one may
-come of the event loop's own jitter, and next to nobody notices it in speech."""
+"""The shortest gap that is reported: one piece of audio as transports write it. A shorter one
+may be jitter of the event loop, and is hardly noticeable in speech."""
 
 ADD_UP_WITHIN_NS = 1_000_000_000
 """Within how much audio shorter gaps that are as long together are one. Jitter does not add up: the

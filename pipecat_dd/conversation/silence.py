@@ -189,7 +189,7 @@ class Silence:
 
 
 class _Debts:
-    """Says in which silences the bot owed an answer. An hour has a thousand silences and turns."""
+    """Records in which silences the bot owed an answer. An hour has a thousand of them."""
 
     def __init__(
         self,

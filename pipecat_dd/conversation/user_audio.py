@@ -70,7 +70,7 @@ class UserAudio:
             stages: Opens and closes stages.
             people: The participants whose audio it is.
             start_timer: Runs a callback after a number of seconds.
-            now_ns: Reads the clock on which audio arrives, which nobody sets.
+            now_ns: Reads the monotonic clock by which audio arrives.
             wall_ns: Reads the clock of the stages' times.
         """
         self._people = people

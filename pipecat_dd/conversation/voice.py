@@ -12,7 +12,7 @@ MAX_WRITES = 64
 """How many writes may be in progress at a time: one for each of an output's destinations."""
 
 MAX_PLACED_GAPS = 20
-"""Of how many gaps of a speech it is said where they were."""
+"""For how many gaps of a speech their position is recorded."""
 
 
 @dataclass(slots=True)

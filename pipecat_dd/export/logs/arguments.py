@@ -37,7 +37,7 @@ def levels_by_name(levels: Mapping[str, str | int] | None) -> dict[str, int]:
 
 
 def redactor_of(redact: bool | Redactor) -> Redactor:
-    """Return the redactor that the argument ``redact`` stands for.
+    """Return the redactor for the argument ``redact``.
 
     Raises:
         TypeError: It is neither True, False nor a `Redactor`.

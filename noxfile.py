@@ -3,6 +3,8 @@
     nox                      every cell
     nox -t oldest            the oldest of all, with the tests of the core, as CI does
     nox -t newest            the newest on each Python
+    nox -s docs              build the documentation into site/; no dead link, no dead anchor
+    nox -s docs -- serve     show it on a local port, and again after each change
     nox -s pipecat-1.8       one cell
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
@@ -162,6 +164,18 @@ def wheel(session: nox.Session) -> None:
         *("python", "-m", "pytest", "-q", "tests/release/test_wheel.py"),
         *session.posargs,
         env={"PIPECAT_DD_TEST_WHEEL": "installed"},
+    )
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site; a dead link or anchor fails."""
+    pyproject = nox.project.load_toml("pyproject.toml")
+    session.install("-q", *pyproject["dependency-groups"]["docs"])
+    session.run(
+        "mkdocs",
+        *(session.posargs or ("build", "--strict")),
+        env={"NO_MKDOCS_2_WARNING": "1"},
     )
 
 

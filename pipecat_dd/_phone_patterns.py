@@ -68,7 +68,7 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def digits_of(text: str | None) -> str | None:
-    """Return the digits of a name or id that is a telephone number, or None if it is none.
+    """Return the digits of a name or id if it is a telephone number, else None.
 
     Args:
         text: The whole name or id: ``+1 555 0100 123``, ``sip:+15550100123@example.com``.

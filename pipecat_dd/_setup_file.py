@@ -1,4 +1,4 @@
-"""Observes a bot without a line of code in it.
+"""Observes a bot whose code does not use pipecat_dd.
 
 Pipecat runs this file in a bot's process where the environment names it::
 
@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 
 VIEW_URL: Final = "_PIPECAT_DD_VIEW_URL"
-"""The variable in which ``pipecat-dd view`` says where it takes lines."""
+"""The variable in which ``pipecat-dd view`` names the URL that takes lines."""
 VIEW_KEY: Final = "_PIPECAT_DD_VIEW_KEY"
 """The variable with the key that it takes them with."""
 _AUTOMATIC = "pipecat_dd.automatic"

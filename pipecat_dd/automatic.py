@@ -1,10 +1,10 @@
-"""Observes conversations, and writes their lines, for bots that have no code of ours.
+"""Observes conversations, and writes their lines, for bots whose code does not use pipecat_dd.
 
-`_setup_file.py` calls these functions. A bot that makes a `DatadogObserver` or calls
-`configure_logging` itself goes by what it says there, and nothing is recorded or written twice.
+`_setup_file.py` calls these functions. If a bot creates a `DatadogObserver` or calls
+`configure_logging` itself, its own settings apply, and nothing is recorded or written twice.
 
-Lines that the bot writes before its first runner starts are not written: nothing of ours runs by
-then. Those of later calls are, but until their runner starts they carry no ids.
+This runs only once the bot's first runner starts, so earlier lines are not written for Datadog.
+The lines of later calls are, but they carry no ids until their runner starts.
 """
 
 import os
@@ -155,9 +155,9 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
     if not puts:
         if not to and not is_viewed:
             logger.info(
-                f"pipecat_dd: the bot has set up Loguru itself, so its lines go on as they are, "
-                f"without ids. {table.LOG_TO.variable}=stdout, or the path of a file, has them "
-                "written for Datadog as well"
+                "pipecat_dd: the bot configures Loguru itself, so its lines keep their format and "
+                f"carry no ids. {table.LOG_TO.variable}=stdout, or a file's path, also writes them "
+                "for Datadog"
             )
         return None
 
@@ -182,4 +182,4 @@ def _writer_to(to: str) -> Callable[[str], None]:
 
 
 IS_READY: Final = True
-"""The last name here: whoever finds it finds all others."""
+"""The last name defined here: if it exists, all others do."""

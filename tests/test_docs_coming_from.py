@@ -38,7 +38,7 @@ def test_a_query_of_lines_to_write_instead_names_what_is_sent(query: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "query", [one for one in instead("| query of theirs") if ":" in one] or ["none"]
+    "query", [one for one in instead("| your query in the Trace") if ":" in one] or ["none"]
 )
 def test_a_query_of_spans_to_write_instead_names_what_is_sent(query: str) -> None:
     checker = Checker()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import pipecat_dd
+from tests.support import module_map
 
 PACKAGE = Path(pipecat_dd.__file__).parent
 
@@ -177,3 +178,9 @@ def test_every_file_that_the_map_names_is_there() -> None:
     }
     assert len(named) > 30
     assert not missing
+
+
+def test_the_page_lists_every_module() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf8")
+    listed = text.partition(module_map.HEADING)[2].strip()
+    assert listed == module_map.tables().strip(), "run: python -m tests.support.module_map"

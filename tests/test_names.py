@@ -28,7 +28,7 @@ DOTTED = {name for name in NAMES if "." in name} - PATTERNS
 EVERYDAY = {
     # Words of the language, of Loguru's records, of others' JSON and of our own code, which mean
     # something else far more often than the field or tag. After an `@` they are ours all the same.
-    *("category", "cause", "env", "event", "extra", "function", "interrupted", "language"),
+    *("category", "cause", "env", "event", "extra", "function", "interrupted"),
     *("line", "message", "within"),
     *("model", "name", "operation", "outcome", "part", "provider", "reason", "service", "speaker"),
     *("stage", "status", "strategy", "timestamp", "tool", "transport", "type", "usable", "version"),

@@ -1,4 +1,4 @@
-"""Answers ddtrace's question which span is active."""
+"""Answers ddtrace when it asks which span is active."""
 
 import sys
 from collections.abc import Callable

@@ -12,7 +12,7 @@ _IS_MADE_AT_RUN_TIME = 1 << 9
 
 
 class ClassMemo(Generic[_T]):
-    """What a function says of each class, asked once.
+    """The results of a function of a class, computed once for each class.
 
     Classes that a module defines live as long as the process. All others, such as those that a
     function makes for each call, are forgotten when they are gone.
@@ -21,7 +21,7 @@ class ClassMemo(Generic[_T]):
     __slots__ = ("_find", "_made", "of_modules")
 
     def __init__(self, find: Callable[[type], _T]) -> None:
-        """Remember what a function says.
+        """Remember the results of a function.
 
         Args:
             find: The function.
@@ -32,7 +32,7 @@ class ClassMemo(Generic[_T]):
         self.of_modules: dict[type, _T] = {}
 
     def __call__(self, kind: type) -> _T:
-        """Return what the function says of a class."""
+        """Return the function's result for a class."""
         try:
             return self.of_modules[kind]
         except KeyError:

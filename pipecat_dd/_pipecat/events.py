@@ -1,4 +1,4 @@
-"""Finds what hangs off a processor or worker and dispatches events, and what is known of it."""
+"""Finds the objects of a processor or worker that dispatch events, and describes them."""
 
 import dataclasses
 from collections.abc import Callable, Collection
@@ -68,7 +68,7 @@ _part_of = ClassMemo(_part_of_class)
 
 
 def attached(instance: Any) -> list[tuple[Any, Any]]:
-    """Return the objects that hang off a processor: strategies, controllers, analyzers.
+    """Return the objects that belong to a processor: strategies, controllers, analyzers.
 
     They are found in its attributes and in those of what is found, so that one that Pipecat adds
     or a user writes is found, too. Other processors, transports and workers are not its own.

@@ -70,7 +70,7 @@ def is_aside(frame: Any) -> bool:
 
 
 def is_kept(frame: Any) -> bool:
-    """Whether an interruption does not drop a frame: what it holds is said to its end."""
+    """Whether a frame survives an interruption: what it holds is spoken to its end."""
     return getattr(frame, "interruptible", True) is False
 
 

@@ -20,6 +20,7 @@ PRIVATE: dict[str, str] = {
     "WebsocketService._disconnecting": "whether a service closes its connection on purpose",
     "WebsocketService._reconnect_in_progress": "whether a service makes its connection anew since "
     "it has lost it",
+    "STTService._stt_ttfb_timeout": "how long a transcriber's time to first byte may still come",
     "STTService._reconnecting": "whether it does so since its settings have changed",
     "UserTurnCompletionLLMServiceMixin._user_turn_completion_config": "the markers by which a "
     "model rules that the user has not finished",

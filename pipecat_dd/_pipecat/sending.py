@@ -1,4 +1,4 @@
-"""What of a websocket's data the peer has not acknowledged: the kernel of a Linux host knows."""
+"""Reads, from the Linux kernel, how much of a websocket's data the peer has not acknowledged."""
 
 import socket
 import struct

@@ -53,6 +53,9 @@ _CLIENTS = (
 )
 """Network clients; a user's own service that holds one is remote."""
 
+_FIRST_BYTE_SECS = 2.0
+"""Pipecat's default for how long a transcriber waits until it reports its time to first byte."""
+
 _NONE = object()
 
 _REQUEST_SETTINGS = (
@@ -119,7 +122,19 @@ def service_of(processor: Any) -> Service:
         model if isinstance(model, str) else None,
         facts,
         is_remote=_is_remote(processor),
+        first_byte_secs=_first_byte_secs(processor) if role is Role.STT else 0.0,
     )
+
+
+def _first_byte_secs(processor: Any) -> float:
+    """Return how long a transcriber may wait until it reports its time to first byte; 0 for ever.
+
+    It waits for words that may follow, unless a transcription is marked as the last.
+    """
+    if not (processor.metrics_enabled and processor.can_generate_metrics()):
+        return 0.0
+    secs = peek(processor, "_stt_ttfb_timeout")
+    return float(secs) if isinstance(secs, (int, float)) else _FIRST_BYTE_SECS
 
 
 def _is_remote(processor: Any) -> bool:

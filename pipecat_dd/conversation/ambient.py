@@ -344,7 +344,7 @@ class AmbientContext(WorkContext):
         self._is_for_many = False
 
     def meet(self, binding: ObserverBinding | None) -> None:
-        """Record that code with this context runs a session that is none of these.
+        """Record that code with this context runs a session other than these.
 
         A function may make all its bots first and then start them together. What it starts then
         inherits the binding of the last one, whichever bot it runs.
@@ -392,7 +392,7 @@ class AmbientContext(WorkContext):
 
 
 class StartedContext(WorkContext):
-    """The work context of what was started by code that made an observer: a thread, say."""
+    """The work context of what code that made an observer has started, such as a thread."""
 
     __slots__ = ("_binding",)
 

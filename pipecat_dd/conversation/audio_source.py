@@ -1,8 +1,8 @@
 """One source of the user's audio, and the gaps between its pieces.
 
-Audio comes in pieces, and a piece is due when those before it have played. A clock per source tells
-when that is; a piece that comes well after is the end of a gap. It makes no difference whether the
-pieces in between were late, and now come all at once, or were never sent.
+Audio comes in pieces, and a piece is due when those before it have played. A clock per source
+computes when that is; a piece that comes well after that ends a gap. It makes no difference
+whether the pieces in between were late, and now come all at once, or were never sent.
 
 A client may send nothing on purpose: it is muted, or sends only while a key is held. So a gap that
 outlasts the speech counts only if the audio comes back soon, before the bot answers, and never for

@@ -1,4 +1,4 @@
-"""The event loop stood still: what that did to a session, and what the session did to others.
+"""Records blocks of the event loop: how long a session waited, and what its own code blocked.
 
 One loop serves many sessions. Code that blocks it belongs to one of them, or to none; all of them
 wait until it turns again.

@@ -21,7 +21,7 @@ class OwnVoice:
     """Speech that a processor of the user's synthesizes, which is no service of Pipecat's.
 
     Attributes:
-        is_over: Whether the processor has said that it is complete.
+        is_over: Whether the processor has reported that it is complete.
     """
 
     is_over: bool = False
@@ -314,7 +314,7 @@ class BotSide:
             at_ns: When it was written.
             seconds: The length of the audio; 0 if not known.
             frame_id: The frame that holds it; None if not known.
-            is_kept: Whether it is said to its end, though the user interrupts.
+            is_kept: Whether it is spoken to its end even if the user interrupts.
         """
         if is_kept and self._speech is None:
             # It was waiting behind what the user cut off: Pipecat announces no other speech.
@@ -406,7 +406,7 @@ class BotSide:
     def interrupt(self, at_ns: int) -> None:
         """Record that the bot is cut off: its speech and the syntheses for it end.
 
-        What is said to its end all the same goes on.
+        Speech that is not interruptible goes on.
         """
         if self._is_kept and not (self._speech is None and self._paused is None):
             self.syntheses.drop_interruptible()

@@ -1,4 +1,4 @@
-"""What the running code is part of: its stack, its task, and what a suspended task awaits."""
+"""Inspects the running code: its stack, its task, and what a suspended task awaits."""
 
 import asyncio
 import contextvars

@@ -1,4 +1,4 @@
-"""Which session does the running code work for? A context variable says so in each task of a bot.
+"""The work context: a context variable that holds the session which the running code works for.
 
 Observers run in tasks of their own, behind a queue, so a variable that they set is visible only to
 them. Therefore the work context is set where the work is done, in the very task that does it:

@@ -130,13 +130,15 @@ class Conversation:
             self._stages, start_timer, names=participant_names, numbers=PhoneNumbers(phone_hash_key)
         )
         self.service_events = ServiceEvents(self._stages, start_timer)
-        self.frames = FrameWork(self._stages, frame_spans, int(slow_frame_ms * 1e6))
+        self.frames = FrameWork(self._stages, start_timer, frame_spans, int(slow_frame_ms * 1e6))
         self.turns = Turns(self._stages, start_timer, turn_end_timeout_secs, self.frames.gather)
         self.failovers = Failovers(session.root)
         self.user_audio = UserAudio(self._stages, self.participants, start_timer)
         self.silence = Silence()
         self._stages.opened, self._stages.closing = self._opened, self._closing
-        self.user = UserSide(self._stages, self.turns, self._transcribers, self.user_audio)
+        self.user = UserSide(
+            self._stages, start_timer, self.turns, self._transcribers, self.user_audio
+        )
         self.bot = BotSide(
             self._stages, self.turns, self._has_voice, self._can_speak, self._has_output
         )
@@ -429,6 +431,8 @@ class Conversation:
         for name, value in counts.items():
             if isinstance(value, (int, float)):
                 stage.add(name, value)
+        if stage.kind is Kind.STT:
+            self.user.transcriptions.note_figures(stage)
 
     def _measured_stage(self, processor: Processor) -> Stage | None:
         if processor.stage is not None:
@@ -488,7 +492,7 @@ class Conversation:
             self.frames.fail(processor, where, failure, at_ns)
 
     def fail_tool(self, call: Stage, failure: Failure) -> None:
-        """Count the error of a tool whose result says that it failed, if nothing else has.
+        """Count the error of a tool whose result reports a failure, unless it is counted already.
 
         Args:
             call: The tool call's stage.

@@ -1,4 +1,4 @@
-"""Which node of its flow a conversation is at.
+"""The current node of a conversation's flow.
 
 A flow belongs to a worker. A conversation with several workers may have several flows, each at a
 node of its own.

@@ -14,6 +14,7 @@ from pipecat_dd.conversation.failure import Failure
 from pipecat_dd.conversation.model import Kind, Phase, Processor, Session, Stage
 from pipecat_dd.conversation.pipelines import Hold
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.conversation.turn import StartTimer, Timer
 from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
@@ -21,6 +22,9 @@ RUN_GAP_NS = 1_000_000_000
 """How long a run may go without a frame of its class before it ends."""
 RUN_LENGTH_NS = 10_000_000_000
 """How long a run may be. A longer one is reported in parts."""
+_LOOK_SECS = RUN_GAP_NS / 1e9 / 2
+_IDLE_LOOKS = 2
+"""How often to look for runs that have ended, and after how many looks without a frame one has."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class FrameRun:
     start_ns: int
     last_ns: int
     count: int = 1
+    looks: int = 0
+    """How often it was looked at since its last frame."""
 
 
 class FrameWork:
@@ -43,15 +49,20 @@ class FrameWork:
         slow_ns: How long processing takes before it counts as slow.
     """
 
-    def __init__(self, stages: Stages, mode: FrameSpans, slow_ns: int) -> None:
+    def __init__(
+        self, stages: Stages, start_timer: StartTimer, mode: FrameSpans, slow_ns: int
+    ) -> None:
         """Count frame processing.
 
         Args:
             stages: Opens and closes stages.
+            start_timer: Runs a callback after a number of seconds.
             mode: Which processing gets a stage of its own.
             slow_ns: How long processing takes before it counts as slow, in nanoseconds.
         """
         self._stages = stages
+        self._start_timer = start_timer
+        self._timer: Timer | None = None
         self._runs: dict[tuple[Processor, str], FrameRun] = {}
         self.mode = mode
         self.slow_ns = slow_ns
@@ -98,12 +109,15 @@ class FrameWork:
         if run is not None:
             if at_ns - run.last_ns <= RUN_GAP_NS and end_ns - run.start_ns <= RUN_LENGTH_NS:
                 run.count += 1
+                run.looks = 0
                 run.last_ns = end_ns
                 if run.direction != direction:
                     run.direction = None
                 return
             self._end(run)
         self._runs[key] = FrameRun(processor, frame_class, direction, at_ns, end_ns)
+        if self._timer is None:
+            self._timer = self._start_timer(_LOOK_SECS, self._end_idle)
 
     def fail(self, processor: Processor, where: str, failure: Failure, at_ns: int) -> None:
         """Record that a processor failed while it had no stage open.
@@ -158,6 +172,16 @@ class FrameWork:
                 assert isinstance(longest, (int, float))
                 stage.attributes[longest_ms] = max(longest, processor.longest_ns / 1e6)
             processor.frames = processor.busy_ns = processor.longest_ns = 0
+
+    def _end_idle(self) -> None:
+        """End the runs that have had no frame for long: no later one may come to end them."""
+        self._timer = None
+        for run in list(self._runs.values()):
+            run.looks += 1
+            if run.looks > _IDLE_LOOKS:
+                self._end(run)
+        if self._runs:
+            self._timer = self._start_timer(_LOOK_SECS, self._end_idle)
 
     def _end(self, run: FrameRun, turn: Stage | None = None) -> None:
         self._runs.pop((run.processor, run.frame_class), None)

@@ -1,4 +1,4 @@
-"""Participants who are connected, and whose audio never comes."""
+"""Reports participants who are connected but send no audio."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Waiting:
 
 
 class MissingAudio:
-    """Reports that a participant is connected and that nobody's audio has come since.
+    """Reports that a participant is connected and that no audio has come since.
 
     Attributes:
         is_expected: Returns whether the bot waits for audio: its transport takes audio in, and
@@ -60,7 +60,7 @@ class MissingAudio:
             stages: Opens and closes stages.
             start_timer: Runs a callback after a number of seconds.
             has_come_since: Returns whether any audio has come since a time.
-            now_ns: Reads the clock on which audio arrives, which nobody sets.
+            now_ns: Reads the monotonic clock by which audio arrives.
             wall_ns: Reads the clock of the stages' times.
         """
         self._stages = stages

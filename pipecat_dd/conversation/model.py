@@ -211,13 +211,16 @@ class Service:
         provider: The provider's name by OpenTelemetry's GenAI conventions (``openai``).
         model: The model in use, if the service names one.
         is_remote: Whether it is known to be reached over the network.
-        facts: Further settings for the span (``tts.voice``, ``gen_ai.request.*``).
+        attributes: Further settings for the span (``tts.voice``, ``gen_ai.request.*``).
+        first_byte_secs: How long after the end of speech was detected a transcriber may report its
+            time to first byte; 0 if it reports none.
     """
 
     provider: str
     model: str | None = None
     attributes: dict[str, AttributeValue] = field(default_factory=dict)
     is_remote: bool = False
+    first_byte_secs: float = 2.0
 
     @property
     def peer(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The session of code that works for none."""
+"""The empty session that code outside of all sessions gets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from pipecat_dd.conversation.model import Phase, Session
 class NoSession(Session):
     """A session that is empty, is false, and does nothing.
 
-    The bot's code can so report to :func:`~pipecat_dd.current_session` without asking whether
-    there is a session: in a test without an observer, say, or where a request is nobody's.
+    So the bot's code can report to :func:`~pipecat_dd.current_session` without checking whether
+    there is a session, for example in a test without an observer, or in a request of no call.
     """
 
     def __init__(self) -> None:

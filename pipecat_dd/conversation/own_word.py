@@ -2,7 +2,7 @@
 
 Such code runs in the middle of a call, and what it passes is often data: an argument that a model
 has made up, a field of a customer's record. So nothing here raises. What cannot be used is
-replaced or left out, and the returned problem says so. It never shows the value, which may be
+replaced or left out, and the returned problem explains it. It never shows the value, which may be
 private.
 """
 
@@ -98,7 +98,7 @@ def outcome_of(given: object) -> Outcome:
 
 def _unusable(what: str, effect: str = f"It counts as {OTHER!r}") -> str:
     return (
-        f"set_outcome: the outcome {what}; it must be a word or a few, 1 to {MAX_OUTCOME_CHARS} "
+        f"set_outcome: the outcome {what}; it must be one or a few words: 1 to {MAX_OUTCOME_CHARS} "
         "letters, digits, spaces and the characters _ - ., such as 'transferred'. " + effect
     )
 

@@ -1,4 +1,4 @@
-"""The caller's playout clock: what is heard when, from what is written when.
+"""The caller's playout clock: computes what the caller hears from when audio was written.
 
 The caller plays each piece of audio as soon as it is there and the one before it has been played.
 So audio that is written at ``w`` ends at ``max(end, w) + length``, and the caller hears a gap where
@@ -7,8 +7,8 @@ that holds audio back hides as much of each gap as it holds.
 """
 
 MIN_GAP_NS = 40_000_000
-"""The shortest gap that is reported: one piece of audio as transports write it. A shorter one may
-come of the event loop's own jitter, and next to nobody notices it in speech."""
+"""The shortest gap that is reported: one piece of audio as transports write it. A shorter one
+may be jitter of the event loop, and is hardly noticeable in speech."""
 
 ADD_UP_WITHIN_NS = 1_000_000_000
 """Within how much audio shorter gaps that are as long together are one. Jitter does not add up: the

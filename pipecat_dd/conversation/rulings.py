@@ -188,5 +188,5 @@ def _sum_up(entries: list[_Entry], at_ns: int) -> Verdict:
 
 
 def _fraction(value: float | None) -> float | None:
-    """Return a probability; None for a number that is none."""
+    """Return a probability; None for a number outside of 0 to 1."""
     return value if value is not None and 0.0 <= value <= 1.0 else None

@@ -1,4 +1,4 @@
-"""Who spoke how long, and the silence in between.
+"""How long each side spoke, and the silence in between.
 
 Made of the stages that a session has, as they close. Times are in nanoseconds since the epoch.
 
@@ -93,7 +93,7 @@ class Silence:
     """Follows who speaks in a session.
 
     Attributes:
-        has_audio: Whether the bot is one that speaks or listens, even if nobody has spoken.
+        has_audio: Whether the bot speaks or listens, even if neither side has spoken yet.
     """
 
     def __init__(self) -> None:
@@ -189,7 +189,7 @@ class Silence:
 
 
 class _Debts:
-    """Says in which silences the bot owed an answer. An hour has a thousand silences and turns."""
+    """Records in which silences the bot owed an answer. An hour has a thousand of them."""
 
     def __init__(
         self,

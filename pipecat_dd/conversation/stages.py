@@ -1,4 +1,4 @@
-"""The stages of one session: opened, ended, and handed to whoever exports them."""
+"""The stages of one session: opens and closes them, and passes them to the exporters."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Syntheses of speech, and what of their audio is played.
+"""Syntheses of speech, and how much of their audio is played.
 
 Audio passes from the synthesis through the processors behind it to the output, which plays one
 answer after another. What arrives there, and what is played, shows which answer the user hears.
@@ -38,7 +38,7 @@ class Synthesis:
         work: What the service does on its latest text; None if not known.
         synthesized_secs: How much audio has come of it.
         written_secs: How much of that was written to the transport.
-        is_kept: Whether it is said to its end, though the user interrupts.
+        is_kept: Whether it is spoken to its end even if the user interrupts.
     """
 
     stage: Stage
@@ -134,7 +134,7 @@ class Syntheses:
             answers: The responses whose text it is: an empty list if no model wrote it; None if
                 not known.
             work: What the service does on the text; None if not known.
-            is_kept: Whether it is said to its end, though the user interrupts.
+            is_kept: Whether it is spoken to its end even if the user interrupts.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
@@ -161,7 +161,7 @@ class Syntheses:
             processor: The service.
             at_ns: When the text was passed on.
             context_id: Pipecat's id for what is spoken as one utterance.
-            is_kept: Whether it is said to its end, though the user interrupts.
+            is_kept: Whether it is spoken to its end even if the user interrupts.
         """
         stage = self._open.get((processor, context_id))
         if stage is not None and stage.is_open:
@@ -334,7 +334,7 @@ class Syntheses:
             self._last = None
 
     def drop_interruptible(self) -> None:
-        """Record that of what has arrived only what is said to its end will be played."""
+        """Record that, of the arrived audio, only what is not interruptible will be played."""
         waiting = [(self._written_secs, self.playing), *self._queued]
         ends = [*(start for start, _ in self._queued), self._arrived_secs]
         self._queued.clear()

@@ -1,4 +1,4 @@
-"""Telephone numbers and pressed keys: what may be reported of them.
+"""Decides what may be reported of telephone numbers and pressed keys.
 
 A caller's number turns up where a name or an id is expected: Daily uses it as the name of a
 participant who dialled in, LiveKit puts it into the identity. Numbers never leave the process. If

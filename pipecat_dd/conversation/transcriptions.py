@@ -5,9 +5,11 @@ A transcription may come after the next segment of speech has begun, in several 
 
 from collections import deque
 
+from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Kind, Processor, Stage
 from pipecat_dd.conversation.speech_segments import RULING_WINDOW_NS, SpeechSegment
 from pipecat_dd.conversation.stages import Stages
+from pipecat_dd.conversation.turn import StartTimer, Timer
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.names import tags
 
@@ -23,6 +25,10 @@ MAX_AWAITED = 16
 LATE_WORDS_NS = 1_000_000_000
 """How long after a complete transcription another one may still add to it."""
 
+DETECTOR_SECS = 1.0
+"""How long after the end of speech a detector may take to be sure of it. From then on a service
+counts the time within which it reports its time to first byte."""
+
 Entry = tuple[Stage, SpeechSegment]
 """A transcription's stage, and the segment it belongs to."""
 
@@ -36,15 +42,18 @@ class Transcriptions:
             they are done with it.
     """
 
-    def __init__(self, stages: Stages, turns: Turns) -> None:
+    def __init__(self, stages: Stages, start_timer: StartTimer, turns: Turns) -> None:
         """Follow transcriptions.
 
         Args:
             stages: Opens and closes stages.
+            start_timer: Runs a callback after a number of seconds.
             turns: The turns they are part of.
         """
         self._stages = stages
+        self._start_timer = start_timer
         self._turns = turns
+        self._unmeasured: dict[Stage, Timer] = {}
         self.pending: dict[Processor, deque[Entry]] = {}
         self._answers: dict[Processor, int] = {}
         self.by_segment: set[Processor] = set()
@@ -128,32 +137,34 @@ class Transcriptions:
                 return (stage, None) if at_ns - (stage.end_ns or 0) <= LATE_WORDS_NS else None
         return None
 
-    def settle(self, processor: Processor, drop_at_ns: int | None = None) -> None:
+    def settle(self, processor: Processor, at_ns: int, *, drops: bool = False) -> None:
         """End a service's complete transcriptions: later ones belong to other segments.
 
         Args:
             processor: The service.
-            drop_at_ns: If given, drop what has not come by then.
+            at_ns: The current time.
+            drops: Whether to drop what has not come.
         """
         pending = self.pending.get(processor, deque())
         for entry in list(pending):
             stage, segment = entry
             if stage.output_ns is not None and segment.parent and segment.end_ns is not None:
                 pending.remove(entry)
-                self._finish(stage, segment, stage.output_ns)
-            elif drop_at_ns is not None:
+                self._finish(stage, segment, stage.output_ns, at_ns)
+            elif drops:
                 pending.remove(entry)
                 stage.parent = stage.parent or segment.parent
-                self._stages.discard(stage, drop_at_ns)
+                self._stages.discard(stage, at_ns)
 
-    def settle_all(self, drop_at_ns: int | None = None) -> None:
+    def settle_all(self, at_ns: int, *, drops: bool = False) -> None:
         """End the complete transcriptions of every service.
 
         Args:
-            drop_at_ns: If given, drop what has not come by then.
+            at_ns: The current time.
+            drops: Whether to drop what has not come.
         """
         for processor in list(self.pending):
-            self.settle(processor, drop_at_ns)
+            self.settle(processor, at_ns, drops=drops)
 
     def drop_unanswered(self, now_ns: int) -> None:
         """Drop the transcriptions that have not come in time."""
@@ -184,7 +195,7 @@ class Transcriptions:
             assert stage.processor is not None
             if stage.output_ns is not None:
                 self.pending[stage.processor].remove(entry)
-                self._finish(stage, segment, stage.output_ns)
+                self._finish(stage, segment, stage.output_ns, now_ns)
             elif given_up:
                 self.pending[stage.processor].remove(entry)
                 self._stages.discard(stage, now_ns)
@@ -210,7 +221,7 @@ class Transcriptions:
         self.arrive(stage, at_ns if stage.output_ns is None else stage.output_ns)
         turn = self._turns.current
         if stage.processor is not None and not (turn is not None and turn.is_user_active):
-            self.settle(stage.processor)
+            self.settle(stage.processor, at_ns)
 
     def answer_count(self, processor: Processor) -> int:
         """Return how many transcriptions of a service have come or failed."""
@@ -238,7 +249,7 @@ class Transcriptions:
                 self._stages.discard(stage, at_ns)
                 return
 
-    def _finish(self, stage: Stage, segment: SpeechSegment, output_ns: int) -> None:
+    def _finish(self, stage: Stage, segment: SpeechSegment, output_ns: int, now_ns: int) -> None:
         stage.parent = segment.parent
         if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
             stage.parent.assign_participant(stage.participant_id)
@@ -249,8 +260,38 @@ class Transcriptions:
                 stage.attributes[tags.STT_FINALIZATION_SECONDS] = max(0, waited_ns) / 1e9
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
-            # Its time to first byte may be reported seconds from now.
             self._stages.end(stage, output_ns)
             turn.hold(stage)
+            late_secs = max(0, output_ns + LATE_WORDS_NS - now_ns) / 1e9
+            self._start_timer(late_secs, lambda: self._await_figures(stage, segment))
         else:
             self._stages.close(stage, output_ns)
+
+    def note_figures(self, stage: Stage) -> None:
+        """Record that a service has reported figures on a transcription."""
+        if stage in self._unmeasured and tags.METRICS_TTFB in stage.attributes:
+            self._release(stage)
+
+    def _await_figures(self, stage: Stage, segment: SpeechSegment) -> None:
+        """Export a transcription that nothing is added to any more, once it is measured, too.
+
+        A service that does not know which transcription is the last reports its time to first byte
+        seconds later. Of speech that ended only after its last words, it reports none.
+        """
+        service = stage.processor.service if stage.processor is not None else None
+        wait_secs = service().first_byte_secs if service is not None else 0.0
+        is_early = segment.end_ns is not None and (stage.end_ns or 0) < segment.end_ns
+        if not wait_secs or is_early or segment.by_service or tags.METRICS_TTFB in stage.attributes:
+            self._release(stage)
+        else:
+            wait_secs += DETECTOR_SECS - LATE_WORDS_NS / 1e9
+            self._unmeasured[stage] = self._start_timer(wait_secs, lambda: self._release(stage))
+
+    def _release(self, stage: Stage) -> None:
+        timer = self._unmeasured.pop(stage, None)
+        if timer is not None:
+            timer.cancel()
+        turn = self._turns.current
+        if turn is not None and turn.release(stage):
+            with _guard.conversation.guarded():  # as a turn does with what it holds
+                self._stages.close(stage, stage.end_ns or 0)

@@ -1,4 +1,4 @@
-"""What is synthesized while no turn is open, until it is known whether it is played.
+"""Holds speech synthesized while no turn is open, until it is known whether it is played.
 
 A greeting begins a turn of the bot's. But a processor may synthesize speech before the call, to
 warm up a voice or to record a phrase. That speech looks the same, but is never played: no turn.

@@ -23,7 +23,7 @@ from pipecat_dd.conversation.speech_segments import (
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.transcriptions import MAX_AWAITED as MAX_AWAITED
 from pipecat_dd.conversation.transcriptions import TRANSCRIPTION_WINDOW_NS, Transcriptions
-from pipecat_dd.conversation.turn import Turn
+from pipecat_dd.conversation.turn import StartTimer, Turn
 from pipecat_dd.conversation.turns import Turns
 from pipecat_dd.conversation.user_audio import UserAudio
 from pipecat_dd.names import tags
@@ -71,6 +71,7 @@ class UserSide:
     def __init__(
         self,
         stages: Stages,
+        start_timer: StartTimer,
         turns: Turns,
         transcribers: Callable[[], list[Processor]],
         audio: UserAudio,
@@ -79,6 +80,7 @@ class UserSide:
 
         Args:
             stages: Opens and closes stages.
+            start_timer: Runs a callback after a number of seconds.
             turns: The turns that the user's speech opens and closes.
             transcribers: Returns the processors that transcribe.
             audio: How the user's audio arrives.
@@ -93,7 +95,7 @@ class UserSide:
         self._proposed_ns = 0
         self._predicted_ns = 0
         self._late_ruling: LateRuling | None = None
-        self.transcriptions = Transcriptions(stages, turns)
+        self.transcriptions = Transcriptions(stages, start_timer, turns)
         self.rulings = Rulings()
         self._open = self.transcriptions.pending
 
@@ -210,7 +212,7 @@ class UserSide:
         self._speaking = segment
         self._audio.begin()
         for processor in self._transcribers():
-            self.transcriptions.settle(processor)
+            self.transcriptions.settle(processor, start_ns)
             if not any(stage.processor is processor for stage in segment.transcriptions):
                 self.transcriptions.begin(processor, segment)
 
@@ -284,7 +286,7 @@ class UserSide:
             at_ns: When it was made.
             strategy: The class of the strategy that decided.
         """
-        self.transcriptions.settle_all()
+        self.transcriptions.settle_all(at_ns)
         turn, speaking = self._turns.current, self._speaking
         if turn is not None and turn.is_user_active and turn.by_user:
             turn.set_ruling(at_ns)
@@ -376,7 +378,7 @@ class UserSide:
             segment = self._segment(at_ns)
             stage = self.transcriptions.begin(processor, segment)
         self.transcriptions.arrive(stage, at_ns)
-        stage.set(tags.LANGUAGE, language)
+        stage.set(tags.STT_LANGUAGE, language)
         stage.set(tags.USER_ID, user_id)
         turn = self._turns.current
         if turn is not None and stage.parent is turn.stage:
@@ -388,7 +390,7 @@ class UserSide:
         if segment.speech is None:
             segment.end_ns = at_ns
         if segment.parent is not None and not (turn is not None and turn.is_user_active):
-            self.transcriptions.settle(processor)
+            self.transcriptions.settle(processor, at_ns)
         return stage
 
     def _note_words(self, segment: SpeechSegment, at_ns: int, frame_id: int | None) -> None:
@@ -417,7 +419,7 @@ class UserSide:
         for segment in self._pending.segments:
             self._place(segment, segment.during or self._stages.session.root)
         self._pending.segments.clear()
-        self.transcriptions.settle_all(drop_at_ns=at_ns)
+        self.transcriptions.settle_all(at_ns, drops=True)
 
     def _segment(self, start_ns: int) -> SpeechSegment:
         """Begin a segment: in the user's turn if one is in progress, else pending."""

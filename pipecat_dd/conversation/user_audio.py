@@ -37,6 +37,9 @@ class SpeechAudio:
     offset_ns: int
 
 
+MAX_PLACED_GAPS = 20
+"""Of how many gaps of a speech it is recorded where they were."""
+
 READ_WITHIN_NS = 100_000_000
 """How long after a standstill all that came meanwhile has been read. What ends a gap later came
 while the loop turned, so that it was late, whatever happened earlier in the gap."""
@@ -67,7 +70,7 @@ class UserAudio:
             stages: Opens and closes stages.
             people: The participants whose audio it is.
             start_timer: Runs a callback after a number of seconds.
-            now_ns: Reads the clock on which audio arrives, which nobody sets.
+            now_ns: Reads the monotonic clock by which audio arrives.
             wall_ns: Reads the clock of the stages' times.
         """
         self._people = people
@@ -141,15 +144,21 @@ class UserAudio:
         audio = self._of.pop(speech, None)
         if audio is None:
             return
-        lengths = [
-            end_ns - start_ns
+        gaps = [
+            (start_ns + audio.offset_ns - speech.start_ns, end_ns - start_ns)
             for start_ns, end_ns in audio.gaps
             if not self.was_loop_blocked_between(
                 max(start_ns, end_ns - READ_WITHIN_NS) + audio.offset_ns, end_ns + audio.offset_ns
             )
         ]
-        speech.attributes[tags.USER_AUDIO_GAP_COUNT] = len(lengths)
-        if lengths:
+        speech.attributes[tags.USER_AUDIO_GAP_COUNT] = len(gaps)
+        if gaps:
+            lengths = [length_ns for _, length_ns in gaps]
+            places = (
+                f"{max(0, at_ns) / 1e9:.3f}+{length_ns / 1e9:.3f}"
+                for at_ns, length_ns in gaps[:MAX_PLACED_GAPS]
+            )
+            speech.attributes[tags.USER_AUDIO_GAPS] = " ".join(places)
             speech.attributes[tags.USER_AUDIO_GAP_SECONDS] = sum(lengths) / 1e9
             speech.attributes[tags.USER_AUDIO_LONGEST_GAP_SECONDS] = max(lengths) / 1e9
 

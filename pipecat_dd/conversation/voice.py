@@ -1,4 +1,4 @@
-"""The bot's voice as the caller hears it: what is written of each speech, its gaps, what is cut."""
+"""The bot's voice as the caller hears it: the audio written, its gaps, and what was cut off."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MAX_WRITES = 64
 """How many writes may be in progress at a time: one for each of an output's destinations."""
 
 MAX_PLACED_GAPS = 20
-"""Of how many gaps of a speech it is said where they were."""
+"""For how many gaps of a speech their position is recorded."""
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
 """Exports one conversation to several destinations.
 
-Spans always come first, since log lines and integrations refer to them. The other destinations
-(metrics, LLM Observability) follow, each independent of the rest: one that fails too often turns
-itself off, and the others go on. Spans continue even when their part is off: stages that end are
-still sent then, but they are no longer the active spans that ddtrace finds.
+Spans always come first, since log lines and integrations refer to them; LLM Observability extends
+them. The other destinations (metrics) follow, each independent of the rest: one that fails too
+often turns itself off, and the others go on. Spans continue even when their part is off: stages
+that end are still sent then, but they are no longer the active spans that ddtrace finds.
 """
 
 from collections.abc import Sequence

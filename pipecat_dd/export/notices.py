@@ -14,8 +14,8 @@ from pipecat_dd._forks import in_forked_processes
 REPLACED: Final = {
     "DD_TRACE_SAMPLE_RATE": "to keep that share of sessions, set "
     "DD_TRACE_SAMPLING_RULES='[{{\"sample_rate\": {value}}}]'",
-    "DD_TRACE_ANALYTICS_ENABLED": "all spans that are ingested can be searched; which of them "
-    "are kept is decided by retention filters in Datadog, and nothing needs to be set here",
+    "DD_TRACE_ANALYTICS_ENABLED": "all ingested spans can be searched, and retention filters in "
+    "Datadog decide which of them are kept; remove the variable",
 }
 """Settings of older guides that ddtrace reads no longer, and what has replaced each."""
 
@@ -59,9 +59,7 @@ def _write_replaced_variables() -> None:
     for name, instead in REPLACED.items():
         value = os.environ.get(name, "").strip()
         if value:
-            logger.warning(
-                "{}={} has no effect any more: {}", name, value, instead.format(value=value)
-            )
+            logger.warning("{}={} has no effect: {}", name, value, instead.format(value=value))
 
 
 def _write_missing_features() -> None:
@@ -72,14 +70,14 @@ def _write_missing_features() -> None:
     if came := _pipecat.not_yet(version):
         listed = ", ".join(f"{one.what} ({one.since})" for one in came)
         logger.info(
-            "pipecat_dd: pipecat-ai {} has not yet: {}. What that means is in docs/versions.md",
+            "pipecat_dd: pipecat-ai {} does not have: {}. docs/versions.md has the details",
             version,
             listed,
         )
     if moved := _pipecat.moved():
         logger.warning(
-            "pipecat_dd: pipecat-ai {} has moved what is private to it: {}. A newer pipecat-dd "
-            "may know where to",
+            "pipecat_dd: pipecat-ai {} has moved private parts that pipecat_dd uses: {}. A newer "
+            "pipecat-dd may support this version",
             version,
             "; ".join(moved),
         )

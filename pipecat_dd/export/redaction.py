@@ -1,8 +1,7 @@
-"""Redaction: what must not leave the process is taken out here, for lines and spans alike.
+"""Redacts secrets and telephone numbers in log lines and on spans.
 
-Two ways lead to a secret: the name it stands under (``api_key=…``) and its own look (``sk-…``).
-Both are followed, at any depth. What identifies a conversation (session, participant and user
-ids) is kept, or there would be nothing left to search for.
+A secret is recognized by its name (``api_key=…``) or by its form (``sk-…``), at any depth. The ids
+that identify a conversation (of session, participant and user) are kept: they are needed to search.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a secret or an e-mail address looks like in text.
+"""The patterns of secrets and e-mail addresses in text.
 
 Every rule is built so that its time grows with the length of the text and no faster, whatever
 the text: a run of any length either follows a fixed prefix and then always matches (so it is

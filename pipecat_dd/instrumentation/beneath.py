@@ -1,4 +1,4 @@
-"""Events of what lies beneath a transport, where the transport itself has none that says as much.
+"""Records events of the connection beneath a transport that the transport does not report.
 
 A WebRTC connection that failed looks like any other departure to its transport, and a microphone
 that the user turned off looks like silence. Genesys opens, pauses and closes a call in messages

@@ -272,7 +272,7 @@ class _Lines:
 def _text(block: Block, session_count: int, left_out: int) -> str:
     place = None if block.place is None else f"{block.place} ({block.location})"
     if block.cause is Cause.GARBAGE_COLLECTION:
-        what = "garbage collection" + ("" if place is None else f", which struck {place}")
+        what = "garbage collection" + ("" if place is None else f", during {place}")
     else:
         what = place or "many callbacks together, or another thread that held Python's lock"
     if block.importing is not None:

@@ -1,4 +1,4 @@
-"""Names places in code: whose code it is, and what to call the place where it stands.
+"""Names places in code: whose code it is, and the name of the place.
 
 Paths are those within the program or its libraries, never absolute ones, which may name people.
 """
@@ -32,7 +32,7 @@ _MAX_KNOWN: Final = 4_096
 MAX_NAME_CHARS: Final = 200
 MAX_STACK_PLACES: Final = 40
 MAX_STACK_CHARS: Final = 4_000
-"""How much of a stack is told: its outermost calls are left out."""
+"""The most characters of a stack; its outermost calls are left out."""
 
 
 class Whose(IntEnum):

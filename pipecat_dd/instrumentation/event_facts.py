@@ -1,8 +1,8 @@
-"""Which events of services, strategies and workers are recorded, and what they say.
+"""Which events of services, strategies and workers are recorded, and with which attributes.
 
 All whose handlers run in tasks of their own are, without an entry here, except those that other
 stages show already and those that come many times a second. What an event says is recorded only
-where it is listed, and only if it is an identifier: never text that somebody spoke or wrote.
+where it is listed, and only if it is an identifier: never text that was spoken or written.
 """
 
 from collections.abc import Callable
@@ -98,7 +98,7 @@ Facts = dict[str, AttributeValue]
 
 
 def facts_of(name: str, args: tuple[Any, ...]) -> tuple[Facts, Failure | None]:
-    """Return what an event says, and what went wrong if it reports a failure.
+    """Return the attributes of an event, and the failure if it reports one.
 
     Args:
         name: The event's name.

@@ -36,8 +36,8 @@ def reported_failure(result: Any, function_name: str) -> str | None:
     """Return the failure that a tool's result reports; None if it reports none.
 
     Pipecat Flows reports an exception as ``{"status": "error", "error": "…"}``, and Pipecat's MCP
-    client as a sentence. A result that merely has a field ``status``, or has ``error`` among other
-    fields, is no failure but the requested data: the status of an order, the errors of a machine.
+    client as a sentence. A result with only a field ``status``, or with ``error`` among other
+    fields, is the requested data, not a failure: the status of an order, the errors of a machine.
 
     Args:
         result: As the tool returned it.

@@ -1,4 +1,4 @@
-"""How long Python has collected garbage, in all threads.
+"""Measures how long Python has collected garbage, in all threads.
 
 A collection stops every thread. It is timed by ``gc.callbacks`` for as long as an event loop is
 watched.

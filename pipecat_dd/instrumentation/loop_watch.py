@@ -6,7 +6,7 @@ Otherwise the thread sleeps: each heartbeat puts off the time at which it wakes 
 has such a timer (:mod:`~pipecat_dd.instrumentation.kernel_timer`); elsewhere it wakes up about
 twenty times a second. Both start with the loop's first session and end with its last.
 
-The heartbeat is also late if nobody's code is to blame, and that must blame nobody:
+The heartbeat can also be late although no code blocked the loop:
 
 * The process was stopped, suspended or frozen, or the machine had no CPU for it. Then this thread
   overslept, too, or the kernel counts how long the loop's thread waited for a CPU.

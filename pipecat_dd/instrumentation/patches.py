@@ -1,4 +1,4 @@
-"""Methods replaced on instances of Pipecat's classes, and put back."""
+"""Replaces methods on instances of Pipecat's classes, and puts them back."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the bot asks a transport or service for: keys to press, a call's transfer, a deaf STT.
+"""Records the bot's requests to transports and services: key presses, call transfers, STT mute.
 
 Pipecat has no event for these: a bot pushes a frame, or calls a method of Daily's transport. What
 is recorded is that it asked. A frame's request may wait until the bot has spoken, and if it fails

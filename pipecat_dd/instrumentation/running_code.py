@@ -1,4 +1,4 @@
-"""What an event loop is running at this moment, read from another thread.
+"""Reads, from another thread, what an event loop is running.
 
 A frame is never kept: what is read of the stack is the functions' code and lines, and whose work
 it is. Values are read in four places only: asyncio's own call of a callback, Python's import of a
@@ -43,8 +43,8 @@ class Sighting:
         work: Whose work it was; None if that is not known.
         carried: The values of the variables that code takes along to stay with its session.
         stage: The innermost stage that was open there; None if a frame was being processed that
-            had none of its own yet, or if it is nobody's work.
-        around: The turn or the session at that moment; None if it is nobody's work.
+            had none of its own yet, or if it belongs to no session.
+        around: The turn or the session at that moment; None if it belongs to no session.
         count: How often it was seen.
     """
 

@@ -1,9 +1,9 @@
 """Patches the dispatch of events of services, strategies and workers.
 
 ``_call_event_handler`` and ``_run_handler`` are replaced on the *instances* that have events to
-record: services, aggregators, workers, and what hangs off a processor without being one, such as a
-strategy. As for a transport (:mod:`~pipecat_dd.instrumentation.transports`), the event's work
-context is set at the dispatch and inherited by its handlers, which run as they would without us.
+record: services, aggregators, workers, and objects that belong to a processor, such as a strategy.
+As for a transport (:mod:`~pipecat_dd.instrumentation.transports`), the event's work context is set
+at the dispatch and inherited by its handlers, which run as they would without us.
 
 A processor dispatches four events of its own for each frame. Where nothing handles them they are
 answered on the spot, which costs less than dispatching them; processors that have nothing else to
@@ -85,7 +85,7 @@ class ServiceEventInstrumentation:
         self._turn_deciders: list[tuple[Any, Processor | None]] = []
 
     def listen(self, instance: Any, processor: Processor | None) -> None:
-        """Patch a processor that has events to record, and what hangs off it.
+        """Patch a processor that has events to record, and the objects that belong to it.
 
         Args:
             instance: Pipecat's processor.

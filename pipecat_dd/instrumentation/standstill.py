@@ -1,4 +1,4 @@
-"""A time for which an event loop stood still, and what was seen of it meanwhile."""
+"""Describes a standstill of an event loop: its length, and what was seen meanwhile."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Writes values of the user's, such as a tool's arguments, as text."""
+"""Converts values of the user's, such as a tool's arguments, to text."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the kernel counts of a thread: how long it waited for a CPU, and how often it got one.
+"""Reads the kernel's counters of a thread: its waits for a CPU, and how often it got one.
 
 Linux only (``/proc/self/task/<id>/schedstat``). A thread that waits for Python's lock wakes up
 every few milliseconds to ask for it, so these counts tell it from one that does not run at all:

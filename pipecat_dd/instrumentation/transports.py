@@ -31,7 +31,7 @@ from pipecat_dd.instrumentation.requests import patch_requests
 from pipecat_dd.names import tags
 
 TRACED_MESSAGES = (
-    "pipecat_dd: ddtrace makes a span of each websocket message of this bot (a telephone call "
+    "pipecat_dd: ddtrace creates a span for each websocket message of this bot (a telephone call "
     "has 100 a second). Set DD_TRACE_WEBSOCKET_MESSAGES_ENABLED=false to turn that off"
 )
 

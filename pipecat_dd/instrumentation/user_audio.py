@@ -1,4 +1,4 @@
-"""Patches the inputs that take audio in, to see when each piece of the user's audio arrives.
+"""Patches the inputs that take audio in, to record when each piece of the user's audio arrives.
 
 ``push_audio_frame`` is where all of Pipecat's inputs hand on what has come, before it waits in the
 input's own queue. The patch takes the time, and returns the original's coroutine. While the user
@@ -30,8 +30,8 @@ the telephone's codes end at 32,124."""
 
 MISSING = (
     f"pipecat_dd: no audio has come in the {MISSING_NS // 1_000_000_000} seconds since the user "
-    "joined, and the bot waits for it: their microphone may be off or blocked, or the transport "
-    "does not receive it"
+    "joined, although the bot expects it. Their microphone may be off or blocked, or the transport "
+    "may not receive it"
 )
 
 Method = Callable[..., Awaitable[Any]]

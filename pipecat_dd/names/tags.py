@@ -588,7 +588,11 @@ LLM_SPECULATIVE: Final = _tag(
     "`true` if the request began before it was known that the user had finished.",
     on=(Kind.LLM,),
 )
-LANGUAGE: Final = _tag("language", "The language that was transcribed.", on=(Kind.STT,))
+STT_LANGUAGE: Final = _tag(
+    "stt.language",
+    "The language that was transcribed. (ddtrace sets a `language` of its own: `python`.)",
+    on=(Kind.STT,),
+)
 USER_ID: Final = _tag("user_id", "Who spoke, where the transport says so.", on=(Kind.STT,))
 METRICS_AUDIO_SECONDS: Final = _tag(
     "metrics.audio_seconds", "Audio sent to be transcribed.", unit="seconds", on=(Kind.STT,)
@@ -642,6 +646,12 @@ USER_AUDIO_LONGEST_GAP_SECONDS: Final = _tag(
     "user_audio.longest_gap_seconds",
     "The longest gap in the user's audio.",
     unit="seconds",
+    on=(Kind.USER_SPEECH,),
+)
+USER_AUDIO_GAPS: Final = _tag(
+    "user_audio.gaps",
+    "Where the first of them were, in seconds, as in `bot_speech.gaps`: the last may go on after "
+    "the speech.",
     on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_LEVEL_DBFS: Final = _tag(

@@ -11,7 +11,7 @@ from pipecat_dd.settings.table import ENV_PREFIX, VARIABLES
 
 
 def likely(name: str) -> str | None:
-    """Return the variable of ours that is most similar to an unknown name; None if none is."""
+    """Return our variable that is most similar to an unknown name; None if none is similar."""
     # Without the prefix, since it makes all of them similar.
     bare = sorted(one.removeprefix(ENV_PREFIX) for one in own_names(VARIABLES))
     found = get_close_matches(name.removeprefix(ENV_PREFIX), bare, n=1)

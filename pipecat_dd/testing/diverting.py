@@ -1,4 +1,4 @@
-"""Taking the spans that ddtrace would send.
+"""Takes the spans that ddtrace would send.
 
 A filter of traces is ddtrace's public way to see what is about to be sent, and to stop it. It is
 called where a span finishes, so nothing has to be waited for.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipecat_dd.conversation.model import Service
 from pipecat_dd.conversation.speech_segments import Cause
 from tests.conversation.talk import Talk
 
@@ -257,3 +258,47 @@ def test_an_interim_of_what_goes_on_is_not_of_the_cough_before_it() -> None:
     assert turn.start_ns == began_ns
     assert [stage.parent is turn for stage in talk.all("user_speech")] == [False, True]
     assert talk.one("stt").parent is turn
+
+
+def test_a_transcription_is_sent_once_it_is_measured_and_not_only_with_its_turn() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.responds()
+    talk.wait(1.5)
+    assert not talk.all("stt")
+    talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
+    assert talk.one("stt").attributes["metrics.ttfb"] == 0.2
+    talk.ends()
+    assert talk.one("stt").parent is talk.one("turn")
+
+
+def test_words_may_follow_a_transcription_that_is_measured_at_once() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
+    talk.responds()
+    talk.wait(0.5)
+    assert not talk.all("stt")
+    added = talk.transcribed()
+    talk.wait(0.6)
+    assert talk.all("stt") == [added]
+
+
+def test_a_transcription_that_is_not_measured_is_sent_a_second_after_its_end() -> None:
+    talk = Talk()
+    talk.stt.service = lambda: Service("acme", "m1", first_byte_secs=0.0)
+    talk.user_asks()
+    talk.responds()
+    talk.wait(1.0)
+    assert talk.one("stt").end_ns == talk.at(1.4)
+
+
+def test_a_transcription_whose_measurement_never_comes_is_sent_all_the_same() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.responds()
+    talk.wait(3.1)
+    assert "metrics.ttfb" not in talk.one("stt").attributes
+    talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
+    talk.ends()
+    assert len(talk.all("stt")) == 1

@@ -141,8 +141,24 @@ def test_a_gap_is_on_the_speech_that_it_interrupted() -> None:
     assert speech.attributes["user_audio.gap_count"] == 2
     assert gap_secs(speech) == pytest.approx(0.6)
     assert speech.attributes["user_audio.longest_gap_seconds"] == pytest.approx(0.4)
+    assert speech.attributes["user_audio.gaps"] == "1.000+0.400 1.900+0.200"
     assert speech.attributes["user_audio.level_dbfs"] == -20.0
     assert speech.attributes["user_audio.clipped_fraction"] == 0.1
+
+
+def test_of_many_gaps_the_first_have_a_place_and_all_are_counted() -> None:
+    heard = Heard()
+    heard.starts()
+    for _ in range(50):
+        heard.sends(0.3)
+        heard.wait(0.1)
+    heard.sends(0.3)
+    heard.stops()
+    speech = heard.speech()
+    assert speech.attributes["user_audio.gap_count"] == 50
+    places = str(speech.attributes["user_audio.gaps"]).split()
+    assert len(places) == 20
+    assert places[:2] == ["0.300+0.100", "0.700+0.100"]
 
 
 @pytest.mark.parametrize("gone_secs", [1.5, 4.0])
@@ -162,6 +178,8 @@ def test_a_gap_in_which_the_speech_is_ended_is_measured_when_audio_comes_back(
     heard.ends()
     first, second = heard.all("user_speech")
     assert gap_secs(first) == pytest.approx(gone_secs)
+    assert first.attributes["user_audio.gaps"] == f"2.000+{gone_secs:.3f}"
+    assert "user_audio.gaps" not in second.attributes
     assert gap_secs(second) is None, "it is not on the next speech, too"
     assert second.attributes["user_audio.gap_count"] == 0
 

@@ -177,7 +177,7 @@ def test_a_wrong_argument_changes_nothing() -> None:
 
 def test_the_example_in_the_docs_runs() -> None:
     pytest.importorskip("pipecat.pipeline.worker")
-    (example,) = re.findall(r"```python\n(.*?)```", (DOCS / "testing.md").read_text(), re.S)
+    example = re.findall(r"```python\n(.*?)```", (DOCS / "testing.md").read_text(), re.S)[0]
     namespace: dict[str, Any] = {"__name__": "example"}
     exec(compile(example, "docs/testing.md", "exec"), namespace)
     namespace["test_the_greeting_is_seen"]()

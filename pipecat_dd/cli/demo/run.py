@@ -120,10 +120,11 @@ async def converse(
         )
         agent = await stack.enter_async_context(running_agent())
         report("demo", f"Datadog's test agent is listening on {agent.url}")
-        agent_url = agent.url
+        agent_url, settings = agent.url, dict(bot_settings)
         if page is not None:
             page.intake.forward_to(agent.url)
             agent_url = page.agent_url
+            settings = {"DD_TRACE_WRITER_INTERVAL_SECONDS": "0.5"} | settings
         (port,) = free_ports(1)
         bot = await stack.enter_async_context(
             child_process(
@@ -132,8 +133,7 @@ async def converse(
                 f"--port={port}",
                 f"--log-file={log_file}",
                 f"--weather-url={provider.origin}/weather",
-                env=bot_environment(agent_url=agent_url, provider_url=provider.url)
-                | dict(bot_settings),
+                env=bot_environment(agent_url=agent_url, provider_url=provider.url) | settings,
                 output=console_file,
             )
         )

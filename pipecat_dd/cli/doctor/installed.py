@@ -113,7 +113,7 @@ def judge_package(needed: Requirement, version: str | None) -> Finding:
                 f"pipecat-ai {version}: before version {'.'.join(map(str, OLDER_PIPECAT))}, "
                 "startup is not traced, and Pipecat does not report whether a service that failed "
                 "is still usable.",
-                "Update Pipecat if you need this; docs/reliability.md lists the differences.",
+                "Update Pipecat if you need this; docs/versions.md lists the differences.",
                 facts,
             )
     return Finding(check, Level.OK, f"{needed.name} {version}.", facts=facts)

@@ -125,7 +125,7 @@ def _check_line(
 _HOW_TO_SEARCH: Final = (
     f"In Datadog, search for lines with a trace by @{fields.PIPECAT_TRACE_ID}:*, and for the lines "
     f"of one trace by trace_id:<its id>. @{fields.DD_TRACE_ID}:* finds nothing: Datadog removes "
-    "that field from the lines that it links to a trace (docs/datadog.md)."
+    "that field from the lines that it links to a trace (docs/troubleshooting.md)."
 )
 
 _BUG: Final = (

@@ -27,7 +27,7 @@ _OWNER_ONLY: Final = 0o600
     "--from",
     "directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Read what `view --keep` or the demo has left in a directory, not the view that runs.",
+    help="Read the directory of `view --keep` or of the demo, instead of the running view.",
 )
 @click.option(
     "-o",
@@ -35,10 +35,12 @@ _OWNER_ONLY: Final = 0o600
     help="The file to write; - for standard output.  "
     "[default: a file for the page, else standard output]",
 )
-@click.option("--content", is_flag=True, help="With what was said, where it was captured.")
-@click.option("--json", "as_what", flag_value="json", help="All of it as JSON.")
-@click.option("--text", "as_what", flag_value="text", help="Plain text, for programs and agents.")
-@click.option("--chrome", "as_what", flag_value="chrome", help="Trace events, for Perfetto.")
+@click.option("--content", is_flag=True, help="Include what was said, if it was captured.")
+@click.option("--json", "as_what", flag_value="json", help="Write everything as JSON.")
+@click.option(
+    "--text", "as_what", flag_value="text", help="Write plain text, for programs and agents."
+)
+@click.option("--chrome", "as_what", flag_value="chrome", help="Write trace events, for Perfetto.")
 def report(
     session: str | None,
     directory: Path | None,

@@ -53,8 +53,8 @@ def call_of_view(wanted: str | None) -> Call:
     views = running_views()
     if not views:
         raise NoCallError(
-            "no `pipecat-dd view` of yours runs on this machine; --from DIR reads what "
-            "`view --keep DIR` or the demo has left"
+            "no `pipecat-dd view` of yours is running on this machine. To read the directory of "
+            "`view --keep` or of the demo, use --from"
         )
     found: list[tuple[RunningView, dict[str, Any]]] = []
     for one in views:
@@ -84,8 +84,8 @@ def _chosen(summaries: list[dict[str, Any]], wanted: str | None, where: str) -> 
     if len(set(found)) == 1:
         return found[0]
     listed = "\n".join(f"  {one}" for one in (found or ids)[:20])
-    problem = f"several begin with {wanted!r}" if found else f"none is {wanted!r}"
-    raise NoCallError(f"of the conversations in {where}, {problem}:\n{listed}")
+    problem = "several conversations" if found else "no conversation"
+    raise NoCallError(f"{problem} in {where} with an id that begins with {wanted!r}:\n{listed}")
 
 
 def _asked(view: RunningView, path: str) -> Any:

@@ -19,6 +19,7 @@ _FIGURES: Final = (
     (tags.TOOL_WAIT_SECONDS, "waited {:.3f} s"),
     (tags.BOT_SPEECH_UNHEARD_SECONDS, "{:.2f} s unheard"),
     (tags.BOT_SPEECH_GAP_COUNT, "{:.0f} gaps"),
+    (tags.USER_AUDIO_GAP_COUNT, "{:.0f} gaps in the user's audio"),
     (tags.FRAME_COUNT, "{:.0f} frames"),
 )
 _WORDS: Final = (

@@ -18,6 +18,7 @@ _LINE_BYTES: Final = 150
 _NS_PER_MS: Final = 1e6
 _LEFT_OUT: Final = frozenset({tags.SESSION_ID, tags.COMPONENT, "runtime-id", "process_id"})
 """Tags that say the same on every span, or mean something to Datadog alone."""
+_DDTRACES_LANGUAGE: Final = ("language", "python")
 _OF_TURNS: Final = frozenset(
     {Kind.USER_SPEECH, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TTS, Kind.BOT_SPEECH}
 )
@@ -376,7 +377,7 @@ def _span_of(raw: RawSpan) -> _Span:
         "tags": {
             key: value
             for key, value in raw.meta.items()
-            if _is_shown(key) and not (key == tags.LANGUAGE and kind != Kind.STT)  # ddtrace's own
+            if _is_shown(key) and (key, value) != _DDTRACES_LANGUAGE
         },
         "metrics": {key: value for key, value in raw.metrics.items() if _is_shown(key)},
     }

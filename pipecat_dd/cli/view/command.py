@@ -90,7 +90,7 @@ class Options:
     is_flag=False,
     flag_value=_ENVIRONMENTS_AGENT,
     metavar="[URL]",
-    help="Pass everything on to a real Agent: that of the environment, or the one at URL.",
+    help="Also pass everything on to a real Agent: the environment's, or the one at URL.",
 )
 @click.option(
     "--max-memory",
@@ -98,12 +98,12 @@ class Options:
     default=DEFAULT_MAX_BYTES // _MIB,
     show_default=True,
     metavar="MIB",
-    help="How much memory the conversations may take. Old ones go first.",
+    help="How much memory the conversations may take. The oldest are dropped first.",
 )
 @click.option(
     "--stay/--no-stay",
     default=None,
-    help="Whether the page stays when the bot has ended.  [default: while it is looked at]",
+    help="Whether the page stays when the bot has ended.  [default: while someone has it open]",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def view(
@@ -127,7 +127,7 @@ def view(
     bot's program cannot be run, 127 there is no such program, otherwise the bot's own.
     """
     if forward is not None and "://" not in forward and forward != _ENVIRONMENTS_AGENT:
-        raise click.BadParameter(f"{forward!r} is no URL", param_hint="--forward")
+        raise click.BadParameter(f"{forward!r} is not a URL", param_hint="--forward")
     options = Options(
         host=host,
         host_names=host_names,
@@ -196,7 +196,9 @@ async def show(options: Options, command: Sequence[str]) -> int:
             stays = bool(server.viewer_count) and not bot.was_stopped and sys.stdin.isatty()
         if stays:
             ended = f"exit code {code}" if code >= 0 else f"signal {-code}"
-            sys.stderr.write(f"pipecat-dd: the bot has ended ({ended}); the page stays: Ctrl-C\n")
+            sys.stderr.write(
+                f"pipecat-dd: the bot has ended ({ended}); the page stays open until Ctrl-C\n"
+            )
             await until_stopped()
         return code
 
@@ -224,7 +226,7 @@ def _agent_of_environment() -> str:
         return url
     if url:
         raise click.BadParameter(
-            f"DD_TRACE_AGENT_URL={url!r} is no http:// URL; name the Agent's",
+            f"DD_TRACE_AGENT_URL={url!r} is not an http:// URL; pass the Agent's URL",
             param_hint="--forward",
         )
     host = os.environ.get("DD_AGENT_HOST") or "localhost"

@@ -160,5 +160,5 @@ class Intake:
             self._has_complained = True
             sys.stderr.write(
                 f"pipecat-dd: the Agent at {self._forward} does not answer "
-                f"({type(error).__name__}); the page shows everything all the same\n"
+                f"({type(error).__name__}); the page still shows everything\n"
             )

@@ -57,7 +57,7 @@ class Keeper:
             file.flush()
         except OSError as error:  # the disk is full: the page goes on
             self._has_failed = True
-            sys.stderr.write(f"pipecat-dd: nothing more is kept ({error.strerror})\n")
+            sys.stderr.write(f"pipecat-dd: --keep stopped writing ({error.strerror})\n")
 
 
 def _open(path: Path) -> IO[str]:
@@ -96,7 +96,7 @@ def kept_in(directory: Path, store: Store) -> None:
                 store.add_lines(filter(None, map(line_of, file)))
     if not found:
         raise FileNotFoundError(
-            f"{directory} holds nothing that `pipecat-dd view --keep` or `pipecat-dd demo` leaves"
+            f"{directory} contains nothing from `pipecat-dd view --keep` or `pipecat-dd demo`"
         )
     store.end_all()
 

@@ -90,7 +90,7 @@ def lines_of(body: bytes) -> list[dict[str, Any]]:
     if len(lines) > MAX_LINES:
         raise PayloadError(f"more than {MAX_LINES} lines")
     if not all(isinstance(line, dict) for line in lines):
-        raise PayloadError("a line is no object")
+        raise PayloadError("a line is not an object")
     return lines
 
 
@@ -116,7 +116,7 @@ def _unpacked(body: bytes) -> Any:
             max_map_len=_MAX_TAGS * 10,
         )
     except Exception as error:  # of several unrelated classes
-        raise PayloadError(f"no MessagePack ({type(error).__name__})") from None
+        raise PayloadError(f"not MessagePack ({type(error).__name__})") from None
 
 
 def _json(body: bytes) -> Any:
@@ -149,7 +149,7 @@ def _whole(trace: list[Any], read: Callable[[Any], RawSpan]) -> list[RawSpan]:
 
 def _span(given: Any) -> RawSpan:
     if not isinstance(given, dict):
-        raise PayloadError("a span: no map")
+        raise PayloadError("a span is not a map")
     return RawSpan(
         trace_id=_int(given.get("trace_id"), "trace_id") & _MAX_ID,
         span_id=_int(given.get("span_id"), "span_id"),
@@ -168,25 +168,25 @@ def _span(given: Any) -> RawSpan:
 def _spans_05(given: Any) -> list[RawSpan]:
     parts = _list(given, "a payload")
     if len(parts) != 2:
-        raise PayloadError("a payload: not two parts")
+        raise PayloadError("a payload does not have two parts")
     texts = _list(parts[0], "the table of texts")
     if not all(isinstance(text, str) for text in texts):
-        raise PayloadError("the table of texts: no text")
+        raise PayloadError("the table of texts contains something else")
 
     def text(index: Any) -> str:
         if type(index) is not int or not 0 <= index < len(texts):
-            raise PayloadError("an index of a text that is not there")
+            raise PayloadError("an index outside the table of texts")
         found: str = texts[index]
         return found
 
     def pairs(given: Any) -> Mapping[Any, Any]:
         if not isinstance(given, dict):
-            raise PayloadError("tags: no map")
+            raise PayloadError("tags are not a map")
         return given
 
     def span(given: Any) -> RawSpan:
         if not isinstance(given, list) or len(given) != _FIELDS_05:
-            raise PayloadError(f"a span: not {_FIELDS_05} values")
+            raise PayloadError(f"a span does not have {_FIELDS_05} values")
         service, name, resource, trace_id, span_id, parent_id, start, duration, error = given[:9]
         return RawSpan(
             trace_id=_int(trace_id, "trace_id") & _MAX_ID,
@@ -207,13 +207,13 @@ def _spans_05(given: Any) -> list[RawSpan]:
 
 def _int(value: Any, what: str, *, most: int = 2**128) -> int:
     if type(value) is not int or not 0 <= value <= most:
-        raise PayloadError(f"{what}: no whole number from 0 on")
+        raise PayloadError(f"{what} is not a whole number from 0 on")
     return value
 
 
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
-        raise PayloadError(f"{what}: no text")
+        raise PayloadError(f"{what} is not text")
     return value[:_MAX_NAME_CHARS]
 
 
@@ -235,7 +235,7 @@ def _metrics(given: Any) -> dict[str, float]:
 
 def _bounded(given: Any) -> Mapping[Any, Any]:
     if not isinstance(given, dict):
-        raise PayloadError("tags: no map")
+        raise PayloadError("tags are not a map")
     if len(given) > _MAX_TAGS:
         raise PayloadError(f"more than {_MAX_TAGS} tags")
     return given

@@ -1,4 +1,4 @@
-"""Checks the arguments of `configure_logging`; errors have the argument's name and value."""
+"""Checks the arguments of `configure_logging`; errors name the argument and its value."""
 
 import codecs
 import re
@@ -47,7 +47,7 @@ def levels_by_name(levels: Mapping[str, str | int] | None) -> dict[str, int]:
 
 
 def redactor_of(redact: bool | Redactor) -> Redactor:
-    """Return the redactor that the argument ``redact`` stands for.
+    """Return the redactor for the argument ``redact``.
 
     Raises:
         TypeError: It is neither True, False nor a `Redactor`.

@@ -1,4 +1,4 @@
-"""Writes lines for Datadog beside the bot's own, and changes nothing about those.
+"""Writes lines for Datadog in addition to the bot's own lines, which stay unchanged.
 
 `configure_logging` takes over a program's logging. Here the program's sinks, levels and handlers
 stay as they are: the terminal goes on showing what it showed. One more handler of Loguru's gets

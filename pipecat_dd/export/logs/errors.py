@@ -1,4 +1,4 @@
-"""An exception as ``error.kind``, ``error.message`` and ``error.stack``.
+"""Formats an exception as ``error.kind``, ``error.message`` and ``error.stack``.
 
 Those are the attributes that Datadog's Error Tracking reads
 (https://docs.datadoghq.com/logs/error_tracking/backend/).

@@ -12,6 +12,9 @@ MAX_ID_CHARS: Final = 200
 _CACHED_NAMES: Final = 4096
 _NOTHING: Final[dict[Any, Any]] = {}
 
+_NO_SESSION: Final = "NONE"
+"""What Pipecat Cloud's base image configures Loguru with, for lines of no session."""
+
 
 @dataclass(slots=True)
 class Extra:
@@ -92,6 +95,8 @@ def _add(bound: Extra, top: dict[Any, Any], key: Any, role: FieldRole, value: An
             return
         # A session with a bound id strips it, too.
         value = as_id.strip() if role is FieldRole.SESSION_ID else as_id
+        if role is FieldRole.SESSION_ID and value == _NO_SESSION:
+            return
     elif (
         (role is FieldRole.FLOW_NODE and not isinstance(value, str))
         or (role is FieldRole.PARTICIPANT and not isinstance(value, Mapping))

@@ -1,4 +1,4 @@
-"""Finds the exception of lines in which Pipecat logs only an error's message.
+"""Finds the exception behind lines in which Pipecat logs only its message.
 
 Pipecat catches what a processor, an event handler or a task raises and logs only its message: in
 ``push_error``, the event dispatcher and the task manager. The code that logs the line either

@@ -70,7 +70,7 @@ def _session(stage: Stage) -> Iterator[Sample]:
 
 
 def _sound(stage: Stage) -> Iterator[Sample]:
-    """Yield what a session sounded like: who spoke, and how long nobody did."""
+    """Yield how a session sounded: how long each side spoke, and how long there was silence."""
     transport = _transport(stage)
     yield from _timed(
         metrics.SESSION_FIRST_SPEECH_SECONDS, stage, tags.SESSION_FIRST_SPEECH_SECONDS, transport

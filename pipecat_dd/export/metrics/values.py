@@ -18,10 +18,10 @@ OTHER = "other"
 """The value sent for all values beyond the limit."""
 
 WITHIN_SECS = (1, 2, 3, 5, 8)
-"""The seconds within which an answer may have come, as a tag says it: `2s`."""
+"""The limits in seconds that a tag names, as `2s`: an answer came within that time."""
 
 BEYOND = "later"
-"""What the tag says of an answer that took longer than all of these."""
+"""The tag's value for an answer that took longer than all of these."""
 
 _OUTSIDE = re.compile(r"[^\w\-:/.]")
 """Characters that the client replaces by ``_``. They are replaced here before values are counted,

@@ -1,4 +1,4 @@
-"""Shipping's own log lines, which go to the other sinks, and seldom.
+"""Shipping's own log lines: few, and written to the other sinks only.
 
 They are not shipped themselves (see `is_ours`): a line about lines that cannot be sent must not
 join those lines.

@@ -1,4 +1,4 @@
-"""What can be set of shipping: by argument, else by environment variable, else by default."""
+"""The settings of shipping: from arguments, environment variables and defaults."""
 
 import json
 import os
@@ -82,7 +82,7 @@ class Shipping:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What shipping goes by: a `Shipping` and the environment.
+    """The settings in effect, from a `Shipping` and the environment.
 
     Attributes:
         api_key: The API key.

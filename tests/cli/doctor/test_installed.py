@@ -46,7 +46,7 @@ def test_a_python_that_is_not_supported_is_told(version: tuple[int, int], level:
         ("ddtrace>=4,<5", "4.0.0rc1", Level.PROBLEM, "pip install"),
         ("ddtrace>=4,<5", "4.1.0rc1", Level.OK, ""),
         ("pipecat-ai>=1.0,<2", "0.0.86", Level.PROBLEM, "pip install"),
-        ("pipecat-ai>=1.0,<2", "1.7.1", Level.NOTE, "reliability.md"),
+        ("pipecat-ai>=1.0,<2", "1.7.1", Level.NOTE, "versions.md"),
         ("pipecat-ai>=1.0,<2", "1.8.0", Level.OK, ""),
         ("pipecat-ai>=1.0,<2", "1.14.0", Level.OK, ""),
     ],

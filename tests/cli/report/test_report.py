@@ -141,7 +141,7 @@ async def test_a_report_is_of_the_view_that_runs(
             assert b"aa-1" in several.stderr
         gone = await asyncio.to_thread(run, "aa", "--json", "--content", cwd=tmp_path)
     assert gone.returncode == 1
-    assert b"no `pipecat-dd view` of yours runs" in gone.stderr
+    assert b"no `pipecat-dd view` of yours is running" in gone.stderr
     assert b"Traceback" not in gone.stderr
 
 
@@ -174,7 +174,7 @@ def test_what_was_kept_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> No
     assert call_in(tmp_path, None)["session"]["id"] == "9d-bad"
     with pytest.raises(NoCallError, match="9d-bad"):
         call_in(tmp_path, "x")
-    with pytest.raises(FileNotFoundError, match="holds nothing"):
+    with pytest.raises(FileNotFoundError, match="contains nothing"):
         call_in(tmp_path / "..", None)
 
 

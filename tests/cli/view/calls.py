@@ -173,6 +173,7 @@ class Call:
         tool_error: str | None = None,
         heard_secs: float | None = None,
         gap: tuple[float, float] | None = None,
+        lost: tuple[float, float] | None = None,
         blocked: tuple[str, float] | None = None,
         llm_error: str | None = None,
         frames: bool = True,
@@ -187,6 +188,7 @@ class Call:
             tool_error: What the tool fails with.
             heard_secs: How much of the answer the user hears before cutting it off.
             gap: Where in the bot's speech its voice has a gap, and how long, in seconds.
+            lost: The same of the user's audio.
             blocked: In which function the event loop is blocked, and how long, in seconds.
             llm_error: What the model's first request fails with.
             frames: Whether processors' work is there.
@@ -207,7 +209,7 @@ class Call:
         spoken = max(0.8, len(bot) * 0.058)
         at = self.now
         if user:
-            at = self._hear(turn, user, said, wait)
+            at = self._hear(turn, user, said, wait, lost)
         else:
             wait = {part: wait[part] for part in ("preparation", "llm", "synthesis", "output")}
         end_of_wait = at + 1000 * sum(
@@ -234,7 +236,14 @@ class Call:
         self.now += 250 if heard_secs else 900
         return turn
 
-    def _hear(self, turn: Json, user: str, said: float, wait: dict[str, float]) -> float:
+    def _hear(
+        self,
+        turn: Json,
+        user: str,
+        said: float,
+        wait: dict[str, float],
+        lost: tuple[float, float] | None,
+    ) -> float:
         start, end = self.now, self.now + said
         ruled = end + 1000 * wait["end_of_turn"]
         final = max(end + 230, ruled + 1000 * wait["transcription"] * (wait["transcription"] > 0))
@@ -244,7 +253,8 @@ class Call:
             start,
             said,
             parent=turn["id"],
-            metrics={tags.USER_AUDIO_GAP_COUNT: 0, tags.USER_AUDIO_LEVEL_DBFS: -21.4},
+            tags={tags.USER_AUDIO_GAPS: f"{lost[0]:.3f}+{lost[1]:.3f}"} if lost else {},
+            metrics={tags.USER_AUDIO_GAP_COUNT: int(bool(lost)), tags.USER_AUDIO_LEVEL_DBFS: -21.4},
         )
         stt = self.span(
             Kind.STT,
@@ -599,6 +609,7 @@ def bad_call(id_: str = "9d41e7aa-bad", *, now: float = NOON, has_content: bool 
         "from nine until four, and emergencies are usually taken in right after lunch.",
         heard_secs=3.1,
         wait={"end_of_turn": 0.71, "llm": 0.55},
+        lost=(1.2, 0.36),
     )
     call.turn(
         "Just tell me when!",

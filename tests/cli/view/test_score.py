@@ -41,6 +41,37 @@ async def test_a_gap_is_a_hole_in_the_voice_where_it_was(page: Page) -> None:
         assert (await pixels(page, Place(to.x + 3, from_.y + 6)))[:3] == bot
 
 
+async def test_a_gap_in_the_users_audio_is_a_hole_in_their_speech(page: Page) -> None:
+    call = bad_call()
+    speech = next(span for span in call.spans if span["tags"].get(tags.USER_AUDIO_GAPS))
+    start, length = map(float, speech["tags"][tags.USER_AUDIO_GAPS].split("+"))
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        user = await colour(page, "k-user")
+        from_ = await place_of(page, "user", speech["start"] + 1000 * start)
+        to = await place_of(page, "user", speech["start"] + 1000 * (start + length))
+        assert (await pixels(page, Place((from_.x + to.x) / 2, from_.y + 6)))[:3] != user
+        assert (await pixels(page, Place(from_.x - 3, from_.y + 6)))[:3] == user
+        assert (await pixels(page, Place(to.x + 3, from_.y + 6)))[:3] == user
+        assert "a gap in the user's audio" in await page.text("[data-turn='1'] .turn-marks")
+        await figure(page, "gap")  # counts those in the bot's voice
+        assert "pipecat.bot_speech" in await page.text(".details h2")
+
+
+async def test_an_error_of_what_is_hidden_is_marked_on_what_it_is_part_of(page: Page) -> None:
+    call = good_call()
+    tool = span_of(call, "tool")
+    request = next(span for span in call.spans if span.get("parent") == tool["id"])
+    request["error"] = True
+    hides = "[...document.querySelectorAll('.score-bar .chip')].find((e) => e.innerText === '{}')"
+    async with serving(call) as server:
+        await open_call(page, server.url, call)
+        await page.js(hides.format("libraries") + ".click()")
+        await page.settled()
+        at = await place_of(page, "tools", request["start"] + request["dur"])
+        assert (await pixels(page, Place(at.x - 5, at.y)))[:3] == await colour(page, "error")
+
+
 async def test_it_stays_where_it_was_after_zooming_and_panning(page: Page) -> None:
     call = bad_call()
     speech = span_of(call, "bot_speech", 3)

@@ -346,3 +346,22 @@ async def test_nothing_runs_off_the_side(page: Page, size: tuple[int, int]) -> N
             await page.until("document.querySelector('main:not(.nothing)')")
             await page.settled()
             assert await page.js("document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (960, 800), (400, 700)])
+async def test_only_the_list_of_turns_scrolls_and_not_its_panel(
+    browser: Browser, width: int, height: int
+) -> None:
+    call = bad_call()
+    async with serving(call) as server:
+        page = await browser.page(width=width, height=height)
+        await page.open(f"{server.url}#/call/{call.id}")
+        await page.until(PAINTED)
+        await page.js("document.querySelector('.panel-tabs button').click()")
+        await page.until("document.querySelector('[data-turn=\"4\"]')")
+        # As the browser does for a link, or for what the keyboard goes to.
+        await page.js("document.querySelector('[data-turn=\"3\"]').scrollIntoView()")
+        await page.settled()
+        assert await page.js("document.querySelector('.turn-list').scrollTop") > 0
+        assert await page.js("document.querySelector('.of-turns').scrollTop") == 0
+        await page.close()

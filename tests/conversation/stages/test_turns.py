@@ -25,6 +25,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.stt_service import STTService
+from pipecat.transcriptions.language import Language
 from pipecat.turns.user_mute import AlwaysUserMuteStrategy
 from pipecat.turns.user_start import MinWordsUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
@@ -85,7 +86,7 @@ class HearingAids(STTService):
                 interim = " ".join(words[:count])
                 await self.push_frame(InterimTranscriptionFrame(interim, "u", "now"))
                 await asyncio.sleep(0.01)
-            await self.push_frame(TranscriptionFrame(frame.text, "u", "now"))
+            await self.push_frame(TranscriptionFrame(frame.text, "u", "now", Language.EN))
             return
         await super().process_frame(frame, direction)
 
@@ -159,6 +160,11 @@ def is_transcribed_apart_from_the_cough(trace: Trace) -> None:
     assert all(
         stt.end_ns <= question.start_ns for stt in trace.named("pipecat.stt") if stt not in spoken
     )
+
+
+def has_its_language(trace: Trace) -> None:
+    stt = trace.one("pipecat.stt")
+    assert (stt["stt.language"], stt["language"]) == ("en", "python"), "the latter is ddtrace's"
 
 
 def ends_where_it_was_cut(trace: Trace) -> None:
@@ -285,6 +291,7 @@ CONVERSATIONS = (
         steps=(push(Spoken, text="How are you today"), answered(), END),
         turns=("user answered: stt=HearingAids llm tts bot",),
         session={"turn_count": 1},
+        also=has_its_language,
     ),
     Conversation(
         "text_without_a_voice_is_a_turn_that_ends_with_the_answer",

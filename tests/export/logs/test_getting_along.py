@@ -132,6 +132,18 @@ def test_the_session_that_pipecat_cloud_contextualizes_is_on_the_line(
     assert [line["session_id"] for line in lines.all] == ["cloud-7", "cloud-7"]
 
 
+def test_pipecat_clouds_word_for_no_session_hides_no_session(configured: Any, known: Any) -> None:
+    lines = configured()
+    try:
+        logger.configure(extra={"session_id": "NONE"})  # as its base image does
+        logger.info("in a thread of a session")
+        known(KNOWN._replace(session_id=None))
+        logger.info("of no session")
+    finally:
+        logger.configure(extra={})
+    assert [line.get("session_id") for line in lines.all] == ["abc123", None]
+
+
 def test_pytests_capture_sees_what_it_sees_without_us(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,7 +241,7 @@ def test_settings_that_do_nothing_any_more_are_named_once_with_what_replaced_the
     lines = run(REPLACED, DD_TRACE_SAMPLE_RATE="0.25", DD_TRACE_ANALYTICS_ENABLED="true")
     rate, analytics = (line for line in lines if "no effect" in line["message"])
     assert rate["levelname"] == analytics["levelname"] == "WARNING"
-    assert rate["message"].startswith("DD_TRACE_SAMPLE_RATE=0.25 has no effect any more")
+    assert rate["message"].startswith("DD_TRACE_SAMPLE_RATE=0.25 has no effect")
     assert """DD_TRACE_SAMPLING_RULES='[{"sample_rate": 0.25}]'""" in rate["message"]
     assert analytics["message"].startswith("DD_TRACE_ANALYTICS_ENABLED=true has no effect")
     assert "retention filters" in analytics["message"]

@@ -51,7 +51,7 @@ class Sent:
 
 @pytest.fixture(scope="module")
 def sent() -> Iterator[Sent]:
-    """What one session sends, with the environment that docs/agentless.md shows."""
+    """What one session sends, with the environment that docs/deploy/agentless.md shows."""
     with TraceIntake() as traces, running_intake() as lines:
         done = subprocess.run(
             [sys.executable, "-m", "tests.export.shipping.agentless_bot"],

@@ -254,7 +254,7 @@ def test_a_connection_that_was_closed_while_idle_costs_no_request(
 
 
 def test_an_answer_that_is_lost_has_its_lines_sent_again(intake: Intake, ship_to: ShipTo) -> None:
-    # Whether they arrived cannot be known: twice is better than never. docs/agentless.md says so.
+    # Whether they arrived is unknown: twice is better than never (docs/deploy/agentless.md).
     intake.script = first(Reply(None, keeps=True))
     ship_to(intake)
     write("one")

@@ -33,7 +33,7 @@ class AlertText:
         first: What to check first.
         recovered: The recovery, in one sentence.
         alerts_on_no_data: Whether the monitor alerts if there is no data.
-        walk: The heading of the walk in ``docs/datadog.md`` that goes on from here; empty if there
+        walk: The heading of the walk in ``docs/on-call.md`` that goes on from here; empty if there
             is none.
     """
 
@@ -49,7 +49,8 @@ def message(text: AlertText, evidence: Evidence, options: Options) -> str:
     alert = "is_no_data" if text.alerts_on_no_data else "is_alert"
     where = _where(evidence, options)
     if text.walk:
-        where = f"{where}\n- The walk on call: *{text.walk}* in pipecat_dd's docs/datadog.md."
+        page = f"docs/on-call.md#{_anchor(text.walk)}"
+        where = f"{where}\n- The walk on call: *{text.walk}* in pipecat_dd's {page}"
     parts = [_if(alert, f"{text.happened}\n\n{text.first}\n\n{where}")]
     if not text.alerts_on_no_data:
         parts.append(_if("is_warning", f"Warning: {text.happened}\n\n{where}"))
@@ -57,6 +58,13 @@ def message(text: AlertText, evidence: Evidence, options: Options) -> str:
     if options.notify:
         parts.append(" ".join(options.notify))
     return "\n\n".join(parts)
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that a site or a repository's host makes of a heading."""
+    return "".join(one for one in heading.lower() if one.isalnum() or one in " -_").replace(
+        " ", "-"
+    )
 
 
 def _if(state: str, text: str) -> str:

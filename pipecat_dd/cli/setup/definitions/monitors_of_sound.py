@@ -15,7 +15,7 @@ from pipecat_dd.names import metric_tags, metrics, tags
 from pipecat_dd.names.spans import span_name
 
 WALK = "It sounded broken"
-"""The walk in ``docs/datadog.md``."""
+"""The walk in ``docs/on-call.md``."""
 
 _OF_CONNECTIONS = ("on_connection_error", "on_disconnected")
 """Pipecat's events for a connection that a service could not make, or lost."""
@@ -134,7 +134,7 @@ def _of_silence(options: Options) -> Iterator[Alert]:
         options.slow_hellos_percent,
         AlertText(
             f"In {{{{value}}}} % of the sessions in an hour the bot said nothing for "
-            f"{options.slow_hello_secs} seconds after somebody had joined.",
+            f"{options.slow_hello_secs} seconds after a participant had joined.",
             f"First check the `{span_name(Stage.STARTUP)}` spans: the slowest names the processor "
             "that took so long to set up. If all are short, check the first turn: the first "
             "response of the model and the first synthesis. (A bot that lets the user speak first "
@@ -165,12 +165,12 @@ def _of_the_users_audio(options: Options) -> Iterator[Alert]:
         ),
         options.no_user_audio_percent,
         AlertText(
-            "Per 100 sessions in an hour, {{value}} times a participant was connected and no audio "
-            "of theirs came. The bot cannot hear them.",
+            "Per 100 sessions in an hour, {{value}} times a participant was connected and sent no "
+            "audio. The bot cannot hear them.",
             f"First check `{tags.TRANSPORT}` of these sessions. If it is one transport, check its "
             "credentials, its subscriptions and its network path. If it is all, check which "
             "version began it. Single callers may have denied the use of their microphone.",
-            "Users' audio comes again.",
+            "Users' audio arrives again.",
             walk=WALK,
         ),
         Evidence(1, spans(Stage.SESSION, f"@{tags.SESSION_NO_USER_AUDIO_COUNT}:>0"), BAD_LINES),

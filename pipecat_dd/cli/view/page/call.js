@@ -264,10 +264,22 @@ function waitOf(turn) {
   };
 }
 
-/** Where a bot's speech ran dry: the times are as recorded, in seconds from its start. */
+const GAPS = {
+  bot_speech: { places: N.BOT_SPEECH_GAPS, count: N.BOT_SPEECH_GAP_COUNT, what: "in the bot's voice" },
+  user_speech: { places: N.USER_AUDIO_GAPS, count: N.USER_AUDIO_GAP_COUNT, what: "in the user's audio" },
+};
+
+/** How many gaps a speech has, and in what; undefined where it has none. */
+export function gapCountOf(node) {
+  const kind = GAPS[node.kind];
+  const count = kind && node.metrics[kind.count];
+  return count > 0 ? { count, what: kind.what } : undefined;
+}
+
+/** Where a speech ran dry: the times are as recorded, in seconds from its start. */
 export function gapsOf(node) {
   const found = [];
-  for (const [, start, length] of (node.tags[N.BOT_SPEECH_GAPS] || "").matchAll(/([\d.]+)\+([\d.]+)/g)) {
+  for (const [, start, length] of (node.tags[GAPS[node.kind]?.places] || "").matchAll(/([\d.]+)\+([\d.]+)/g)) {
     const at = node.start + Number(start) * 1000;
     found.push({ kind: "gap", node, start: at, end: at + Number(length) * 1000 });
   }
@@ -278,13 +290,12 @@ export function gapsOf(node) {
 function marksOf(all) {
   const found = [];
   for (const node of all) {
-    if (node.kind === "bot_speech") {
-      if (node.isInterrupted) found.push({ kind: "interruption", node, start: node.end, end: node.end });
-      const gaps = gapsOf(node);
-      found.push(...gaps);
-      if (!gaps.length && node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0)
-        found.push({ kind: "gap", node, start: node.end, end: node.end, isSomewhere: true });
-    }
+    if (node.kind === "bot_speech" && node.isInterrupted)
+      found.push({ kind: "interruption", node, start: node.end, end: node.end });
+    const gaps = gapsOf(node);
+    found.push(...gaps);
+    if (!gaps.length && gapCountOf(node))
+      found.push({ kind: "gap", node, start: node.end, end: node.end, isSomewhere: true });
     if (node.kind === "blocked") found.push({ kind: "block", node, start: node.start, end: node.end });
     // What failed in a library's span, and so in ours, is one error.
     const isTheSame = !node.kind && node.parent?.error;

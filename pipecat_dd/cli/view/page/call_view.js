@@ -89,7 +89,9 @@ export class CallView extends Component {
       if (waits.length) this._select(waits[0].turn);
       return;
     }
-    const marks = tree.marks.filter((mark) => mark.kind === kind);
+    // The figure counts the gaps that the user heard.
+    const isCounted = (mark) => mark.kind === kind && mark.node.kind !== "user_speech";
+    const marks = tree.marks.filter(isCounted);
     const at = marks.findIndex((mark) => mark.node === this.state.node);
     if (marks.length) this._select(marks[(at + 1) % marks.length].node);
   };

@@ -2,7 +2,7 @@
 
 import { N, WAIT_PARTS } from "./names.js";
 import { largest, median, sum } from "./medians.js";
-import { gapsOf } from "./call.js";
+import { gapCountOf } from "./call.js";
 import { lengthOf } from "./figures.js";
 
 /** A call's waits, part by part: the median and the worst of its answers, in seconds, and these two answers. */
@@ -37,6 +37,7 @@ export function countsOf(call) {
     ["interruptions", marks("interruption").length],
     ["gaps in the voice", total(of("bot_speech"), N.BOT_SPEECH_GAP_COUNT)],
     ["… in all", total(of("bot_speech"), N.BOT_SPEECH_GAP_SECONDS), "s"],
+    ["gaps in the user's audio", total(of("user_speech"), N.USER_AUDIO_GAP_COUNT)],
     ["blocked loop", of("blocked").length],
     ["… in all", sum(of("blocked").map((node) => node.end - node.start)) / 1000, "s"],
     ["errors", marks("error").length],
@@ -58,7 +59,7 @@ function traitsOf(call) {
     tools: new Map(),
     services: new Map(),
     "blocked places": new Map(),
-    "gaps in the voice": new Map(),
+    gaps: new Map(),
     events: new Map(),
     "turns that ended": new Map(),
   };
@@ -78,8 +79,8 @@ function traitsOf(call) {
       add("events", node.resource, node);
     if (node.kind === "turn" && node.tags[N.TURN_OUTCOME] && node.tags[N.TURN_OUTCOME] !== "answered")
       add("turns that ended", node.tags[N.TURN_OUTCOME], node);
-    if (node.kind === "bot_speech" && (gapsOf(node).length || node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0))
-      add("gaps in the voice", "gaps in the bot's voice", node);
+    const gaps = gapCountOf(node);
+    if (gaps) add("gaps", `gaps ${gaps.what}`, node);
   }
   return traits;
 }

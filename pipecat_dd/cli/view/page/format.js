@@ -15,9 +15,9 @@ export function seconds(secs) {
 
 /** A time since the call began: 1:02.350, as precise as asked for. */
 export function offset(ms, digits = 1) {
-  const sign = ms < 0 ? "−" : "";
   const scale = 10 ** digits;
   const all = Math.round((Math.abs(ms) / 1000) * scale) / scale;
+  const sign = ms < 0 && all ? "−" : "";
   const minutes = Math.floor(all / 60);
   const rest = (all - minutes * 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
   return `${sign}${minutes}:${rest}`;

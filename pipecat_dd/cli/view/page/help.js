@@ -52,7 +52,8 @@ export class Help extends Component {
           <${Mark} kind="interruption" /> the user cut the bot off: a torn edge, and a dashed line for what
           was not heard.
         </li>
-        <li><${Mark} kind="gap" /> a gap in the bot's voice: a hatched hole.</li>
+        <li><${Mark} kind="gap" /> a gap in the bot's voice, or in the audio that came
+          from the user: a hatched hole.</li>
         <li><${Mark} kind="block" /> the event loop stood still: hatched across all lanes.</li>
         <li><${Mark} kind="error" /> an error: a red, hatched frame.</li>
         <li>The thin bar before the bot speaks is the wait for the answer, part by part.</li>

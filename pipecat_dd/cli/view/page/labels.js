@@ -1,5 +1,6 @@
 /** What spans are called: on a bar, and in a sentence. */
 
+import { gapCountOf } from "./call.js";
 import { N } from "./names.js";
 import { duration, offset } from "./format.js";
 import { saidBy } from "./said.js";
@@ -32,6 +33,7 @@ export function sentence(node, call) {
   if (node.isProvisional) facts.push("goes on");
   if (node.error) facts.push(`error ${node.tags[N.ERROR_TYPE] || ""}`.trim());
   if (node.isInterrupted || node.tags[N.TURN_WAS_INTERRUPTED] === "true") facts.push("interrupted");
-  if (node.metrics[N.BOT_SPEECH_GAP_COUNT]) facts.push("with a gap in the voice");
+  const gaps = gapCountOf(node);
+  if (gaps) facts.push(`with ${gaps.count === 1 ? "a gap" : `${gaps.count} gaps`} ${gaps.what}`);
   return `${words.join(" ")}, ${facts.join(", ")}`;
 }

@@ -143,7 +143,12 @@ export function layOut(call, { showsFrames, showsLibraries }) {
     lane.bottom = y;
     found.push(lane);
   }
-  return { lanes: found, height: y, rowOf, rows: found.flatMap((lane) => lane.rows) };
+  /** The row of a span or, while its own is hidden, of what it is part of. */
+  const rowShowing = (node) => {
+    for (let at = node; at; at = at.parent) if (rowOf.has(at)) return rowOf.get(at);
+    return undefined;
+  };
+  return { lanes: found, height: y, rowOf, rowShowing, rows: found.flatMap((lane) => lane.rows) };
 }
 
 /** All spans of a lane, ordered by start; worked out when somebody first walks along it. */

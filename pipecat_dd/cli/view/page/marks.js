@@ -4,7 +4,7 @@ import { html } from "./preact.js";
 
 export const MARKS = {
   interruption: { letter: "I", label: "interruption" },
-  gap: { letter: "G", label: "gap in the voice" },
+  gap: { letter: "G", label: "gap in the audio" },
   block: { letter: "B", label: "blocked loop" },
   error: { letter: "E", label: "error" },
 };

@@ -133,7 +133,8 @@ export class Painter {
   /** What a short bar is called stands beside it, where nothing else is. */
   _labelBeside(ctx, node, row, right, y, viewport) {
     const next = row.nodes[lowerBound(row.starts, node.start + 1e-3)];
-    const start = right + (node.error ? 12 : 5);
+    const isMarked = node.error || node.children.some((child) => child.error);
+    const start = right + (isMarked ? 12 : 5);
     const room = (next ? viewport.x(next.start) : viewport.width) - start - 6;
     const font = `${SMALL} ${this.colours.sans}`;
     const text = room > 30 && start > 0 ? fitting(ctx, barLabel(node), Math.min(room, 150), font) : "";
@@ -224,7 +225,7 @@ export class Painter {
     const c = this.colours;
     const last = Object.fromEntries(Object.keys(MARKS).map((kind) => [kind, -Infinity]));
     for (const mark of call.tree.marks) {
-      const row = layout.rowOf.get(mark.node);
+      const row = layout.rowShowing(mark.node);
       if (!row || mark.end < viewport.from || mark.start > viewport.to) continue;
       const y = RULER + row.y;
       const x = viewport.x(mark.start);

@@ -1,6 +1,7 @@
 /** All spans as a tree: the same as the score, for reading, for searching, and for the keyboard. */
 
 import { Component, html } from "./preact.js";
+import { gapCountOf } from "./call.js";
 import { Mark } from "./marks.js";
 import { N } from "./names.js";
 import { count, duration, offset } from "./format.js";
@@ -109,7 +110,7 @@ export class Tree extends Component {
             <b>${node.name}${node.kind === "turn" && node.number !== undefined ? ` ${node.number}` : ""}</b>
             <span class="msg muted">${node.resource}</span>
             ${node.error && html`<${Mark} kind="error" says=${`error ${node.tags[N.ERROR_TYPE] || ""}`} />`}
-            ${node.metrics[N.BOT_SPEECH_GAP_COUNT] > 0 && html`<${Mark} kind="gap" says="gaps in the voice" />`}
+            ${gapCountOf(node) && html`<${Mark} kind="gap" says=${`gaps ${gapCountOf(node).what}`} />`}
             ${node.isInterrupted && html`<${Mark} kind="interruption" says="interrupted" />`}
             <span class="number muted">${offset(node.start - call.start)}</span>
             <span class="number">${duration(node.end - node.start)}</span>

@@ -4,7 +4,8 @@ import { Component, html } from "./preact.js";
 import { Mark } from "./marks.js";
 import { N, WAIT_PARTS } from "./names.js";
 import { duration, offset, seconds } from "./format.js";
-import { largest } from "./medians.js";
+import { gapCountOf } from "./call.js";
+import { largest, sum } from "./medians.js";
 import { hasContent, saidIn } from "./said.js";
 import { WaitBar, WaitLegend } from "./waits.js";
 
@@ -94,6 +95,7 @@ export class Turns extends Component {
 function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, onChoosePart }) {
   const outcome = turn.tags[N.TURN_OUTCOME];
   const gaps = turn.metrics[N.TURN_VOICE_GAP_COUNT];
+  const lost = sum(turn.children.map((node) => (node.kind === "user_speech" && gapCountOf(node)?.count) || 0));
   const blocked = turn.metrics[N.TURN_BLOCKED_SECONDS];
   const errors = turn.metrics[N.TURN_ERROR_COUNT];
   const flow = turn.tags[N.FLOW_NODE];
@@ -120,6 +122,7 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         outcome === "failed" ||
         outcome === "unanswered" ||
         gaps > 0 ||
+        lost > 0 ||
         blocked > 0 ||
         errors > 0 ||
         flow) &&
@@ -128,6 +131,7 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         ${outcome === "interrupted" && html`<span><${Mark} kind="interruption" />interrupted</span>`}
         ${(outcome === "failed" || outcome === "unanswered") && html`<span class="bad">${outcome}</span>`}
         ${gaps > 0 && html`<span><${Mark} kind="gap" />${gaps === 1 ? "a gap" : `${gaps} gaps`} of ${seconds(turn.metrics[N.TURN_VOICE_GAP_SECONDS] || 0)}</span>`}
+        ${lost > 0 && html`<span><${Mark} kind="gap" />${lost === 1 ? "a gap" : `${lost} gaps`} in the user's audio</span>`}
         ${blocked > 0 && html`<span><${Mark} kind="block" />loop blocked ${seconds(blocked)}</span>`}
         ${errors > 0 && html`<span class="bad"><${Mark} kind="error" />${errors === 1 ? "an error" : `${errors} errors`}</span>`}
       </p>`

@@ -20,8 +20,8 @@ AGENTLESS: Final = "DD_AGENTLESS_ENABLED"
 
 _NO_AGENT: Final = (
     "Start the Datadog Agent there, or set DD_TRACE_AGENT_URL to the Agent's address (from within "
-    "a container, that is not localhost: see docs/deploy/docker.md). If you cannot run an Agent, see "
-    "docs/deploy/agentless.md."
+    "a container, that is not localhost: see docs/deploy/docker.md). If you cannot run an Agent, "
+    "see docs/deploy/agentless.md."
 )
 
 

@@ -57,7 +57,8 @@ BEFORE = {
     ),
     "README.md": (
         "from pipecat.pipeline.pipeline import Pipeline\n"
-        "from pipecat.pipeline.worker import PipelineTask, PipelineWorker\n"
+        "from pipecat.pipeline.worker import PipelineWorker\n"
+        "PipelineTask = PipelineWorker\n"
         "pipeline = Pipeline([])\n"
     ),
 }
@@ -98,11 +99,11 @@ def test_a_block_is_in_a_language_that_is_checked(block: Block) -> None:
 def test_a_page_s_python_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     """The blocks of one page are one program: a later one may use what an earlier one made."""
     shown = [one for one in blocks(page) if one.language == "python"]
-    if any("pipecat.pipeline.worker" in one.text for one in shown):
-        pytest.importorskip("pipecat.pipeline.worker", reason="Pipecat's name since 1.3")
     program = [("taken for granted", BEFORE.get(name_of(page), ""))]
     # What is written below /var/log is written in the test's directory.
     program += [(one.name, one.text.replace("/var/log/", f"{tmp_path}/")) for one in shown]
+    if any("pipecat.pipeline.worker" in text for _, text in program):
+        pytest.importorskip("pipecat.pipeline.worker", reason="Pipecat's name since 1.3")
     done = subprocess.run(
         [sys.executable, "-c", RUN],
         input=json.dumps(program),

@@ -259,6 +259,10 @@ async def _over_webrtc(port: int) -> AsyncIterator[Phone]:
     peer = RTCPeerConnection()
     listening: list[asyncio.Task[None]] = []
     peer.on("track", lambda track: listening.append(asyncio.create_task(phone.listen(track))))
+    peer.on(
+        "connectionstatechange",
+        lambda: phone.ended() if peer.connectionState in ("closed", "failed") else None,
+    )
     channel = peer.createDataChannel("rtvi-ai", ordered=True)
     channel.on("message", lambda text: _count(phone, text))
     peer.addTrack(_Microphone(phone))

@@ -1,6 +1,7 @@
 """Runs one of Pipecat's examples, alone or under ``pipecat-dd view``, through a whole call."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from pipecat_dd.cli.demo import voice
 from pipecat_dd.cli.demo.provider import Provider, Script
 from tests.cli.view.bots import environment
 from tests.cli.view.pipecat_examples.phones import Phone, calling
@@ -26,6 +28,7 @@ from tests.support.server import serving_app
 
 FOLDER = Path(__file__).parent
 _IS_READY = b"Uvicorn running on"
+_IS_OVER = b"finished running"
 _URL = re.compile(rb"pipecat-dd: (http://\S+)/\?token=(\S+)")
 _KEYS = {
     **dict.fromkeys(("OPENAI_API_KEY", "DEEPGRAM_API_KEY", "CARTESIA_API_KEY"), "any"),
@@ -45,10 +48,11 @@ class Providers:
         hung_up: The calls that the bot had Twilio end.
     """
 
-    def __init__(self, model: Script) -> None:
-        self.deepgram = DeepgramServer("")
+    def __init__(self, model: Script, hears: str) -> None:
+        self.deepgram = DeepgramServer(hears)
         self.cartesia = CartesiaServer()
         self.realtime = RealtimeServer()
+        self.realtime.word = base64.b64encode(voice.tone("a word")).decode()
         self.hung_up: list[str] = []
         self.openai = Provider(model, routes=[web.post("/daily/{what}", self._daily)])
         self._twilio = ""
@@ -121,6 +125,7 @@ class Example:
     talk: Talk | None = None
     says: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    hears: str = ""
 
 
 @dataclass
@@ -177,7 +182,7 @@ class _Running:
 
 async def run(example: Example, *, is_viewed: bool) -> Outcome:
     """Run an example through its call."""
-    providers = Providers(example.model)
+    providers = Providers(example.model, example.hears)
     port = free_server_port()
     path = FOLDER / "examples" / example.file
     with_daily = example.transport == "daily"
@@ -214,13 +219,14 @@ async def run(example: Example, *, is_viewed: bool) -> Outcome:
             page: dict[str, Any] = {}
             if is_viewed:
                 if not with_daily:
+                    await running.until(_IS_OVER)
                     await _until_over(http, running.output)
                     process.send_signal(signal.SIGINT)
                 await running.until(b"the bot has ended")
                 page = await _page(http, running.output)
                 process.send_signal(signal.SIGINT)
             elif not with_daily:
-                await running.until(b"Client disconnected")
+                await running.until(_IS_OVER)
                 process.send_signal(signal.SIGINT)
             code = await asyncio.wait_for(process.wait(), 60)
             await asyncio.gather(*running.reading)

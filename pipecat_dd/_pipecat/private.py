@@ -24,7 +24,7 @@ PRIVATE: dict[str, str] = {
     "UserTurnCompletionLLMServiceMixin._user_turn_completion_config": "the markers by which a "
     "model rules that the user has not finished",
     "WorkerObserver._proxies": "the observer's own queue, so that events of patched processors "
-    "are not queued as well",
+    "are not queued as well, and the tasks of a worker's observers, whose lines are the session's",
     "WorkerObserver._observers": "whether a worker of the conversation is observed",
     "PipelineWorker._observer": "the same",
     "WorkerRunner._entries": "the conversation's other workers",

@@ -70,7 +70,7 @@ PRIVATE: dict[str, str] = {
     "VonageClient._listeners": "the same, for Vonage",
     "SmallWebRTCTransport._client": "whether a peer is connected already, if the observer is "
     "added late",
-    "SmallWebRTCClient._webrtc_connection": "the same",
+    "SmallWebRTCClient._webrtc_connection": "the same, and whose lines are the session's",
     "SmallWebRTCClient._params": "the same",
     "FastAPIWebsocketTransport._client": "the same, and the websocket",
     "FastAPIWebsocketTransport._input": "the same",

@@ -7,6 +7,7 @@
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
     nox -s page              what the page is like for everybody, and how quick
+    nox -s examples-of-pipecat    ten of Pipecat's own examples, alone and under `view`
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -161,6 +162,17 @@ def page(session: nox.Session) -> None:
         env={"AXE_CORE": str(axe)},
     )
     session.run("python", "-m", "tests.cli.view.speed")
+
+
+@nox.session(name="examples-of-pipecat", default=False)
+def examples_of_pipecat(session: nox.Session) -> None:
+    """Run ten of Pipecat's own examples, alone and under ``pipecat-dd view``."""
+    session.install("-q", "-e", ".[dev]")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/cli/view/test_pipecat_examples.py"),
+        *session.posargs,
+        env={"EXAMPLES_OF_PIPECAT": "all"},
+    )
 
 
 @nox.session(python=False)

@@ -52,8 +52,15 @@ class Phone:
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent."""
         await self.hears_speech()
-        while (silent_secs := time.monotonic() - self._loud_at) < BREATH_SECS:
-            await asyncio.sleep(BREATH_SECS - silent_secs)
+        while True:
+            rest_secs = self._loud_at + BREATH_SECS - time.monotonic()
+            if rest_secs <= 0:
+                break
+            await asyncio.sleep(rest_secs)
+        self._loud.clear()
+
+    def forgets(self) -> None:
+        """Have the next wait be for what the bot says from now on."""
         self._loud.clear()
 
     async def hears_speech(self) -> None:

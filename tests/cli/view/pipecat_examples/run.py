@@ -29,6 +29,7 @@ from tests.support.server import serving_app
 FOLDER = Path(__file__).parent
 _IS_READY = b"Uvicorn running on"
 _IS_OVER = b"finished running"
+_TIME = re.compile(r"\d{8}_\d{6}")
 _URL = re.compile(rb"pipecat-dd: (http://\S+)/\?token=(\S+)")
 _KEYS = {
     **dict.fromkeys(("OPENAI_API_KEY", "DEEPGRAM_API_KEY", "CARTESIA_API_KEY"), "any"),
@@ -77,7 +78,9 @@ class Providers:
     @property
     def environment(self) -> dict[str, str]:
         replaced = {
-            "pipecat.services.deepgram.stt": {"DeepgramSTTService": {"base_url": self.deepgram.url}},
+            "pipecat.services.deepgram.stt": {
+                "DeepgramSTTService": {"base_url": self.deepgram.url}
+            },
             "pipecat.services.cartesia.tts": {"CartesiaTTSService": {"url": self.cartesia.url}},
             "pipecat.services.openai.realtime.llm": {
                 "OpenAIRealtimeLLMService": {"base_url": self.realtime.url}
@@ -90,16 +93,21 @@ class Providers:
             "DAILY_API_URL": f"{self.openai.origin}/daily",
         }
 
-    def requested(self) -> list[Any]:
-        """Return what the bot has asked of them, in order at each."""
+    def requested(self) -> Any:
+        """Return what the bot has asked of each, without ids and times."""
         chats = [
             [one.endpoint, one.body.get("messages"), one.body.get("tools"), one.body.get("input")]
             for one in self.openai.requests
         ]
+        # Requests that are made at once arrive in any order.
+        chats.sort(key=json.dumps)
         realtime = [
-            event for event in self.realtime.received if event["type"] != "input_audio_buffer.append"
+            {name: value for name, value in event.items() if name != "event_id"}
+            for event in self.realtime.received
+            if event["type"] != "input_audio_buffer.append"
         ]
-        return [chats, self.cartesia.said, self.deepgram.transcribed, realtime, self.hung_up]
+        given = [chats, self.cartesia.said, self.deepgram.transcribed, realtime, self.hung_up]
+        return json.loads(_TIME.sub("TIME", json.dumps(given)))
 
 
 Talk = Callable[[Phone, Providers], Awaitable[None]]
@@ -117,6 +125,9 @@ class Example:
         says: What that participant says.
         variables: Further variables of the bot's environment.
         hears: What is recognized in the user's first words.
+        parts: How many spans of each kind the page shows.
+        end_reason: Why the conversation ends.
+        is_quick: Whether it is among those that are always run, one of each transport.
     """
 
     file: str
@@ -126,6 +137,9 @@ class Example:
     says: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     hears: str = ""
+    parts: Mapping[str, int] = field(default_factory=dict)
+    end_reason: str = "cancelled"
+    is_quick: bool = False
 
 
 @dataclass

@@ -12,6 +12,7 @@ ROME = "Sorry, I meant the weather in Rome."
 HELLO = "Hello! What can you do for me?"
 GOODBYE = "Thank you, goodbye."
 GREETING = "Hello! How can I help you?"
+NICE = "It is nice in Paris, at seventy five degrees."
 LONG = "The forecast for Paris is a little longer than usual. " * 4
 
 
@@ -38,7 +39,7 @@ def answer_or_classify(messages: list[dict[str, Any]], tools: list[dict[str, Any
 
 
 def talk(
-    *texts: str, greets: bool = True, bot_ends: bool = False
+    *texts: str, greets: bool = True, bot_ends: bool = False, last: str = ""
 ) -> Callable[[Phone, Providers], Any]:
     """Return a talk: the user says each text once the bot has spoken, and hears the answer.
 
@@ -46,6 +47,7 @@ def talk(
         *texts: What the user says.
         greets: Whether the bot speaks first.
         bot_ends: Whether the bot ends the call; else the user does.
+        last: The last sentence, if the bot says another before it and may be silent between.
     """
 
     async def talking(phone: Phone, providers: Providers) -> None:
@@ -54,6 +56,9 @@ def talk(
         for text in texts:
             providers.deepgram.hears = text
             await phone.says(text)
+            if last and text == texts[-1]:
+                await providers.cartesia.until_said(last)
+                phone.forgets()
             await phone.listens()
         if bot_ends:
             await phone.until_hung_up()
@@ -103,17 +108,31 @@ EXAMPLES = {
         "twilio",
         model(
             {
-                "conditions": Say("It is nice in Paris, at seventy five degrees."),
-                WEATHER: CallTool("get_current_weather", {"location": "Paris", "format": "celsius"}),
+                "conditions": Say(NICE),
+                WEATHER: CallTool(
+                    "get_current_weather", {"location": "Paris", "format": "celsius"}
+                ),
             }
         ),
-        talk(WEATHER),
+        talk(WEATHER, last=NICE),
+        parts={
+            "turn": 2,
+            "user_speech": 1,
+            "stt": 1,
+            "llm": 3,
+            "tool": 1,
+            "tts": 3,
+            "bot_speech": 3,
+        },
+        is_quick=True,
     ),
     "voice agent": Example(
         "getting-started/06-voice-agent.py",
         "webrtc",
         model({WEATHER: Say("It is sunny in Paris."), GOODBYE: Say("Goodbye!")}),
         talk(WEATHER, GOODBYE),
+        parts={"turn": 3, "user_speech": 2, "stt": 2, "llm": 3, "tts": 3, "bot_speech": 3},
+        is_quick=True,
     ),
     "hand over": Example(
         "multi-worker/local-handoff/local-handoff-two-agents.py",
@@ -129,6 +148,8 @@ EXAMPLES = {
             }
         ),
         be_handed_over,
+        parts={"turn": 3, "llm": 5, "tool": 2, "tts": 3, "bot_speech": 3},
+        is_quick=True,
     ),
     "own observers": Example(
         "turn-management/turn-management-turn-tracking-observer.py",
@@ -136,24 +157,30 @@ EXAMPLES = {
         model({WEATHER: Say("It is sunny in Paris.")}),
         says=(WEATHER,),
         hears=WEATHER,
+        parts={"turn": 2, "user_speech": 1, "stt": 1, "llm": 2, "tts": 2, "bot_speech": 2},
+        is_quick=True,
     ),
     "interruption": Example(
         "turn-management/turn-management-interruption-config.py",
         "twilio",
         model({WEATHER: Say(LONG.strip()), ROME: Say("In Rome it is raining.")}),
         cut_in,
+        parts={"turn": 3, "user_speech": 2, "stt": 2, "llm": 3, "tts": 3, "bot_speech": 3},
     ),
     "idle user": Example(
         "turn-management/turn-management-detect-user-idle.py",
         "twilio",
         model({"been quiet": Say("Are you there?"), "still inactive": Say("Shall we go on?")}),
         stay_silent,
+        parts={"turn": 4, "llm": 3, "tts": 4, "bot_speech": 4},
+        end_reason="ended",
     ),
     "speech to speech": Example(
         "realtime/realtime-openai.py",
         "webrtc",
         model({}),
         talk_to_realtime,
+        parts={"turn": 2, "user_speech": 1, "llm": 3, "tool": 1, "bot_speech": 2},
     ),
     "flow": Example(
         "flows/food_ordering.py",
@@ -162,9 +189,7 @@ EXAMPLES = {
             {
                 HELLO: CallTool("choose_pizza"),
                 "handling a pizza": Say("Which pizza would you like?"),
-                WEATHER: CallTool(
-                    "select_pizza_order", {"size": "small", "pizza_type": "cheese"}
-                ),
+                WEATHER: CallTool("select_pizza_order", {"size": "small", "pizza_type": "cheese"}),
                 "Read back": Say("A small pizza with cheese, is that right?"),
                 GOODBYE: CallTool("complete_order"),
                 "end the conversation": Say("Thank you, goodbye!"),
@@ -172,12 +197,23 @@ EXAMPLES = {
         ),
         talk(HELLO, WEATHER, GOODBYE, bot_ends=True),
         variables={"LLM_PROVIDER": "openai"},
+        parts={
+            "turn": 4,
+            "user_speech": 3,
+            "stt": 3,
+            "llm": 7,
+            "tool": 3,
+            "tts": 4,
+            "bot_speech": 4,
+        },
+        end_reason="ended",
     ),
     "voicemail": Example(
         "features/features-voicemail-detection.py",
         "twilio",
         answer_or_classify,
         talk(HELLO, WEATHER, greets=False),
+        parts={"turn": 2, "user_speech": 2, "stt": 2, "llm": 3, "tts": 2, "bot_speech": 2},
     ),
     "keys": Example(
         "features/features-dtmf-menu.py",
@@ -189,5 +225,6 @@ EXAMPLES = {
             }
         ),
         press_keys,
+        parts={"turn": 3, "llm": 3, "tts": 3, "bot_speech": 3},
     ),
 }

@@ -241,11 +241,11 @@ async def calling(transport: str, port: int) -> AsyncIterator[Phone]:
     """Be in a call for the duration of a block; hang up at its end.
 
     Args:
-        transport: The transport: ``twilio``, ``eval`` or ``webrtc``.
-        port: The port of the bot's runner.
+        transport: The transport: ``twilio``, ``eval``, ``webrtc`` or ``moq``.
+        port: The port of the bot's runner; with ``moq``, of its UDP socket as well.
     """
-    if transport == "webrtc":
-        async with _over_webrtc(port) as peer:
+    if transport in ("webrtc", "moq"):
+        async with (_over_webrtc if transport == "webrtc" else _over_moq)(port) as peer:
             yield peer
         return
     async with connect(f"ws://localhost:{port}/ws", max_size=None) as socket:
@@ -289,6 +289,69 @@ async def _over_webrtc(port: int) -> AsyncIterator[Phone]:
         for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _over_moq(port: int) -> AsyncIterator[Phone]:
+    """Call with Pipecat's own client of Media over QUIC, in a browser's place."""
+    from pipecat.transports.moq.transport import MOQCallbacks, MOQParams, MOQTransportClient
+    from pipecat.utils.asyncio.task_manager import TaskManager, TaskManagerParams
+
+    phone = Phone()
+
+    async def ignore(*_: Any) -> None:
+        return
+
+    async def hear(pcm: bytes, rate: int) -> None:
+        phone.hear(pcm, rate)
+
+    async def count(message: dict[str, Any]) -> None:
+        phone.events[message.get("type", "")] += 1
+
+    async def end() -> None:
+        phone.ended()
+
+    async def talk() -> None:
+        async for _ in at_pace():
+            await client.publish_audio(phone.piece(voice.MICROPHONE_RATE))
+
+    client = MOQTransportClient(
+        MOQParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            participant_id="request",
+            peer_id="response",
+            verify_ssl=False,
+        ),
+        f"https://localhost:{port}/moq",
+        None,
+        MOQCallbacks(
+            on_connected=ignore,
+            on_disconnected=end,
+            on_client_connected=ignore,
+            on_client_disconnected=end,
+            on_track_subscribed=ignore,
+            on_error=ignore,
+            on_audio_received=hear,
+            on_message_received=count,
+        ),
+    )
+    client._task_manager = TaskManager()
+    client._task_manager.setup(TaskManagerParams(loop=asyncio.get_running_loop()))
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"http://localhost:{port}/start", json={"transport": "moq"}) as response,
+    ):
+        response.raise_for_status()
+    client.connect()
+    client.open_audio_track(voice.MICROPHONE_RATE)
+    talking = asyncio.create_task(talk())
+    try:
+        yield phone
+    finally:
+        talking.cancel()
+        await asyncio.gather(talking, return_exceptions=True)
+        await client.disconnect()
 
 
 def _count(phone: Phone, text: str) -> None:

@@ -204,6 +204,8 @@ async def run(example: Example, *, is_viewed: bool) -> Outcome:
     command += ["-d"] if with_daily else ["--port", str(port), "-t", example.transport]
     if example.transport == "twilio":
         command += ["-x", "example.com"]
+    if example.transport == "moq":
+        command += ["--moq-bind", f"[::]:{port}"]
     if is_viewed:
         view = [sys.executable, "-m", "pipecat_dd.cli", "view", "--no-open", "--stay", "--"]
         command = view + command

@@ -227,4 +227,18 @@ EXAMPLES = {
         press_keys,
         parts={"turn": 3, "llm": 3, "tts": 3, "bot_speech": 3},
     ),
+    "media over QUIC": Example(
+        "transports/transports-moq.py",
+        "moq",
+        model(
+            {
+                WEATHER: Say("It is sunny in Paris."),
+                GOODBYE: CallTool("end_call"),
+                "success": Say("Goodbye, take care!"),
+            }
+        ),
+        talk(WEATHER, GOODBYE, bot_ends=True),
+        parts={"turn": 3, "user_speech": 2, "stt": 2, "llm": 4, "tool": 1, "tts": 3},
+        end_reason="ended",
+    ),
 }

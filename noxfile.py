@@ -7,7 +7,7 @@
     nox -s pipecat-1.8 -- tests/conversation/stages -x
     nox -s table             what was run last, once more
     nox -s page              what the page is like for everybody, and how quick
-    nox -s examples-of-pipecat    ten of Pipecat's own examples, alone and under `view`
+    nox -s examples-of-pipecat    Pipecat's own examples, alone and under `view`
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -166,8 +166,8 @@ def page(session: nox.Session) -> None:
 
 @nox.session(name="examples-of-pipecat", default=False)
 def examples_of_pipecat(session: nox.Session) -> None:
-    """Run ten of Pipecat's own examples, alone and under ``pipecat-dd view``."""
-    session.install("-q", "-e", ".[dev]")
+    """Run Pipecat's own examples, alone and under ``pipecat-dd view``."""
+    session.install("-q", "-e", ".[dev]", "pipecat-ai[moq]>=1.14,<2")
     session.run(
         *("python", "-m", "pytest", "-q", "tests/cli/view/test_pipecat_examples.py"),
         *session.posargs,

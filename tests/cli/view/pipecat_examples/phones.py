@@ -46,14 +46,14 @@ class Phone:
         self._speech = b""
         self._has_said = asyncio.Event()
         self._loud = asyncio.Event()
-        self._loud_at = 0.0
+        self._loud_until = 0.0
         self._hung_up = asyncio.Event()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent."""
         await self.hears_speech()
         while True:
-            rest_secs = self._loud_at + BREATH_SECS - time.monotonic()
+            rest_secs = self._loud_until + BREATH_SECS - time.monotonic()
             if rest_secs <= 0:
                 break
             await asyncio.sleep(rest_secs)
@@ -96,7 +96,8 @@ class Phone:
         samples = np.frombuffer(pcm, "<i2") if isinstance(pcm, bytes) else pcm
         if len(samples) and np.abs(samples.astype(int)).max() > _LOUD:
             self.heard_secs += len(samples) / rate
-            self._loud_at = time.monotonic()
+            # Some transports send faster than it is played.
+            self._loud_until = max(self._loud_until, time.monotonic()) + len(samples) / rate
             self._loud.set()
 
     def ended(self) -> None:
@@ -295,7 +296,7 @@ async def _over_webrtc(port: int) -> AsyncIterator[Phone]:
 async def _over_moq(port: int) -> AsyncIterator[Phone]:
     """Call with Pipecat's own client of Media over QUIC, in a browser's place."""
     from pipecat.transports.moq.transport import MOQCallbacks, MOQParams, MOQTransportClient
-    from pipecat.utils.asyncio.task_manager import TaskManager, TaskManagerParams
+    from pipecat.utils.asyncio.task_manager import TaskManager
 
     phone = Phone()
 
@@ -337,7 +338,6 @@ async def _over_moq(port: int) -> AsyncIterator[Phone]:
         ),
     )
     client._task_manager = TaskManager()
-    client._task_manager.setup(TaskManagerParams(loop=asyncio.get_running_loop()))
     async with (
         aiohttp.ClientSession() as http,
         http.post(f"http://localhost:{port}/start", json={"transport": "moq"}) as response,

@@ -128,6 +128,8 @@ class Example:
         parts: How many spans of each kind the page shows.
         end_reason: Why the conversation ends.
         is_quick: Whether it is among those that are always run, one of each transport.
+        needs: A module that it needs beside those of the tests.
+        uncounted: Messages of which the user's end gets now more, now fewer.
     """
 
     file: str
@@ -140,6 +142,8 @@ class Example:
     parts: Mapping[str, int] = field(default_factory=dict)
     end_reason: str = "cancelled"
     is_quick: bool = False
+    needs: str = ""
+    uncounted: tuple[str, ...] = ("metrics",)
 
 
 @dataclass

@@ -60,7 +60,7 @@ def logged(terminal: Iterable[str]) -> list[tuple[str, str, str]]:
 
 def masked(text: str) -> str:
     """Return a message without what differs from one call to the next: ids and numbers."""
-    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27,}|\b[0-9a-f]{32}\b|0x[0-9a-f]+", "ID", text)
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27,}|\b[0-9a-f]{32,}\b|0x[0-9a-f]+", "ID", text)
     text = re.sub(r"runner-[0-9a-f]{8}", "ID", text)
     return re.sub(r"\d+(\.\d+)?(e-\d+)?", "N", text)
 

@@ -323,6 +323,7 @@ async def _over_moq(port: int) -> AsyncIterator[Phone]:
             participant_id="request",
             peer_id="response",
             verify_ssl=False,
+            audio_in_max_latency_ms=30_000,  # or what comes before its time is dropped
         ),
         f"https://localhost:{port}/moq",
         None,

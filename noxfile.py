@@ -11,6 +11,7 @@
     nox -s wheel             the built wheel alone, by the README
     nox -s page              what the page is like for everybody, and how quick
     nox -s types             the types of the examples, by pyright
+    nox -s examples-of-pipecat    Pipecat's own examples, alone and under `view`
 
 A cell whose Python is not on this machine is skipped. Tests that need more than a version can do
 say so by ``tests.support.versions.needs_pipecat``; the table lists them with their reasons.
@@ -203,8 +204,19 @@ def types(session: nox.Session) -> None:
 
     basedpyright is pyright with its own Node.js: it downloads nothing when it is run.
     """
-    session.install("-q", "-e", ".[dev]", "basedpyright")
+    _install(session, "basedpyright")
     session.run("basedpyright", *session.posargs)
+
+
+@nox.session(name="examples-of-pipecat", default=False)
+def examples_of_pipecat(session: nox.Session) -> None:
+    """Run Pipecat's own examples, alone and under ``pipecat-dd view``."""
+    _install(session, "pipecat-ai[moq]>=1.14,<2")
+    session.run(
+        *("python", "-m", "pytest", "-q", "tests/cli/view/test_pipecat_examples.py"),
+        *session.posargs,
+        env={"EXAMPLES_OF_PIPECAT": "all"},
+    )
 
 
 @nox.session(python=False)

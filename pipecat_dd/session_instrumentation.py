@@ -14,6 +14,7 @@ from pipecat_dd import _ddtrace, _guard, _pipecat
 from pipecat_dd._exit import close_at_exit, close_with_loop
 from pipecat_dd.conversation import stack_lookup
 from pipecat_dd.conversation.ambient import AmbientContext, ObserverBinding, RunContext
+from pipecat_dd.conversation.call_stack import context_of
 from pipecat_dd.conversation.context import current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.live_sessions import register, unregister
@@ -228,7 +229,16 @@ class SessionInstrumentation:
             with _guard.instrumentation.guarded():
                 self.pipelines.events.listen_to_worker(worker)
         self._bind_here()
+        with _guard.instrumentation.guarded():
+            self._bind_observers_of(worker)
         self._run(time.time_ns())
+
+    def _bind_observers_of(self, worker: Any) -> None:
+        """Bind the tasks of a worker's observers, which were made before ours was called."""
+        for task in _pipecat.observer_tasks(worker):
+            context = context_of(task)
+            if context is not None:
+                context.run(current.set, RunContext(self.session))
 
     def _bind_here(self) -> None:
         work = current.get()

@@ -25,7 +25,7 @@ PRIVATE: dict[str, str] = {
     "UserTurnCompletionLLMServiceMixin._user_turn_completion_config": "the markers by which a "
     "model rules that the user has not finished",
     "WorkerObserver._proxies": "the observer's own queue, so that events of patched processors "
-    "are not queued as well",
+    "are not queued as well, and the tasks of a worker's observers, whose lines are the session's",
     "WorkerObserver._observers": "whether a worker of the conversation is observed",
     "PipelineWorker._observer": "the same",
     "WorkerRunner._entries": "the conversation's other workers",
@@ -71,7 +71,7 @@ PRIVATE: dict[str, str] = {
     "VonageClient._listeners": "the same, for Vonage",
     "SmallWebRTCTransport._client": "whether a peer is connected already, if the observer is "
     "added late",
-    "SmallWebRTCClient._webrtc_connection": "the same",
+    "SmallWebRTCClient._webrtc_connection": "the same, and whose lines are the session's",
     "SmallWebRTCClient._params": "the same",
     "FastAPIWebsocketTransport._client": "the same, and the websocket",
     "FastAPIWebsocketTransport._input": "the same",

@@ -42,10 +42,14 @@ def streams_on_start(processor: Any) -> bool:
 
 
 def behind(processor: Any) -> list[Any]:
-    """Return the transport and the client behind a transport's input or output processor."""
+    """Return the transport, the client and the connection behind a transport's processor.
+
+    Args:
+        processor: A transport's input or output; there is nothing behind any other.
+    """
     if role_of(processor) not in (Role.INPUT, Role.OUTPUT):
         return []
-    held = (peek(processor, "_transport"), peek(processor, "_client"))
+    held = (peek(processor, "_transport"), peek(processor, "_client"), connection_of(processor))
     return [instance for instance in held if instance is not None]
 
 
@@ -140,7 +144,11 @@ def connected_peer(transport: Any) -> Any:
 
 
 def connection_of(transport: Any) -> Any:
-    """Return the connection beneath a SmallWebRTC transport, connected or not; else None."""
+    """Return the connection beneath a SmallWebRTC transport, connected or not; else None.
+
+    Args:
+        transport: The transport, or its input or output.
+    """
     return peek(peek(transport, "_client"), "_webrtc_connection")
 
 

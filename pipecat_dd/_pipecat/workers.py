@@ -88,6 +88,14 @@ def has_removed(worker: Any, observer: Any) -> bool:
     return isinstance(proxies, dict) and observer not in proxies
 
 
+def observer_tasks(worker: Any) -> Iterator[Any]:
+    """Yield the tasks in which Pipecat calls a worker's observers, each in its own."""
+    proxies = peek(peek(worker, "_observer"), "_proxies")
+    for proxy in list(proxies.values()) if isinstance(proxies, dict) else ():
+        if (task := getattr(proxy, "task", None)) is not None:
+            yield task
+
+
 def beside(worker: Any) -> Iterator[Any]:
     """Yield the other workers of a worker's runner, with or without a pipeline."""
     yield from (one for one in workers_of(peek(worker, "worker_runner")) if one is not worker)

@@ -36,6 +36,13 @@ class CartesiaServer(WebsocketServer):
         super().__init__()
         self.said: list[str] = []
         self.stall_secs = 0.0
+        self._news = asyncio.Event()
+
+    async def until_said(self, transcript: str) -> None:
+        """Wait until a transcript has come in."""
+        while transcript not in self.said:
+            self._news.clear()
+            await self._news.wait()
 
     async def serve(self, client: ServerConnection) -> None:
         assert client.request is not None
@@ -81,6 +88,7 @@ class CartesiaServer(WebsocketServer):
         transcript = message["transcript"]
         if transcript:
             self.said.append(transcript.strip())
+            self._news.set()
             pcm = tone(transcript)
             words = transcript.split()
             secs = len(pcm) / _BYTES_PER_SEC

@@ -44,6 +44,7 @@ class RealtimeServer(WebsocketServer):
         calls: Tools that the model asks for next, instead of an answer: name and arguments.
         fails: What the next response fails with, instead of an answer.
         received: Every event that a client sent.
+        word: What a word sounds like, as the protocol sends it.
     """
 
     path = "/v1/realtime"
@@ -54,6 +55,7 @@ class RealtimeServer(WebsocketServer):
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.fails: str | None = None
         self.received: list[dict[str, Any]] = []
+        self.word = WORD
         self.go_on = asyncio.Event()
         self.go_on.set()
         self._numbers = itertools.count(1)
@@ -156,7 +158,7 @@ class RealtimeServer(WebsocketServer):
         await self._send("response.content_part.added", **part, part={"type": "audio"})
         for word in self.answers.split(" "):
             await self._send("response.output_audio_transcript.delta", **part, delta=f"{word} ")
-            await self._send("response.output_audio.delta", **part, delta=WORD)
+            await self._send("response.output_audio.delta", **part, delta=self.word)
             await asyncio.sleep(PIECE_SECS / 10)
             await self.go_on.wait()
         transcript = self.answers

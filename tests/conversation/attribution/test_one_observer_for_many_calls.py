@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from loguru import logger
 from pipecat.frames.frames import EndFrame, Frame, TextFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
@@ -15,6 +16,7 @@ from pipecat_dd.cli.demo.versions import PipelineWorker
 from tests.conversation.attribution.calls import run
 from tests.support.agent import TestAgent
 from tests.support.lines import Lines, written_lines
+from tests.support.versions import SETS_UP_OBSERVERS
 
 OBSERVER = DatadogObserver(name="shared")
 
@@ -42,11 +44,24 @@ class Writes(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+class Follows(BaseObserver):
+    """An observer of the bot's own; Pipecat begins its task before ours is asked."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__()
+        self.mark = mark
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        # Before 1.8, nothing of ours runs before the first frame.
+        if isinstance(data.frame, TextFrame) and SETS_UP_OBSERVERS:
+            logger.info(f"⟨{self.mark}⟩ observed")
+
+
 async def hold(
     observer: DatadogObserver, mark: str, together: asyncio.Barrier | None = None
 ) -> None:
     logger.info(f"({mark}) rings")
-    worker = PipelineWorker(Pipeline([Writes(mark, together)]), observers=[observer])
+    worker = PipelineWorker(Pipeline([Writes(mark, together)]), observers=[Follows(mark), observer])
     await worker.queue_frames([TextFrame("hello"), EndFrame()])
     await run(worker)
     logger.info(f"({mark}) is over")

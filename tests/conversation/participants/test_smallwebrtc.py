@@ -127,6 +127,10 @@ async def test_the_peer_is_a_participant_from_connecting_to_disconnecting(
         assert line["session_id"] == observer.session_id
         assert line["dd.trace_id"] == trace.id
         assert line["dd.span_id"] == str(trace.one("pipecat.participant.event", event).id)
+    # Tasks of the connection write these, which began before the session and are not its work.
+    states = lines.saying("onnection state")
+    assert states
+    assert {line.get("session_id") for line in states} == {observer.session_id}
     assert lines.one("in the request")["dd.trace_id"] != trace.id
     assert not trace.named("web.request"), "the request's span is the request's"
 

@@ -57,6 +57,8 @@ async def test_no_other_page_is_allowed_to_read_and_no_script_but_ours_to_run() 
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert "'nonce-" in policy
+            assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
             # Every other server of this machine would get a cookie as well.
             assert "Set-Cookie" not in page.headers
         async with served.http.options(f"{served.url}/api/sessions", headers=asked) as answer:

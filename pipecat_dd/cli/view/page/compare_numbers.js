@@ -11,6 +11,7 @@ export function waitsOf(call) {
   const sorted = [...waits].sort((one, other) => one.total - other.total);
   const of = (numbers) => ({ median: median(numbers), worst: largest(numbers) });
   return {
+    count: sorted.length,
     middle: sorted[(sorted.length - 1) >> 1],
     slowest: sorted.at(-1),
     total: of(waits.map((wait) => wait.total)),

@@ -158,7 +158,24 @@ async def test_of_an_even_number_of_answers_the_one_in_the_middle_is_said_to_be_
             "[...document.querySelectorAll('.stack-what')].map((each) => each.innerText)"
         )
         assert "the quicker of the two in the middle" in shown[0]
+        assert "a part that an answer did not have counts as 0" in await page.text("main")
         await page.open("about:blank")  # before the server hangs up
+
+
+async def test_a_request_that_was_made_again_is_no_error_of_the_call(page: Page) -> None:
+    call = good_call()
+    request = next(one for one in call.spans if "kind" not in one)
+    request["error"] = True
+    async with serving(call, other := bad_call()) as server:
+        await page.open(f"{server.url}#/compare/{call.id}/{other.id}")
+        await page.until("document.querySelector('.stack i')")
+        rows = await page.js(
+            "[...document.querySelectorAll('tr')].map((row) => row.innerText.split(/\\s*\\t\\s*/))"
+        )
+        counts = {row[0]: row[1:] for row in rows if len(row) == 3}
+        assert counts["errors"] == ["0", "3"]
+        assert counts["failed calls of libraries"] == ["1", "0"]
+        await page.open("about:blank")
 
 
 async def test_a_name_that_is_written_backwards_leaves_the_rest_alone(page: Page) -> None:

@@ -150,6 +150,7 @@ function Waits({ calls }) {
         </tr>
       </tbody>
     </table>
+    <p class="hint muted">The medians are over all answers; a part that an answer did not have counts as 0.</p>
   </section>`;
 }
 

@@ -157,6 +157,18 @@ for _name in CELLS:
     _cell(_name)
 
 
+def _from_npm(session: nox.Session, package: str) -> Path:
+    """Return the folder with a package of npm's, which is fetched once."""
+    folder = Path(session.create_tmp()).resolve() / package
+    if not (folder / "package").exists():
+        folder.mkdir(exist_ok=True)
+        into = f"--pack-destination={folder}"
+        session.run("npm", "pack", "--silent", into, package, external=True)
+        (packed,) = folder.glob("*.tgz")
+        session.run("tar", "-xzf", str(packed), "-C", str(folder), external=True)
+    return folder / "package"
+
+
 @nox.session(default=False)
 def wheel(session: nox.Session) -> None:
     """Install the built wheel with all it needs, and walk through the README with it."""
@@ -182,18 +194,19 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def page(session: nox.Session) -> None:
-    """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm."""
+    """Hold the page of ``pipecat-dd view`` against axe, and measure it; needs chromium and npm.
+
+    What ``report --chrome`` writes is read by speedscope.
+    """
     _install(session)
-    folder = Path(session.create_tmp()).resolve()
-    if not (axe := folder / "package" / "axe.min.js").exists():
-        into = f"--pack-destination={folder}"
-        session.run("npm", "pack", "--silent", into, "axe-core@4", external=True)
-        (packed,) = folder.glob("axe-core-*.tgz")
-        session.run("tar", "-xzf", str(packed), "-C", str(folder), external=True)
+    axe, speedscope = _from_npm(session, "axe-core@4"), _from_npm(session, "speedscope@1")
     session.run(
-        *("python", "-m", "pytest", "-q", "tests/cli/view"),
+        *("python", "-m", "pytest", "-q", "tests/cli/view", "tests/cli/report"),
         *session.posargs,
-        env={"AXE_CORE": str(axe)},
+        env={
+            "AXE_CORE": str(axe / "axe.min.js"),
+            "SPEEDSCOPE": str(speedscope / "dist" / "release"),
+        },
     )
     session.run("python", "-m", "tests.cli.view.speed")
 

@@ -63,6 +63,7 @@ def _head(session: dict[str, Any], began_ms: float) -> Iterator[str]:
                 f"{session.get('name') or 'bot'} (service {session.get('service') or 'unknown'})",
                 f"{at:%Y-%m-%d %H:%M:%S} UTC",
                 "goes on" if length is None else f"{length:.1f} s",
+                "its end was not received" if session.get("has_no_end") else None,
                 session.get("end_reason"),
                 f"outcome {session['outcome']}" if "outcome" in session else None,
             ],
@@ -129,7 +130,7 @@ def _span(span: dict[str, Any]) -> str:
         name += f" {number:.0f}"
     parts = [name, f"{span['dur'] / 1000:.3f} s", _short(span.get("resource", ""))]
     if span.get("open"):
-        parts.append("(goes on)")
+        parts.append("(its end was not received)")
     if (latency := metrics.get(tags.TURN_USER_BOT_LATENCY_SECONDS)) is not None:
         parts.append(f"answered after {latency:.2f} s")
     parts += [given[name] for name in (tags.TURN_OUTCOME, *_WORDS) if name in given]

@@ -16,6 +16,8 @@ _SPAN_BYTES: Final = 700
 """What a span takes in memory beside its JSON."""
 _LINE_BYTES: Final = 150
 _NS_PER_MS: Final = 1e6
+_FIRST_MS: Final = 1e11
+_END_MS: Final = 1e14
 _LEFT_OUT: Final = frozenset({tags.SESSION_ID, tags.COMPONENT, "runtime-id", "process_id"})
 """Tags that say the same on every span, or mean something to Datadog alone."""
 _DDTRACES_LANGUAGE: Final = ("language", "python")
@@ -218,7 +220,8 @@ class Call:
 
     def add_line(self, line: dict[str, Any]) -> bytes:
         """Add a line; return it as JSON."""
-        at_ms = time_of(line)
+        # One that does not say when it was written comes after all that was received before it.
+        at_ms = time_of(line) or self._last_ms
         self._line_count += 1
         made: dict[str, Any] = {"n": self._line_count, "t": at_ms}
         person = line.get(fields.PARTICIPANT)
@@ -248,8 +251,9 @@ class Call:
         self._lines.append(body)
         self.size += len(body) + _LINE_BYTES
         self._service = self._service or _text(line.get(fields.SERVICE))
-        self._first_ms = min(self._first_ms, at_ms)
-        self._last_ms = max(self._last_ms, at_ms)
+        if at_ms:
+            self._first_ms = min(self._first_ms, at_ms)
+            self._last_ms = max(self._last_ms, at_ms)
         return body
 
     def forget(self, size: int) -> None:
@@ -293,6 +297,7 @@ class Call:
             start=start_ms,
             end=None if self.is_live else end_ms,
             is_live=self.is_live,
+            has_no_end=(root is None and not self.is_live) or None,
             turns=int(known.get(tags.SESSION_TURN_COUNT, turns)),
             participants=int(known.get(tags.SESSION_PARTICIPANT_COUNT, len(self._names))),
             participant_names=[name for name in self._names.values() if name],
@@ -396,13 +401,19 @@ def _is_shown(tag: str) -> bool:
 
 
 def time_of(line: dict[str, Any]) -> float:
-    """Return when a line was written, in milliseconds since the epoch; 0 if it does not say."""
+    """Return when a line was written, in milliseconds since the epoch; 0 if it does not say.
+
+    A number may be in seconds, as `time.time()` is, in milliseconds, microseconds or nanoseconds:
+    whichever puts it between 1973 and 5138.
+    """
     given: Any = line.get(fields.TIMESTAMP)
     try:
         if isinstance(given, str):
-            return datetime.fromisoformat(given).timestamp() * 1000
+            given = datetime.fromisoformat(given).timestamp()
         if type(given) in (int, float) and math.isfinite(given):
-            return float(given)
+            for unit_ms in (1e3, 1.0, 1e-3, 1e-6):
+                if _FIRST_MS <= given * unit_ms < _END_MS:
+                    return float(given * unit_ms)
     except (ValueError, OverflowError, OSError):
         pass
     return 0.0

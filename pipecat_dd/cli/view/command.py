@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -25,6 +25,8 @@ from pipecat_dd.cli.view.store import DEFAULT_MAX_BYTES, Store
 
 AGENT_PORT: Final = 8126
 """Where an Agent listens."""
+AGENT_SOCKET: Final = Path("/var/run/datadog/apm.socket")
+"""Where an Agent listens beside that, which ddtrace looks for first."""
 _ENVIRONMENTS_AGENT: Final = "environment"
 _MIB: Final = 2**20
 _LAST_SPANS_SECS: Final = 0.3
@@ -41,7 +43,7 @@ class Options:
         opens: Whether a browser is opened.
         keep: The directory that gets everything; None for none.
         logs: Log files to follow.
-        forward: The URL of a real Agent; None for none.
+        forward: The URL of a real Agent, ``http://…`` or ``unix:///path``; None for none.
         max_bytes: How much memory the conversations may take.
         stays: Whether the page stays when the bot has ended; None: while somebody looks at it.
     """
@@ -90,7 +92,8 @@ class Options:
     is_flag=False,
     flag_value=_ENVIRONMENTS_AGENT,
     metavar="[URL]",
-    help="Also pass everything on to a real Agent: the environment's, or the one at URL.",
+    help="Also pass everything on to a real Agent: the environment's, or the one at URL "
+    "(http://HOST:PORT or unix:///PATH).",
 )
 @click.option(
     "--max-memory",
@@ -126,16 +129,15 @@ def view(
     Exit codes: 0 Ctrl-C ended the page, 1 the port cannot be used, 2 an option is invalid, 126 the
     bot's program cannot be run, 127 there is no such program, otherwise the bot's own.
     """
-    if forward is not None and "://" not in forward and forward != _ENVIRONMENTS_AGENT:
-        raise click.BadParameter(f"{forward!r} is not a URL", param_hint="--forward")
+    port = port if port is not None else 0 if command else AGENT_PORT
     options = Options(
         host=host,
         host_names=host_names,
-        port=port if port is not None else 0 if command else AGENT_PORT,
+        port=port,
         opens=not no_open,
         keep=keep,
         logs=logs,
-        forward=_agent_of_environment() if forward == _ENVIRONMENTS_AGENT else forward,
+        forward=None if forward is None else _agent(forward, port),
         max_bytes=max_memory * _MIB,
         stays=stay,
     )
@@ -219,16 +221,48 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _agent_of_environment() -> str:
-    """Return the URL of the Agent that ddtrace would send to."""
-    url = os.environ.get("DD_TRACE_AGENT_URL", "")
-    if url.startswith("http"):
-        return url
-    if url:
+def _agent(url: str, own_port: int) -> str:
+    """Return the URL of the Agent that gets everything as well.
+
+    Args:
+        url: What the command line gives.
+        own_port: The port that this server will listen on; 0 for any.
+
+    Raises:
+        click.BadParameter: It is no URL of an Agent, or is this server's own.
+    """
+    source = ""
+    if url == _ENVIRONMENTS_AGENT:
+        url, source = _agent_of_environment()
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    is_socket = parts.scheme == "unix" and bool(parts.path) and not parts.netloc
+    if not is_socket and not (parts.scheme in ("http", "https") and parts.hostname):
         raise click.BadParameter(
-            f"DD_TRACE_AGENT_URL={url!r} is not an http:// URL; pass the Agent's URL",
+            f"{source}{url!r} is neither http://HOST:PORT nor unix:///PATH", param_hint="--forward"
+        )
+    if is_socket and os.name != "posix":
+        raise click.BadParameter(
+            f"{source}{url!r}: this system has no such sockets", param_hint="--forward"
+        )
+    if port == own_port and parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        raise click.BadParameter(
+            f"{source}{url} is where this page itself listens; give it another --port",
             param_hint="--forward",
         )
-    host = os.environ.get("DD_AGENT_HOST") or "localhost"
-    port = os.environ.get("DD_TRACE_AGENT_PORT") or str(AGENT_PORT)
-    return f"http://{host}:{port}"
+    return url
+
+
+def _agent_of_environment() -> tuple[str, str]:
+    """Return the URL of the Agent that ddtrace would send to, and which variable says so."""
+    if url := os.environ.get("DD_TRACE_AGENT_URL", ""):
+        return url, "DD_TRACE_AGENT_URL="
+    host = os.environ.get("DD_TRACE_AGENT_HOSTNAME") or os.environ.get("DD_AGENT_HOST")
+    port = os.environ.get("DD_TRACE_AGENT_PORT") or os.environ.get("DD_AGENT_PORT")
+    if not host and not port and AGENT_SOCKET.exists():
+        return f"unix://{AGENT_SOCKET}", ""
+    host = host or "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port or AGENT_PORT}", ""

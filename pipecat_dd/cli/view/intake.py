@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -17,6 +18,8 @@ from pipecat_dd.cli.view.keep import Keeper
 from pipecat_dd.cli.view.payloads import PayloadError, lines_of, spans_of
 from pipecat_dd.cli.view.store import Store
 
+UNIX: Final = "unix://"
+"""What the URL of a Unix domain socket begins with."""
 LINES_PATH: Final = "/pipecat-dd/lines"
 """Where a bot under ``view`` sends its lines."""
 _VERSIONS: Final = ("v0.3", "v0.4", "v0.5")
@@ -46,7 +49,8 @@ class Intake:
         store: Keeps the conversations.
         guard: Decides who may bring something.
         keeper: Writes to disk; None to write nothing.
-        forward: The URL of a real Agent that gets everything as well; None for none.
+        forward: The URL of a real Agent that gets everything as well, ``http://…``, or
+            ``unix:///path`` for its socket; None for none.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Intake:
         self._guard = guard
         self._keeper = keeper
         self._forward: str | None = None
+        self._socket_path: str | None = None
         if forward is not None:
             self.forward_to(forward)
         self._http: aiohttp.ClientSession | None = None
@@ -68,6 +73,7 @@ class Intake:
             url: The Agent's URL.
         """
         self._forward = url.rstrip("/")
+        self._socket_path = urlsplit(url).path if url.startswith(UNIX) else None
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the paths of an Agent's to a server."""
@@ -135,13 +141,16 @@ class Intake:
             return None
         if self._http is None:
             timeout = aiohttp.ClientTimeout(total=_FORWARD_SECS)
-            self._http = aiohttp.ClientSession(timeout=timeout)
+            path = self._socket_path
+            connector = None if path is None else aiohttp.UnixConnector(path)
+            self._http = aiohttp.ClientSession(timeout=timeout, connector=connector)
         headers = {
             name: value
             for name, value in request.headers.items()
             if name.lower() not in _NOT_PASSED_ON
         }
-        url = f"{self._forward}{request.rel_url}"
+        base = self._forward if self._socket_path is None else "http://localhost"
+        url = f"{base}{request.rel_url}"
         try:
             async with self._http.request(
                 request.method, url, data=body or None, headers=headers, allow_redirects=False

@@ -16,7 +16,7 @@ from aiohttp import web
 from pipecat_dd.cli.view.events import events
 from pipecat_dd.cli.view.guard import Guard
 from pipecat_dd.cli.view.intake import Intake
-from pipecat_dd.cli.view.page import page_html
+from pipecat_dd.cli.view.page import page_html, policy
 from pipecat_dd.cli.view.store import Store
 
 MAX_BODY_BYTES: Final = 24 * 2**20
@@ -33,12 +33,6 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_POLICY: Final = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-    "img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-
 _QUIET: Final = logging.Logger("pipecat_dd.view", logging.CRITICAL + 1)
 """aiohttp would print a traceback for each malformed request, into the bot's terminal."""
 
@@ -138,7 +132,9 @@ class ViewServer:
         self._check(request)
         nonce = secrets.token_urlsafe(16)
         answer = web.Response(text=page_html(None, nonce), content_type="text/html")
-        answer.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
+        answer.headers["Content-Security-Policy"] = (
+            policy(nonce, has_server=True) + "; frame-ancestors 'none'"
+        )
         return answer
 
     async def _sessions(self, request: web.Request) -> web.StreamResponse:

@@ -3,12 +3,15 @@
 import asyncio
 import gzip
 import json
+import sys
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import msgpack
 import pytest
+from aiohttp import web
 
 from pipecat_dd.cli.view import intake, server
 from pipecat_dd.cli.view.changes import Changes
@@ -57,6 +60,8 @@ async def test_no_other_page_is_allowed_to_read_and_no_script_but_ours_to_run() 
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert "'nonce-" in policy
+            assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
             # Every other server of this machine would get a cookie as well.
             assert "Set-Cookie" not in page.headers
         async with served.http.options(f"{served.url}/api/sessions", headers=asked) as answer:
@@ -344,6 +349,33 @@ async def test_everything_goes_on_to_a_real_agent_whose_answer_the_bot_gets() ->
         assert len(real.store.summaries()) == len(served.store.summaries()) == 1
         async with served.http.get(f"{served.url}/info") as answer:
             assert "pipecat-dd-view" in (await answer.json())["version"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such sockets")
+async def test_an_agent_on_a_unix_socket_gets_everything(tmp_path: Path) -> None:
+    async with serving() as real:
+        app = web.Application()
+
+        async def pass_on(request: web.Request) -> web.Response:
+            assert request.headers["Host"] == "localhost"
+            url, body = f"{real.url}{request.rel_url}", await request.read()
+            async with real.http.request(request.method, url, data=body) as answer:
+                return web.json_response(await answer.json(), status=answer.status)
+
+        app.router.add_route("*", "/{path:.*}", pass_on)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        path = tmp_path / "apm.socket"
+        await web.UnixSite(runner, str(path)).start()
+        async with serving(forward=f"unix://{path}") as served:
+            await served.send([span("pipecat.turn", 2)])
+            assert [one["id"] for one in real.store.summaries()] == ["s-1"]
+            async with served.http.get(f"{served.url}/info") as answer:
+                assert "pipecat-dd-view" in (await answer.json())["version"]
+        await runner.cleanup()
+        async with serving(forward=f"unix://{path}") as served:
+            await served.send([span("pipecat.turn", 2)])  # nobody listens there any more
+            assert served.store.summaries()[0]["turns"] == 1
 
 
 async def test_an_agent_that_is_away_costs_the_bot_nothing(

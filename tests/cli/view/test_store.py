@@ -6,6 +6,7 @@ import tracemalloc
 from typing import Any
 
 import msgpack
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,3 +181,24 @@ def test_in_whatever_order_spans_come_the_tree_is_the_same(
             item = json.loads(change.item)
             followed[item["id"]] = item
     assert followed == found
+
+
+# Lines that do not say when they were written, or say it in another unit
+
+
+def test_a_line_without_a_time_does_not_move_the_calls_beginning() -> None:
+    store = Store()
+    store.add_spans(raw(span("pipecat.turn", 2, 1, 100, 50)))
+    began = store.summaries()[0]["start"]
+    for when in (None, "yesterday", 0, -1, 1e300, True):
+        store.add_lines([{"session_id": "s-1", "message": "when?", "timestamp": when}])
+    assert store.summaries()[0]["start"] == began
+    call = json.loads(store.call_json("s-1") or b"")
+    assert {one["t"] for one in call["lines"]} == {began + 50}
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e6, 1e9])
+def test_a_lines_time_may_be_in_seconds_or_parts_of_them(unit: float) -> None:
+    store = Store()
+    store.add_lines([{"session_id": "s-1", "message": "now", "timestamp": 1_800_000_000.5 * unit}])
+    assert store.summaries()[0]["start"] == pytest.approx(1_800_000_000_500, abs=1)

@@ -42,6 +42,16 @@ _POLICY: Final = (
 )
 
 
+def policy(nonce: str, *, has_server: bool) -> str:
+    """Return the Content-Security-Policy of a page.
+
+    Args:
+        nonce: What its scripts and styles run by.
+        has_server: Whether it asks the server that it came from.
+    """
+    return _POLICY.format(nonce=nonce, connect="'self'" if has_server else "'none'")
+
+
 def page_html(data: dict[str, Any] | None, nonce: str) -> str:
     """Return the page.
 
@@ -59,7 +69,7 @@ def page_html(data: dict[str, Any] | None, nonce: str) -> str:
         raise ValueError("a nonce has letters, digits, - and _ only")
     parts = {
         "nonce": nonce,
-        "policy": _POLICY.format(nonce=nonce, connect="'none'" if data is not None else "'self'"),
+        "policy": policy(nonce, has_server=data is None),
         "style": _read("style.css"),
         "licences": _licences(),
         "vendor": _read("vendor/htm-preact.js"),

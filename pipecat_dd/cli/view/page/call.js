@@ -1,7 +1,7 @@
 /** One conversation: its spans as a tree, its turns, its lines by span, and what went wrong where. */
 
 import { N, WAIT_PARTS } from "./names.js";
-import { sum } from "./medians.js";
+import { largest, sum } from "./medians.js";
 
 const TURN_WORK = new Set(["user_speech", "stt", "end_of_turn", "llm", "tts", "bot_speech"]);
 const ABOVE_TURNS = new Set(["session", "startup", "participant", "turn"]);
@@ -24,6 +24,8 @@ class Node {
     this.said = undefined;
     /** Whether it goes on, and its end is not known. */
     this.isProvisional = false;
+    /** Of a turn: whether it has not come itself, to the page or to the server. */
+    this.isUnfinished = false;
     /** Whether it has not come itself, and only what is in it says that it is there. */
     this.isInferred = false;
   }
@@ -116,6 +118,17 @@ export class Call {
     return this.tree && this.nodes.get(id);
   }
 
+  /** What a participant is called; undefined where that is not known. */
+  nameOf(id) {
+    if (this._names?.version !== this.version) {
+      const names = new Map(this.lines.map((line) => [line.participant, line.participant_name]));
+      for (const { kind, tags } of this.nodes.values())
+        if (kind === "participant") names.set(tags[N.PARTICIPANT_ID], tags[N.PARTICIPANT_NAME]);
+      this._names = { version: this.version, names };
+    }
+    return this._names.names.get(id) || id;
+  }
+
   /** The lines that a span wrote itself. */
   linesOf(id) {
     this._lines ||= Map.groupBy ? Map.groupBy(this.lines, (line) => line.span) : grouped(this.lines);
@@ -125,7 +138,7 @@ export class Call {
   /** The lines that a span and all below it wrote, ordered by time. */
   linesBelow(node) {
     const found = [];
-    for (const each of node.walk()) found.push(...this.linesOf(each.id));
+    for (const each of node.walk()) for (const line of this.linesOf(each.id)) found.push(line);
     return found.sort((one, other) => one.t - other.t || one.n - other.n);
   }
 
@@ -154,6 +167,7 @@ export class Call {
       if (node.kind === "turn") {
         turns.push(node);
         // The server infers as well; a turn that has ended says how.
+        node.isUnfinished = node.isInferred || Boolean(node.span.open);
         node.isProvisional = Boolean(this.session.is_live) && node.tags[N.TURN_OUTCOME] === undefined;
       }
       if (node.start < start) start = node.start;
@@ -176,8 +190,8 @@ export class Call {
     )
       kind = "participant";
     else return;
-    const start = Math.min(...group.map((node) => node.start));
-    let end = Math.max(...group.map((node) => node.end));
+    const start = -largest(group.map((node) => -node.start));
+    let end = largest(group.map((node) => node.end));
     const made = { id, name: `pipecat.${kind}`, kind, resource: "", start, tags: {} };
     if (kind === "turn")
       made.resource = group.some((node) => node.kind === "user_speech" || node.kind === "stt")
@@ -188,7 +202,7 @@ export class Call {
         end,
         this.session.end ?? 0,
         this.lines.at(-1)?.t ?? 0,
-        ...[...this.nodes.values()].map((node) => node.end),
+        largest([...this.nodes.values()].map((node) => node.end)),
       );
       const name = group
         .flatMap((node) => this.linesOf(node.id))

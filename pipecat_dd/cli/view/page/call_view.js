@@ -2,9 +2,9 @@
 
 import { Component, html } from "./preact.js";
 import { N } from "./names.js";
-import { day, seconds, timeOfDay } from "./format.js";
+import { iso, moment, seconds } from "./format.js";
 import { Details } from "./details.js";
-import { Figures, LiveDot, titleOf } from "./figures.js";
+import { Figures, LiveDot, howItEnded, titleOf } from "./figures.js";
 import { ALL_LINES, Lines } from "./lines.js";
 import { Score } from "./score.js";
 import { Tree, spanHas } from "./tree.js";
@@ -164,10 +164,10 @@ export class CallView extends Component {
         <div class="call-title">
           <div>
             <h1>${titleOf(session)}</h1>
-            ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${[session.outcome, session.end_reason].filter(Boolean).join(" · ")}</span>`}
+            ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${howItEnded(session)}</span>`}
           </div>
           <p class="muted">
-            ${session.name} · ${day(session.start)} ${timeOfDay(session.start)} · <code>${session.id}</code>
+            <bdi>${session.name}</bdi> · <time datetime=${iso(session.start)}>${moment(session.start)}</time> · <code>${session.id}</code>
           </p>
         </div>
         <${Figures} session=${session} end=${session.end ?? call.end} onGo=${this._go} />

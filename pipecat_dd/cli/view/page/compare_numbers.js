@@ -11,6 +11,7 @@ export function waitsOf(call) {
   const sorted = [...waits].sort((one, other) => one.total - other.total);
   const of = (numbers) => ({ median: median(numbers), worst: largest(numbers) });
   return {
+    count: sorted.length,
     middle: sorted[(sorted.length - 1) >> 1],
     slowest: sorted.at(-1),
     total: of(waits.map((wait) => wait.total)),
@@ -40,7 +41,9 @@ export function countsOf(call) {
     ["gaps in the user's audio", total(of("user_speech"), N.USER_AUDIO_GAP_COUNT)],
     ["blocked loop", of("blocked").length],
     ["… in all", sum(of("blocked").map((node) => node.end - node.start)) / 1000, "s"],
-    ["errors", marks("error").length],
+    ["errors", session.errors || 0],
+    // As the score marks them: a request that failed and was made again is no error of the call.
+    ["failed calls of libraries", marks("error").filter(({ node }) => !node.kind).length],
     ["model requests", llms.length],
     ["tokens in", total(llms, N.GEN_AI_USAGE_INPUT_TOKENS)],
     ["tokens out", total(llms, N.GEN_AI_USAGE_OUTPUT_TOKENS)],

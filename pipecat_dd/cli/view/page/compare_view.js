@@ -4,7 +4,7 @@ import { Component, html } from "./preact.js";
 import { count, plainNumber, seconds, spell, timeOfDay } from "./format.js";
 import { largest } from "./medians.js";
 import { countsOf, onlyIn, waitsOf } from "./compare_numbers.js";
-import { LiveDot, titleOf } from "./figures.js";
+import { LiveDot, howItEnded, titleOf } from "./figures.js";
 import { addressOf } from "./list_view.js";
 import { paintMinimap } from "./minimap.js";
 import { colours, onThemeChange } from "./theme.js";
@@ -84,7 +84,7 @@ class Head extends Component {
         aria-label="When the user and the bot spoke"
       ></canvas>
       <p class="muted">
-        ${[session.outcome, session.end_reason, spell((call.end - call.start) / 1000), count(call.turns.length, "turn")].filter(Boolean).join(" · ")}
+        ${[howItEnded(session), spell((call.end - call.start) / 1000), count(call.turns.length, "turn")].filter(Boolean).join(" · ")}
       </p>
     </section>`;
   }
@@ -99,15 +99,16 @@ function Waits({ calls }) {
     <h2>The wait for an answer</h2>
     <div class="stacks">
       ${[
-        ["middle", "answer in the middle"],
-        ["slowest", "slowest answer"],
-      ].map(([which, what]) =>
+        // Of an even number, the median of the table below lies between two.
+        ["middle", (waits) => (waits.count % 2 ? "answer in the middle" : "the quicker of the two in the middle")],
+        ["slowest", () => "slowest answer"],
+      ].map(([which, whatOf]) =>
         [one, other].map(
           (waits, at) =>
             waits[which] &&
             html`<${Stack}
               key=${`${which}${at}`}
-              ...${{ at, what, scale }}
+              ...${{ at, what: whatOf(waits), scale }}
               call=${calls[at]}
               wait=${waits[which]}
             />`,
@@ -149,6 +150,7 @@ function Waits({ calls }) {
         </tr>
       </tbody>
     </table>
+    <p class="hint muted">The medians are over all answers; a part that an answer did not have counts as 0.</p>
   </section>`;
 }
 

@@ -22,7 +22,17 @@ export function titleOf(session) {
   return peopleOf(session) || session.name || session.id;
 }
 
+/** How a call came to its end, as one text. */
+export function howItEnded(session) {
+  const reason = session.has_no_end ? "its end was not received" : session.end_reason;
+  return [session.outcome, reason].filter(Boolean).join(" · ");
+}
+
+/** A report that is of a call that goes on does not go on with it. */
+const IS_REPORT = Boolean(document.getElementById("data"));
+
 export function LiveDot() {
+  if (IS_REPORT) return html`<span class="muted">went on when this was written</span>`;
   return html`<span class="live"><i aria-hidden="true"></i>live</span>`;
 }
 

@@ -35,9 +35,30 @@ const TIME = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
-  hour12: false,
+  hourCycle: "h23", // hour12: false says 24:10 ten minutes after midnight
 });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+const MOMENT = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+  timeZoneName: "short",
+});
+
+/** A moment in full, with the time zone of who looks. */
+export function moment(epochMs) {
+  return Number.isFinite(epochMs) ? MOMENT.format(epochMs) : "";
+}
+
+/** A moment for programs. */
+export function iso(epochMs) {
+  return Number.isFinite(epochMs) ? new Date(epochMs).toISOString() : undefined;
+}
 
 /** The time of day of a moment. */
 export function timeOfDay(epochMs) {

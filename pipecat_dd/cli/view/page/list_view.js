@@ -2,7 +2,7 @@
 
 import { Component, html } from "./preact.js";
 import { Mark } from "./marks.js";
-import { count, day, seconds, spell, timeOfDay } from "./format.js";
+import { count, day, iso, moment, seconds, spell, timeOfDay } from "./format.js";
 import { LiveDot, SLOW_ANSWER_SECS, lengthOf, peopleOf, titleOf } from "./figures.js";
 import { largest } from "./medians.js";
 
@@ -202,7 +202,7 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
       />
     </td>
     <td class="began">
-      <time datetime=${new Date(session.start || 0).toISOString()}>${timeOfDay(session.start)}</time
+      <time datetime=${iso(session.start)} title=${moment(session.start)}>${timeOfDay(session.start)}</time
       >${" "}<span class="muted">${day(session.start)}</span>
     </td>
     <td class="who">
@@ -216,7 +216,7 @@ function SessionRow({ session, slowest, isChosen, onChoose }) {
     <td class="outcome-cell">
       ${session.outcome && html`<span>${session.outcome}</span>${" "}`}<span
         class=${session.end_reason === "failed" ? "bad" : "muted"}
-        >${session.end_reason}</span
+        >${session.has_no_end ? "its end was not received" : session.end_reason}</span
       >
     </td>
     <td class="slowest">

@@ -45,6 +45,9 @@ function botsWords(turn) {
 /** How much of a cut-off answer was not heard: an estimate by the audio's length. */
 function unheardOf(turn, syntheses, text) {
   const speeches = turn.children.filter((node) => node.kind === "bot_speech");
+  // The user was faster than the bot's first word. (A turn that ends otherwise may have no voice.)
+  if (!speeches.length && syntheses.length && turn.tags[N.TURN_WAS_INTERRUPTED] === "true")
+    return { heard: "", unheard: text };
   if (!speeches.some((node) => node.isInterrupted)) return {};
   const unheard = sum(speeches.map((node) => node.metrics[N.BOT_SPEECH_UNHEARD_SECONDS] || 0));
   const played = sum(

@@ -87,7 +87,7 @@ export class Turns extends Component {
         })}
       </ol>
       ${turns.length > 0 && !hasContent(call) && html`<p class="hint muted">What was said is not on the spans: it is there with <code>capture_content</code> alone.</p>`}
-      ${!turns.length && html`<p class="nothing">${call.session.is_live ? "No turn yet." : "Nobody spoke."}</p>`}
+      ${!turns.length && html`<p class="nothing">${call.session.is_live ? "No turn yet." : "There was no turn."}</p>`}
     </div>`;
   }
 }
@@ -112,7 +112,7 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
               /></span>
               <b class="turn-secs">${seconds(wait.total)}</b>`
           : html`<span class="turn-wait muted"
-                >${turn.isProvisional ? "goes on" : turn.resource === "bot" ? "the bot began" : outcome || "no answer"}</span
+                >${turn.isProvisional ? "goes on" : turn.resource === "bot" && !turn.isUnfinished ? "the bot began" : outcome || (turn.isUnfinished ? "its end was not received" : "no answer")}</span
               >
               <span class="turn-secs muted">${duration(turn.end - turn.start)}</span>`
       }
@@ -136,19 +136,20 @@ function TurnCard({ at, call, turn, wait, scale, isCurrent, onSelect, onLight, o
         ${errors > 0 && html`<span class="bad"><${Mark} kind="error" />${errors === 1 ? "an error" : `${errors} errors`}</span>`}
       </p>`
     }
-    ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} onSelect=${onSelect} />`)}
+    ${saidIn(turn).map((said) => html`<${Utterance} key=${said.node.id} said=${said} name=${said.who === "user" && call.session.participants > 1 && call.nameOf(said.node.tags[N.PARTICIPANT_ID])} onSelect=${onSelect} />`)}
   </li>`;
 }
 
-function Utterance({ said, onSelect }) {
+function Utterance({ said, name, onSelect }) {
   return html`<div class=${`said ${said.who}`}>
     <button
       class="who"
       tabindex="-1"
       onClick=${() => onSelect(said.node)}
-      aria-label=${`${said.who}: show the span`}
+      title=${name || undefined}
+      aria-label=${`${name || said.who}: show the span`}
     >
-      ${said.who}
+      ${name || said.who}
     </button>
     <p>
       ${
@@ -156,8 +157,8 @@ function Utterance({ said, onSelect }) {
           ? said.text
           : html`${said.heard}<del>${said.unheard}</del>
               <small
-                >about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is
-                struck is an estimate</small
+                >${said.allSecs === undefined ? "not heard: it was cut off before its first word" : html`about ${seconds(said.unheardSecs)} of ${seconds(said.allSecs)} not heard; where the text is
+                struck is an estimate`}</small
               >`
       }
     </p>

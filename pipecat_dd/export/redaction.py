@@ -54,7 +54,8 @@ class Secrecy(Enum):
 class Redactor:
     r"""Removes secrets and telephone numbers from text and values.
 
-    ``docs/security.md`` lists the built-in rules; the arguments add to them, or turn them off.
+    ``docs/security.md`` has the built-in rules. The arguments add to them; only the masking of
+    telephone numbers can be turned off.
 
     Its time grows linearly with the length of a text, whatever the text holds. Whether that is
     also true of your own ``patterns`` and ``keys`` depends on them.

@@ -149,9 +149,9 @@ def _lines_beside(to: str, *, is_viewed: bool) -> LinesBeside | None:
             puts.append(_writer_to(to))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            variable = str(table.LOG_TO.variable)
-            problem = f"{variable}={shown(to)}: must be {table.LOG_TO.check.allowed}"
-            note(variable, ValueError(f"{problem}: {reason}"), "No lines go there")
+            name = str(table.LOG_TO.variable)
+            problem = f"{name}={shown(to)}: must be {table.LOG_TO.check.allowed}: {reason}"
+            note(name, ValueError(problem), "No lines go there")
             write_notes()
     if not puts:
         if not to and not is_viewed:

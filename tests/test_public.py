@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,20 @@ def test_the_command_has_the_version() -> None:
 
     done = CliRunner().invoke(main, ["--version"])
     assert done.output.strip().endswith(f" {importlib.metadata.version('pipecat-dd')}")
+
+
+_EXTRA = re.compile(r"""(?:pipecat-dd|["'\s]\.)\[([\w,-]+)\]""")
+
+
+def test_no_command_names_an_extra_that_does_not_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+    extras = set(project["optional-dependencies"])
+    folders = ("pipecat_dd", "docs", "examples", "benchmarks")
+    files = [*ROOT.glob("*.md"), *ROOT.glob("*.py"), *(one for f in folders for one in _texts(f))]
+    for file in files:
+        for named in _EXTRA.findall(file.read_text("utf8")):
+            assert set(named.split(",")) <= extras, (file, named)
+
+
+def _texts(folder: str) -> list[Path]:
+    return [one for one in (ROOT / folder).rglob("*") if one.suffix in (".md", ".py", ".yml")]

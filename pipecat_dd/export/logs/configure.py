@@ -146,7 +146,8 @@ def configure_logging(
         capture_content: Whether Pipecat's own lines keep transcripts, prompts and tool
             arguments. By default, the setting of the session's observer decides.
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
-            ``warnings``, are written, too.
+            ``warnings``, are written, too. A deprecation warning about a library's code is a line
+            at DEBUG, one about the bot's own code is at WARNING.
         max_message_chars: The most characters of a message, 1 or more. By default, only the
             length of the whole line is limited.
         max_line_bytes: The most bytes of a line of ``format="json"``, its end included: 2048 to

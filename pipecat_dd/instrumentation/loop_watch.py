@@ -60,7 +60,7 @@ class _Nap:
     Attributes:
         begun_secs: When it began, on the monotonic clock.
         secs: How long it is to be, unless heartbeats put off its end.
-        counters: What the kernel had counted of the thread.
+        counters: What the kernel had counted of the thread; None if that is not known (yet).
         process_secs: The process' CPU time.
         is_put_off: Whether each heartbeat puts off its end.
     """
@@ -105,6 +105,7 @@ class LoopWatch:
         self._heartbeat: asyncio.TimerHandle | None = None
         self._timer: KernelTimer | None = None
         self._counters = ThreadCounters(threading.get_native_id())
+        self._native_id: int | None = None
         self._own_counters: ThreadCounters | None = None
         self._nap: _Nap | None = None
         # Held while the thread is to go on: to end it is to release it.
@@ -158,6 +159,8 @@ class LoopWatch:
         if heartbeat is not None and threading.get_ident() == self.thread_id:
             heartbeat.cancel()
         self._counters.close()
+        if self._own_counters is not None:
+            self._own_counters.close()
 
     def look(self) -> None:
         """Report a standstill that goes on, in the code that calls this."""
@@ -184,6 +187,7 @@ class LoopWatch:
                 self._turn(now_secs)
             else:
                 self._mark(now_secs)
+                self._count_thread()
         except Exception as error:
             _guard.event_loop.failed(error)
         try:
@@ -193,6 +197,20 @@ class LoopWatch:
                 self._schedule()
         except Exception as error:
             _guard.event_loop.failed(error)
+
+    def _count_thread(self) -> None:
+        """Read the thread's counters for it while it sleeps.
+
+        To read a file is to let go of Python's lock, and in a loop that never rests the thread
+        would have to wait for it again.
+        """
+        if self._own_counters is None:
+            if self._native_id is None:
+                return  # it does not run yet
+            self._own_counters = ThreadCounters(self._native_id)
+        nap = self._nap
+        if nap is not None and nap.is_put_off and nap.counters is None:
+            nap.counters = self._own_counters.read()
 
     def _is_late(self, now_secs: float) -> bool:
         late_secs = max(now_secs - self._state[0], _boot_secs() - self._boot_secs)
@@ -260,14 +278,13 @@ class LoopWatch:
 
     def run(self) -> None:
         """Watch the loop until it ends. Runs in a thread of its own."""
-        self._own_counters = counters = ThreadCounters(threading.get_native_id())
+        self._native_id = threading.get_native_id()
         try:
             while not self.is_over and not _guard.event_loop.off:
-                nap = self._nap = self._next_nap(counters)
+                nap = self._nap = self._next_nap()
                 if not self._sleep(nap) or not self._look(nap):
                     return
         finally:
-            counters.close()
             if self._timer is not None:
                 self._timer.close()
             self._ended(self)
@@ -277,15 +294,18 @@ class LoopWatch:
         """How long after a heartbeat the next is so late that the thread looks."""
         return self.min_secs * _LOOK_AFTER
 
-    def _next_nap(self, counters: ThreadCounters) -> _Nap:
+    def _next_nap(self) -> _Nap:
         now_secs = time.monotonic()
         beat_secs, seen = self._state
         late_secs = now_secs - beat_secs
         if not seen.is_stopped and late_secs < self._look_after_secs:
-            secs, is_put_off = self._look_after_secs - late_secs, self._timer is not None
+            secs = self._look_after_secs - late_secs
+            if self._timer is not None:
+                return _Nap(now_secs, secs, None, is_put_off=True)
         else:
-            secs, is_put_off = self._patience(seen, now_secs, late_secs), False
-        return _Nap(now_secs, secs, counters.read(), is_put_off=is_put_off)
+            secs = self._patience(seen, now_secs, late_secs)
+        counters = None if self._own_counters is None else self._own_counters.read()
+        return _Nap(now_secs, secs, counters, is_put_off=False)
 
     def _sleep(self, nap: _Nap) -> bool:
         """Sleep.

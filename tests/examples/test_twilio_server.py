@@ -149,7 +149,9 @@ def no_line_of_a_call_carries_another_ones_ids(held: Held) -> None:
         for line in held.received.lines
         if line.fields["name"] == "__main__" and "session_id" in line.fields
     )
-    assert counts == dict.fromkeys(held.call_sids, 3)
+    assert counts == dict.fromkeys(held.call_sids, 4)
+    for line in held.lines("Twilio has connected the call"):  # by the function that runs the call
+        assert by_id[line["session_id"]] == line["call_sid"]
     for message in ("Answered the call", "Looked up the order", "The caller has hung up"):
         assert {line["participant_id"] for line in held.lines(message)} == set(held.call_sids)
 

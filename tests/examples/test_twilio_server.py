@@ -14,7 +14,7 @@ from aiohttp import web
 from pipecat_dd.cli.demo import voice
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.received import Span
-from tests.examples.running import Left, running, stages, turns
+from tests.examples.running import Example, Left, running, stages, turns
 from tests.support.deepgram import DeepgramServer
 from tests.support.twilio import Caller
 from tests.support.versions import needs_pipecat
@@ -82,18 +82,18 @@ async def hold(out: Path) -> Held:
     speech = np.frombuffer(voice.user_says("What is the weather in Paris right now?"), "<i2")
     together = asyncio.Barrier(CALLS)
 
-    async def call(url: str, order: int) -> None:
+    async def call(example: Example, order: int) -> None:
         loud = (speech * (LOUDEST[order] / np.abs(speech.astype(int)).max())).astype("<i2")
-        async with Caller(url, number=f"+155501001{order:02}") as caller:
+        async with Caller(example.url, number=f"+155501001{order:02}") as caller:
             call_sids[order] = caller.call_sid
-            await caller.listens()
+            await example.answers(caller, GREETING)
             await together.wait()
             await caller.says(loud.tobytes())
-            await caller.listens()
+            await example.answers(caller, answer(order))
             await together.wait()
 
     async with bot as example:
-        calls = [asyncio.create_task(call(example.url, order)) for order in range(CALLS)]
+        calls = [asyncio.create_task(call(example, order)) for order in range(CALLS)]
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"{example.url}/health") as response,

@@ -102,6 +102,8 @@ async def call(websocket: WebSocket) -> None:
     observer = DatadogObserver()
     await websocket.accept()
     _, call_data = await parse_telephony_websocket(websocket)
+    # Datadog: search for the call that Twilio's console shows with @call_sid:CA…
+    logger.bind(call_sid=call_data["call_id"]).info("Twilio has connected the call")
 
     transport = FastAPIWebsocketTransport(
         websocket,

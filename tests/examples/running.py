@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ from pipecat_dd.cli.demo.received import Line, Received, Span, receive
 from tests.support.cartesia import CartesiaServer
 from tests.support.deepgram import DeepgramServer
 from tests.support.ports import free_server_port
+from tests.support.talking import PATIENCE_SECS, Ear
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -150,6 +151,14 @@ def stages(turn: Span) -> dict[str, int]:
     return dict(Counter(name for name in names if name in STAGES))
 
 
+class Caller(Protocol):
+    """Somebody who talks to an example."""
+
+    ear: Ear
+
+    async def listens(self) -> None: ...
+
+
 class Example:
     """An example that is running.
 
@@ -170,6 +179,16 @@ class Example:
         self.openai = openai
         self.deepgram = deepgram
         self.cartesia = cartesia
+
+    async def answers(self, caller: Caller, sentence: str) -> None:
+        """Wait until the bot has spoken a sentence to the end, and a caller has heard it.
+
+        Silence alone does not say that: on a busy machine there are pauses within an answer.
+        """
+        async with asyncio.timeout(PATIENCE_SECS):
+            await self.cartesia.until_said(sentence)
+        caller.ear.forget()  # what was heard until now was something else
+        await caller.listens()
 
 
 @asynccontextmanager

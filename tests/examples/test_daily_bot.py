@@ -187,7 +187,7 @@ async def test_the_bot_can_be_called_over_webrtc(tmp_path: Path) -> None:
         deepgram=DeepgramServer(QUESTION),
     )
     async with bot as example, Browser(f"{example.url}/api/offer") as browser:
-        await browser.listens()
+        await example.answers(browser, "How can I help you?")
     left = example.left
     assert left.check_session().meta["transport"] == "SmallWebRTCTransport"
     assert left.said == ["Hello!", "How can I help you?"]

@@ -14,6 +14,9 @@ pytestmark = needs_pipecat("1.12", "the example is written in the conventions of
 
 SPEECH = voice.user_says("Hello! What can you do for me?")
 
+SIZE = "Welcome, how many will you be?"
+TIME = "When will you come?"
+
 
 def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
     last, offered = messages[-1], [tool["function"]["name"] for tool in tools]
@@ -22,9 +25,9 @@ def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer
     if last["content"] == "At six.":
         return CallTool("book_table", {"time": "6:00 PM"})
     if offered == ["record_party_size"]:
-        return Say("Welcome, how many will you be?")
+        return Say(SIZE)
     if offered == ["book_table"]:
-        return Say("When will you come?")
+        return Say(TIME)
     return Say("Your table is booked, goodbye!")
 
 
@@ -37,14 +40,14 @@ async def test_one_user_books_a_table_and_one_leaves(tmp_path: Path) -> None:
     )
     async with bot as example:
         async with Browser(f"{example.url}/api/offer") as browser:
-            await browser.listens()
+            await example.answers(browser, SIZE)
             await browser.says(SPEECH)
-            await browser.listens()
+            await example.answers(browser, TIME)
             example.deepgram.hears = "At six."
             await browser.says(SPEECH)
             await browser.hears_the_end()
         async with Browser(f"{example.url}/api/offer") as browser:
-            await browser.listens()
+            await example.answers(browser, SIZE)
     left = example.left
     booked, unbooked = left.check_sessions()
     assert booked.meta["session.outcome"] == "booked"

@@ -55,9 +55,9 @@ async def test_a_conversation_in_a_room(tmp_path: Path) -> None:
             ):
                 response.raise_for_status()
             maria = await livekit.joins("maria", "Maria")
-            await maria.listens()
+            await example.answers(maria, GREETING)
             await maria.says(voice.user_says(QUESTION))
-            await maria.listens()
+            await example.answers(maria, ANSWER)
             await maria.leaves()
             await asyncio.wait_for(livekit.bot_has_left.wait(), PATIENCE_SECS)
     left = example.left

@@ -29,9 +29,9 @@ async def test_a_conversation_in_the_browser(tmp_path: Path) -> None:
         deepgram=DeepgramServer(QUESTION),
     )
     async with bot as example, Browser(f"{example.url}/api/offer") as browser:
-        await browser.listens()
+        await example.answers(browser, GREETING)
         await browser.says(voice.user_says(QUESTION))
-        await browser.listens()
+        await example.answers(browser, ANSWER)
     left = example.left
     session = left.check_session()
     assert " ".join(left.said) == f"{GREETING} {ANSWER}"

@@ -14,7 +14,7 @@ from aiohttp import web
 from pipecat_dd.cli.demo import voice
 from pipecat_dd.cli.demo.provider import Answer, CallTool, Say
 from pipecat_dd.cli.demo.received import Span
-from tests.examples.running import Left, running, stages, turns
+from tests.examples.running import Example, Left, running, stages, turns
 from tests.support.deepgram import DeepgramServer
 from tests.support.twilio import Caller
 from tests.support.versions import needs_pipecat
@@ -82,18 +82,18 @@ async def hold(out: Path) -> Held:
     speech = np.frombuffer(voice.user_says("What is the weather in Paris right now?"), "<i2")
     together = asyncio.Barrier(CALLS)
 
-    async def call(url: str, order: int) -> None:
+    async def call(example: Example, order: int) -> None:
         loud = (speech * (LOUDEST[order] / np.abs(speech.astype(int)).max())).astype("<i2")
-        async with Caller(url, number=f"+155501001{order:02}") as caller:
+        async with Caller(example.url, number=f"+155501001{order:02}") as caller:
             call_sids[order] = caller.call_sid
-            await caller.listens()
+            await example.answers(caller, GREETING)
             await together.wait()
             await caller.says(loud.tobytes())
-            await caller.listens()
+            await example.answers(caller, answer(order))
             await together.wait()
 
     async with bot as example:
-        calls = [asyncio.create_task(call(example.url, order)) for order in range(CALLS)]
+        calls = [asyncio.create_task(call(example, order)) for order in range(CALLS)]
         async with (
             aiohttp.ClientSession() as http,
             http.get(f"{example.url}/health") as response,
@@ -149,7 +149,9 @@ def no_line_of_a_call_carries_another_ones_ids(held: Held) -> None:
         for line in held.received.lines
         if line.fields["name"] == "__main__" and "session_id" in line.fields
     )
-    assert counts == dict.fromkeys(held.call_sids, 3)
+    assert counts == dict.fromkeys(held.call_sids, 4)
+    for line in held.lines("Twilio has connected the call"):  # by the function that runs the call
+        assert by_id[line["session_id"]] == line["call_sid"]
     for message in ("Answered the call", "Looked up the order", "The caller has hung up"):
         assert {line["participant_id"] for line in held.lines(message)} == set(held.call_sids)
 

@@ -17,6 +17,10 @@ WISH = "I would like rocket boots."
 REASON = "The user wants rocket boots."
 QUESTION = "How fast are they?"
 
+WELCOME = "Welcome to our shop!"
+PRICE = "They cost 299 dollars."
+SPEED = "Sixty miles an hour."
+
 
 def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
     is_specialist = "You know all about" in str(messages[0]["content"])
@@ -26,11 +30,11 @@ def model(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer
         return CallTool("transfer", {"to": "specialist", "reason": REASON})
     if last == REASON:
         assert is_specialist
-        return Say("They cost 299 dollars.")
+        return Say(PRICE)
     if last == QUESTION:
         assert is_specialist
-        return Say("Sixty miles an hour.")
-    return Say("Welcome to our shop!")
+        return Say(SPEED)
+    return Say(WELCOME)
 
 
 async def test_a_handover_is_one_conversation(tmp_path: Path) -> None:
@@ -41,17 +45,15 @@ async def test_a_handover_is_one_conversation(tmp_path: Path) -> None:
         deepgram=DeepgramServer(WISH),
     )
     async with bot as example, Browser(f"{example.url}/api/offer") as browser:
-        await browser.listens()
+        await example.answers(browser, WELCOME)
         await browser.says(SPEECH)
-        await browser.listens()
+        await example.answers(browser, PRICE)
         example.deepgram.hears = QUESTION
         await browser.says(SPEECH)
-        await browser.listens()
+        await example.answers(browser, SPEED)
     left = example.left
     left.check_session()
-    assert left.said == [
-        *("Welcome to our shop!", "They cost 299 dollars.", "Sixty miles an hour.")
-    ]
+    assert left.said == [WELCOME, PRICE, SPEED]
     greeting, wish, question = left.received.turns
     assert stages(greeting) == {"llm": 1, "tts": 1, "bot_speech": 1}
     heard = {"user_speech": 1, "stt": 1, "tts": 1, "bot_speech": 1}

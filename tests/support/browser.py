@@ -48,8 +48,8 @@ class Browser:
             response.raise_for_status()
             answer = await response.json()
         await self._peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        self._ear = Ear()
-        self._hearing = asyncio.create_task(self._ear.hear_track(await voice))
+        self.ear = Ear()
+        self._hearing = asyncio.create_task(self.ear.hear_track(await voice))
         return self
 
     async def __aexit__(
@@ -69,7 +69,7 @@ class Browser:
             pcm: 16 bit mono PCM at 16 kHz.
         """
         await self._microphone.say(pcm)
-        self._ear.forget()
+        self.ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.
@@ -77,7 +77,7 @@ class Browser:
         Raises:
             TimeoutError: It did not speak.
         """
-        await self._ear.listen()
+        await self.ear.listen()
 
     async def hears_the_end(self) -> None:
         """Wait until the bot has hung up.

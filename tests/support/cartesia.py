@@ -35,14 +35,13 @@ class CartesiaServer(WebsocketServer):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[str] = []
+        self._was_asked = asyncio.Condition()
         self.stall_secs = 0.0
-        self._news = asyncio.Event()
 
     async def until_said(self, transcript: str) -> None:
         """Wait until a transcript has come in."""
-        while transcript not in self.said:
-            self._news.clear()
-            await self._news.wait()
+        async with self._was_asked:
+            await self._was_asked.wait_for(lambda: transcript in self.said)
 
     async def serve(self, client: ServerConnection) -> None:
         assert client.request is not None
@@ -87,8 +86,9 @@ class CartesiaServer(WebsocketServer):
             return at_secs
         transcript = message["transcript"]
         if transcript:
-            self.said.append(transcript.strip())
-            self._news.set()
+            async with self._was_asked:
+                self.said.append(transcript.strip())
+                self._was_asked.notify_all()
             pcm = tone(transcript)
             words = transcript.split()
             secs = len(pcm) / _BYTES_PER_SEC

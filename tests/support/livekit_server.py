@@ -50,6 +50,7 @@ class Participant:
     def __init__(self, server: "LiveKitServer", info: models.ParticipantInfo) -> None:
         self._server = server
         self._info = info
+        self.ear = server.ear
         self.microphone = Microphone()
 
     async def says(self, pcm: bytes) -> None:
@@ -59,7 +60,7 @@ class Participant:
             pcm: 16 bit mono PCM at 16 kHz.
         """
         await self.microphone.say(pcm)
-        self._server.ear.forget()
+        self.ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.
@@ -67,7 +68,7 @@ class Participant:
         Raises:
             TimeoutError: It did not speak.
         """
-        await self._server.ear.listen()
+        await self.ear.listen()
 
     async def leaves(self) -> None:
         """Leave the room."""

@@ -50,7 +50,7 @@ class Caller:
         self._number = number
         self._speech = b""
         self._said = asyncio.Event()
-        self._ear = Ear()
+        self.ear = Ear()
 
     async def __aenter__(self) -> Self:
         form = {"CallSid": self.call_sid, "From": self._number, "To": "+15550100000"}
@@ -100,7 +100,7 @@ class Caller:
         self._said.clear()
         self._speech = await pcm_to_ulaw(pcm, rate, _RATE, create_stream_resampler())
         await self._said.wait()
-        self._ear.forget()
+        self.ear.forget()
 
     async def listens(self) -> None:
         """Wait until the bot has spoken and is silent again.
@@ -108,7 +108,7 @@ class Caller:
         Raises:
             TimeoutError: It did not speak.
         """
-        await self._ear.listen()
+        await self.ear.listen()
 
     async def _send(self, **message: Any) -> None:
         await self._websocket.send(json.dumps(message | {"streamSid": self._stream_sid}))
@@ -132,4 +132,4 @@ class Caller:
                 continue
             ulaw = base64.b64decode(message["media"]["payload"])
             pcm = memoryview(await ulaw_to_pcm(ulaw, _RATE, _RATE, resampler)).cast("h")
-            await self._ear.hear(max(map(abs, pcm), default=0))
+            await self.ear.hear(max(map(abs, pcm), default=0))

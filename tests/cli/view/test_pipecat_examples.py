@@ -1,7 +1,7 @@
 """Bots of Pipecat's own examples: under ``view`` each behaves as alone, and is on the page.
 
-They are as Pipecat publishes them; their providers are servers on this machine. Here are those
-that cover each transport; ``nox -s examples-of-pipecat`` runs all.
+They are as Pipecat publishes them; their providers are servers on this machine. Three, each over
+another transport, are always run; ``nox -s examples-of-pipecat`` runs all.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.cli.view.pipecat_examples.scenes import EXAMPLES
 from tests.support.versions import needs_pipecat
 
 pytestmark = [
-    needs_pipecat("1.12", "the examples are those of later versions"),
+    needs_pipecat("1.14", "its runner serves evals as it does calls"),
     pytest.mark.timeout(240),
 ]
 

@@ -127,7 +127,7 @@ class Example:
         hears: What is recognized in the user's first words.
         parts: How many spans of each kind the page shows.
         end_reason: Why the conversation ends.
-        is_quick: Whether it is among those that are always run, one of each transport.
+        is_quick: Whether it is among those that are always run.
         needs: A module that it needs beside those of the tests.
         uncounted: Messages of which the user's end gets now more, now fewer.
     """

@@ -1,4 +1,4 @@
-"""Calls with ten of Pipecat's examples: what the user says, and what the model answers."""
+"""Calls with some of Pipecat's examples: what the user says, and what the model answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -158,7 +158,6 @@ EXAMPLES = {
         says=(WEATHER,),
         hears=WEATHER,
         parts={"turn": 2, "user_speech": 1, "stt": 1, "llm": 2, "tts": 2, "bot_speech": 2},
-        is_quick=True,
     ),
     "interruption": Example(
         "turn-management/turn-management-interruption-config.py",

@@ -240,7 +240,5 @@ EXAMPLES = {
         parts={"turn": 3, "user_speech": 2, "stt": 2, "llm": 4, "tool": 1, "tts": 3},
         end_reason="ended",
         needs="moq",
-        # It sends speech as fast as it can, and words at the pace of speech for as long as that.
-        uncounted=("metrics", "bot-tts-text"),
     ),
 }

@@ -1,7 +1,7 @@
 """Bots of Pipecat's own examples: under ``view`` each behaves as alone, and is on the page.
 
-They are as Pipecat publishes them; their providers are servers on this machine. Here are those
-that cover each transport; ``nox -s examples-of-pipecat`` runs all.
+They are as Pipecat publishes them; their providers are servers on this machine. Three, each over
+another transport, are always run; ``nox -s examples-of-pipecat`` runs all.
 """
 
 import asyncio
@@ -17,12 +17,15 @@ from tests.cli.view.pipecat_examples.scenes import EXAMPLES
 from tests.support.versions import needs_pipecat
 
 pytestmark = [
-    needs_pipecat("1.12", "the examples are those of later versions"),
+    needs_pipecat("1.14", "its runner serves evals as it does calls"),
     pytest.mark.timeout(240),
 ]
 
 RUNS_ALL = os.environ.get("EXAMPLES_OF_PIPECAT") == "all"
 LOGURU = re.compile(r"^\d{4}-\d\d-\d\d [\d:.]+ \| \w+ +\| (\S+?):(\S+):\d+ - (.*)$")
+UNCOUNTED = {"metrics": 0, "bot-tts-text": 0}
+"""Messages whose number depends on when the user cuts in or hangs up."""
+SEGMENTS = ("user_speech", "stt")
 OURS = ("pipecat_dd.",)
 UNLIKE = (
     *OURS,
@@ -77,13 +80,15 @@ async def test_it_behaves_as_alone_and_all_of_it_is_on_the_page(name: str) -> No
     assert (alone.code, viewed.code) == (0, 0)
     assert viewed.requested == alone.requested
     assert viewed.heard_secs == pytest.approx(alone.heard_secs, abs=0.5)
-    uncounted = dict.fromkeys(example.uncounted, 0)
-    assert {**viewed.events, **uncounted} == {**alone.events, **uncounted}
+    assert {**viewed.events, **UNCOUNTED} == {**alone.events, **UNCOUNTED}
     assert shown(viewed) == shown(alone)
 
     session = viewed.session
     kinds = Counter(span.get("kind") for span in viewed.spans)
-    assert {kind: kinds[kind] for kind in example.parts} == example.parts
+    # On a busy machine, a pause within the user's words makes two segments of one.
+    found = {kind: kinds[kind] for kind in example.parts}
+    segments = {kind: max(found[kind], example.parts[kind]) for kind in found if kind in SEGMENTS}
+    assert found == {**example.parts, **segments}
     assert session["end_reason"] == example.end_reason
     assert (session["errors"], session["participants"], session["is_live"]) == (0, 1, False)
     assert session["turns"] == kinds["turn"]

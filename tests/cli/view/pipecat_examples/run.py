@@ -127,9 +127,8 @@ class Example:
         hears: What is recognized in the user's first words.
         parts: How many spans of each kind the page shows.
         end_reason: Why the conversation ends.
-        is_quick: Whether it is among those that are always run, one of each transport.
+        is_quick: Whether it is among those that are always run.
         needs: A module that it needs beside those of the tests.
-        uncounted: Messages of which the user's end gets now more, now fewer.
     """
 
     file: str
@@ -143,7 +142,6 @@ class Example:
     end_reason: str = "cancelled"
     is_quick: bool = False
     needs: str = ""
-    uncounted: tuple[str, ...] = ("metrics",)
 
 
 @dataclass
@@ -214,7 +212,11 @@ async def run(example: Example, *, is_viewed: bool) -> Outcome:
         view = [sys.executable, "-m", "pipecat_dd.cli", "view", "--no-open", "--stay", "--"]
         command = view + command
     async with providers.running(), aiohttp.ClientSession() as http:
-        given = environment(PYTHON_DOTENV_DISABLED="1", PYTHONIOENCODING="utf-8")
+        given = environment(
+            PYTHON_DOTENV_DISABLED="1",
+            PYTHONIOENCODING="utf-8",
+            PYTHONHASHSEED="0",  # sets are in lines, too
+        )
         given["PYTHONPATH"] = os.pathsep.join([str(FOLDER / "outside"), given["PYTHONPATH"]])
         given |= providers.environment | dict(example.variables)
         given["PIPECAT_DD_CAPTURE_CONTENT"] = "true"

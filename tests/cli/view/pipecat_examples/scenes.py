@@ -1,4 +1,4 @@
-"""Calls with ten of Pipecat's examples: what the user says, and what the model answers."""
+"""Calls with some of Pipecat's examples: what the user says, and what the model answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -158,7 +158,6 @@ EXAMPLES = {
         says=(WEATHER,),
         hears=WEATHER,
         parts={"turn": 2, "user_speech": 1, "stt": 1, "llm": 2, "tts": 2, "bot_speech": 2},
-        is_quick=True,
     ),
     "interruption": Example(
         "turn-management/turn-management-interruption-config.py",
@@ -241,7 +240,5 @@ EXAMPLES = {
         parts={"turn": 3, "user_speech": 2, "stt": 2, "llm": 4, "tool": 1, "tts": 3},
         end_reason="ended",
         needs="moq",
-        # It sends speech as fast as it can, and words at the pace of speech for as long as that.
-        uncounted=("metrics", "bot-tts-text"),
     ),
 }

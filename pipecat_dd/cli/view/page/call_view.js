@@ -167,7 +167,7 @@ export class CallView extends Component {
             ${session.is_live ? html`<${LiveDot} />` : html`<span class="outcome">${howItEnded(session)}</span>`}
           </div>
           <p class="muted">
-            <bdi>${session.name}</bdi> · <time datetime=${iso(session.start)}>${moment(session.start)}</time> · <code>${session.id}</code>
+            ${titleOf(session) !== session.name && html`<bdi>${session.name}</bdi> · `}<time datetime=${iso(session.start)}>${moment(session.start)}</time> · <code>${session.id}</code>
           </p>
         </div>
         <${Figures} session=${session} end=${session.end ?? call.end} onGo=${this._go} />

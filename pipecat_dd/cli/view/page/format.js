@@ -39,20 +39,23 @@ const TIME = new Intl.DateTimeFormat(undefined, {
 });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
-const MOMENT = new Intl.DateTimeFormat(undefined, {
+const OF_THIS_YEAR = {
   day: "numeric",
   month: "short",
-  year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
   hourCycle: "h23",
   timeZoneName: "short",
-});
+};
+const MOMENT = new Intl.DateTimeFormat(undefined, OF_THIS_YEAR);
+const MOMENT_IN_FULL = new Intl.DateTimeFormat(undefined, { ...OF_THIS_YEAR, year: "numeric" });
 
-/** A moment in full, with the time zone of who looks. */
+/** A moment with the time zone of who looks; with its year unless that is this one. */
 export function moment(epochMs) {
-  return Number.isFinite(epochMs) ? MOMENT.format(epochMs) : "";
+  if (!Number.isFinite(epochMs)) return "";
+  const isThisYear = new Date(epochMs).getFullYear() === new Date().getFullYear();
+  return (isThisYear ? MOMENT : MOMENT_IN_FULL).format(epochMs);
 }
 
 /** A moment for programs. */

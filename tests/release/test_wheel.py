@@ -69,13 +69,6 @@ class Stranger:
         )
 
 
-@pytest.fixture(scope="module")
-def stranger(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Stranger:
-    root = tmp_path_factory.mktemp("stranger")
-    (root / "folder").mkdir()
-    return Stranger(root / "folder", root / "environment", built.wheel)
-
-
 def test_the_readme_is_in_the_order_of_a_strangers_first_minutes() -> None:
     order = ["pip install", "from pipecat_dd import", "pipecat-dd view", "pipecat-dd doctor"]
     assert sorted(order, key=readme.position) == order
@@ -83,7 +76,16 @@ def test_the_readme_is_in_the_order_of_a_strangers_first_minutes() -> None:
     assert any("uv " in one for one in (*readme.commands("uv add"), *readme.commands("uv pip")))
 
 
-def test_install(stranger: Stranger) -> None:
+async def test_a_strangers_first_minutes(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    stranger = Stranger(tmp_path / "folder", tmp_path / "environment", built.wheel)
+    _install(stranger)
+    await _talk_and_look(stranger)
+    _run_demo(stranger)
+    _ask_doctor(stranger)
+
+
+def _install(stranger: Stranger) -> None:
     venv.create(stranger.environment, with_pip=True)
     installs = [one for one in readme.commands("pip install") if "pipecat-dd" in one]
     plain = next(one for one in installs if "git+" not in one and "[" not in one)
@@ -107,7 +109,7 @@ def _lend_dependencies(stranger: Stranger) -> None:
     (packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
-async def test_three_lines_a_conversation_and_its_page(stranger: Stranger) -> None:
+async def _talk_and_look(stranger: Stranger) -> None:
     lines = readme.bots_lines()
     imports = [line for line in lines if line.startswith("from ")]
     others = [line for line in lines if line not in imports]
@@ -178,7 +180,7 @@ async def _look_at_page(address: str, token: str) -> None:
     assert "answering the user" in [line["msg"] for line in call["lines"]]
 
 
-def test_the_demo(stranger: Stranger) -> None:
+def _run_demo(stranger: Stranger) -> None:
     (command, *_) = readme.commands("pipecat-dd demo")
     if IS_INSTALLED:
         with_demo = next(one for one in readme.commands("pip install") if "[demo]" in one)
@@ -191,7 +193,7 @@ def test_the_demo(stranger: Stranger) -> None:
     assert "interrupted" in done.stdout
 
 
-def test_the_doctor(stranger: Stranger) -> None:
+def _ask_doctor(stranger: Stranger) -> None:
     command = min(readme.commands("pipecat-dd doctor"), key=len)
     done = stranger.run(command)
     assert "Traceback" not in done.stdout + done.stderr

@@ -6,7 +6,7 @@ Run it as ``python -m tests.write_docs``.
 from tests.export.metrics import write_docs as metrics
 from tests.export.spans import write_docs as spans
 from tests.reference import api_page, cli_page
-from tests.support import settings_page
+from tests.support import module_map, settings_page
 from tests.versions import write_docs as coverage
 
 
@@ -19,6 +19,7 @@ def write() -> None:
     for part in (metrics, coverage):
         before = part.DOCS.read_text("utf8").partition(part.MARK)[0]
         part.DOCS.write_text(f"{before}{part.MARK}\n\n{part.tables()}", "utf8")
+    module_map.write()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ def _table(part: str, title: str) -> str:
     return "\n".join(rows)
 
 
-if __name__ == "__main__":
+def write() -> None:
+    """Write the end of the page."""
     head = PAGE.read_text("utf8").partition(HEADING)[0]
     PAGE.write_text(f"{head}{HEADING}\n{tables()}", "utf8")
+
+
+if __name__ == "__main__":
+    write()

@@ -101,7 +101,7 @@ OTHER_VARIABLES = {
         "PIPECAT_SETUP_FILES": "files that Pipecat loads: [view.md](view.md#without-code)",
     },
     "`pipecat-dd view` and `report`": {
-        "DD_TRACE_AGENT_URL DD_AGENT_HOST DD_TRACE_AGENT_PORT": "the Agent for `view --forward`",
+        "DD_TRACE_AGENT_URL DD_TRACE_AGENT_HOSTNAME DD_AGENT_HOST DD_TRACE_AGENT_PORT DD_AGENT_PORT": "the Agent for `view --forward`",
         "DISPLAY WAYLAND_DISPLAY BROWSER": "show that there is a browser to open",
         "XDG_RUNTIME_DIR USERNAME": "where `report` finds the view that runs",
     },

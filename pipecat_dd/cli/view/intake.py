@@ -30,7 +30,9 @@ _INFO: Final = {
     "endpoints": [
         *(f"/{version}/traces" for version in _VERSIONS),
         *("/v0.6/stats", "/v0.7/config", "/evp_proxy/v2/", "/evp_proxy/v4/"),
-        *("/telemetry/proxy/", "/debugger/v1/input"),
+        "/telemetry/proxy/",
+        # Without one of these, ddtrace-run prints that the Agent is too old.
+        *("/debugger/v2/input", "/debugger/v1/diagnostics"),
     ],
     "client_drop_p0s": False,
     "span_meta_structs": True,

@@ -192,6 +192,8 @@ async def test_an_agent_is_what_it_looks_like() -> None:
         async with served.http.get(f"{served.url}/info") as answer:
             endpoints = (await answer.json())["endpoints"]
         assert {"/v0.4/traces", "/v0.5/traces"} <= set(endpoints)
+        # Without one of these, ddtrace-run prints that the Agent is too old.
+        assert {"/debugger/v2/input", "/debugger/v1/diagnostics"} <= set(endpoints)
         for path in ("/telemetry/proxy/api/v2/apmtelemetry", "/v0.6/stats", "/v0.7/config"):
             assert await served.status("POST", path, data=b"{}") == 200
         assert await served.status("POST", "/evp_proxy/v2/api/v2/llmobs", data=b"x") == 200

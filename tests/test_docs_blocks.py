@@ -55,6 +55,11 @@ BEFORE = {
         "from pipecat_dd import current_session\n"
         "request = SimpleNamespace(participant_id='p-1')\n"
     ),
+    "docs/index.md": (
+        "from pipecat.pipeline.pipeline import Pipeline\n"
+        "from pipecat.pipeline.worker import PipelineWorker\n"
+        "pipeline = Pipeline([])\n"
+    ),
     "README.md": (
         "from pipecat.pipeline.pipeline import Pipeline\n"
         "from pipecat.pipeline.worker import PipelineWorker\n"

@@ -370,13 +370,14 @@ class Conversation:
             stage, error = processing.stage, processing.failure
             failed = isinstance(error, Exception)
             responded = stage is not None and stage.kind is not Kind.FRAME
-            # An exception of a service belongs to its stage, once Pipecat's ErrorFrame explains it.
-            for_stage = failed and stage is None and processor.stage is not None
+            # An exception of a service belongs to its stage, once Pipecat's ErrorFrame explains it:
+            # also if a line has given the frame a stage, or it would depend on the lines' level.
+            for_stage = failed and not responded and processor.stage is not None
             if isinstance(error, Exception):
                 self.errors.note_raised(processor, error, is_reported=not for_stage)
             cancelled = error is not None and not failed
             if stage is not None:
-                if isinstance(error, Exception):
+                if isinstance(error, Exception) and not for_stage:
                     _record_raised(stage, error)
                 self.end_processing(stage, end_ns, cancelled=cancelled)
             if responded and frames.mode is not FrameSpans.ALL:

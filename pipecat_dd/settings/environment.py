@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 
-from pipecat_dd.settings.notes import note, write_notes
+from pipecat_dd.settings.notes import note, raising, write_notes
 from pipecat_dd.settings.setting import UnusableVariableError
 from pipecat_dd.settings.table import ENV_PREFIX, VARIABLES
 
@@ -28,13 +28,14 @@ def report() -> None:
 
     All variables that are set are checked, including those that nothing has used yet.
     """
-    for name in own_names(os.environ):
-        setting = VARIABLES.get(name)
-        if setting is None:
-            meant = f"; {one} may be meant" if (one := likely(name)) else ""
-            text = f"{name} is not a variable of pipecat_dd{meant}"
-            note(name, ValueError(text), "It has no effect")
-            continue
-        with suppress(UnusableVariableError):  # noted already
-            setting.read(None)
+    with raising(False):  # a variable that is not used here is no reason to fail
+        for name in own_names(os.environ):
+            setting = VARIABLES.get(name)
+            if setting is None:
+                meant = f"; {one} may be meant" if (one := likely(name)) else ""
+                text = f"{name} is not a variable of pipecat_dd{meant}"
+                note(name, ValueError(text), "It has no effect")
+                continue
+            with suppress(UnusableVariableError):  # noted already
+                setting.read(None)
     write_notes()

@@ -51,9 +51,13 @@ def note(variable: str, error: Exception, effect: str = IS_LEFT_ASIDE) -> None:
 
 
 @contextmanager
-def raising() -> Iterator[None]:
-    """Raise for an invalid variable within a block, instead of recording it."""
-    token = _raises.set(True)
+def raising(is_on: bool = True) -> Iterator[None]:
+    """Raise for an invalid variable within a block, instead of recording it.
+
+    Args:
+        is_on: False records it, within a block that raises.
+    """
+    token = _raises.set(is_on)
     try:
         yield
     finally:

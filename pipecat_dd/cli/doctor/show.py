@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pipecat_dd.cli import PAGES
 from pipecat_dd.cli.doctor.finding import Level
 from pipecat_dd.cli.doctor.report import CANNOT_SEE, Report
 
@@ -32,6 +33,8 @@ def show(console: Console, report: Report) -> None:
     for unseen in CANNOT_SEE:
         console.print(Padding(Text(f"- {unseen}", style="dim"), (0, 0, 0, 2)))
     console.print()
+    if any("docs/" in f"{finding.says} {finding.do}" for _, finding in report.findings):
+        console.print(Text(f"Pages named docs/… are at {PAGES}docs/…", style="dim"))
     console.print(_verdict(report))
 
 

@@ -112,6 +112,14 @@ def test_a_part_of_ours_that_fails_is_a_problem(monkeypatch: pytest.MonkeyPatch)
     assert found(sample.lines)["sample.session"].facts["failures"] == 1
 
 
+def test_a_variable_that_the_session_does_not_use_does_not_fail_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIPECAT_DD_CAPTURE_CONTNT", "1")  # misspelt
+    monkeypatch.setenv("PIPECAT_DD_SAMPLE", "no sample")  # of configure_logging()
+    assert "sample.session" not in found(sample.lines)
+
+
 def test_a_trace_that_sampling_leaves_out_is_told(held: SampleSession) -> None:
     assert held.priority is not None
     assert held.priority > 0

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from datadog_api_client.v2.model.retention_filter_create_request import (
 )
 from datadog_api_client.v2.model.spans_metric_create_request import SpansMetricCreateRequest
 
+from pipecat_dd.cli import PAGES
 from pipecat_dd.cli.setup.definition import Kind
 from pipecat_dd.cli.setup.definitions import wanted
 from pipecat_dd.cli.setup.exporting import request_body, unmarked
@@ -30,6 +32,7 @@ from tests.support.datadog_models import mistakes
 
 THINGS = wanted(Options())
 SCOPED = wanted(Options(service="bot", env="prod", notify=("@slack-voice",)))
+ROOT = Path(__file__).parents[3]
 MONITORS = {thing.key: thing for thing in THINGS if thing.kind is Kind.MONITOR}
 
 MODELS = {
@@ -269,7 +272,7 @@ def test_what_datadog_counts_for_free_has_no_billed_percentiles():
 
 
 def test_the_walk_that_an_alert_names_is_there():
-    text = (Path(__file__).parents[3] / "docs" / "on-call.md").read_text("utf8")
+    text = (ROOT / "docs" / "on-call.md").read_text("utf8")
     walks = set(re.findall(r"^## (.+)$", text, re.M))
     named = {
         key: walk
@@ -277,6 +280,9 @@ def test_the_walk_that_an_alert_names_is_there():
         for walk in re.findall(r"walk on call: \*(.+)\* in pipecat_dd's", one.body["message"])
     }
     assert set(named.values()) == walks
+    homepage = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]["urls"]
+    assert f"{homepage['Homepage']}/blob/main/" == PAGES
+    assert f"({PAGES}docs/on-call.md#an-error)" in MONITORS["failed-turns"].body["message"]
     assert {"voice-gaps", "dead-air", "failed-turns", "slow-answers"} <= set(named)
 
 
@@ -319,7 +325,7 @@ def test_an_option_that_is_not_allowed_is_named_with_what_is(chosen, named):
 
 
 def test_the_document_names_all_that_is_made():
-    text = (Path(__file__).parents[3] / "docs" / "setup.md").read_text("utf8")
+    text = (ROOT / "docs" / "setup.md").read_text("utf8")
     for thing in THINGS:
         if thing.kind not in (Kind.PERCENTILES, Kind.DESCRIPTION):
             assert f"`{thing.key}`" in text, thing.key
@@ -328,7 +334,7 @@ def test_the_document_names_all_that_is_made():
 
 
 def test_the_document_says_at_what_monitors_alert():
-    text = (Path(__file__).parents[3] / "docs" / "setup.md").read_text("utf8")
+    text = (ROOT / "docs" / "setup.md").read_text("utf8")
     limits = [one for one in dataclasses.fields(Options) if isinstance(one.default, (int, float))]
     for limit in limits:
         option = f"`--{limit.name.replace('_', '-')}`"
@@ -339,7 +345,7 @@ def test_the_document_says_at_what_monitors_alert():
 def test_the_document_names_every_option():
     from pipecat_dd.cli.setup.command import setup
 
-    text = (Path(__file__).parents[3] / "docs" / "setup.md").read_text("utf8")
+    text = (ROOT / "docs" / "setup.md").read_text("utf8")
     for option in setup.params:
         if not getattr(option, "hidden", False):
             assert re.search(rf"`{option.opts[0]}\b", text), option.opts

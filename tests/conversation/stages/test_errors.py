@@ -21,6 +21,7 @@ from pipecat_dd.cli.demo.versions import FunctionSchema, ToolsSchema
 from pipecat_dd.conversation import conversation
 from tests.support.agent import TestAgent
 from tests.support.bot import QUICK, START_SECS, Bot
+from tests.support.lines import written_lines
 from tests.support.shapes import Shaped, watching
 from tests.support.spans import Span, Trace
 from tests.support.trees import as_told_here, tree
@@ -184,6 +185,22 @@ async def test_a_synthesis_that_fails_is_over_and_leaves_the_turn_unheard(
         "it ends when it fails, not when the user speaks"
     )
     assert first["turn.was_interrupted"] == "false"
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+async def test_the_level_of_the_lines_does_not_decide_which_span_a_failure_is_on(
+    agent: TestAgent, level: str
+) -> None:
+    observer = watching()
+    with written_lines(level=level):  # Pipecat writes a DEBUG line in the work on the frame
+        async with Bot(observer) as bot:
+            bot.provider.fail("speech", status=500, times=RETRIED)
+            await bot.user_says("How are you?")
+            await bot.until(ErrorFrame)
+            await bot.ask("Why are you silent?")
+            await bot.end()
+
+    assert only_error(told(agent, observer)).name == "pipecat.tts"
 
 
 @needs_pipecat("1.8", "an error has no category and leaves a service usable")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from pipecat_dd.cli import PAGES
 from pipecat_dd.cli.setup.options import Options
 from pipecat_dd.names import tags
 
@@ -50,7 +51,8 @@ def message(text: AlertText, evidence: Evidence, options: Options) -> str:
     where = _where(evidence, options)
     if text.walk:
         page = f"docs/on-call.md#{_anchor(text.walk)}"
-        where = f"{where}\n- The walk on call: *{text.walk}* in pipecat_dd's {page}"
+        link = f"[{page}]({PAGES}{page})"
+        where = f"{where}\n- The walk on call: *{text.walk}* in pipecat_dd's {link}"
     parts = [_if(alert, f"{text.happened}\n\n{text.first}\n\n{where}")]
     if not text.alerts_on_no_data:
         parts.append(_if("is_warning", f"Warning: {text.happened}\n\n{where}"))

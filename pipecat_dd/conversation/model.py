@@ -405,7 +405,8 @@ class Session:
         Returns:
             ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
             is no such turn (yet), or the session is not shown in LLM Observability. It never
-            raises: if ``number`` is not a turn's number, it returns None, and a log line reports it.
+            raises: if ``number`` is not a turn's number, it returns None, and a log line reports
+            that.
         """
         with _guard.conversation.guarded():
             problem = turn_number_problem(number)

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 _HEAD = """# Settings
 
 Each setting is an argument, and most can also be set by an environment variable. An argument takes
-precedence over its variable. The settings of a bot without our code, and of a command, are at the end.
+precedence over its variable. The settings of a bot without our code, and of commands, are below.
 
 - **An invalid argument raises** at once. The message names the argument, its value and what is
   allowed.
@@ -104,7 +104,8 @@ OTHER_VARIABLES = {
         "PIPECAT_SETUP_FILES": "files that Pipecat loads: [view.md](view.md#without-code)",
     },
     "`pipecat-dd view` and `report`": {
-        "DD_TRACE_AGENT_URL DD_TRACE_AGENT_HOSTNAME DD_AGENT_HOST DD_TRACE_AGENT_PORT DD_AGENT_PORT": "the Agent for `view --forward`",
+        "DD_TRACE_AGENT_URL DD_TRACE_AGENT_HOSTNAME DD_AGENT_HOST DD_TRACE_AGENT_PORT "
+        "DD_AGENT_PORT": "the Agent for `view --forward`",
         "DISPLAY WAYLAND_DISPLAY BROWSER": "show that there is a browser to open",
         "XDG_RUNTIME_DIR USERNAME": "where `report` finds the view that runs",
     },

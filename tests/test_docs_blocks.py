@@ -42,19 +42,7 @@ OF_THE_COMMAND = {"DD_APP_KEY", "PIPECAT_SETUP_FILES"}
 """What `pipecat-dd setup` and Pipecat read."""
 
 BEFORE = {
-    "docs/llm-observability.md": (
-        "from ddtrace.llmobs import LLMObs\n"
-        "LLMObs.enable()\n"
-        "from pipecat.processors.frame_processor import FrameProcessor\n"
-        "question = 'when?'\n"
-        "async def search(question): return [{'text': 'at nine'}]\n"
-    ),
-    "docs/participants.md": (
-        "from types import SimpleNamespace\n"
-        "from loguru import logger\n"
-        "from pipecat_dd import current_session\n"
-        "request = SimpleNamespace(participant_id='p-1')\n"
-    ),
+    "docs/llm-observability.md": "from ddtrace.llmobs import LLMObs\nLLMObs.enable()\n",
     "docs/index.md": (
         "from pipecat.pipeline.pipeline import Pipeline\n"
         "from pipecat.pipeline.worker import PipelineWorker\n"

@@ -333,7 +333,7 @@ def current_session() -> Session:
 
     It is known in the bot's own function once that has created its observer, and in everything
     that the function and its pipeline start. Other code works for no session, even in a process
-    with only one. It gets a session that is false, has an empty id and no participants, and whose
+    with only one. It gets a session that is falsy, has an empty id and no participants, and whose
     methods do nothing: code that serves a conversation also runs without one.
 
     Example::

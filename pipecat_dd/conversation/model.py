@@ -325,8 +325,8 @@ class Session:
     """One conversation of one bot.
 
     :func:`~pipecat_dd.current_session` and ``DatadogObserver.session`` return it. It stays the same
-    object for as long as the conversation lasts. It is true, except for the session that
-    ``current_session()`` returns to code that works for none.
+    object for as long as the conversation lasts. It is truthy; only the session that
+    ``current_session()`` returns to code that works for no session is falsy.
 
     Attributes:
         id: The session's id, on each of its spans and log lines.
@@ -405,7 +405,8 @@ class Session:
         Returns:
             ``span_id`` and ``trace_id``, as ``LLMObs.export_span`` returns them; None if there
             is no such turn (yet), or the session is not shown in LLM Observability. It never
-            raises: for what is no turn's number it returns None, and a log line says so.
+            raises: if ``number`` is not a turn's number, it returns None, and a log line reports
+            that.
         """
         with _guard.conversation.guarded():
             problem = turn_number_problem(number)
@@ -508,8 +509,9 @@ class Session:
 
         Args:
             participant_id: The id as on log lines and spans, or the transport's name for the
-                participant. An id that the transport has never reported is used as it is. What is
-                no id (None, an empty string) binds nothing. It never raises: a log line says so.
+                participant. An id that the transport has never reported is used as it is. None,
+                an empty string or anything else that is not an id binds nothing, and a log line
+                reports it.
         """
         problem = participant_id_problem(participant_id)
         self._report(problem)

@@ -110,7 +110,7 @@ MAX_TAG_NAME_CHARS: Final = 200
 PROCESSOR_NAME: Final = _tag(
     "processor.name", "Pipecat's name for the processor that did the work."
 )
-INTERRUPTED: Final = _tag("interrupted", "`true` if it was cut off. That is not an error.")
+INTERRUPTED: Final = _tag("interrupted", "`true` if the work was cut off. That is not an error.")
 ERROR_TYPE: Final = _tag(
     "error.type",
     "The exception's class. Without an exception: `ErrorFrame`, `ToolError`, `ToolTimeout`, "
@@ -120,7 +120,7 @@ ERROR_TYPE: Final = _tag(
 ERROR_MESSAGE: Final = _tag("error.message", "The error's message, redacted.")
 ERROR_STACK: Final = _tag("error.stack", "The traceback, redacted. Of a long one, the end is kept.")
 ERROR_CATEGORY: Final = _tag(
-    "error.category", "Why it happened, if Pipecat knows (`ErrorFrame.category`)."
+    "error.category", "The error's category, if Pipecat knows it (`ErrorFrame.category`)."
 )
 PROCESSOR_USABLE: Final = _tag(
     "processor.usable", "`false` if the processor can no longer do its job."
@@ -142,11 +142,12 @@ CONVERSATION_ID: Final = _tag(
 )
 SESSION_END_REASON: Final = _tag(
     "session.end_reason",
-    "`ended` or `stopped` if the frame that asked for it reached the pipeline's end; `lost_end` "
-    "if a processor kept that frame; `cancelled`, also before the pipeline had started; "
-    "`idle_timeout` if Pipecat cancelled it because nothing happened; `failed` if an error ended "
-    "it, or it never started; `exited` if its process or its event loop ended, `terminated` if a "
-    "signal ended the process; `removed` if the observer was removed (`remove_observer`).",
+    "`ended` if the EndFrame reached the pipeline's end, `stopped` if the StopFrame did; "
+    "`lost_end` if a processor kept that frame; `cancelled`, also before the pipeline had "
+    "started; `idle_timeout` if Pipecat cancelled it because nothing happened; `failed` if an "
+    "error ended it, or it never started; `exited` if its process or its event loop ended, "
+    "`terminated` if a signal ended the process; `removed` if the observer was removed "
+    "(`remove_observer`).",
     on=(Kind.SESSION,),
 )
 SESSION_END_LOST_IN: Final = _tag(
@@ -309,8 +310,8 @@ TELEPHONY_CALL_ID: Final = _tag(
 )
 FLOW_NODE: Final = _tag(
     "flow.node",
-    "The flow's node (`pipecat.flows`) that was current when it began. A turn that began before "
-    "the first node has the first node. `unnamed` if the node has no name.",
+    "The flow's node (`pipecat.flows`) that was current when the span began. A turn that began "
+    "before the first node has the first node. `unnamed` if the node has no name.",
     on=(Kind.TURN, Kind.LLM, Kind.TOOL),
 )
 
@@ -392,8 +393,8 @@ MESSAGE_SIZE_BYTES: Final = _tag(
 )
 DTMF_TONE: Final = _tag(
     "dtmf.tone",
-    "The key that was pressed, or that the bot sent (`output_dtmf`). Without `capture_content`: "
-    "of several digits in a row only the first, and none if the bot sends several at once.",
+    "The key that was pressed, or that the bot sent (`output_dtmf`). Without `capture_content`, "
+    "only the first of several digits in a row, and none if the bot sends several at once.",
     on=(Kind.PARTICIPANT_EVENT,),
 )
 DIALIN_STATE: Final = _tag(
@@ -590,10 +591,15 @@ LLM_SPECULATIVE: Final = _tag(
 )
 STT_LANGUAGE: Final = _tag(
     "stt.language",
-    "The language that was transcribed. (ddtrace sets a `language` of its own: `python`.)",
+    "The language of the transcription, as the service reports it: `en`. (The tag `language` is "
+    "ddtrace's: the programming language.)",
     on=(Kind.STT,),
 )
-USER_ID: Final = _tag("user_id", "Who spoke, where the transport says so.", on=(Kind.STT,))
+USER_ID: Final = _tag(
+    "user_id",
+    "The id of the user who spoke, if the transport reports it (`TranscriptionFrame.user_id`).",
+    on=(Kind.STT,),
+)
 METRICS_AUDIO_SECONDS: Final = _tag(
     "metrics.audio_seconds", "Audio sent to be transcribed.", unit="seconds", on=(Kind.STT,)
 )
@@ -650,8 +656,8 @@ USER_AUDIO_LONGEST_GAP_SECONDS: Final = _tag(
 )
 USER_AUDIO_GAPS: Final = _tag(
     "user_audio.gaps",
-    "Where the first of them were, in seconds, as in `bot_speech.gaps`: the last may go on after "
-    "the speech.",
+    "Where the first gaps in the user's audio were, in seconds: `1.600+0.480 …` is a gap of 0.48 "
+    "that began 1.6 after the speech did. The last one may go on after the speech.",
     on=(Kind.USER_SPEECH,),
 )
 USER_AUDIO_LEVEL_DBFS: Final = _tag(

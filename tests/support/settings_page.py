@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 _HEAD = """# Settings
 
 Each setting is an argument, and most can also be set by an environment variable. An argument takes
-precedence over its variable.
+precedence over its variable. The settings of a bot without our code, and of commands, are below.
 
 - **An invalid argument raises** at once. The message names the argument, its value and what is
   allowed.
@@ -54,6 +54,9 @@ _SECTIONS = {
 }
 
 
+_FIRST_COLUMN = {Taker.SETUP_FILE: "setting", Taker.COMMAND_LINE: "option"}
+"""What the names in a table's first column are, if they are no arguments."""
+
 LOGGING_ALLOWED = {
     "sink": "a stream, a path, a function, a coroutine function, or a `logging.Handler`",
     "level": "`TRACE`, `DEBUG`, `INFO`, `SUCCESS`, `WARNING`, `ERROR`, `CRITICAL`, the name of a "
@@ -72,7 +75,7 @@ LOGGING_DEFAULTS = {"sink": "standard output", "sample": "all lines", "redact": 
 _OTHERS = """
 ## Variables of Datadog and others
 
-These are no settings of ours, but we read them, or ddtrace reads them and we use the result.
+These variables are not ours, but we read them, or ddtrace reads them and we use the result.
 """
 
 OTHER_VARIABLES = {
@@ -101,7 +104,8 @@ OTHER_VARIABLES = {
         "PIPECAT_SETUP_FILES": "files that Pipecat loads: [view.md](view.md#without-code)",
     },
     "`pipecat-dd view` and `report`": {
-        "DD_TRACE_AGENT_URL DD_TRACE_AGENT_HOSTNAME DD_AGENT_HOST DD_TRACE_AGENT_PORT DD_AGENT_PORT": "the Agent for `view --forward`",
+        "DD_TRACE_AGENT_URL DD_TRACE_AGENT_HOSTNAME DD_AGENT_HOST DD_TRACE_AGENT_PORT "
+        "DD_AGENT_PORT": "the Agent for `view --forward`",
         "DISPLAY WAYLAND_DISPLAY BROWSER": "show that there is a browser to open",
         "XDG_RUNTIME_DIR USERNAME": "where `report` finds the view that runs",
     },
@@ -138,8 +142,9 @@ def page() -> str:
     parts = [_HEAD]
     for taker, (title, text) in _SECTIONS.items():
         rows = _rows_of_logging() if taker is Taker.LOGGING else map(_row, table.taken_by(taker))
+        first = _FIRST_COLUMN.get(taker, "argument")
         parts.append(
-            f"\n## {title}\n\n{text}| argument | variable | what it sets | allowed | default |\n"
+            f"\n## {title}\n\n{text}| {first} | variable | what it sets | allowed | default |\n"
             f"| --- | --- | --- | --- | --- |\n" + "".join(f"{row}\n" for row in rows)
         )
     parts.append(_OTHERS)

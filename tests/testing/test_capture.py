@@ -180,7 +180,7 @@ def test_the_example_in_the_docs_runs() -> None:
     example = re.findall(r"```python\n(.*?)```", (DOCS / "testing.md").read_text(), re.S)[0]
     namespace: dict[str, Any] = {"__name__": "example"}
     exec(compile(example, "docs/testing.md", "exec"), namespace)
-    namespace["test_the_greeting_is_seen"]()
+    namespace["test_the_greeting_is_logged"]()
 
 
 def test_the_standard_librarys_levels_are_as_they_were_after_logging_is_configured_within() -> None:

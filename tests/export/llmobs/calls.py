@@ -8,7 +8,6 @@ import contextvars
 import json
 import re
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +33,23 @@ def tell(**facts: Any) -> None:
 
 
 def documented() -> dict[str, Any]:
-    """Return what the examples of the document define, and the piece of code as a function."""
+    """Return what the examples of the document define."""
     text = (Path(__file__).parents[3] / "docs" / "llm-observability.md").read_text("utf8")
-    defined: dict[str, Any] = {"FrameProcessor": FrameProcessor}
+    defined: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", text, re.S):
-        if code.startswith("with "):
-            code = "async def look_up(search, question):\n" + textwrap.indent(code, "    ")
         exec(code, defined)
     return defined
 
 
+async def search(question: str) -> list[dict[str, str]]:
+    """Find documents that hold the canary of the question."""
+    canary = question.removesuffix(QUERY)
+    return [{"text": f"{canary} text", "name": f"{canary} name"}]
+
+
+QUERY = " query"
 DOCUMENTED = documented()
+DOCUMENTED["search"] = search  # which the document's own look_up calls
 
 
 class Knowledge(FrameProcessor):
@@ -56,13 +61,10 @@ class Knowledge(FrameProcessor):
         super().__init__()
         self._canary = canary
 
-    async def _search(self, question: str) -> list[dict[str, str]]:
-        return [{"text": f"{self._canary} text", "name": f"{self._canary} name"}]
-
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if type(frame).__name__ == "LLMContextFrame":
-            await DOCUMENTED["look_up"](self._search, f"{self._canary} query")
+            await DOCUMENTED["look_up"](f"{self._canary}{QUERY}")
         await self.push_frame(frame, direction)
 
 
@@ -149,8 +151,8 @@ async def call(session_id: str) -> None:
         session.set_tag("cart.items", 2, turn=True)
         if session_id in ("turns", "apart"):
             await asyncio.create_task(continue_elsewhere(observer), context=contextvars.Context())
-        DOCUMENTED["was_helpful"](True)
-        DOCUMENTED["judged"](session_id, 2, 0.5)
+        DOCUMENTED["report_helpful"](True)
+        DOCUMENTED["report_quality"](session_id, 2, 0.5)
         # A second turn in which the model fails, and a third that the user cuts off.
         bot.provider.fail("chat", status=400)
         await bot.user_says(f"{canary} more", 0.1)

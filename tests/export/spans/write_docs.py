@@ -34,8 +34,9 @@ def _tag_tables() -> str:
     """Return the tables of tags: those of every span, those of many, then those of each span."""
     parts = [
         "## Tags",
-        "A tag with a unit is a metric of the span: a number that can be compared. A tag without a "
-        "value is absent. Long values are cut: [reliability.md](reliability.md).",
+        "The unit `tag` stands for text. With any other unit, the tag is a metric of the span: a "
+        "number that can be compared. A tag without a value is absent. Long values are cut: "
+        "[reliability.md](reliability.md).",
         "### On every span",
         _tag_table(tag for tag in TAGS if not tag.on),
     ]

@@ -10,6 +10,10 @@ With uv, write ``uv pip install`` for ``pip install``. The server listens on POR
 Let Twilio reach it, by ``ngrok http 8765`` for example, and have your number's webhook for a call
 POST to https://YOUR-HOST/. It needs TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, DEEPGRAM_API_KEY,
 OPENAI_API_KEY and CARTESIA_API_KEY, in the environment or in a file ``.env``.
+
+It answers whoever knows its address, and each call costs money. Before you use it, check that both
+requests come from Twilio, the webhook and the websocket: Twilio signs them in X-Twilio-Signature,
+and ``RequestValidator`` in Twilio's Python library checks that.
 """
 
 import os

@@ -62,7 +62,11 @@ if not TYPE_CHECKING:  # or type checkers would take every name for one of ours
     def __getattr__(name: str) -> object:
         if name == "__version__":
             # The version stands in pyproject.toml alone.
-            return _import_module("importlib.metadata").version("pipecat-dd")
+            metadata = _import_module("importlib.metadata")
+            try:
+                return metadata.version("pipecat-dd")
+            except metadata.PackageNotFoundError:  # copied, not installed: in a zip, say
+                return "unknown"
         home = _HOMES.get(name)
         if home is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -246,6 +246,36 @@ def _is_readable(error: Exception, name: str, value: Any, *, is_secret: bool) ->
         assert repr(value) in message
 
 
+KEYS: dict[str, str] = {
+    "datadog": KEY,
+    "deepgram": KEY + "01234567",
+    "openai": "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789-_ABC",
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+@pytest.mark.parametrize(("maker", "argument"), ARGUMENTS, ids=lambda one: one)
+def test_no_error_shows_a_key_that_was_given_in_the_wrong_place(
+    maker: str, argument: str, key: str
+) -> None:
+    if maker == "Seen.session" or argument == "sink":
+        return  # an id, which looks the same; a name of a file like any other
+    if maker == "configure_logging to a file":
+        return  # Loguru's expressions for times take hours over so many digits and letters
+    found: list[str] = []
+    for value in (key, [key], {"api_key": key}, {"DEBUG": key}, key.encode(), key * 20):
+        try:
+            MAKERS[maker](**{argument: value})
+        except (TypeError, ValueError, LookupError) as error:
+            found.append(str(error))
+    assert not [message for message in found if key in message]
+
+
+def test_an_id_that_looks_like_a_key_is_shown_where_a_test_looks_for_a_session() -> None:
+    with pytest.raises(LookupError, match=f"session_id='{KEY}': must be the id of .*: 's-1'"):
+        _seen().session(KEY)
+
+
 @pytest.mark.parametrize("phase", [Phase.MADE, Phase.ENDED])
 @pytest.mark.parametrize(
     ("method", "argument"),
@@ -381,3 +411,17 @@ def test_a_wrong_variable_is_one_line_that_says_all_and_raises_nothing(
             assert value[:MAX_SHOWN_CHARS] not in line or len(value) < 4
         else:
             assert repr(value[:MAX_SHOWN_CHARS])[:-1] in line
+
+
+@pytest.mark.parametrize("name", sorted(table.VARIABLES))
+def test_no_line_shows_a_key_that_is_in_the_wrong_variable(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "fedcba9876543210fedcba9876543210"  # is that of no handler
+    if table.VARIABLES[name].taker is Taker.SHIPPING:
+        monkeypatch.setenv("PIPECAT_DD_SHIP", "true")
+    monkeypatch.setenv(name, key)
+    with _warnings() as ours:
+        configure_logging(io.StringIO())
+        DatadogObserver()
+    assert not [line for line in ours if key in line]

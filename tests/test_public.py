@@ -1,7 +1,9 @@
 """The public face: its names, and nothing else."""
 
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -74,6 +76,37 @@ def test_the_version_is_that_of_the_package_and_needs_no_import_of_pipecat() -> 
         timeout=60,
     )
     assert done.stdout.split("\n")[:2] == [pipecat_dd.__version__, "[]"]
+
+
+def test_a_copy_that_was_not_installed_has_an_unknown_version_and_all_names(
+    tmp_path: Path,
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "bot"), "zip", ROOT, "pipecat_dd")
+    program = (
+        "import importlib.metadata as metadata, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "real = metadata.distribution\n"
+        "def without_ours(name):\n"  # the tests' environment has it installed
+        "    if name == 'pipecat-dd': raise metadata.PackageNotFoundError(name)\n"
+        "    return real(name)\n"
+        "metadata.distribution = without_ours\n"
+        "import pipecat_dd\n"
+        "from pipecat_dd import *\n"
+        "print(pipecat_dd.__file__)\n"
+        "print(DatadogObserver.__name__, __version__, pipecat_dd.__version__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, archive],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == [
+        str(Path(archive) / "pipecat_dd" / "__init__.py"),
+        *("DatadogObserver", "unknown", "unknown"),
+    ], done.stderr
 
 
 def test_the_changelog_begins_with_the_version_of_the_package() -> None:

@@ -4,6 +4,7 @@ A transcription may come after the next segment of speech has begun, in several 
 """
 
 from collections import deque
+from dataclasses import dataclass
 
 from pipecat_dd import _guard
 from pipecat_dd.conversation.model import Kind, Processor, Stage
@@ -33,6 +34,21 @@ Entry = tuple[Stage, SpeechSegment]
 """A transcription's stage, and the segment it belongs to."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """A complete transcription that is sent once nothing is added to it any more.
+
+    Attributes:
+        segment: The speech that it is of.
+        timer: Ends the wait.
+        is_unmeasured: Whether only its time to first byte is still to come, and no words.
+    """
+
+    segment: SpeechSegment
+    timer: Timer
+    is_unmeasured: bool = False
+
+
 class Transcriptions:
     """Follows the transcriptions that are awaited or have come.
 
@@ -53,7 +69,8 @@ class Transcriptions:
         self._stages = stages
         self._start_timer = start_timer
         self._turns = turns
-        self._unmeasured: dict[Stage, Timer] = {}
+        # Those of the current turn that are complete and not yet sent.
+        self._waiting: dict[Stage, _Waiting] = {}
         self.pending: dict[Processor, deque[Entry]] = {}
         self._answers: dict[Processor, int] = {}
         self.by_segment: set[Processor] = set()
@@ -143,14 +160,14 @@ class Transcriptions:
         Args:
             processor: The service.
             at_ns: The current time.
-            drops: Whether to drop what has not come.
+            drops: Whether to drop what has not come: the session ends.
         """
         pending = self.pending.get(processor, deque())
         for entry in list(pending):
             stage, segment = entry
             if stage.output_ns is not None and segment.parent and segment.end_ns is not None:
                 pending.remove(entry)
-                self._finish(stage, segment, stage.output_ns, at_ns)
+                self._finish(stage, segment, stage.output_ns, at_ns, is_last=drops)
             elif drops:
                 pending.remove(entry)
                 stage.parent = stage.parent or segment.parent
@@ -161,7 +178,7 @@ class Transcriptions:
 
         Args:
             at_ns: The current time.
-            drops: Whether to drop what has not come.
+            drops: Whether to drop what has not come: the session ends.
         """
         for processor in list(self.pending):
             self.settle(processor, at_ns, drops=drops)
@@ -249,7 +266,15 @@ class Transcriptions:
                 self._stages.discard(stage, at_ns)
                 return
 
-    def _finish(self, stage: Stage, segment: SpeechSegment, output_ns: int, now_ns: int) -> None:
+    def _finish(
+        self,
+        stage: Stage,
+        segment: SpeechSegment,
+        output_ns: int,
+        now_ns: int,
+        *,
+        is_last: bool = False,
+    ) -> None:
         stage.parent = segment.parent
         if stage.is_named and stage.parent is not None and stage.parent.kind is Kind.TURN:
             stage.parent.assign_participant(stage.participant_id)
@@ -262,18 +287,32 @@ class Transcriptions:
         if turn is not None and stage.parent is turn.stage:
             self._stages.end(stage, output_ns)
             turn.hold(stage)
-            late_secs = max(0, output_ns + LATE_WORDS_NS - now_ns) / 1e9
-            self._start_timer(late_secs, lambda: self._await_figures(stage, segment))
+            if not is_last:  # else the turn ends now, and there may be no event loop for a timer
+                late_secs = max(0, output_ns + LATE_WORDS_NS - now_ns) / 1e9
+                self._await_words(stage, segment, late_secs)
         else:
             self._stages.close(stage, output_ns)
 
+    def add_late(self, stage: Stage, at_ns: int) -> None:
+        """Record words that :meth:`added_late` found to belong to a complete transcription."""
+        stage.end_ns = at_ns
+        waiting = self._waiting.get(stage)
+        if waiting is not None:
+            waiting.timer.cancel()
+            self._await_words(stage, waiting.segment, LATE_WORDS_NS / 1e9)
+
     def note_figures(self, stage: Stage) -> None:
         """Record that a service has reported figures on a transcription."""
-        if stage in self._unmeasured and tags.METRICS_TTFB in stage.attributes:
+        waiting = self._waiting.get(stage)
+        if waiting is not None and waiting.is_unmeasured and tags.METRICS_TTFB in stage.attributes:
             self._release(stage)
 
+    def _await_words(self, stage: Stage, segment: SpeechSegment, secs: float) -> None:
+        timer = self._start_timer(secs, lambda: self._await_figures(stage, segment))
+        self._waiting[stage] = _Waiting(segment, timer)
+
     def _await_figures(self, stage: Stage, segment: SpeechSegment) -> None:
-        """Export a transcription that nothing is added to any more, once it is measured, too.
+        """Export a transcription that no words are added to any more, once it is measured, too.
 
         A service that does not know which transcription is the last reports its time to first byte
         seconds later. Of speech that ended only after its last words, it reports none.
@@ -285,12 +324,13 @@ class Transcriptions:
             self._release(stage)
         else:
             wait_secs += DETECTOR_SECS - LATE_WORDS_NS / 1e9
-            self._unmeasured[stage] = self._start_timer(wait_secs, lambda: self._release(stage))
+            timer = self._start_timer(wait_secs, lambda: self._release(stage))
+            self._waiting[stage] = _Waiting(segment, timer, is_unmeasured=True)
 
     def _release(self, stage: Stage) -> None:
-        timer = self._unmeasured.pop(stage, None)
-        if timer is not None:
-            timer.cancel()
+        waiting = self._waiting.pop(stage, None)
+        if waiting is not None:
+            waiting.timer.cancel()
         turn = self._turns.current
         if turn is not None and turn.release(stage):
             with _guard.conversation.guarded():  # as a turn does with what it holds

@@ -384,7 +384,7 @@ class UserSide:
         if turn is not None and stage.parent is turn.stage:
             turn.set_transcription(at_ns)
         if segment is None:
-            stage.end_ns = at_ns
+            self.transcriptions.add_late(stage, at_ns)
             return stage
         self._note_words(segment, at_ns, frame_id)
         if segment.speech is None:

@@ -38,7 +38,7 @@ class KernelTimer:
         try:
             create, set_secs = _functions()
             return cls(create(), set_secs)
-        except (AttributeError, ImportError, OSError):
+        except (AttributeError, ImportError, OSError, TypeError):
             return None
 
     def set(self, secs: float) -> None:
@@ -91,6 +91,7 @@ def _functions() -> tuple[Callable[[], int], _Set]:
     Raises:
         AttributeError: The system has no such timer.
         ImportError: Python was built without ``ctypes``.
+        TypeError: The system is Windows, where the C library has to be named.
     """
     if hasattr(os, "timerfd_create"):
         return _of_python()

@@ -3,10 +3,12 @@
 A check takes a value's name, the value, and whether it comes from the environment and so is text.
 It returns the value as it is used, or raises `ValueError`, `TypeError` or `ImportError`. The
 message begins with the name, shows the value (cut, see `shown`) unless it may be a secret, and says
-what is allowed.
+what is allowed. An argument that takes a secret shows none of its values; any other one hides what
+looks like a key, which may have been given in the wrong place.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,15 +25,30 @@ _ON: Final = ("true", "1", "yes", "on")
 _OFF: Final = ("false", "0", "no", "off")
 
 
-def shown(value: object) -> str:
-    """Return a value as error messages show it: on one line, cut to `MAX_SHOWN_CHARS`."""
+# A whole string: Datadog's keys and others are hexadecimal digits, providers' keys begin so.
+_KEY: Final = re.compile(
+    r"""(?<=['"])(?:[0-9a-fA-F]{32,}|(?:g?sk|pk|rk|xai)[-_][\w-]{16,})(?=['"]|$)"""
+)
+_HIDDEN: Final = "[redacted]"
+
+
+def shown(value: object, *, is_id: bool = False) -> str:
+    """Return a value as error messages show it: on one line, cut to `MAX_SHOWN_CHARS`.
+
+    Args:
+        value: The value.
+        is_id: Whether it is an id, which may look like a key.
+    """
     try:
         if isinstance(value, (str, bytes)) and len(value) > MAX_SHOWN_CHARS:
             unit = "bytes" if isinstance(value, bytes) else "characters"
-            return f"{value[:MAX_SHOWN_CHARS]!r}… ({len(value)} {unit})"
+            text = repr(value[:MAX_SHOWN_CHARS])
+            return f"{text if is_id else _KEY.sub(_HIDDEN, text)}… ({len(value)} {unit})"
         text = " ".join(repr(value).split())
     except Exception:  # a value that cannot be written, such as a number of 5,000 digits
         return f"<{type(value).__name__}>"
+    if not is_id:
+        text = _KEY.sub(_HIDDEN, text)
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"
 
 

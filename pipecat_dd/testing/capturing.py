@@ -73,8 +73,8 @@ class Seen:
             raise TypeError(f"session_id={shown(session_id)}: must be a string or None")
         elif session_id not in ids:
             raise LookupError(
-                f"session_id={shown(session_id)}: must be the id of a session that was seen: "
-                f"{_listed(ids)}"
+                f"session_id={shown(session_id, is_id=True)}: must be the id of a session that was "
+                f"seen: {_listed(ids)}"
             )
         spans = self.spans
         # By trace, so that what integrations and the user opened in it belongs to it.
@@ -148,7 +148,8 @@ _MAX_LISTED: Final = 10
 
 def _listed(ids: list[str]) -> str:
     more = f" and {len(ids) - _MAX_LISTED} more" if len(ids) > _MAX_LISTED else ""
-    return (", ".join(map(shown, ids[:_MAX_LISTED])) + more) or "none was"
+    first = ", ".join(shown(one, is_id=True) for one in ids[:_MAX_LISTED])
+    return (first + more) or "none was"
 
 
 def _options(make: LineMaker) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class SeenSession:
             with_resource = "" if resource is None else f", resource={shown(resource)}"
             raise LookupError(
                 f"name={shown(name)}{with_resource}: must be exactly one span, and {len(found)} "
-                f"are in session {shown(self.id)}:\n{self.outline()}"
+                f"are in session {shown(self.id, is_id=True)}:\n{self.outline()}"
             )
         return found[0]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipecat_dd.conversation.model import Service
+from pipecat_dd.conversation.model import Role, Service
 from pipecat_dd.conversation.speech_segments import Cause
 from tests.conversation.talk import Talk
 
@@ -280,7 +280,7 @@ def test_words_may_follow_a_transcription_that_is_measured_at_once() -> None:
     talk.wait(0.5)
     assert not talk.all("stt")
     added = talk.transcribed()
-    talk.wait(0.6)
+    talk.wait(1.0)
     assert talk.all("stt") == [added]
 
 
@@ -302,3 +302,48 @@ def test_a_transcription_whose_measurement_never_comes_is_sent_all_the_same() ->
     talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
     talk.ends()
     assert len(talk.all("stt")) == 1
+
+
+def test_words_may_follow_words_that_came_late() -> None:
+    talk = Talk()
+    talk.stt.service = lambda: Service("acme", "m1", first_byte_secs=0.0)
+    talk.user_asks()
+    talk.responds()
+    for _ in range(3):
+        talk.wait(0.8)
+        talk.transcribed()
+    last_ns = talk.ns
+    assert not talk.all("stt")
+    talk.wait(1.0)
+    assert talk.one("stt").end_ns == last_ns
+    talk.ends()
+    assert len(talk.all("stt")) == 1
+
+
+def test_words_may_follow_late_words_whose_measurement_comes_between() -> None:
+    talk = Talk()
+    talk.user_asks()
+    talk.responds()
+    talk.wait(0.8)
+    talk.transcribed()
+    talk.wait(0.5)
+    talk.talk.record_figures("STT", {"metrics.ttfb": 0.2}, {})
+    talk.wait(0.4)
+    added = talk.transcribed()
+    talk.wait(1.0)
+    assert talk.all("stt") == [added]
+
+
+def test_a_session_that_ends_with_no_event_loop_needs_no_timer_for_its_transcription() -> None:
+    def no_loop(*_: object) -> None:
+        raise RuntimeError("no running event loop")
+
+    talk = Talk()
+    talk.user_speaks()
+    talk.transcribed()
+    found = talk.talk.user.transcriptions
+    ((_, segment),) = found.pending[talk.stt]
+    found.begin(talk._processor("STT2", Role.STT), segment)  # its transcription never comes
+    found._start_timer = no_loop  # type: ignore[assignment]
+    talk.ends()
+    assert [one.processor for one in talk.all("stt")] == [talk.stt]

@@ -1,6 +1,7 @@
 """The watch's timer is put off without waking the thread that waits, and may be taken away."""
 
 import asyncio
+import ctypes
 import os
 import sys
 import threading
@@ -98,6 +99,15 @@ def test_where_the_system_has_none_there_is_none(monkeypatch: pytest.MonkeyPatch
         raise AttributeError("timerfd_create")
 
     monkeypatch.setattr(kernel_timer, "_functions", lacking)
+    assert KernelTimer.open() is None
+
+
+def test_on_windows_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_windows(name: str | None, **_: object) -> None:
+        raise TypeError("argument of type 'NoneType' is not iterable")  # "/" in name
+
+    monkeypatch.delattr(os, "timerfd_create", raising=False)
+    monkeypatch.setattr(ctypes, "PyDLL", of_windows)
     assert KernelTimer.open() is None
 
 

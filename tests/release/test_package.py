@@ -61,6 +61,11 @@ def test_images_are_of_the_host_that_serves_their_bytes(built: Built) -> None:
             assert link.startswith(f"{RAW}/v{built.metadata['Version']}/"), link
 
 
+def test_the_metadata_are_of_a_version_that_uploads_take(built: Built) -> None:
+    """The action that uploads a release reads them with packaging 25, which ends at 2.4."""
+    assert built.metadata["Metadata-Version"] == "2.4"
+
+
 def test_users_get_the_extras_for_users_and_nothing_for_development(built: Built) -> None:
     metadata = built.metadata
     assert metadata.get_all("Provides-Extra") == ["daily", "demo", "metrics", "setup"]

@@ -31,6 +31,7 @@ from pipecat_dd.export.logs.failing import (
     restore_reports_of,
 )
 from pipecat_dd.export.logs.levels import level_number
+from pipecat_dd.export.logs.library_warnings import note_bot
 from pipecat_dd.export.logs.line import LineMaker
 from pipecat_dd.export.logs.sampling import Sampler
 from pipecat_dd.export.logs.sink_work import excluding_own, track_sinks
@@ -147,7 +148,8 @@ def configure_logging(
             arguments. By default, the setting of the session's observer decides.
         intercept_stdlib: Whether lines of the standard library's ``logging``, and
             ``warnings``, are written, too. A deprecation warning about a library's code is a line
-            at DEBUG, one about the bot's own code is at WARNING.
+            at DEBUG, one about the bot's own code is at WARNING; the package that calls this
+            function is the bot's, even if it is installed.
         max_message_chars: The most characters of a message, 1 or more. By default, only the
             length of the whole line is limited.
         max_line_bytes: The most bytes of a line of ``format="json"``, its end included: 2048 to
@@ -220,6 +222,7 @@ def configure_logging(
         options["context"] = QueueContext()
     options |= file_options(sink, rotation, retention, compression)
     handler_id = _install(sink, options, least, by_name, intercept_stdlib)
+    note_bot(str(sys._getframe(1).f_globals.get("__name__", "")))
     put_in_force(redactor)
     redact_reports_with(lines)
     lifecycle.use(shipper)

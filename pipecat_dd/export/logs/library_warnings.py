@@ -2,7 +2,8 @@
 
 ``logging.captureWarnings`` writes every warning at WARNING. A DeprecationWarning about code of a
 library, such as Pipecat's about its own classes, asks its users for nothing, and so it is
-a line at DEBUG here. One about the bot's own code stays at WARNING.
+a line at DEBUG here. One about the bot's own code stays at WARNING: that is all code that is not
+installed, and the package that calls ``configure_logging``.
 """
 
 import copy
@@ -22,6 +23,22 @@ _LOGGER: Final = "py.warnings"
 _TEXT: Final = re.compile(r"(?P<file>.+?):\d+: (?P<category>\w+): ")
 _FROZEN: Final = "<frozen "
 _PACKAGES: Final = frozenset({"site-packages", "dist-packages"})
+_OWN: Final = frozenset({"pipecat", "pipecat_dd"})
+
+_bot = ""
+
+
+def note_bot(module: str) -> None:
+    """Note whose code is the bot's own, even if it is installed like a library.
+
+    Args:
+        module: The full name of the module that configures logging.
+    """
+    global _bot
+    package = module.partition(".")[0]
+    if package not in _OWN:
+        _bot = package
+        _is_in_library.cache_clear()
 
 
 def lowered(record: logging.LogRecord) -> logging.LogRecord:
@@ -61,10 +78,12 @@ def _is_of_library(path: str) -> bool:
 def _is_in_library(path: str) -> bool:
     if path.startswith("<"):  # generated code, a prompt
         return False
-    parts = Path(path).absolute()
-    if not _PACKAGES.isdisjoint(parts.parts):
-        return True
-    return any(parts.is_relative_to(folder) for folder in _library_folders())
+    whole = Path(path).absolute()
+    parts = whole.parts
+    for at, part in enumerate(parts[:-1]):
+        if part in _PACKAGES:
+            return parts[at + 1].removesuffix(".py") != _bot
+    return any(whole.is_relative_to(folder) for folder in _library_folders())
 
 
 def _library_folders() -> list[Path]:

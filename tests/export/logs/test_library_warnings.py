@@ -75,6 +75,39 @@ def test_a_bots_own_deprecations_stay_warnings_and_those_of_libraries_do_not(
     assert not any(file == bot for file, _ in lowered)
 
 
+@pytest.mark.parametrize("name", ["shop_bot/__init__.py", "shop_bot.py"])
+def test_a_bot_that_is_installed_is_no_library(tmp_path: Path, name: str) -> None:
+    packages = tmp_path / "site-packages"
+    bot = packages / name
+    bot.parent.mkdir(parents=True, exist_ok=True)
+    bot.write_text(
+        "import warnings\n"
+        "from pipecat_dd import configure_logging\n"
+        "import other_library\n"
+        "configure_logging()\n"
+        "warnings.warn('mine', DeprecationWarning)\n"
+        "other_library.act()\n"
+    )
+    (packages / "other_library.py").write_text(
+        "import warnings\ndef act(): warnings.warn('theirs', DeprecationWarning)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", "import shop_bot"],
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join((str(packages), str(REPOSITORY))),
+            "DD_TRACE_ENABLED": "false",
+        },
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    warned = [_about(line) for line in lines if "DeprecationWarning: " in line["message"]]
+    assert [file for file, _ in warned] == [str(bot)]
+
+
 def _about(line: dict[str, Any]) -> tuple[str, str]:
     file, _, text = line["message"].partition(": DeprecationWarning: ")
     return file.rpartition(":")[0], text

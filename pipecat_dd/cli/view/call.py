@@ -367,10 +367,12 @@ def _span_of(raw: RawSpan) -> _Span:
     if not kind and raw.name.startswith(PREFIX) and tags.SESSION_ID in raw.meta:
         kind = raw.name.removeprefix(PREFIX)  # of a newer version of ours
     start_ms = round(raw.start_ns / _NS_PER_MS, 3)
+    # A span that is its own parent has none.
+    parent = str(raw.parent_id) if raw.parent_id not in (0, raw.span_id) else ""
     made = _filled(
         id=str(raw.span_id),
         trace=f"{raw.trace_id:032x}",
-        parent=str(raw.parent_id) if raw.parent_id else None,
+        parent=parent,
         name=raw.name,
         kind=kind or None,
     ) | {
@@ -388,7 +390,7 @@ def _span_of(raw: RawSpan) -> _Span:
     }
     return _Span(
         id=str(raw.span_id),
-        parent=str(raw.parent_id) if raw.parent_id else "",
+        parent=parent,
         kind=kind,
         body=_json(made)[:-1],
         start_ms=start_ms,

@@ -16,6 +16,7 @@ from aiohttp import web
 from pipecat_dd.cli.view import intake, server
 from pipecat_dd.cli.view.changes import Changes
 from pipecat_dd.cli.view.guard import Guard
+from pipecat_dd.cli.view.payloads import PayloadError, spans_of
 from pipecat_dd.cli.view.store import Store
 from tests.cli.view.served import line, serving, span
 
@@ -161,6 +162,19 @@ async def test_a_malformed_payload_is_refused_and_the_server_stays_up(body: byte
         assert await served.status("POST", intake.LINES_PATH, **lines) in (202, 400)
         await served.send([span("pipecat.session", 1, 0)])
         assert len((await served.get("/api/sessions"))["sessions"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xdd\x00\x00\x00\x0b" + 11 * (b"\xdd\x00\x01\x86\xa0" + 100_000 * b"\x90"),
+        b"[" + b",".join(1_100_000 * [b"{}"]) + b"]",
+    ],
+    ids=["msgpack", "json"],
+)
+def test_a_payload_that_takes_hundreds_of_its_bytes_in_memory_is_refused(body: bytes) -> None:
+    with pytest.raises(PayloadError, match="more than 1000000"):
+        spans_of(body, "v0.4")
 
 
 async def test_an_oversized_payload_is_refused_also_compressed(

@@ -186,6 +186,17 @@ def test_in_whatever_order_spans_come_the_tree_is_the_same(
 # Lines that do not say when they were written, or say it in another unit
 
 
+@pytest.mark.parametrize("name", ["pipecat.frame", "pipecat.turn"])
+@pytest.mark.parametrize("others", [(), (8,), (9, 8)])
+def test_spans_in_a_circle_are_there_and_stop_nothing(name: str, others: tuple[int, ...]) -> None:
+    ids = (7, *others)
+    store = Store()
+    store.add_spans(raw(*map(span, (name,) * len(ids), ids, (*ids[1:], 7))))
+    call = json.loads(store.call_json("s-1") or b"")
+    assert {one["id"] for one in call["spans"]} == set(map(str, ids))
+    assert others or "parent" not in call["spans"][0]
+
+
 def test_a_line_without_a_time_does_not_move_the_calls_beginning() -> None:
     store = Store()
     store.add_spans(raw(span("pipecat.turn", 2, 1, 100, 50)))

@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,11 @@ _DEFAULTS: Final = {
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
 }
 """Variables that the bot gets where they are not set."""
+_PASSED: Final = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH")
+    if hasattr(signal, name)
+)
 _SIGNAL_CODE: Final = 128
 _NOT_FOUND_CODE: Final = 127
 _NOT_RUNNABLE_CODE: Final = 126
@@ -56,8 +61,9 @@ def environment_for(
     made[_setup_file.VIEW_URL] = f"{url}{LINES_PATH}"
     made[_setup_file.VIEW_KEY] = key
     # A proxy of the bot's is not for this machine.
-    for name in ("NO_PROXY", "no_proxy"):
-        if (listed := made.get(name)) != "*":
+    for name, other in (("NO_PROXY", "no_proxy"), ("no_proxy", "NO_PROXY")):
+        # Programs read one or the other: a list of one must not be hidden by ours in the other.
+        if (listed := environ.get(name) or environ.get(other)) != "*":
             made[name] = ",".join(filter(None, [listed, "127.0.0.1", "localhost"]))
     return made
 
@@ -74,6 +80,7 @@ class BotProcess:
         self._command = list(command)
         self._environment = dict(environment)
         self._process: asyncio.subprocess.Process | None = None
+        self._early: list[int] = []
         self.was_stopped = False
         """Whether a signal has asked for the end."""
 
@@ -85,10 +92,14 @@ class BotProcess:
             there is no such program and 126 if it cannot be run.
         """
         loop = asyncio.get_running_loop()
-        with _passing_signals(self, loop):
+        with _passing_signals(self, loop) as pass_ignored:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *self._command, env=self._environment
+                    *self._command,
+                    env=self._environment,
+                    # What this process has inherited open is the bot's, as `<(…)` of a shell.
+                    # All else that is open here is closed for it.
+                    close_fds=os.name != "posix",
                 )
             except FileNotFoundError:
                 sys.stderr.write(f"pipecat-dd: {self._command[0]}: no such program\n")
@@ -97,12 +108,17 @@ class BotProcess:
                 sys.stderr.write(f"pipecat-dd: {self._command[0]}: {error.strerror}\n")
                 return _NOT_RUNNABLE_CODE
             self._process = process
+            pass_ignored()
+            for number in self._early:
+                self.pass_on(number)
             return await process.wait()
 
     def pass_on(self, number: int) -> None:
         """Send the bot a signal that this process got."""
         self.was_stopped = True
-        if self._process is not None and self._process.returncode is None:
+        if self._process is None:
+            self._early.append(number)
+        elif self._process.returncode is None:
             self._process.send_signal(number)
 
     def note_interrupt(self) -> None:
@@ -111,28 +127,44 @@ class BotProcess:
 
 
 @contextmanager
-def _passing_signals(bot: BotProcess, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Pass on signals that only this process gets, and outlive those that the bot gets too."""
+def _passing_signals(
+    bot: BotProcess, loop: asyncio.AbstractEventLoop
+) -> Iterator[Callable[[], None]]:
+    """Pass on signals that only this process gets, and outlive those that the bot gets too.
+
+    Yields:
+        To be called once the bot runs. Signals that are ignored here, as those of a hang-up are
+        under `nohup`, must still be ignored when it starts, since it inherits that.
+    """
     if os.name != "posix":
         before = signal.signal(signal.SIGINT, lambda *_: bot.note_interrupt())
         try:
-            yield
+            yield lambda: None
         finally:
             signal.signal(signal.SIGINT, before)
         return
-    numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH]
-    if not _is_in_foreground():
-        # `kill -INT` by a supervisor: no terminal has sent it to the bot.
-        numbers.append(signal.SIGINT)
-    else:
-        loop.add_signal_handler(signal.SIGINT, bot.note_interrupt)
-    for number in numbers:
-        loop.add_signal_handler(number, bot.pass_on, number)
+
+    def take(number: int) -> None:
+        # The keys of a terminal reach the bot by themselves; `kill` by a supervisor does not.
+        if number in (signal.SIGINT, signal.SIGQUIT) and _is_in_foreground():
+            bot.note_interrupt()
+        else:
+            bot.pass_on(number)
+
+    ignored = [one for one in _PASSED if signal.getsignal(one) is signal.SIG_IGN]
+
+    def take_all(numbers: Iterable[int]) -> None:
+        for number in numbers:
+            loop.add_signal_handler(number, take, number)
+
+    take_all(one for one in _PASSED if one not in ignored)
     try:
-        yield
+        yield lambda: take_all(ignored)
     finally:
-        for number in {*numbers, signal.SIGINT}:
+        for number in _PASSED:
             loop.remove_signal_handler(number)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _is_in_foreground() -> bool:

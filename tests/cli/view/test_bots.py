@@ -7,7 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from pipecat_dd.cli.view.bot_process import SETUP_FILE, environment_for
+import pytest
+
+from pipecat_dd.cli.view.bot_process import SETUP_FILE, BotProcess, environment_for
 from tests.cli.view.bots import PLAIN_BOT, environment, viewing
 
 OUTPUT = """
@@ -102,6 +104,60 @@ async def test_signals_codes_and_streams_are_the_bots() -> None:
     assert "somebody None" in errors
 
 
+INHERITS = """
+import os, signal, sys
+print(*(signal.getsignal(one) == signal.SIG_IGN for one in (1, 2, 3, 15)), flush=True)
+print(os.read(int(sys.argv[1]), 9).decode(), flush=True)
+signal.signal(1, lambda *_: sys.exit(8))
+signal.signal(3, lambda *_: sys.exit(9))
+print("READY", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 8), (signal.SIGQUIT, 9)])
+async def test_ignored_signals_and_open_files_are_inherited(number: int, code: int) -> None:
+    read, write = os.pipe()
+    os.set_inheritable(read, True)
+    os.write(write, b"a config")
+    command = [sys.executable, "-m", "pipecat_dd.cli", "view", "--no-open", "--"]
+    command += [sys.executable, "-c", INHERITS, str(read)]
+    # As `nohup` does for a hang-up, and a script's shell in the background for the keys.
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        'trap "" HUP INT; exec "$@"',
+        "sh",
+        *command,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=[read],
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            said = [await process.stdout.readline() for _ in range(3)]
+            assert said == [b"True True False False\n", b"a config\n", b"READY\n"]
+            # A bot that does not ignore it after all gets it.
+            process.send_signal(number)
+            assert await process.wait() == code
+    finally:
+        os.close(read)
+        os.close(write)
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def test_a_signal_while_the_bot_starts_reaches_it() -> None:
+    bot = BotProcess([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    bot.pass_on(signal.SIGTERM)
+    async with asyncio.timeout(30):
+        assert await bot.run() == -signal.SIGTERM
+
+
 def test_what_is_set_stays_and_our_file_is_the_last() -> None:
     given = {
         "PIPECAT_SETUP_FILES": "/a.py:/b.py",
@@ -116,6 +172,8 @@ def test_what_is_set_stays_and_our_file_is_the_last() -> None:
     assert made["DD_SERVICE"] == "own"
     assert made["DD_TRACE_AGENT_URL"] == "http://127.0.0.1:9"
     assert made["NO_PROXY"] == "internal,127.0.0.1,localhost"
+    # A program that reads the other name is not to lose what is listed.
+    assert made["no_proxy"] == made["NO_PROXY"]
     again = environment_for("http://127.0.0.1:9", "key", made, is_forwarded=False)
     assert again["PIPECAT_SETUP_FILES"] == made["PIPECAT_SETUP_FILES"]
     assert "DD_TRACE_API_VERSION" not in made

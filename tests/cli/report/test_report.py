@@ -96,6 +96,41 @@ def test_content_is_in_no_report_that_does_not_ask_for_it() -> None:
     assert SECRET not in as_text(stripped)
 
 
+def test_keys_results_and_lines_of_packages_are_content_too() -> None:
+    given = call(has_content=True)
+    began = given["session"]["start"]
+
+    def span(number: int, name: str, kind: str, **found: str) -> dict[str, Any]:
+        of = {"kind": kind} if kind else {}
+        made = {"id": str(number), "name": name, "start": began, "dur": 1.0, "error": False}
+        return of | made | {"tags": found, "metrics": {}, "resource": "", "service": "bot"}
+
+    failed = {tags.ERROR_TYPE: "ToolError"}
+    given["spans"] += [
+        span(1, "pipecat.participant.event", "participant_event", **{tags.DTMF_TONE: SECRET}),
+        span(
+            *(2, "pipecat.tool", "tool"),
+            **failed | {tags.ERROR_MESSAGE: SECRET, tags.GEN_AI_TOOL_CALL_RESULT: SECRET},
+        ),
+        span(3, "pipecat.tool", "tool", **failed | {tags.ERROR_MESSAGE: "TimeoutError"}),
+        # Pipecat's own tracing, and what a tool asks for.
+        span(4, "llm_tool_result", "", **{"tool.result": SECRET, "system": SECRET}),
+        span(
+            *(5, "http.request", ""),
+            **{"http.url": f"http://weather/v1?q={SECRET}", "http.query.string": SECRET},
+        ),
+        span(6, "postgres.query", "", **{"sql.query": SECRET, "db.name": "orders"}),
+    ]
+    given["lines"] += [
+        {"n": 901, "t": began, "level": "DEBUG", "msg": f"saying: [{SECRET}]", "logger": name}
+        for name in ("pipecat_voices.tts", "pipecat_voices")
+    ]
+    text = json.dumps(without_content(given))
+    assert SECRET not in text
+    for kept in ("TimeoutError", "http://weather/v1", "orders", "ToolError"):
+        assert kept in text
+
+
 # The command
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pipecat_dd.cli.report.content import CONTENT_TAGS
+from pipecat_dd.cli.terminal import without_controls
 from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind
 
@@ -33,7 +34,7 @@ def as_text(call: dict[str, Any]) -> str:
 
     DEBUG lines and quick frames are left out; times are seconds since the conversation's beginning.
     """
-    return "\n".join(_rows(call)) + "\n"
+    return "\n".join(map(without_controls, _rows(call))) + "\n"
 
 
 def _rows(call: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,26 @@ def test_the_text_says_what_went_wrong_where() -> None:
 
 
 # Trace events
+
+
+def test_the_text_moves_no_cursor_and_adds_no_row(tmp_path: Path) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b1A\u202eabc\r"
+    given = call()
+    given["session"] |= {"id": f"s{hostile}", "name": f"bot\n+0.000 ERROR made up{hostile}"}
+    for span in given["spans"]:
+        span |= {"resource": hostile, "error": True}
+        span["tags"] |= {tags.ERROR_TYPE: hostile, tags.STT_TRANSCRIPT: hostile}
+    for each in given["lines"]:
+        each |= {"msg": hostile, "level": "INFO" + hostile, "function": hostile}
+    text = as_text(given)
+    assert "\\x1b]0;title\\x07" in text
+    assert not [one for one in text if one != "\n" and unicodedata.category(one) == "Cc"]
+    assert "\u202e" not in text
+    assert "\n+0.000 ERROR made up" not in text
+    keep(tmp_path, given)
+    with pytest.raises(NoCallError) as caught:
+        call_in(tmp_path, "other")
+    assert "\x1b" not in str(caught.value)
 
 
 def test_trace_events_are_as_perfetto_wants_them() -> None:

@@ -30,7 +30,7 @@ _PLAIN: Final = {
 """Characters that the commands print, and what stands for them in ASCII."""
 
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor, sets its title or clears it, or turns around the order of text."""
+"""What moves a terminal's cursor, clears it or sets its title, or reverses the order of text."""
 
 _SPINNER: Final = range(0x2800, 0x2900)
 
@@ -49,10 +49,10 @@ def prepare(context: click.Context) -> None:
 
 
 def without_controls(text: str) -> str:
-    """Return a text of one line as a terminal can show it, whoever wrote it.
+    r"""Return a text of one line as a terminal can show it, whoever wrote it.
 
     Args:
-        text: The text. Its control characters become visible: ``\\x1b`` for an escape.
+        text: The text. Its control characters become visible: ``\x1b`` for an escape.
     """
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 

@@ -151,6 +151,34 @@ async def test_ignored_signals_and_open_files_are_inherited(number: int, code: i
             await process.wait()
 
 
+async def test_what_a_browser_prints_is_not_in_the_bots_output(tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho "in an existing session" | tee -a /dev/stderr\necho "$1" > {opened}'
+    )
+    browser.chmod(0o755)
+    bot = f"import os, time\nwhile not os.path.exists({str(opened)!r}): time.sleep(0.01)\nprint(1)"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pipecat_dd.cli", "view", "--", sys.executable, "-c", bot),
+        env=environment(BROWSER=str(browser)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(60):
+            out, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert (process.returncode, out) == (0, b"1\n")
+    assert b"existing" not in errors
+    assert opened.read_text().strip() in errors.decode()
+
+
 async def test_a_signal_while_the_bot_starts_reaches_it() -> None:
     bot = BotProcess([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
     bot.pass_on(signal.SIGTERM)

@@ -20,9 +20,12 @@ SETUP_FILE: Final = Path(_setup_file.__file__)
 """The file that observes a bot without code of ours."""
 
 SETUP_FILES_VARIABLE: Final = "PIPECAT_SETUP_FILES"
+TRACING: Final = "DD_TRACE_ENABLED"
 _DEFAULTS: Final = {
     # Spans are on the page within a second of their end.
     "DD_TRACE_WRITER_INTERVAL_SECONDS": "0.5",
+    # ddtrace's default. A .env that the bot loads often turns tracing off for a laptop.
+    TRACING: "true",
     # Nobody here asks for these, and they would be sent every few seconds.
     "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
     "DD_REMOTE_CONFIGURATION_ENABLED": "false",
@@ -66,6 +69,18 @@ def environment_for(
         if (listed := environ.get(name) or environ.get(other)) != "*":
             made[name] = ",".join(filter(None, [listed, "127.0.0.1", "localhost"]))
     return made
+
+
+def warning_about(environ: Mapping[str, str]) -> str | None:
+    """Return what a bot's environment keeps from the page; None if that is nothing.
+
+    Args:
+        environ: This process's environment.
+    """
+    given = environ.get(TRACING, "")
+    if given.strip().lower() not in ("false", "0"):
+        return None
+    return f"{TRACING}={given}: the bot sends no spans, so the page can show lines only"
 
 
 class BotProcess:

@@ -207,6 +207,25 @@ def test_what_is_set_stays_and_our_file_is_the_last() -> None:
     assert "DD_TRACE_API_VERSION" not in made
 
 
+def test_a_file_of_variables_does_not_keep_spans_from_the_page() -> None:
+    # python-dotenv leaves what is set.
+    made = environment_for("http://127.0.0.1:9", "key", {}, is_forwarded=False)
+    assert made["DD_TRACE_ENABLED"] == "true"
+    # A real Agent gets nothing that was not sent before.
+    made = environment_for("http://127.0.0.1:9", "key", {}, is_forwarded=True)
+    assert "DD_TRACE_ENABLED" not in made
+
+
+async def test_a_bot_that_sends_no_spans_is_no_riddle() -> None:
+    async with viewing(sys.executable, "-c", "", DD_TRACE_ENABLED="False") as viewed:
+        code, _, errors = await viewed.end()
+    assert code == 0
+    assert "DD_TRACE_ENABLED=False" in errors
+    async with viewing(sys.executable, "-c", "") as viewed:
+        _, _, errors = await viewed.end()
+    assert "DD_TRACE_ENABLED" not in errors
+
+
 async def test_alone_it_listens_where_an_agent_would_and_follows_a_log(tmp_path: Path) -> None:
     log = tmp_path / "bot.jsonl"
     kept = tmp_path / "kept"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -64,7 +65,11 @@ def _open(path: Path) -> IO[str]:
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, _OWNER_ONLY)
 
-    return open(path, "a", encoding="utf-8", opener=opener)
+    file = open(path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115 - the caller closes it
+    with suppress(OSError, AttributeError):
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), _OWNER_ONLY)  # one that was there before
+    return file
 
 
 def kept_in(directory: Path, store: Store) -> None:

@@ -16,7 +16,7 @@ from pipecat_dd.cli.report.chrome import trace_events
 from pipecat_dd.cli.report.content import CONTENT_TAGS, without_content
 from pipecat_dd.cli.report.source import NoCallError, call_in
 from pipecat_dd.cli.report.text import as_text
-from pipecat_dd.cli.view.keep import Keeper
+from pipecat_dd.cli.view.keep import LINES_FILE, SPANS_FILE, Keeper
 from pipecat_dd.cli.view.page import data_in
 from pipecat_dd.cli.view.payloads import RawSpan
 from pipecat_dd.cli.view.running import RunningView, announced, directory, running_views
@@ -202,6 +202,15 @@ def test_only_the_owners_files_are_believed(
         assert running_views() == [view]
         assert not dead.exists()
     assert list(directory().iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_what_is_kept_is_its_owners_also_in_files_that_were_there(tmp_path: Path) -> None:
+    for name in (SPANS_FILE, LINES_FILE):
+        (tmp_path / name).touch(0o644)
+    keep(tmp_path, call())
+    for name in (SPANS_FILE, LINES_FILE):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
 def test_what_was_kept_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:

@@ -120,6 +120,28 @@ async def test_what_is_no_http_and_what_fails_says_nothing_in_the_bots_terminal(
     )
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (b"POST /pipecat-dd/lines HTTP/1.1\r\nDD-API-KEY: \xff", b"[]", 403),
+        (b"GET / HTTP/1.1\r\nOrigin: http://[", b"", 403),
+        (b"POST /v0.4/traces HTTP/1.1\r\nContent-Encoding: gzip", b"plain", 400),
+    ],
+)
+async def test_headers_that_make_no_sense_are_refused_and_the_terminal_stays_the_bots(
+    head: bytes, body: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving() as served:
+        address = served.url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*address.split(":"))
+        length = b"Content-Length: %d" % len(body)
+        writer.write(head + b"\r\nHost: %s\r\n%s\r\n\r\n" % (address.encode(), length) + body)
+        answer = await reader.readline()
+        writer.close()
+    assert answer.split()[1] == b"%d" % status
+    assert capfd.readouterr().err == ""
+
+
 async def test_lines_need_the_key_of_the_bot_that_was_started() -> None:
     async with serving() as served:
         assert await served.status("POST", intake.LINES_PATH, json=[line("x")]) == 403

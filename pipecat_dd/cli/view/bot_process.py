@@ -5,7 +5,9 @@ foreground, so Ctrl-C reaches it as ever. Signals that are sent to this process 
 """
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -109,15 +111,12 @@ class BotProcess:
         loop = asyncio.get_running_loop()
         with _passing_signals(self, loop) as pass_ignored:
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    env=self._environment,
-                    # What this process has inherited open is the bot's, as `<(…)` of a shell.
-                    # All else that is open here is closed for it.
-                    close_fds=os.name != "posix",
-                )
+                process = await self._started()
             except FileNotFoundError:
-                sys.stderr.write(f"pipecat-dd: {self._command[0]}: no such program\n")
+                # The kernel says the same of a script whose first line names no program.
+                is_there = os.path.lexists(self._command[0])
+                what = "its interpreter is missing" if is_there else "no such program"
+                sys.stderr.write(f"pipecat-dd: {self._command[0]}: {what}\n")
                 return _NOT_FOUND_CODE
             except OSError as error:
                 sys.stderr.write(f"pipecat-dd: {self._command[0]}: {error.strerror}\n")
@@ -127,6 +126,25 @@ class BotProcess:
             for number in self._early:
                 self.pass_on(number)
             return await process.wait()
+
+    async def _started(self) -> asyncio.subprocess.Process:
+        try:
+            return await self._start(*self._command)
+        except OSError as error:
+            script = shutil.which(self._command[0])
+            if error.errno != errno.ENOEXEC or script is None:
+                raise
+            # A script without `#!`: a shell runs it, as POSIX has it of those who start programs.
+            return await self._start("/bin/sh", script, *self._command[1:])
+
+    async def _start(self, *command: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            env=self._environment,
+            # What this process has inherited open is the bot's, as `<(…)` of a shell. All else that
+            # is open here is closed for it.
+            close_fds=os.name != "posix",
+        )
 
     def pass_on(self, number: int) -> None:
         """Send the bot a signal that this process got."""

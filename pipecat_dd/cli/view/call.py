@@ -25,7 +25,7 @@ _OF_TURNS: Final = frozenset(
     {Kind.USER_SPEECH, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TTS, Kind.BOT_SPEECH}
 )
 """Stages whose parent is a turn, where it is not the session."""
-_FORGOTTEN_AS: Final = {Kind.FRAME: 0, Kind.TURN: 2}
+_FORGOTTEN_AS: Final[dict[str, int]] = {Kind.FRAME: 0, Kind.TURN: 2}
 """Which kinds are forgotten before others, and which after them."""
 _OF_SESSION: Final = frozenset({Kind.STARTUP, Kind.PARTICIPANT})
 _KINDS: Final = {span_name(kind): str(kind) for kind in Kind}

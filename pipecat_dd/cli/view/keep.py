@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pipecat_dd.cli.view.payloads import PayloadError, RawSpan, line_of, spans_of
+from pipecat_dd.cli.view.payloads import PayloadError, RawSpan, line_of, span_kept, spans_of
 from pipecat_dd.cli.view.store import Store
 
 SPANS_FILE: Final = "spans.jsonl"
@@ -107,9 +107,10 @@ def kept_in(directory: Path, store: Store) -> None:
 
 
 def _spans_in(path: Path) -> Iterator[RawSpan]:
-    names = {field.name for field in dataclasses.fields(RawSpan)}
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             found = line_of(text)
-            if found is not None and names == found.keys():
-                yield RawSpan(**found)
+            if found is None:
+                continue
+            with suppress(PayloadError):  # written by hand, or by another version
+                yield span_kept(found)

@@ -107,6 +107,17 @@ def line_of(text: str) -> dict[str, Any] | None:
     return line if isinstance(line, dict) else None
 
 
+def span_kept(given: dict[str, Any]) -> RawSpan:
+    """Return a span that was written as the dictionary of a `RawSpan`.
+
+    Raises:
+        PayloadError: It is malformed.
+    """
+    span = _span(given | {"start": given.get("start_ns"), "duration": given.get("duration_ns")})
+    span.trace_id = _int(given.get("trace_id"), "trace_id")
+    return span
+
+
 def _unpacked(body: bytes) -> Any:
     count = 0
 

@@ -101,26 +101,26 @@ def test_keys_results_and_lines_of_packages_are_content_too() -> None:
     given = call(has_content=True)
     began = given["session"]["start"]
 
-    def span(number: int, name: str, kind: str, **found: str) -> dict[str, Any]:
+    def span(number: int, name: str, kind: str, found: dict[str, str]) -> dict[str, Any]:
         of = {"kind": kind} if kind else {}
         made = {"id": str(number), "name": name, "start": began, "dur": 1.0, "error": False}
         return of | made | {"tags": found, "metrics": {}, "resource": "", "service": "bot"}
 
     failed = {tags.ERROR_TYPE: "ToolError"}
     given["spans"] += [
-        span(1, "pipecat.participant.event", "participant_event", **{tags.DTMF_TONE: SECRET}),
+        span(1, "pipecat.participant.event", "participant_event", {tags.DTMF_TONE: SECRET}),
         span(
             *(2, "pipecat.tool", "tool"),
-            **failed | {tags.ERROR_MESSAGE: SECRET, tags.GEN_AI_TOOL_CALL_RESULT: SECRET},
+            failed | {tags.ERROR_MESSAGE: SECRET, tags.GEN_AI_TOOL_CALL_RESULT: SECRET},
         ),
-        span(3, "pipecat.tool", "tool", **failed | {tags.ERROR_MESSAGE: "TimeoutError"}),
+        span(3, "pipecat.tool", "tool", failed | {tags.ERROR_MESSAGE: "TimeoutError"}),
         # Pipecat's own tracing, and what a tool asks for.
-        span(4, "llm_tool_result", "", **{"tool.result": SECRET, "system": SECRET}),
+        span(4, "llm_tool_result", "", {"tool.result": SECRET, "system": SECRET}),
         span(
             *(5, "http.request", ""),
-            **{"http.url": f"http://weather/v1?q={SECRET}", "http.query.string": SECRET},
+            {"http.url": f"http://weather/v1?q={SECRET}", "http.query.string": SECRET},
         ),
-        span(6, "postgres.query", "", **{"sql.query": SECRET, "db.name": "orders"}),
+        span(6, "postgres.query", "", {"sql.query": SECRET, "db.name": "orders"}),
     ]
     given["lines"] += [
         {"n": 901, "t": began, "level": "DEBUG", "msg": f"saying: [{SECRET}]", "logger": name}
@@ -237,6 +237,25 @@ def test_the_text_says_what_went_wrong_where() -> None:
 
 
 # Trace events
+
+
+def test_what_was_kept_and_makes_no_sense_is_left_out(tmp_path: Path) -> None:
+    keep(tmp_path, call())
+    spans = tmp_path / SPANS_FILE
+    good = json.loads(spans.read_text().splitlines()[0])
+    bad = [good | {"trace_id": "x"}, good | {"meta": [1]}, good | {"duration_ns": -1}, {"a": 1}]
+    count = len(call_in(tmp_path, None)["spans"])
+    with spans.open("a") as file:
+        file.writelines(json.dumps(one | {"span_id": 77}) + "\n" for one in bad)
+        file.write('{"cut')
+    assert len(call_in(tmp_path, None)["spans"]) == count
+
+
+def test_a_call_of_lines_without_a_time_is_not_of_1970(tmp_path: Path) -> None:
+    (tmp_path / LINES_FILE).write_text('{"session_id":"s","message":"hello"}\n')
+    text = as_text(call_in(tmp_path, None))
+    assert "hello" in text
+    assert "1970" not in text
 
 
 def test_the_text_moves_no_cursor_and_adds_no_row(tmp_path: Path) -> None:

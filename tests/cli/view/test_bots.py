@@ -151,6 +151,21 @@ async def test_ignored_signals_and_open_files_are_inherited(number: int, code: i
             await process.wait()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="scripts of a shell")
+async def test_scripts_run_as_from_a_shell(tmp_path: Path) -> None:
+    plain, lost = tmp_path / "plain one", tmp_path / "lost"
+    plain.write_text('echo "$1"; exit 4\n')
+    lost.write_text("#!/no/such/interpreter\n")
+    for script in (plain, lost):
+        script.chmod(0o755)
+    async with viewing(str(plain), "a word") as viewed:
+        assert (await viewed.end())[:2] == (4, "a word\n")
+    async with viewing(str(lost)) as viewed:
+        code, _, errors = await viewed.end()
+    assert code == 127
+    assert "lost: its interpreter is missing" in errors
+
+
 async def test_what_a_browser_prints_is_not_in_the_bots_output(tmp_path: Path) -> None:
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"

@@ -113,10 +113,7 @@ class BotProcess:
             try:
                 process = await self._started()
             except FileNotFoundError:
-                # The kernel says the same of a script whose first line names no program.
-                is_there = os.path.lexists(self._command[0])
-                what = "its interpreter is missing" if is_there else "no such program"
-                sys.stderr.write(f"pipecat-dd: {self._command[0]}: {what}\n")
+                sys.stderr.write(f"pipecat-dd: {self._command[0]}: {self._what_is_missing()}\n")
                 return _NOT_FOUND_CODE
             except OSError as error:
                 sys.stderr.write(f"pipecat-dd: {self._command[0]}: {error.strerror}\n")
@@ -126,6 +123,11 @@ class BotProcess:
             for number in self._early:
                 self.pass_on(number)
             return await process.wait()
+
+    def _what_is_missing(self) -> str:
+        # The kernel says the same of a script whose first line names no program.
+        is_there = os.path.lexists(self._command[0])
+        return "its interpreter is missing" if is_there else "no such program"
 
     async def _started(self) -> asyncio.subprocess.Process:
         try:

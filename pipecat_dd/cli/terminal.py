@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import re
 import sys
 from typing import Final
 
@@ -28,6 +29,9 @@ _PLAIN: Final = {
 }
 """Characters that the commands print, and what stands for them in ASCII."""
 
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, clears it or sets its title, or reverses the order of text."""
+
 _SPINNER: Final = range(0x2800, 0x2900)
 
 
@@ -42,6 +46,15 @@ def prepare(context: click.Context) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
+
+
+def without_controls(text: str) -> str:
+    r"""Return a text of one line as a terminal can show it, whoever wrote it.
+
+    Args:
+        text: The text. Its control characters become visible: ``\x1b`` for an escape.
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

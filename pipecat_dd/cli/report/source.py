@@ -3,10 +3,12 @@
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from pipecat_dd.cli.terminal import without_controls
 from pipecat_dd.cli.view.keep import kept_in
 from pipecat_dd.cli.view.running import RunningView, running_views
 from pipecat_dd.cli.view.store import Store
@@ -60,14 +62,14 @@ def call_of_view(wanted: str | None) -> Call:
     for one in views:
         try:
             sessions = _asked(one, "/api/sessions")["sessions"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, HTTPException, ValueError, KeyError):
             continue  # it is just ending
         found += [(one, summary) for summary in sessions]
     session_id = _chosen([summary for _, summary in found], wanted, "the view")
     view = next(one for one, summary in found if summary["id"] == session_id)
     try:
         call: Call = _asked(view, f"/api/sessions/{quote(session_id, safe='')}")
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise NoCallError(f"the view does not answer ({type(error).__name__})") from error
     return call
 
@@ -83,7 +85,7 @@ def _chosen(summaries: list[dict[str, Any]], wanted: str | None, where: str) -> 
     found = [one for one in ids if one == wanted] or [one for one in ids if one.startswith(wanted)]
     if len(set(found)) == 1:
         return found[0]
-    listed = "\n".join(f"  {one}" for one in (found or ids)[:20])
+    listed = "\n".join(f"  {without_controls(one)}" for one in (found or ids)[:20])
     problem = "several conversations" if found else "no conversation"
     raise NoCallError(f"{problem} in {where} with an id that begins with {wanted!r}:\n{listed}")
 

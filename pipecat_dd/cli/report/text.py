@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pipecat_dd.cli.report.content import CONTENT_TAGS
+from pipecat_dd.cli.terminal import without_controls
 from pipecat_dd.names import tags
 from pipecat_dd.names.spans import Kind
 
@@ -33,7 +34,7 @@ def as_text(call: dict[str, Any]) -> str:
 
     DEBUG lines and quick frames are left out; times are seconds since the conversation's beginning.
     """
-    return "\n".join(_rows(call)) + "\n"
+    return "\n".join(map(without_controls, _rows(call))) + "\n"
 
 
 def _rows(call: dict[str, Any]) -> Iterator[str]:
@@ -55,14 +56,15 @@ def _rows(call: dict[str, Any]) -> Iterator[str]:
 def _head(session: dict[str, Any], began_ms: float) -> Iterator[str]:
     yield f"session {session['id']}"
     at = datetime.fromtimestamp(began_ms / 1000, UTC)
+    is_known = "start" in session  # its lines may not say when they were written
     length = (session["end"] - began_ms) / 1000 if "end" in session else None
     yield ", ".join(
         filter(
             None,
             [
                 f"{session.get('name') or 'bot'} (service {session.get('service') or 'unknown'})",
-                f"{at:%Y-%m-%d %H:%M:%S} UTC",
-                "goes on" if length is None else f"{length:.1f} s",
+                f"{at:%Y-%m-%d %H:%M:%S} UTC" if is_known else "time unknown",
+                "goes on" if length is None else f"{length:.1f} s" if is_known else None,
                 "its end was not received" if session.get("has_no_end") else None,
                 session.get("end_reason"),
                 f"outcome {session['outcome']}" if "outcome" in session else None,

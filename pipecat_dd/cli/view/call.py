@@ -25,6 +25,8 @@ _OF_TURNS: Final = frozenset(
     {Kind.USER_SPEECH, Kind.STT, Kind.END_OF_TURN, Kind.LLM, Kind.TTS, Kind.BOT_SPEECH}
 )
 """Stages whose parent is a turn, where it is not the session."""
+_FORGOTTEN_AS: Final[dict[str, int]] = {Kind.FRAME: 0, Kind.TURN: 2}
+"""Which kinds are forgotten before others, and which after them."""
 _OF_SESSION: Final = frozenset({Kind.STARTUP, Kind.PARTICIPANT})
 _KINDS: Final = {span_name(kind): str(kind) for kind in Kind}
 _PLACED: Final = frozenset(
@@ -257,21 +259,28 @@ class Call:
         return body
 
     def forget(self, size: int) -> None:
-        """Forget the oldest lines, then the oldest spans that are no turns, of about a size."""
+        """Forget the oldest lines, then the oldest spans, of about a size; the turns last."""
         target = self.size - size
         while self._lines and self.size > target:
             self.size -= len(self._lines.popleft()) + _LINE_BYTES
             self.dropped += 1
-        keep = (Kind.SESSION, Kind.TURN)
-        for frames_only in (True, False):
-            for span in list(self._spans.values()):
-                if self.size <= target:
-                    return
-                if span.kind == Kind.FRAME if frames_only else span.kind not in keep:
-                    self.size -= span.size
-                    self.dropped += 1
-                    del self._spans[span.id]
-                    self._children.pop(span.id, None)
+        if self.size <= target:
+            return
+        groups: dict[int, list[_Span]] = {0: [], 1: [], 2: []}
+        for span in self._spans.values():
+            if span.kind != Kind.SESSION:
+                groups[_FORGOTTEN_AS.get(span.kind, 1)].append(span)
+        for span in (one for group in groups.values() for one in group):
+            if self.size <= target:
+                break
+            self.size -= span.size
+            self.dropped += 1
+            del self._spans[span.id]
+        # Without those that are gone: a call may go on for weeks.
+        self._children = {}
+        for span in self._spans.values():
+            if span.parent:
+                self._children.setdefault(span.parent, []).append(span.id)
 
     # What goes out
 
@@ -367,10 +376,12 @@ def _span_of(raw: RawSpan) -> _Span:
     if not kind and raw.name.startswith(PREFIX) and tags.SESSION_ID in raw.meta:
         kind = raw.name.removeprefix(PREFIX)  # of a newer version of ours
     start_ms = round(raw.start_ns / _NS_PER_MS, 3)
+    # A span that is its own parent has none.
+    parent = str(raw.parent_id) if raw.parent_id not in (0, raw.span_id) else ""
     made = _filled(
         id=str(raw.span_id),
         trace=f"{raw.trace_id:032x}",
-        parent=str(raw.parent_id) if raw.parent_id else None,
+        parent=parent,
         name=raw.name,
         kind=kind or None,
     ) | {
@@ -388,7 +399,7 @@ def _span_of(raw: RawSpan) -> _Span:
     }
     return _Span(
         id=str(raw.span_id),
-        parent=str(raw.parent_id) if raw.parent_id else "",
+        parent=parent,
         kind=kind,
         body=_json(made)[:-1],
         start_ms=start_ms,

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 
-from pipecat_dd.cli.view.bot_process import BotProcess, end_as, environment_for
+from pipecat_dd.cli.view.bot_process import BotProcess, end_as, environment_for, warning_about
 from pipecat_dd.cli.view.follow import follow
 from pipecat_dd.cli.view.guard import Guard, new_token
 from pipecat_dd.cli.view.intake import Intake
@@ -185,6 +185,9 @@ async def show(options: Options, command: Sequence[str]) -> int:
             open_in_browser(page)
         if not command:
             return await until_stopped()
+        if (warning := warning_about(os.environ)) is not None:
+            sys.stderr.write(f"pipecat-dd: {warning}\n")
+            sys.stderr.flush()
         bot = BotProcess(
             command,
             environment_for(own, guard.key, os.environ, is_forwarded=options.forward is not None),

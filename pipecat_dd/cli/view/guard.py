@@ -58,7 +58,7 @@ class Guard:
 
     def has_key(self, headers: Mapping[str, str]) -> bool:
         """Whether a request has the key with which a bot brings its lines."""
-        return hmac.compare_digest(headers.get(KEY_HEADER, "").encode(), self.key.encode())
+        return _is_same(headers.get(KEY_HEADER, ""), self.key)
 
     def may_bring(self, headers: Mapping[str, str]) -> bool:
         """Whether a request may bring spans or lines: one that no browser makes."""
@@ -76,11 +76,7 @@ class Guard:
             query.get(TOKEN_PARAMETER, ""),
             given.removeprefix(_BEARER) if given.startswith(_BEARER) else "",
         )
-        return any(
-            hmac.compare_digest(one.encode("utf-8", "replace"), self.token.encode())
-            for one in candidates
-            if one
-        )
+        return any(_is_same(one, self.token) for one in candidates if one)
 
     def _is_of_our_page(self, headers: Mapping[str, str]) -> bool:
         site = headers.get("Sec-Fetch-Site", "none")
@@ -92,8 +88,16 @@ class Guard:
         origin = headers.get("Origin")
         if origin is None:
             return True
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         return parts.scheme == "http" and parts.netloc.lower() == headers.get("Host", "").lower()
+
+
+def _is_same(given: str, secret: str) -> bool:
+    # A header may have bytes that are no text.
+    return hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode())
 
 
 def _host_of(header: str) -> str | None:

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pipecat_dd.cli.view.payloads import PayloadError, RawSpan, line_of, spans_of
+from pipecat_dd.cli.view.payloads import PayloadError, RawSpan, line_of, span_kept, spans_of
 from pipecat_dd.cli.view.store import Store
 
 SPANS_FILE: Final = "spans.jsonl"
@@ -64,7 +65,11 @@ def _open(path: Path) -> IO[str]:
     def opener(name: str, flags: int) -> int:
         return os.open(name, flags, _OWNER_ONLY)
 
-    return open(path, "a", encoding="utf-8", opener=opener)
+    file = open(path, "a", encoding="utf-8", opener=opener)  # noqa: SIM115 - the caller closes it
+    with suppress(OSError, AttributeError):
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fchmod(file.fileno(), _OWNER_ONLY)  # one that was there before
+    return file
 
 
 def kept_in(directory: Path, store: Store) -> None:
@@ -102,9 +107,10 @@ def kept_in(directory: Path, store: Store) -> None:
 
 
 def _spans_in(path: Path) -> Iterator[RawSpan]:
-    names = {field.name for field in dataclasses.fields(RawSpan)}
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             found = line_of(text)
-            if found is not None and names == found.keys():
-                yield RawSpan(**found)
+            if found is None:
+                continue
+            with suppress(PayloadError):  # written by hand, or by another version
+                yield span_kept(found)

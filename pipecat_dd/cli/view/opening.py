@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import webbrowser
+from typing import Final
 
 
 def has_browser() -> bool:
@@ -21,14 +23,28 @@ def has_browser() -> bool:
     return False
 
 
+_OPEN: Final = "import sys, webbrowser; webbrowser.open(sys.stdin.read())"
+
+
 def open_in_browser(url: str) -> None:
-    """Open a page; does not wait for the browser, which may run in this terminal."""
+    """Open a page; does not wait for the browser.
 
-    def show() -> None:
-        with contextlib.suppress(Exception):
-            webbrowser.open(url)
-
-    threading.Thread(target=show, name="pipecat-dd-browser", daemon=True).start()
+    In a process of its own, since a browser writes into the terminal what it pleases, and
+    standard output is the bot's.
+    """
+    with contextlib.suppress(OSError):
+        opening = subprocess.Popen(
+            [sys.executable, "-I", "-c", _OPEN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+        assert opening.stdin is not None
+        with opening.stdin as file:
+            file.write(url)
+        threading.Thread(target=opening.wait, name="pipecat-dd-browser", daemon=True).start()
 
 
 async def until_stopped() -> int:

@@ -15,6 +15,8 @@ import msgpack  # type: ignore[import-untyped]
 MAX_SPANS: Final = 100_000
 """The most spans in one payload: ddtrace sends at most 20 MB."""
 MAX_LINES: Final = 10_000
+_MAX_CONTAINERS: Final = 1_000_000
+"""The most lists and maps in one payload. Each takes some 60 bytes, and one byte in MessagePack."""
 _MAX_TAGS: Final = 1_000
 _MAX_TEXT_CHARS: Final = 30_000
 _MAX_NAME_CHARS: Final = 1_000
@@ -105,7 +107,27 @@ def line_of(text: str) -> dict[str, Any] | None:
     return line if isinstance(line, dict) else None
 
 
+def span_kept(given: dict[str, Any]) -> RawSpan:
+    """Return a span that was written as the dictionary of a `RawSpan`.
+
+    Raises:
+        PayloadError: It is malformed.
+    """
+    span = _span(given | {"start": given.get("start_ns"), "duration": given.get("duration_ns")})
+    span.trace_id = _int(given.get("trace_id"), "trace_id")
+    return span
+
+
 def _unpacked(body: bytes) -> Any:
+    count = 0
+
+    def counted(made: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > _MAX_CONTAINERS:
+            raise PayloadError(f"more than {_MAX_CONTAINERS} lists and maps")
+        return made
+
     try:
         return msgpack.unpackb(
             body,
@@ -114,12 +136,19 @@ def _unpacked(body: bytes) -> Any:
             strict_map_key=False,
             max_array_len=MAX_SPANS,
             max_map_len=_MAX_TAGS * 10,
+            list_hook=counted,
+            object_hook=counted,
         )
+    except PayloadError:
+        raise
     except Exception as error:  # of several unrelated classes
         raise PayloadError(f"not MessagePack ({type(error).__name__})") from None
 
 
 def _json(body: bytes) -> Any:
+    # Those in texts count as well: a payload has far fewer.
+    if body.count(b"[") + body.count(b"{") > _MAX_CONTAINERS:
+        raise PayloadError(f"more than {_MAX_CONTAINERS} lists and objects")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

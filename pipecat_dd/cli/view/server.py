@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 
 from pipecat_dd.cli.view.events import events
 from pipecat_dd.cli.view.guard import Guard
@@ -110,6 +111,8 @@ class ViewServer:
             answer = web.Response(status=refused.status, text=f"{refused.reason}\n")
         except (asyncio.CancelledError, ConnectionError):
             raise
+        except (web.RequestPayloadError, ContentEncodingError):  # compressed, and not as it says
+            answer = web.Response(status=400)
         except Exception as error:
             # The terminal is the bot's: one line, not a traceback for each request.
             self._complain(error)

@@ -21,6 +21,7 @@ QUIET_SECS: Final = 15 * 60.0
 """A conversation of which nothing was received for so long does not go on any more."""
 _MAX_CALLS: Final = 10_000
 _MAX_WAITING: Final = 2_000
+_MAX_WAITING_CHARS: Final = 16 * 2**20
 _WAITS_SECS: Final = 60.0
 _MAX_ID_CHARS: Final = 200
 _SHARE_FORGOTTEN: Final = 0.1
@@ -48,7 +49,7 @@ class Store:
         self._size = 0
         self._by_trace: dict[int, list[str]] = {}
         self._waiting: OrderedDict[int, tuple[float, list[RawSpan]]] = OrderedDict()
-        self._waiting_count = 0
+        self._waiting_count = self._waiting_chars = 0
 
     # What comes in
 
@@ -71,7 +72,7 @@ class Store:
         for trace_id in {span.trace_id & _LOW_64 for span in given}:
             if trace_id in self._waiting and trace_id in self._by_trace:
                 _, waited = self._waiting.pop(trace_id)
-                self._waiting_count -= len(waited)
+                self._no_longer_wait(waited)
                 others += waited
         owners = {
             span.span_id: session_id for session_id, own in of_session.items() for span in own
@@ -105,12 +106,20 @@ class Store:
         key = span.trace_id & _LOW_64
         self._waiting.setdefault(key, (now, []))[1].append(span)
         self._waiting_count += 1
+        self._waiting_chars += _chars(span)
         while self._waiting:
             since, first = next(iter(self._waiting.values()))
-            if self._waiting_count <= _MAX_WAITING and now - since <= _WAITS_SECS:
+            is_within = (
+                self._waiting_count <= _MAX_WAITING and self._waiting_chars <= _MAX_WAITING_CHARS
+            )
+            if is_within and now - since <= _WAITS_SECS:
                 break
             self._waiting.popitem(last=False)
-            self._waiting_count -= len(first)
+            self._no_longer_wait(first)
+
+    def _no_longer_wait(self, spans: list[RawSpan]) -> None:
+        self._waiting_count -= len(spans)
+        self._waiting_chars -= sum(map(_chars, spans))
 
     def add_lines(self, lines: Iterable[dict[str, Any]]) -> None:
         """Take lines in. Those of no session are left out."""
@@ -213,3 +222,7 @@ class Store:
             if not known:
                 self._by_trace.pop(trace_id, None)
         self.changes.add("gone", call.id)
+
+
+def _chars(span: RawSpan) -> int:
+    return sum(len(name) + len(value) for name, value in span.meta.items())

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipecat_dd.cli.report.chrome import trace_events
 from pipecat_dd.cli.report.content import CONTENT_TAGS, without_content
 from pipecat_dd.cli.report.source import NoCallError, call_in
 from pipecat_dd.cli.report.text import as_text
-from pipecat_dd.cli.view.keep import Keeper
+from pipecat_dd.cli.view.keep import LINES_FILE, SPANS_FILE, Keeper
 from pipecat_dd.cli.view.page import data_in
 from pipecat_dd.cli.view.payloads import RawSpan
 from pipecat_dd.cli.view.running import RunningView, announced, directory, running_views
@@ -96,6 +97,41 @@ def test_content_is_in_no_report_that_does_not_ask_for_it() -> None:
     assert SECRET not in as_text(stripped)
 
 
+def test_keys_results_and_lines_of_packages_are_content_too() -> None:
+    given = call(has_content=True)
+    began = given["session"]["start"]
+
+    def span(number: int, name: str, kind: str, found: dict[str, str]) -> dict[str, Any]:
+        of = {"kind": kind} if kind else {}
+        made = {"id": str(number), "name": name, "start": began, "dur": 1.0, "error": False}
+        return of | made | {"tags": found, "metrics": {}, "resource": "", "service": "bot"}
+
+    failed = {tags.ERROR_TYPE: "ToolError"}
+    given["spans"] += [
+        span(1, "pipecat.participant.event", "participant_event", {tags.DTMF_TONE: SECRET}),
+        span(
+            *(2, "pipecat.tool", "tool"),
+            failed | {tags.ERROR_MESSAGE: SECRET, tags.GEN_AI_TOOL_CALL_RESULT: SECRET},
+        ),
+        span(3, "pipecat.tool", "tool", failed | {tags.ERROR_MESSAGE: "TimeoutError"}),
+        # Pipecat's own tracing, and what a tool asks for.
+        span(4, "llm_tool_result", "", {"tool.result": SECRET, "system": SECRET}),
+        span(
+            *(5, "http.request", ""),
+            {"http.url": f"http://weather/v1?q={SECRET}", "http.query.string": SECRET},
+        ),
+        span(6, "postgres.query", "", {"sql.query": SECRET, "db.name": "orders"}),
+    ]
+    given["lines"] += [
+        {"n": 901, "t": began, "level": "DEBUG", "msg": f"saying: [{SECRET}]", "logger": name}
+        for name in ("pipecat_voices.tts", "pipecat_voices")
+    ]
+    text = json.dumps(without_content(given))
+    assert SECRET not in text
+    for kept in ("TimeoutError", "http://weather/v1", "orders", "ToolError"):
+        assert kept in text
+
+
 # The command
 
 
@@ -168,6 +204,15 @@ def test_only_the_owners_files_are_believed(
     assert list(directory().iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_what_is_kept_is_its_owners_also_in_files_that_were_there(tmp_path: Path) -> None:
+    for name in (SPANS_FILE, LINES_FILE):
+        (tmp_path / name).touch(0o644)
+    keep(tmp_path, call())
+    for name in (SPANS_FILE, LINES_FILE):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
 def test_what_was_kept_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> None:
     keep(tmp_path, good_call("2f-good").as_json(), call(id_="9d-bad", now=1_900_000_000_000))
     assert call_in(tmp_path, "2f")["session"]["id"] == "2f-good"
@@ -192,6 +237,45 @@ def test_the_text_says_what_went_wrong_where() -> None:
 
 
 # Trace events
+
+
+def test_what_was_kept_and_makes_no_sense_is_left_out(tmp_path: Path) -> None:
+    keep(tmp_path, call())
+    spans = tmp_path / SPANS_FILE
+    good = json.loads(spans.read_text().splitlines()[0])
+    bad = [good | {"trace_id": "x"}, good | {"meta": [1]}, good | {"duration_ns": -1}, {"a": 1}]
+    count = len(call_in(tmp_path, None)["spans"])
+    with spans.open("a") as file:
+        file.writelines(json.dumps(one | {"span_id": 77}) + "\n" for one in bad)
+        file.write('{"cut')
+    assert len(call_in(tmp_path, None)["spans"]) == count
+
+
+def test_a_call_of_lines_without_a_time_is_not_of_1970(tmp_path: Path) -> None:
+    (tmp_path / LINES_FILE).write_text('{"session_id":"s","message":"hello"}\n')
+    text = as_text(call_in(tmp_path, None))
+    assert "hello" in text
+    assert "1970" not in text
+
+
+def test_the_text_moves_no_cursor_and_adds_no_row(tmp_path: Path) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b1A\u202eabc\r"
+    given = call()
+    given["session"] |= {"id": f"s{hostile}", "name": f"bot\n+0.000 ERROR made up{hostile}"}
+    for span in given["spans"]:
+        span |= {"resource": hostile, "error": True}
+        span["tags"] |= {tags.ERROR_TYPE: hostile, tags.STT_TRANSCRIPT: hostile}
+    for each in given["lines"]:
+        each |= {"msg": hostile, "level": "INFO" + hostile, "function": hostile}
+    text = as_text(given)
+    assert "\\x1b]0;title\\x07" in text
+    assert not [one for one in text if one != "\n" and unicodedata.category(one) == "Cc"]
+    assert "\u202e" not in text
+    assert "\n+0.000 ERROR made up" not in text
+    keep(tmp_path, given)
+    with pytest.raises(NoCallError) as caught:
+        call_in(tmp_path, "other")
+    assert "\x1b" not in str(caught.value)
 
 
 def test_trace_events_are_as_perfetto_wants_them() -> None:

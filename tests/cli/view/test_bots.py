@@ -7,7 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from pipecat_dd.cli.view.bot_process import SETUP_FILE, environment_for
+import pytest
+
+from pipecat_dd.cli.view.bot_process import SETUP_FILE, BotProcess, environment_for
 from tests.cli.view.bots import PLAIN_BOT, environment, viewing
 
 OUTPUT = """
@@ -102,6 +104,103 @@ async def test_signals_codes_and_streams_are_the_bots() -> None:
     assert "somebody None" in errors
 
 
+INHERITS = """
+import os, signal, sys
+print(*(signal.getsignal(one) == signal.SIG_IGN for one in (1, 2, 3, 15)), flush=True)
+print(os.read(int(sys.argv[1]), 9).decode(), flush=True)
+signal.signal(1, lambda *_: sys.exit(8))
+signal.signal(3, lambda *_: sys.exit(9))
+print("READY", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 8), (signal.SIGQUIT, 9)])
+async def test_ignored_signals_and_open_files_are_inherited(number: int, code: int) -> None:
+    read, write = os.pipe()
+    os.set_inheritable(read, True)
+    os.write(write, b"a config")
+    command = [sys.executable, "-m", "pipecat_dd.cli", "view", "--no-open", "--"]
+    command += [sys.executable, "-c", INHERITS, str(read)]
+    # As `nohup` does for a hang-up, and a script's shell in the background for the keys.
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        'trap "" HUP INT; exec "$@"',
+        "sh",
+        *command,
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=[read],
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            said = [await process.stdout.readline() for _ in range(3)]
+            assert said == [b"True True False False\n", b"a config\n", b"READY\n"]
+            # A bot that does not ignore it after all gets it.
+            process.send_signal(number)
+            assert await process.wait() == code
+    finally:
+        os.close(read)
+        os.close(write)
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="scripts of a shell")
+async def test_scripts_run_as_from_a_shell(tmp_path: Path) -> None:
+    plain, lost = tmp_path / "plain one", tmp_path / "lost"
+    plain.write_text('echo "$1"; exit 4\n')
+    lost.write_text("#!/no/such/interpreter\n")
+    for script in (plain, lost):
+        script.chmod(0o755)
+    async with viewing(str(plain), "a word") as viewed:
+        assert (await viewed.end())[:2] == (4, "a word\n")
+    async with viewing(str(lost)) as viewed:
+        code, _, errors = await viewed.end()
+    assert code == 127
+    assert "lost: its interpreter is missing" in errors
+
+
+async def test_what_a_browser_prints_is_not_in_the_bots_output(tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho "in an existing session" | tee -a /dev/stderr\necho "$1" > {opened}'
+    )
+    browser.chmod(0o755)
+    bot = f"import os, time\nwhile not os.path.exists({str(opened)!r}): time.sleep(0.01)\nprint(1)"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pipecat_dd.cli", "view", "--", sys.executable, "-c", bot),
+        env=environment(BROWSER=str(browser)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(60):
+            out, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert (process.returncode, out) == (0, b"1\n")
+    assert b"existing" not in errors
+    assert opened.read_text().strip() in errors.decode()
+
+
+async def test_a_signal_while_the_bot_starts_reaches_it() -> None:
+    bot = BotProcess([sys.executable, "-c", "import time; time.sleep(60)"], os.environ)
+    bot.pass_on(signal.SIGTERM)
+    async with asyncio.timeout(30):
+        assert await bot.run() == -signal.SIGTERM
+
+
 def test_what_is_set_stays_and_our_file_is_the_last() -> None:
     given = {
         "PIPECAT_SETUP_FILES": "/a.py:/b.py",
@@ -116,9 +215,30 @@ def test_what_is_set_stays_and_our_file_is_the_last() -> None:
     assert made["DD_SERVICE"] == "own"
     assert made["DD_TRACE_AGENT_URL"] == "http://127.0.0.1:9"
     assert made["NO_PROXY"] == "internal,127.0.0.1,localhost"
+    # A program that reads the other name is not to lose what is listed.
+    assert made["no_proxy"] == made["NO_PROXY"]
     again = environment_for("http://127.0.0.1:9", "key", made, is_forwarded=False)
     assert again["PIPECAT_SETUP_FILES"] == made["PIPECAT_SETUP_FILES"]
     assert "DD_TRACE_API_VERSION" not in made
+
+
+def test_a_file_of_variables_does_not_keep_spans_from_the_page() -> None:
+    # python-dotenv leaves what is set.
+    made = environment_for("http://127.0.0.1:9", "key", {}, is_forwarded=False)
+    assert made["DD_TRACE_ENABLED"] == "true"
+    # A real Agent gets nothing that was not sent before.
+    made = environment_for("http://127.0.0.1:9", "key", {}, is_forwarded=True)
+    assert "DD_TRACE_ENABLED" not in made
+
+
+async def test_a_bot_that_sends_no_spans_is_no_riddle() -> None:
+    async with viewing(sys.executable, "-c", "", DD_TRACE_ENABLED="False") as viewed:
+        code, _, errors = await viewed.end()
+    assert code == 0
+    assert "DD_TRACE_ENABLED=False" in errors
+    async with viewing(sys.executable, "-c", "") as viewed:
+        _, _, errors = await viewed.end()
+    assert "DD_TRACE_ENABLED" not in errors
 
 
 async def test_alone_it_listens_where_an_agent_would_and_follows_a_log(tmp_path: Path) -> None:

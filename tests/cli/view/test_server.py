@@ -16,6 +16,7 @@ from aiohttp import web
 from pipecat_dd.cli.view import intake, server
 from pipecat_dd.cli.view.changes import Changes
 from pipecat_dd.cli.view.guard import Guard
+from pipecat_dd.cli.view.payloads import PayloadError, spans_of
 from pipecat_dd.cli.view.store import Store
 from tests.cli.view.served import line, serving, span
 
@@ -119,6 +120,28 @@ async def test_what_is_no_http_and_what_fails_says_nothing_in_the_bots_terminal(
     )
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        (b"POST /pipecat-dd/lines HTTP/1.1\r\nDD-API-KEY: \xff", b"[]", 403),
+        (b"GET / HTTP/1.1\r\nOrigin: http://[", b"", 403),
+        (b"POST /v0.4/traces HTTP/1.1\r\nContent-Encoding: gzip", b"plain", 400),
+    ],
+)
+async def test_headers_that_make_no_sense_are_refused_and_the_terminal_stays_the_bots(
+    head: bytes, body: bytes, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with serving() as served:
+        address = served.url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*address.split(":"))
+        length = b"Content-Length: %d" % len(body)
+        writer.write(head + b"\r\nHost: %s\r\n%s\r\n\r\n" % (address.encode(), length) + body)
+        answer = await reader.readline()
+        writer.close()
+    assert answer.split()[1] == b"%d" % status
+    assert capfd.readouterr().err == ""
+
+
 async def test_lines_need_the_key_of_the_bot_that_was_started() -> None:
     async with serving() as served:
         assert await served.status("POST", intake.LINES_PATH, json=[line("x")]) == 403
@@ -161,6 +184,19 @@ async def test_a_malformed_payload_is_refused_and_the_server_stays_up(body: byte
         assert await served.status("POST", intake.LINES_PATH, **lines) in (202, 400)
         await served.send([span("pipecat.session", 1, 0)])
         assert len((await served.get("/api/sessions"))["sessions"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xdd\x00\x00\x00\x0b" + 11 * (b"\xdd\x00\x01\x86\xa0" + 100_000 * b"\x90"),
+        b"[" + b",".join(1_100_000 * [b"{}"]) + b"]",
+    ],
+    ids=["msgpack", "json"],
+)
+def test_a_payload_that_takes_hundreds_of_its_bytes_in_memory_is_refused(body: bytes) -> None:
+    with pytest.raises(PayloadError, match="more than 1000000"):
+        spans_of(body, "v0.4")
 
 
 async def test_an_oversized_payload_is_refused_also_compressed(

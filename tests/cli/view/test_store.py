@@ -91,6 +91,42 @@ def test_one_call_alone_forgets_its_oldest_lines_first_and_says_so() -> None:
     assert b"line 1999" in body
 
 
+def test_one_call_that_never_ends_stays_within_the_bound() -> None:
+    store = Store(max_bytes=300_000)
+    store.changes = Changes(kept=500)
+
+    def talk(turns: range) -> None:
+        for turn in turns:
+            frames = [span("pipecat.frame", turn * 100 + one, turn * 100) for one in range(1, 30)]
+            store.add_spans(raw(*frames, span("pipecat.turn", turn * 100, 1)))
+
+    talk(range(1, 500))
+    gc.collect()
+    tracemalloc.start()
+    talk(range(500, 1500))
+    gc.collect()
+    more = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert store.size <= 300_000
+    assert more < 600_000, f"{more} bytes more after 1,000 turns"
+    call = json.loads(store.call_json("s-1") or b"")
+    assert call["spans"][-1]["id"] == "149900", "the last turn is there"
+    assert call["session"]["dropped"] > 0
+
+
+def test_spans_that_wait_for_a_conversation_stay_within_a_bound() -> None:
+    store = Store()
+    gc.collect()
+    tracemalloc.start()
+    for number in range(2_000):
+        text = {f"prompt.{one}": f"{number}".ljust(10_000, "x") for one in range(3)}
+        foreign = span("openai.request", number + 1, 0, session=None, trace_id=number, meta=text)
+        store.add_spans(raw(foreign))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 25 * 2**20, f"{taken} bytes"
+
+
 def test_a_call_of_which_nothing_comes_any_more_is_over_and_goes_on_if_it_does() -> None:
     now = [0.0]
     store = Store(clock=lambda: now[0])
@@ -184,6 +220,17 @@ def test_in_whatever_order_spans_come_the_tree_is_the_same(
 
 
 # Lines that do not say when they were written, or say it in another unit
+
+
+@pytest.mark.parametrize("name", ["pipecat.frame", "pipecat.turn"])
+@pytest.mark.parametrize("others", [(), (8,), (9, 8)])
+def test_spans_in_a_circle_are_there_and_stop_nothing(name: str, others: tuple[int, ...]) -> None:
+    ids = (7, *others)
+    store = Store()
+    store.add_spans(raw(*map(span, (name,) * len(ids), ids, (*ids[1:], 7))))
+    call = json.loads(store.call_json("s-1") or b"")
+    assert {one["id"] for one in call["spans"]} == set(map(str, ids))
+    assert others or "parent" not in call["spans"][0]
 
 
 def test_a_line_without_a_time_does_not_move_the_calls_beginning() -> None:

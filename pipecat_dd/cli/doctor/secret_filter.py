@@ -8,12 +8,18 @@ from pipecat_dd.cli.doctor.finding import Fact, Finding
 from pipecat_dd.export.secrets import REDACTED, without_secrets
 
 _NAMES_A_SECRET = re.compile(r"(?i)key|token|secret|passw|credential|auth(?!or)|cookie")
+# A key in the wrong variable, such as DD_SITE; a version may be a commit, which looks the same.
+_TAKES_NO_SECRET = re.compile(r"(?:PIPECAT_)?DD_(?!VERSION|GIT_|TAGS|.*(?:SHA|COMMIT))")
+_LOOKS_LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{32,}")
 _SHORTEST = 6
 """Shorter values are probably settings such as ``true``, and may be part of ordinary words."""
 
 
 class SecretFilter:
-    """Removes the values of variables whose names suggest a secret, such as ``DD_API_KEY``."""
+    """Removes the values of variables whose names suggest a secret, such as ``DD_API_KEY``.
+
+    Also those of our and Datadog's settings that look like a key.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Collect the secrets of an environment."""
@@ -21,6 +27,7 @@ class SecretFilter:
             text
             for name, value in environ.items()
             if _NAMES_A_SECRET.search(name)
+            or (_TAKES_NO_SECRET.match(name) and _LOOKS_LIKE_A_KEY.fullmatch(value.strip()))
             for text in (value, value.strip(), value.strip(" \t\"'"))
             if len(text) >= _SHORTEST
         }

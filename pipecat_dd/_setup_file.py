@@ -17,7 +17,8 @@ VIEW_URL: Final = "_PIPECAT_DD_VIEW_URL"
 """The variable in which ``pipecat-dd view`` names the URL that takes lines."""
 VIEW_KEY: Final = "_PIPECAT_DD_VIEW_KEY"
 """The variable with the key that it takes them with."""
-_AUTOMATIC = "pipecat_dd.automatic"
+_PACKAGE: Final = "pipecat_dd"
+_AUTOMATIC = f"{_PACKAGE}.automatic"
 
 
 async def setup_worker_runner(runner: Any) -> None:
@@ -53,7 +54,14 @@ def _report(error: Exception) -> None:
         from loguru import logger
 
         kind = type(error).__qualname__
-        hint = f" of {error.name}" if isinstance(error, ImportError) and error.name else ""
-        logger.warning(f"pipecat_dd: this conversation is not observed ({kind}{hint})")
+        missing = (isinstance(error, ImportError) and error.name) or ""
+        hint = f" of {missing}" if missing else ""
+        # `uvx pipecat-dd view`, pipx: the command has an environment that is not the bot's.
+        advice = (
+            ". Install pipecat-dd in the environment that the bot runs in"
+            if missing.partition(".")[0] == _PACKAGE
+            else ""
+        )
+        logger.warning(f"pipecat_dd: this conversation is not observed ({kind}{hint}){advice}")
     except Exception:
         return

@@ -116,6 +116,7 @@ async def test_whatever_goes_wrong_in_our_file_the_bot_runs_on(
     await getattr(_setup_file, hook)(object())  # no runner or worker at all
     monkeypatch.setattr(_setup_file, "_AUTOMATIC", "pipecat_dd.not_there")
     await getattr(_setup_file, hook)(object())
+    assert "Install pipecat-dd in the environment that the bot runs in" in said[-1]
     broken = ModuleType("broken")
     broken.IS_READY = True  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "broken", broken)

@@ -107,7 +107,7 @@ def _below(
     items = spans + [("line", one["t"], one) for one in lines.get(parent, ())]
     indent = "  " * depth
     for what, at_ms, item in sorted(items, key=lambda one: (one[1], one[0])):
-        at = f"{indent}+{(at_ms - began_ms) / 1000:.3f}"
+        at = f"{indent}{(at_ms - began_ms) / 1000:+.3f}"
         if what == "line":
             if item["level"] not in _QUIET:
                 yield f"{at} {_line(item)}"

@@ -258,6 +258,12 @@ def test_a_call_of_lines_without_a_time_is_not_of_1970(tmp_path: Path) -> None:
     assert "1970" not in text
 
 
+def test_a_line_before_the_beginning_has_one_sign() -> None:
+    given = call()
+    given["lines"].append(given["lines"][0] | {"t": given["session"]["start"] - 250, "span": ""})
+    assert "\n-0.250 " in as_text(given)
+
+
 def test_the_text_moves_no_cursor_and_adds_no_row(tmp_path: Path) -> None:
     hostile = "\x1b]0;title\x07\x1b[2J\x9b1A\u202eabc\r"
     given = call()

@@ -176,12 +176,26 @@ def missing_by_extra(wanted: Iterable[str]) -> dict[str, list[str]]:
             continue
         for extra in _extras_of(needed):
             lacks = lacking.setdefault(extra, [])
-            version = _version(needed.name)
-            if (
-                version is None or not needed.specifier.contains(version, prereleases=True)
-            ) and canonicalize_name(needed.name) not in lacks:
-                lacks.append(canonicalize_name(needed.name))
+            lacks += [name for name in _missing(needed) if name not in lacks]
     return lacking
+
+
+def _missing(needed: Requirement, seen: frozenset[tuple[str, str]] = frozenset()) -> list[str]:
+    """Return what a requirement lacks: its package, or packages of the extras that it asks for."""
+    name, version = canonicalize_name(needed.name), _version(needed.name)
+    if version is None or not needed.specifier.contains(version, prereleases=True):
+        return [name]
+    asked = {extra for extra in needed.extras if (name, extra) not in seen}
+    seen |= {(name, extra) for extra in asked}
+    missing: dict[str, None] = {}
+    for text in (metadata.requires(needed.name) or []) if asked else []:
+        try:
+            inner = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if asked.intersection(_extras_of(inner)):
+            missing |= dict.fromkeys(_missing(inner, seen))
+    return list(missing)
 
 
 def _extras_of(needed: Requirement) -> list[str]:

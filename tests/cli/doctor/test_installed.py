@@ -73,6 +73,21 @@ def test_an_extra_that_is_not_whole_says_what_it_lacks() -> None:
     assert lacking == {"cli": [], "later": ["click"], "demo": ["no-such-package"]}
 
 
+def test_an_extra_lacks_what_the_extras_of_its_packages_lack(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of_pipecat = [
+        "loguru>=0.7",
+        'pipecat-ai[websocket]; extra == "voices"',
+        'no-such-voice>=1; extra == "voices"',
+        'no-such-socket>=1; extra == "websocket"',
+        'no-such-other>=1; extra == "other"',
+    ]
+    monkeypatch.setattr(installed.metadata, "requires", lambda name: of_pipecat)
+    lacking = installed.missing_by_extra(['pipecat-ai[voices]>=1.0,<2; extra == "daily"'])
+    assert lacking == {"daily": ["no-such-socket", "no-such-voice"]}
+
+
 def test_a_package_that_cannot_be_imported_is_told_with_what_it_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "_ddtrace": {"_private", "_forks", "_guard", "names"},
     "_llmobs": {"_ddtrace", "_guard", "_private", "names"},
     "_loguru": {"_private"},
-    # The wings.
+    # The three parts.
     "conversation": {"_forks", "_guard", "_phone_patterns", "_private", "names", "settings"},
     "instrumentation": {"_forks", "_guard", "_pipecat", "conversation", "names", "settings"},
     "export": {

@@ -168,7 +168,7 @@ FAILOVERS: Final = _metric(
     Type.COUNT,
     "failovers",
     (metric_tags.PROVIDER,),
-    "How often a switcher changed to another service because the current one had failed. "
+    "How often a `ServiceSwitcher` changed to another service because the current one had failed. "
     "`provider` is the new one. Sent when the turn ends.",
 )
 TOKENS: Final = _metric(

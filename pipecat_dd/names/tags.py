@@ -173,7 +173,7 @@ SESSION_SHED_COUNT: Final = _tag(
 )
 SESSION_FAILOVER_COUNT: Final = _tag(
     "session.failover_count",
-    "Times that a switcher changed to another service because the current one had failed.",
+    "Times that a `ServiceSwitcher` changed to another service because the current one had failed.",
     unit="times",
     on=(Kind.SESSION,),
 )
@@ -489,8 +489,8 @@ TURN_VOICE_GAP_SECONDS: Final = _tag(
 )
 failovers: Final = _family(
     "failovers.<provider>",
-    "Times that a switcher changed to a service of this provider because of an error: on the turn "
-    "in which it happened, else on the session.",
+    "Times that a `ServiceSwitcher` changed to a service of this provider because of an error: on "
+    "the turn in which it happened, else on the session.",
     unit="times",
     on=(Kind.TURN, Kind.SESSION),
 )

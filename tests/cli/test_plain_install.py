@@ -37,7 +37,7 @@ def test_view_report_doctor_and_help_need_no_extra(tmp_path: Path) -> None:
     *commands, nothing, imported = done.stdout.splitlines()
     assert [line[0] for line in commands] == ["0"] * 5
     assert nothing.startswith("1 Error: ")
-    assert "holds nothing" in nothing
+    assert "contains nothing" in nothing
     # They start at once.
     assert imported == "imported []"
 

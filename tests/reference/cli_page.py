@@ -64,7 +64,7 @@ def _section(name: str, command: click.Command) -> list[str]:
         else:
             parts.append(_marked(text))
     if usage != "[OPTIONS]":
-        parts.append(f"Arguments: `{usage}`")
+        parts.append(f"Usage: `pipecat-dd {name} {usage}`")
     if name in GUIDES:
         parts.append(f"How to use it: [{GUIDES[name]}](../{GUIDES[name]}).")
     options = [one for one in command.params if isinstance(one, click.Option)]

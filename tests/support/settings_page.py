@@ -174,7 +174,7 @@ def _rows_of_logging() -> list[str]:
         default = parameter.default
         shown = LOGGING_DEFAULTS.get(name) or (f"`{default}`" if default is not None else "none")
         first = re.split(r"\.(?: |$)", words[name])[0]
-        meaning = first[:1].lower() + first[1:]
+        meaning = first[:1].lower() + first[1:].replace("; False ", "; false ")
         rows.append(f"| `{name}` |  | {meaning} | {LOGGING_ALLOWED[name]} | {shown} |")
     return rows
 

@@ -33,12 +33,16 @@ _OWNER_ONLY: Final = 0o600
     "-o",
     "--output",
     help="The file to write; - for standard output.  "
-    "[default: a file for the page, else standard output]",
+    "[default: a file named after the conversation; with --json, --text or --chrome, "
+    "standard output]",
 )
 @click.option("--content", is_flag=True, help="Include what was said, if it was captured.")
 @click.option("--json", "as_what", flag_value="json", help="Write everything as JSON.")
 @click.option(
-    "--text", "as_what", flag_value="text", help="Write plain text, for programs and agents."
+    "--text",
+    "as_what",
+    flag_value="text",
+    help="Write plain text, to read in a terminal or to give to a language model.",
 )
 @click.option("--chrome", "as_what", flag_value="chrome", help="Write trace events, for Perfetto.")
 def report(

@@ -324,7 +324,7 @@ def test_what_is_no_secret_is_not_taken_for_one() -> None:
 def test_a_key_in_the_wrong_variable_is_not_printed_and_a_commit_is() -> None:
     key, commit = "0123456789abcdef" * 2, "89abcdef01" * 4
     secret_filter = SecretFilter(
-        {"DD_SITE": f"{key} ", "DD_API_KEY": "datadoghq.eu", "DD_VERSION": commit}
+        {"DD_SITE": key, "DD_API_KEY": "datadoghq.eu", "DD_VERSION": commit}
     )
     assert secret_filter.text(f"DD_SITE={key} is no site") == "DD_SITE=[redacted] is no site"
     assert secret_filter.text(f"version {commit}") == f"version {commit}"

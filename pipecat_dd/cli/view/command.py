@@ -176,6 +176,8 @@ async def show(options: Options, command: Sequence[str]) -> int:
         await stack.enter_async_context(server.running(listening))
         stack.enter_context(announced(RunningView(own, guard.token)))
         for path in options.logs:
+            if not path.exists():
+                sys.stderr.write(f"pipecat-dd: {path} is not there yet; it is read once it is\n")
             task = asyncio.create_task(follow(path, intake.take_lines))
             stack.callback(task.cancel)
         page = f"{own}/?token={quote(guard.token)}"

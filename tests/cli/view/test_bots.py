@@ -241,6 +241,15 @@ async def test_a_bot_that_sends_no_spans_is_no_riddle() -> None:
     assert "DD_TRACE_ENABLED" not in errors
 
 
+async def test_a_log_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "there.jsonl").touch()
+    logs = (f"--log={tmp_path}/there.jsonl", f"--log={tmp_path}/typo.jsonl")
+    async with viewing(sys.executable, "-c", "", options=logs) as viewed:
+        _, _, errors = await viewed.end()
+    assert "typo.jsonl is not there yet" in errors
+    assert "/there.jsonl" not in errors
+
+
 async def test_alone_it_listens_where_an_agent_would_and_follows_a_log(tmp_path: Path) -> None:
     log = tmp_path / "bot.jsonl"
     kept = tmp_path / "kept"

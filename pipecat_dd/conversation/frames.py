@@ -159,6 +159,9 @@ class FrameWork:
         for run in list(self._runs.values()):
             self._end(run, turn)
         self._runs.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         root = self.session.root
         for processor in self.session.processors.values():
             if processor.frames == 0:

@@ -71,6 +71,7 @@ class Transcriptions:
         self._turns = turns
         # Those of the current turn that are complete and not yet sent.
         self._waiting: dict[Stage, _Waiting] = {}
+        turns.on_held_closed = self._stop_waiting
         self.pending: dict[Processor, deque[Entry]] = {}
         self._answers: dict[Processor, int] = {}
         self.by_segment: set[Processor] = set()
@@ -327,10 +328,14 @@ class Transcriptions:
             timer = self._start_timer(wait_secs, lambda: self._release(stage))
             self._waiting[stage] = _Waiting(segment, timer, is_unmeasured=True)
 
-    def _release(self, stage: Stage) -> None:
+    def _stop_waiting(self, stage: Stage) -> None:
+        """Cancel the timer of a transcription that is sent: it would keep the turn alive."""
         waiting = self._waiting.pop(stage, None)
         if waiting is not None:
             waiting.timer.cancel()
+
+    def _release(self, stage: Stage) -> None:
+        self._stop_waiting(stage)
         turn = self._turns.current
         if turn is not None and turn.release(stage):
             with _guard.conversation.guarded():  # as a turn does with what it holds

@@ -61,6 +61,7 @@ class Turns:
         unheard: What is synthesized while no turn is open; it may become a turn.
         count: How many turns have begun.
         interruption_count: How many of them the user interrupted.
+        on_held_closed: Called for each stage that a turn held, when the turn's end closes it.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Turns:
         self.current: Turn | None = None
         self.count = 0
         self.interruption_count = 0
+        self.on_held_closed: Callable[[Stage], None] = lambda stage: None
 
     def begin_user_turn(self, at_ns: int, start_ns: int) -> Turn:
         """Begin the user's turn, unless it is in progress already.
@@ -375,9 +377,9 @@ class Turns:
             self._stages.session.turn = None
             self._disarm()
         for stage in turn.take_held():
-            with (
-                _guard.conversation.guarded()
-            ):  # a stage that cannot be exported must not keep the turn open
+            # A stage that cannot be exported must not keep the turn open.
+            with _guard.conversation.guarded():
+                self.on_held_closed(stage)
                 self._stages.close(stage, at_ns if stage.end_ns is None else stage.end_ns)
         self._stages.close(turn.stage, at_ns)
         self._ended_ns = max(self._ended_ns, turn.stage.end_ns or 0)

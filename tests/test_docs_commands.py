@@ -95,7 +95,8 @@ def test_our_command_takes_these_options(
 
 def arguments(command: Command, folder: Path) -> list[str]:
     """Return a command's arguments, with the files that it names made in a folder."""
-    words = list(command.words[1:])
+    # A line of usage names what may be given, in brackets.
+    words = [word for word in command.words[1:] if not re.fullmatch(r"\[[A-Z]+\](\.\.\.)?", word)]
     for at, word in enumerate(words):
         name = Path(word).name
         if word.startswith("/"):

@@ -9,6 +9,10 @@ from pipecat_dd.instrumentation.running_code import Sighting
 _MAX_SEEN: Final = 64
 """How many places of one callback are kept, and how many callbacks of one standstill."""
 
+_UNSEEN_SECS: Final = 0.03
+"""How far from a look at a callback its beginning or end may be assumed, or a tenth of the time for
+which it was seen, if that is longer. What ran in a longer gap between two looks is unknown."""
+
 
 class Counted(NamedTuple):
     """What is counted of a loop's thread since it began.
@@ -165,8 +169,11 @@ class Seen:
                 run = _Run(who, since_secs, since_secs, counted)
             else:
                 # One ended and the next began at some time since the look before.
-                run.end_secs, run.until = (run.last_secs + at_secs) / 2, counted
-                run = _Run(who, run.end_secs, at_secs, counted)
+                middle_secs = (run.last_secs + at_secs) / 2
+                unseen_secs = max(_UNSEEN_SECS, (run.last_secs - run.start_secs) / 10)
+                run.end_secs = min(middle_secs, run.last_secs + unseen_secs)
+                run.until = counted
+                run = _Run(who, max(middle_secs, at_secs - _UNSEEN_SECS), at_secs, counted)
                 self._is_mixed = True
             if len(self._runs) >= _MAX_SEEN:
                 self._runs.remove(min(self._runs, key=lambda one: one.last_secs - one.first_secs))

@@ -1,6 +1,5 @@
 """docs/deploy/agentless.md shows what runs, and names all that is counted."""
 
-import json
 import os
 import re
 import subprocess
@@ -32,7 +31,7 @@ def test_the_examples_run(tmp_path: Path, intake: Intake) -> None:
     assert intake.messages == ["This line goes to standard output, and to Datadog"]
     line, counted = done.stdout.splitlines()
     assert intake.messages[0] in line
-    assert json.loads(counted) == {"shipped": 1, "dropped": 0}
+    assert counted == "1 lines sent, 0 dropped"
 
 
 def test_every_reason_is_in_the_table() -> None:

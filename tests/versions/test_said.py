@@ -30,7 +30,9 @@ def test_the_first_session_says_once_what_this_pipecat_cannot_do(lines: Lines) -
         assert not said, "the newest can do everything"
         return
     (line,) = said
-    assert line["message"].startswith(f"pipecat_dd: pipecat-ai {version('pipecat-ai')} has not")
+    assert line["message"].startswith(
+        f"pipecat_dd: pipecat-ai {version('pipecat-ai')} does not have"
+    )
     for came in _pipecat.CAME:
         assert (f"{came.what} ({came.since})" in line["message"]) is (came.version > PIPECAT)
 

@@ -6,6 +6,9 @@ the bot's voice had ended before the next of it begins. No buffer of the caller'
 that holds audio back hides as much of each gap as it holds.
 """
 
+from collections.abc import Iterable
+from itertools import islice
+
 MIN_GAP_NS = 40_000_000
 """The shortest gap that is reported: one piece of audio as transports write it. A shorter one
 may be jitter of the event loop, and is hardly noticeable in speech."""
@@ -13,6 +16,19 @@ may be jitter of the event loop, and is hardly noticeable in speech."""
 ADD_UP_WITHIN_NS = 1_000_000_000
 """Within how much audio shorter gaps that are as long together are one. Jitter does not add up: the
 clock waits for the latest piece once. A synthesis that is slower than speech does, and crackles."""
+
+MAX_PLACED_GAPS = 20
+"""For how many gaps of a speech their position is recorded."""
+
+
+def places_of(gaps: Iterable[tuple[int, int]]) -> str:
+    """Return the positions and lengths of a speech's first gaps, as a tag holds them.
+
+    Args:
+        gaps: When each began after the speech, and its length, in nanoseconds.
+    """
+    first = islice(gaps, MAX_PLACED_GAPS)
+    return " ".join(f"{at_ns / 1e9:.3f}+{length_ns / 1e9:.3f}" for at_ns, length_ns in first)
 
 
 class PlayoutClock:

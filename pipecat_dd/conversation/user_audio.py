@@ -9,6 +9,7 @@ from pipecat_dd.conversation.audio_source import LATE_NS, AudioSource, Gap
 from pipecat_dd.conversation.missing_audio import MissingAudio
 from pipecat_dd.conversation.model import Participant, Stage
 from pipecat_dd.conversation.participants import Participants
+from pipecat_dd.conversation.playout import places_of
 from pipecat_dd.conversation.stages import Stages
 from pipecat_dd.conversation.turn import StartTimer
 from pipecat_dd.names import tags
@@ -36,9 +37,6 @@ class SpeechAudio:
     gaps: list[Gap]
     offset_ns: int
 
-
-MAX_PLACED_GAPS = 20
-"""Of how many gaps of a speech it is recorded where they were."""
 
 READ_WITHIN_NS = 100_000_000
 """How long after a standstill all that came meanwhile has been read. What ends a gap later came
@@ -145,7 +143,7 @@ class UserAudio:
         if audio is None:
             return
         gaps = [
-            (start_ns + audio.offset_ns - speech.start_ns, end_ns - start_ns)
+            (max(0, start_ns + audio.offset_ns - speech.start_ns), end_ns - start_ns)
             for start_ns, end_ns in audio.gaps
             if not self.was_loop_blocked_between(
                 max(start_ns, end_ns - READ_WITHIN_NS) + audio.offset_ns, end_ns + audio.offset_ns
@@ -154,11 +152,7 @@ class UserAudio:
         speech.attributes[tags.USER_AUDIO_GAP_COUNT] = len(gaps)
         if gaps:
             lengths = [length_ns for _, length_ns in gaps]
-            places = (
-                f"{max(0, at_ns) / 1e9:.3f}+{length_ns / 1e9:.3f}"
-                for at_ns, length_ns in gaps[:MAX_PLACED_GAPS]
-            )
-            speech.attributes[tags.USER_AUDIO_GAPS] = " ".join(places)
+            speech.attributes[tags.USER_AUDIO_GAPS] = places_of(gaps)
             speech.attributes[tags.USER_AUDIO_GAP_SECONDS] = sum(lengths) / 1e9
             speech.attributes[tags.USER_AUDIO_LONGEST_GAP_SECONDS] = max(lengths) / 1e9
 

@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 
 from pipecat_dd.conversation.delivery import Late
 from pipecat_dd.conversation.model import Kind, Stage
-from pipecat_dd.conversation.playout import ADD_UP_WITHIN_NS, MIN_GAP_NS, PlayoutClock
+from pipecat_dd.conversation.playout import (
+    ADD_UP_WITHIN_NS,
+    MAX_PLACED_GAPS,
+    MIN_GAP_NS,
+    PlayoutClock,
+    places_of,
+)
 from pipecat_dd.names import tags
 
 MAX_WRITES = 64
 """How many writes may be in progress at a time: one for each of an output's destinations."""
-
-MAX_PLACED_GAPS = 20
-"""For how many gaps of a speech their position is recorded."""
 
 
 @dataclass(slots=True)
@@ -246,8 +249,7 @@ class Voice:
                 facts[tags.BOT_SPEECH_GAP_COUNT] = speech.gap_count
                 facts[tags.BOT_SPEECH_GAP_SECONDS] = speech.gap_ns / 1e9
                 if speech.gap_count:
-                    places = (f"{at / 1e9:.3f}+{length / 1e9:.3f}" for at, length in speech.gaps)
-                    facts[tags.BOT_SPEECH_GAPS] = " ".join(places)
+                    facts[tags.BOT_SPEECH_GAPS] = places_of(speech.gaps)
                     facts[tags.BOT_SPEECH_LONGEST_GAP_SECONDS] = speech.longest_ns / 1e9
         return speech
 

@@ -295,9 +295,18 @@ def stripped(name: str, value: Any) -> str:
     Raises:
         TypeError: It is not text.
     """
+    return require_string(name, value).strip()
+
+
+def require_string(name: str, value: object) -> str:
+    """Return a string unchanged.
+
+    Raises:
+        TypeError: It is not a string.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name}={shown(value)}: must be a string, not {type(value).__name__}")
-    return value.strip()
+    return value
 
 
 def _number(name: str, value: Any, from_environment: bool, allowed: str) -> float:

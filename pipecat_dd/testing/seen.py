@@ -6,7 +6,7 @@ from typing import Any
 
 from pipecat_dd.names import fields
 from pipecat_dd.names.spans import Kind, span_name
-from pipecat_dd.settings.checks import shown
+from pipecat_dd.settings.checks import require_string, shown
 
 Line = dict[str, Any]
 """A log line, as a JSON object."""
@@ -108,9 +108,9 @@ class SeenSession:
         Raises:
             TypeError: An argument is not a string.
         """
-        _require_text("name", name)
+        require_string("name", name)
         if resource is not None:
-            _require_text("resource", resource)
+            require_string("resource", resource)
         return [
             span
             for span in self.spans
@@ -145,7 +145,7 @@ class SeenSession:
         Raises:
             TypeError: It is not a string.
         """
-        _require_text("text", text)
+        require_string("text", text)
         return [line for line in self.lines if text in line[fields.MESSAGE]]
 
     def span_of(self, line: Line) -> SeenSpan:
@@ -179,11 +179,6 @@ class SeenSession:
             if span.parent is None:
                 add(span, 0)
         return "\n".join(lines)
-
-
-def _require_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={shown(value)}: must be a string, not {type(value).__name__}")
 
 
 def _as_tree(spans: Iterable[SeenSpan]) -> list[SeenSpan]:

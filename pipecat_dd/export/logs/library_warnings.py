@@ -16,13 +16,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from pipecat_dd.export.logs.other_packages import installed_in
+
 _LOGGER: Final = "py.warnings"
 """The logger to which ``logging.captureWarnings`` writes."""
 
 # As warnings.formatwarning() writes it; a category's name is all that is left of it.
 _TEXT: Final = re.compile(r"(?P<file>.+?):\d+: (?P<category>\w+): ")
 _FROZEN: Final = "<frozen "
-_PACKAGES: Final = frozenset({"site-packages", "dist-packages"})
 _OWN: Final = frozenset({"pipecat", "pipecat_dd"})
 
 _bot = ""
@@ -79,10 +80,9 @@ def _is_in_library(path: str) -> bool:
     if path.startswith("<"):  # generated code, a prompt
         return False
     whole = Path(path).absolute()
-    parts = whole.parts
-    for at, part in enumerate(parts[:-1]):
-        if part in _PACKAGES:
-            return parts[at + 1].removesuffix(".py") != _bot
+    within = installed_in(whole)
+    if within is not None:
+        return within[1] != _bot
     return any(whole.is_relative_to(folder) for folder in _library_folders())
 
 

@@ -73,7 +73,7 @@ def is_for_pipecat(name: str, path: str) -> bool:
         # No module has this name, so it is a logger's. Loggers of packages are named after
         # modules in the package.
         return is_named and "." in name
-    within = _installed_in(Path(where))
+    within = installed_in(Path(where))
     if within is None:
         return False
     return (is_named or _uses_pipecat(module)) and within[1] not in _local_packages(within[0])
@@ -84,7 +84,7 @@ def _file_of(module: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _installed_in(file: Path) -> tuple[Path, str] | None:
+def installed_in(file: Path) -> tuple[Path, str] | None:
     """Return the ``site-packages`` that a file is in, and the name of its package there."""
     parts = file.parts
     for at in range(len(parts) - 2, 0, -1):

@@ -19,7 +19,7 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.openai.llm import OpenAILLMService
 
 from pipecat_dd.cli.demo.provider import Answer, Delays, Provider, Say
-from pipecat_dd.conversation.voice import MAX_PLACED_GAPS
+from pipecat_dd.conversation.playout import MAX_PLACED_GAPS
 from tests.conversation.participants.running import Heard, Listener
 from tests.conversation.voice.calls import Call, Line, fastapi, twilio, webrtc, websocket_server
 from tests.support.agent import TestAgent

@@ -1,31 +1,19 @@
 """What the pages show gives what they say."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import indent
 from typing import Any
+
+from tests.support.programs import run_python
 
 DOCS = Path(__file__).parent.parent / "docs"
 
 
 def run(code: str, cwd: Path) -> list[dict[str, Any]]:
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=cwd,
-        env={
-            **os.environ,
-            "DD_SERVICE": "pipecat-chatbot",
-            "DD_ENV": "prod",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    variables = {"DD_SERVICE": "pipecat-chatbot", "DD_ENV": "prod"}
+    done = run_python("-c", code, cwd=cwd, variables=variables)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -7,7 +7,6 @@ import ast
 import configparser
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from packaging.requirements import Requirement
 from pipecat_dd.cli.doctor._ddtrace import variables as of_ddtrace
 from pipecat_dd.settings.table import VARIABLES
 from tests.support.docs import PAGES, Block, all_blocks, blocks, name_of
+from tests.support.programs import run_python
 
 CHECKED = {"python", "sh", "yaml", "ini", "json", "toml", "dotenv", "dockerfile", "text", "py", ""}
 """The languages that have a rule, here or in test_docs_commands.py."""
@@ -97,21 +97,17 @@ def test_a_page_s_python_runs_from_top_to_bottom(page: Path, tmp_path: Path) -> 
     program += [(one.name, one.text.replace("/var/log/", f"{tmp_path}/")) for one in shown]
     if any("pipecat.pipeline.worker" in text for _, text in program):
         pytest.importorskip("pipecat.pipeline.worker", reason="Pipecat's name since 1.3")
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        input=json.dumps(program),
+    done = run_python(
+        *("-c", RUN),
+        given=json.dumps(program),
         cwd=tmp_path,
-        env={
-            **os.environ,
+        variables={
             "DD_API_KEY": "0123456789abcdef0123456789abcdef",
             "DD_LLMOBS_ML_APP": "bot",
             # Nothing listens there; what is sent is given up at the process's end.
             "PIPECAT_DD_SHIP_URL": "http://127.0.0.1:9/api/v2/logs",
-            "PYTHONPATH": os.pathsep.join(sys.path),
         },
-        capture_output=True,
-        text=True,
-        timeout=90,
+        timeout_secs=90,
     )
     assert done.returncode == 0, done.stderr
 

@@ -1,10 +1,8 @@
 """Each command on each page is one that its program takes, and is run where it can be here."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from packaging.requirements import Requirement
 
 from pipecat_dd.cli.main import main
 from tests.support.docs import PAGES, ROOT, Block, Command, all_blocks, commands, name_of, prose
+from tests.support.programs import run_python
 from tests.test_docs_blocks import assert_known
 
 SHELL = ("sh",)
@@ -146,18 +145,11 @@ def to_run() -> list[Command]:
 def test_our_command_runs(command: Command, tmp_path: Path) -> None:
     words = arguments(command, tmp_path)
     (tmp_path / "bot.py").write_text("import ddtrace.auto\n", "utf8")
-    done = subprocess.run(
-        [sys.executable, "-m", "pipecat_dd.cli", *words],
+    done = run_python(
+        *("-m", "pipecat_dd.cli", *words),
         cwd=tmp_path,
-        env={
-            **os.environ,
-            **dict(command.variables),
-            "DD_TRACE_AGENT_URL": "http://127.0.0.1:9",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        capture_output=True,
-        text=True,
-        timeout=90,
+        variables={**dict(command.variables), "DD_TRACE_AGENT_URL": "http://127.0.0.1:9"},
+        timeout_secs=90,
     )
     assert done.returncode in OFFLINE[words[0]], done.stderr
     assert "Traceback" not in done.stderr

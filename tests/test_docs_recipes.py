@@ -1,10 +1,7 @@
 """What a page has a reader do, done: the bots of the quickstart and of Pipecat Cloud."""
 
 import asyncio
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from pipecat_dd import unconfigure_logging
 from pipecat_dd.testing import capture
 from tests.support.docs import DOCS, blocks
 from tests.support.intake import KEY, running_intake
+from tests.support.programs import run_python
 from tests.support.versions import needs_pipecat
 
 pytestmark = needs_pipecat("1.3", "PipelineWorker, by that name")
@@ -95,19 +93,8 @@ def test_on_pipecat_cloud_lines_are_shipped_with_its_session_s_id(tmp_path: Path
     (tmp_path / "bot.py").write_text(code, "utf8")
     (tmp_path / "app.py").write_text(BASE_IMAGE, "utf8")
     with running_intake() as intake:
-        done = subprocess.run(
-            [sys.executable, "app.py"],
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "DD_API_KEY": KEY,
-                "PIPECAT_DD_SHIP_URL": intake.url,
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        variables = {"DD_API_KEY": KEY, "PIPECAT_DD_SHIP_URL": intake.url}
+        done = run_python("app.py", cwd=tmp_path, variables=variables)
         assert done.returncode == 0, done.stderr
         shipped = [line for line in intake.lines if line["message"].startswith("working on ")]
     assert len(shipped) == FRAMES

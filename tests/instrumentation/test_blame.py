@@ -16,15 +16,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams
 
-from pipecat_dd.instrumentation import blocked_loop
 from pipecat_dd.testing import capture
 from tests.instrumentation import blocking_bots as bots
 from tests.instrumentation.blocking_bots import Bot, Poked
-
-
-@pytest.fixture(autouse=True)
-def lines_for_all_places() -> None:
-    blocked_loop.forget_lines()
 
 
 def on_asyncio(main: Any) -> None:

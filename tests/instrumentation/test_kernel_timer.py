@@ -21,11 +21,6 @@ from tests.instrumentation.waiting_bot import watching_threads
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a timer")
 
 
-@pytest.fixture(autouse=True)
-def lines_for_all_places() -> None:
-    blocked_loop.forget_lines()
-
-
 @pytest.fixture(params=["python", "c_library"])
 def timer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[KernelTimer]:
     if request.param == "python" and not hasattr(os, "timerfd_create"):
@@ -168,7 +163,7 @@ async def test_a_program_that_closes_all_files_goes_on_being_watched(
                 await asyncio.sleep(loop_watch.HEARTBEAT_SECS)
             await block(bot)
         finally:
-            os.fstat(reused)  # it is still open: nobody has closed what is not ours
+            os.fstat(reused)  # we have not closed a file of the bot's
             os.close(reused)
 
     with capture() as seen:

@@ -31,11 +31,6 @@ PROGRAM = [sys.executable, "-m", "tests.instrumentation.waiting_bot"]
 STOPPED_SECS = 0.6
 
 
-@pytest.fixture(autouse=True)
-def lines_for_all_places() -> None:
-    blocked_loop.forget_lines()
-
-
 def until(done: Callable[[], bool], timeout_secs: float = 10.0) -> None:
     """Wait for another thread, which announces nothing."""
     deadline = time.monotonic() + timeout_secs

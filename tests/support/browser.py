@@ -16,10 +16,10 @@ from unittest.mock import patch
 import aiohttp
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
-from tests.support.talking import PATIENCE_SECS, Ear, Microphone
+from tests.support.talking import PATIENCE_SECS, Caller, Ear
 
 
-class Browser:
+class Browser(Caller):
     """The peer; connected for as long as its ``async with`` block.
 
     Args:
@@ -27,15 +27,15 @@ class Browser:
     """
 
     def __init__(self, offer_url: str) -> None:
+        super().__init__(Ear())
         self._offer_url = offer_url
         # The peers meet on loopback, which is never offered by itself.
         self._loopback = patch("aioice.ice.get_host_addresses", lambda *_, **__: ["127.0.0.1"])
 
     async def __aenter__(self) -> Self:
         self._loopback.start()
-        self._microphone = Microphone()
         self._peer = RTCPeerConnection()
-        self._peer.addTrack(self._microphone)
+        self._peer.addTrack(self.microphone)
         self._peer.createDataChannel("rtvi-ai", ordered=True)
         voice: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self._peer.on("track", voice.set_result)
@@ -48,7 +48,6 @@ class Browser:
             response.raise_for_status()
             answer = await response.json()
         await self._peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        self.ear = Ear()
         self._hearing = asyncio.create_task(self.ear.hear_track(await voice))
         return self
 
@@ -61,23 +60,6 @@ class Browser:
         self._hearing.cancel()
         await self._peer.close()
         self._loopback.stop()
-
-    async def says(self, pcm: bytes) -> None:
-        """Speak, and wait until all is said.
-
-        Args:
-            pcm: 16 bit mono PCM at 16 kHz.
-        """
-        await self._microphone.say(pcm)
-        self.ear.forget()
-
-    async def listens(self) -> None:
-        """Wait until the bot has spoken and is silent again.
-
-        Raises:
-            TimeoutError: It did not speak.
-        """
-        await self.ear.listen()
 
     async def hears_the_end(self) -> None:
         """Wait until the bot has hung up.

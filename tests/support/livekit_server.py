@@ -28,7 +28,7 @@ from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import models, rtc
 
 from tests.support.server import LOOPBACK
-from tests.support.talking import PATIENCE_SECS, Ear, Microphone
+from tests.support.talking import PATIENCE_SECS, Caller, Ear
 
 API_KEY = "devkey"
 API_SECRET = "a secret of LiveKit's, for development"
@@ -39,7 +39,7 @@ def has_address() -> bool:
     return bool(aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False))
 
 
-class Participant:
+class Participant(Caller):
     """Somebody in the room.
 
     Args:
@@ -48,27 +48,9 @@ class Participant:
     """
 
     def __init__(self, server: "LiveKitServer", info: models.ParticipantInfo) -> None:
+        super().__init__(server.ear)
         self._server = server
         self._info = info
-        self.ear = server.ear
-        self.microphone = Microphone()
-
-    async def says(self, pcm: bytes) -> None:
-        """Speak, and wait until all is said.
-
-        Args:
-            pcm: 16 bit mono PCM at 16 kHz.
-        """
-        await self.microphone.say(pcm)
-        self.ear.forget()
-
-    async def listens(self) -> None:
-        """Wait until the bot has spoken and is silent again.
-
-        Raises:
-            TimeoutError: It did not speak.
-        """
-        await self.ear.listen()
 
     async def leaves(self) -> None:
         """Leave the room."""

@@ -106,3 +106,33 @@ class Microphone(MediaStreamTrack):
         frame.time_base = fractions.Fraction(1, _RATE)
         self._sent += _FRAME_SAMPLES
         return frame
+
+
+class Caller:
+    """Somebody who talks to a bot over a track.
+
+    Attributes:
+        ear: Hears the bot.
+        microphone: The track that the bot hears.
+    """
+
+    def __init__(self, ear: Ear) -> None:
+        self.ear = ear
+        self.microphone = Microphone()
+
+    async def says(self, pcm: bytes) -> None:
+        """Speak, and wait until all is said.
+
+        Args:
+            pcm: 16 bit mono PCM at 16 kHz.
+        """
+        await self.microphone.say(pcm)
+        self.ear.forget()
+
+    async def listens(self) -> None:
+        """Wait until the bot has spoken and is silent again.
+
+        Raises:
+            TimeoutError: It did not speak.
+        """
+        await self.ear.listen()

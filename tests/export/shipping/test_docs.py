@@ -1,32 +1,19 @@
 """docs/deploy/agentless.md shows what runs, and names all that is counted."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from pipecat_dd.export.shipping import Reason
 from tests.support.intake import KEY, Intake
+from tests.support.programs import run_python
 
 TEXT = (Path(__file__).parents[3] / "docs" / "deploy" / "agentless.md").read_text("utf8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
 def test_the_examples_run(tmp_path: Path, intake: Intake) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(EXAMPLES)],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "DD_API_KEY": KEY,
-            "PIPECAT_DD_SHIP_URL": intake.url,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    variables = {"DD_API_KEY": KEY, "PIPECAT_DD_SHIP_URL": intake.url}
+    done = run_python("-c", "\n".join(EXAMPLES), cwd=tmp_path, variables=variables)
     assert done.returncode == 0, done.stderr
     assert intake.messages == ["This line goes to standard output, and to Datadog"]
     line, counted = done.stdout.splitlines()

@@ -292,8 +292,8 @@ class Participant:
 
     Attributes:
         id: The participant's id, as on spans and log lines.
-        name: The display name; None if there is none, if it is a telephone number, or with
-            ``participant_names=False``.
+        name: The display name; None if the participant has none, if it is a telephone number, or
+            with ``participant_names=False``.
         role: The participant's role as the transport reports it (``owner``, ``guest``).
         transport: The class of the transport.
         is_there: Whether the participant is present at this moment.

@@ -49,6 +49,9 @@ class DatadogObserver(BaseObserver):
     Before Pipecat 1.3, ``PipelineWorker`` is called ``PipelineTask``.
     """
 
+    # Pipecat asks at each push. Its property would answer the same, and take longer.
+    observe_every_push = False
+
     def __init__(
         self,
         *,

@@ -127,6 +127,7 @@ class SessionInstrumentation:
             blocked_ms=settings.blocked_ms,
         )
         self._observer = weakref.ref(observer)
+        self._end_sparing: list[Callable[[], None]] = []
         # Instances of a user's subclass count as ours, too.
         kinds = type(observer).__mro__
         self._kind = next(k for k in kinds if k.__module__ == "pipecat_dd.observer")
@@ -288,7 +289,10 @@ class SessionInstrumentation:
         backlog = Backlog(self.traits, self.runtime.conversation.count_dropped)
         observer = self._observer()
         if observer is not None:
-            _pipecat.spare_events(processor, observer, self.pipelines.covered_ids, backlog.admits)
+            covered = self.pipelines.covered_ids
+            undo = _pipecat.spare_events(processor, observer, covered, backlog.admits)
+            if undo is not None:
+                self._end_sparing.append(undo)
         self._listen(self.pipelines.instances)
         root = self.session.root
         root.attributes[tags.PIPECAT_VERSION] = _pipecat.pipecat_version()
@@ -348,6 +352,10 @@ class SessionInstrumentation:
         with _guard.instrumentation.guarded():
             if self._let_loop_end is not None:
                 self._let_loop_end()
+        for undo in self._end_sparing:
+            with _guard.instrumentation.guarded():
+                undo()
+        self._end_sparing.clear()
         with _guard.instrumentation.guarded():
             self.pipelines.remove()
         with _guard.instrumentation.guarded():

@@ -53,19 +53,19 @@ from pipecat_dd._pipecat.inference import (
     inference_classes,
     tokens_of,
 )
+from pipecat_dd._pipecat.observers import proxy_of, spare_events
 from pipecat_dd._pipecat.pipeline import (
     calling,
     conversation_id,
     event_time_ns,
+    has_frame_parameters,
     having_behind,
     is_compound,
     is_run,
     is_users,
     outermost,
-    proxy_of,
     runner_of,
     runs_in_pushers_task,
-    spare_events,
     walk,
     worker_of,
 )
@@ -177,6 +177,7 @@ __all__ = [
     "handler_count",
     "handler_runner",
     "has_event",
+    "has_frame_parameters",
     "has_removed",
     "has_users_handler",
     "having_behind",

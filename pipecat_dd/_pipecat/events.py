@@ -11,7 +11,7 @@ from pipecat.utils.base_object import BaseObject
 from pipecat_dd._pipecat.class_memo import ClassMemo
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER
 from pipecat_dd._pipecat.services import is_a
-from pipecat_dd._private import peek
+from pipecat_dd._private import attribute_values, peek
 
 CONNECT_WEBSOCKET = "_connect_websocket"
 """The method of a service that makes its connection."""
@@ -102,12 +102,28 @@ def attached(instance: Any) -> list[tuple[Any, Any]]:
         if part is _Part.OWNED:
             found.append((value, owner))
             owner = value
-        held = peek(value, "__dict__", None)
-        if isinstance(held, dict):
-            look_into(held.values(), owner, depth + 1)
+        look_into(_values(value, part), owner, depth + 1)
 
-    look_into(peek(instance, "__dict__", {}).values(), instance, 1)
+    look_into(_values(instance, _Part.OWNED), instance, 1)
     return found
+
+
+def _values(found: Any, part: _Part) -> Collection[Any]:
+    """Return the values of an object's attributes."""
+    if isinstance(found, BaseObject):
+        return attribute_values(found, "_event_handlers")
+    if part is _Part.HOLDER:
+        return [_field(found, field.name) for field in dataclasses.fields(found)]
+    held = peek(found, "__dict__", {})
+    return held.values() if isinstance(held, dict) else ()
+
+
+def _field(found: Any, name: str) -> Any:
+    try:
+        # Not getattr(): some report that a program reads what is deprecated.
+        return object.__getattribute__(found, name)
+    except Exception:
+        return None
 
 
 def is_turn_analyzer(value: Any) -> bool:
@@ -162,8 +178,9 @@ def frame_events(instance: Any) -> dict[str, Any]:
         instance: A processor that dispatches them as Pipecat's do; else there are none.
     """
     events = peek(instance, "_event_handlers")
-    dispatches = peek(type(instance), CALL_EVENT_HANDLER) is peek(BaseObject, CALL_EVENT_HANDLER)
-    if not dispatches or not isinstance(events, dict) or CALL_EVENT_HANDLER in vars(instance):
+    dispatch = getattr(peek(instance, CALL_EVENT_HANDLER), "__func__", None)
+    is_pipecats = dispatch is not None and dispatch is peek(BaseObject, CALL_EVENT_HANDLER)
+    if not is_pipecats or not isinstance(events, dict):
         return {}
     found = {name: events[name] for name in FRAME_EVENTS if name in events}
     return {name: event for name, event in found.items() if hasattr(event, "handlers")}

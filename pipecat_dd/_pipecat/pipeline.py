@@ -1,12 +1,10 @@
-"""Looks into a pipeline: its processors, the worker that runs it, and its observers' queues."""
+"""Looks into a pipeline: its processors, and the worker that runs it."""
 
-import asyncio
+import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
-
-from pipecat.observers.base_observer import FrameProcessed, FramePushed
 
 from pipecat_dd._pipecat.services import is_a
 from pipecat_dd._private import peek
@@ -124,12 +122,6 @@ def calling() -> tuple[Any, Any]:
     return proxy, worker
 
 
-def proxy_of(processor: Any) -> Any:
-    """Return Pipecat's proxy for the observers of a processor's worker, or None if unknown."""
-    setup = peek(processor, "_setup")
-    return getattr(setup, "observer", None) or peek(processor, "_observer")
-
-
 def conversation_id(worker: Any) -> str | None:
     """Return a worker's ``conversation_id``; None if it has none."""
     found = peek(worker, "_conversation_id")
@@ -146,50 +138,25 @@ def runs_in_pushers_task(processor: Any) -> bool:
     return bool(peek(processor, "_enable_direct_mode", True))
 
 
-def spare_events(
-    processor: Any,
-    observer: Any,
-    heard: Set[int],
-    admits: Callable[[type, int], bool] = lambda kind, waiting: True,
-) -> bool:
-    """Keep events out of an observer's queue if our patches report them already.
+def has_frame_parameters(method: Any, *defaults: Any) -> bool:
+    """Whether a processor's method takes a frame and its direction and nothing else.
 
-    For every observer, Pipecat queues each push and each processing of a frame, and wakes the
-    observer's task for it, which is most of an observer's cost. What happens in a patched
-    processor does not need to be queued as well.
+    So do Pipecat's own ``process_frame`` and ``push_frame``; a user's may take more.
 
     Args:
-        processor: Any processor of the pipeline.
-        observer: The observer.
-        heard: The ids, as of :func:`id`, of the processors whose events are not queued.
-        admits: Given the class of an event's frame and how many events wait, returns whether to
-            queue the event. Must not raise.
-
-    Returns:
-        Whether this worked; if not, all events are queued.
+        method: The method, bound to its processor.
+        *defaults: What its last parameters are if they are not given.
     """
-    try:
-        queue = peek(proxy_of(processor), "_proxies")[observer].queue
-        put: Callable[[Any], Awaitable[None]] = queue.put
-        # Awaited some hundred times a second; a new coroutine each time would cost more.
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-    except Exception:
-        return False
-
-    def spare_put(event: Any) -> Awaitable[None]:
-        kind = type(event)
-        if kind is FrameProcessed:
-            if id(event.processor) in heard:
-                return done
-        elif kind is not FramePushed:
-            return put(event)
-        elif id(event.source) in heard:
-            return done
-        return put(event) if admits(type(event.frame), queue.qsize()) else done
-
-    queue.put = spare_put
-    return True
+    function = getattr(method, "__func__", None)
+    code = getattr(function, "__code__", None)
+    return (
+        code is not None
+        and code.co_varnames[1 : code.co_argcount] == ("frame", "direction")
+        and not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        and not code.co_kwonlyargcount
+        and not code.co_posonlyargcount
+        and (getattr(function, "__defaults__", None) or ()) == defaults
+    )
 
 
 def event_time_ns(source: Any, timestamp_ns: int, now_ns: int) -> int:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from pipecat_dd._pipecat.class_memo import ClassMemo
-from pipecat_dd._private import peek
+from pipecat_dd._private import attribute_values, peek
 from pipecat_dd.conversation.model import AttributeValue, Role, Service
 from pipecat_dd.names import tags
 
@@ -148,9 +148,9 @@ def _is_remote(processor: Any) -> bool:
     if peek(processor, "_websocket", _NONE) is not _NONE:
         return True
     clients = tuple(found for one in _CLIENTS if (found := _imported(*one)) is not None)
-    held = peek(processor, "__dict__", {}).values()
+    held = attribute_values(processor, "_event_handlers")
     # Not isinstance(): a proxy's `__class__` may be computed, and raise.
-    return any(issubclass(type(value), clients) for value in list(held))
+    return any(issubclass(type(value), clients) for value in held)
 
 
 def _imported(module: str, name: str) -> Any:

@@ -154,6 +154,8 @@ def current_context() -> WorkContext | None:
         work = work.resolve()
         if work is None:
             return found
+    if work.processor is not None or work.bound is not None:
+        return work
     return _with_processor(work, running_task())
 
 
@@ -238,11 +240,11 @@ CARRIED: tuple[ContextVar[Any], ...] = (current, _bound, by_thread, sink_at_work
 
 def carried() -> list[Any] | None:
     """Return the values to take along to another thread; None if the code has no session."""
-    is_sinks = sink_at_work.get() is not None
+    sink = sink_at_work.get()
     work = current_context() if current.get() is not None or stack_lookup.has_any() else None
-    if work is None and not is_sinks:
+    if work is None and sink is None:
         return None
-    return [work, *(variable.get() for variable in CARRIED[1:])]
+    return [work, _bound.get(), by_thread.get(), sink]
 
 
 def carried_sampled(code: SampledCode, work: WorkContext) -> list[Any]:

@@ -59,8 +59,10 @@ def carry_into_pools() -> None:
             self: ThreadPoolExecutor, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
         ) -> Future[_T]:
             values = None
-            with _guard.instrumentation.guarded():
+            try:
                 values = carried()
+            except Exception as error:
+                _guard.instrumentation.failed(error)
             if values is None:
                 return inner(self, fn, *args, **kwargs)
             return inner(self, run_at, values, fn, *args, **kwargs)

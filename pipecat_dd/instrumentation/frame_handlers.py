@@ -283,6 +283,10 @@ def _tool_cancelled(event: FrameEvent) -> None:
     )
 
 
+VOICE_ROLES = (Role.TTS, Role.LLM, Role.OUTPUT)
+"""Where the bot's audio is generated or written; a push of media elsewhere means nothing."""
+
+
 def _tts_audio(event: FrameEvent) -> None:
     source, frame = event.source, event.frame
     if source is None:

@@ -85,6 +85,10 @@ class FrameTracker:
         bind, unbind, bound, now_ns = current.set, current.reset, current.get, time.time_ns
         opened, closed = self._open.add, self._open.discard
 
+        # The media that are only counted here, and the attribute by which they name a participant.
+        counted: dict[type, str | None] = {}
+        unknown = ""
+
         def enter(frame: Any, direction: Any, meaning: FrameTraits) -> FrameProcessing:
             processing = FrameProcessing(session, processor, frame, direction, now_ns())
             if meaning.names is not None:
@@ -169,15 +173,14 @@ class FrameTracker:
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
-        def process_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            if len(args) == 1 and not kwargs:
-                call, direction = inner, args[0]
-            else:  # a user's own method, whose signature differs from Pipecat's
-                direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
+        def pass_by(frame: Any, direction: Any) -> None:
+            try:
+                at_ns = now_ns()
+                frames.passed(processor, type(frame).__name__, direction, at_ns, at_ns)
+            except Exception as error:
+                guard.failed(error)
 
-                def call(frame: Any, direction: Any) -> Awaitable[Any]:
-                    return inner(frame, *args, **kwargs)
-
+        def process(call: Method, frame: Any, direction: Any) -> Awaitable[Any]:
             if not self.is_on or guard.off:
                 return call(frame, direction)
             work = meaning = None
@@ -185,6 +188,8 @@ class FrameTracker:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
                 if meaning.is_media:
+                    if not (is_output and meaning.handler is not None):
+                        counted[kind] = meaning.names
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         bind(idle)
@@ -193,8 +198,7 @@ class FrameTracker:
                             getattr(frame, "context_id", None), _pipecat.audio_secs(frame), now_ns()
                         )
                     if takes_all:
-                        at_ns = now_ns()
-                        frames.passed(processor, kind.__name__, direction, at_ns, at_ns)
+                        pass_by(frame, direction)
                     if meaning.names is not None and people.can_be_several:
                         # This runs fifty times a second, so only where it makes a difference.
                         name = getattr(frame, meaning.names, None)
@@ -212,7 +216,32 @@ class FrameTracker:
                 return call(frame, direction)
             return process_tracked(call, frame, direction, meaning)
 
-        return process_frame
+        def process_frame(frame: Any, direction: Any) -> Awaitable[Any]:
+            names = counted.get(type(frame), unknown)
+            if (
+                names is not unknown
+                and self.is_on
+                and not (names and people.can_be_several and getattr(frame, names, None))
+            ):
+                # As above, for what nearly all frames are.
+                processor.frames += 1
+                if bound() is not idle and has_own_task:
+                    bind(idle)
+                if takes_all:
+                    pass_by(frame, direction)
+                return inner(frame, direction)
+            return process(inner, frame, direction)
+
+        def process_frame_as_users(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
+
+            def call(frame: Any, direction: Any) -> Awaitable[Any]:
+                return inner(frame, *args, **kwargs)
+
+            return process(call, frame, direction)
+
+        # A user's own method may have another signature than Pipecat's.
+        return process_frame if _pipecat.has_frame_parameters(inner) else process_frame_as_users
 
     def _begin_response(
         self, processing: FrameProcessing, processor: Processor, frame: Any

@@ -1,9 +1,27 @@
-"""Replaces methods on instances of Pipecat's classes, and puts them back."""
+"""Replaces methods on instances of Pipecat's classes, and puts them back.
+
+It does not ask for an instance's ``__dict__`` (see :func:`pipecat_dd._private.attribute_values`).
+"""
 
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 from pipecat_dd import _guard
+
+
+def is_replaced(instance: Any, name: str) -> bool:
+    """Whether an object's method is not the one of its class.
+
+    Args:
+        instance: The object.
+        name: The method's name. An object without it has not replaced it.
+    """
+    found = getattr(instance, name, None)
+    of_class = getattr(type(instance), name, None)
+    if isinstance(found, MethodType) and found.__self__ is instance and found.__func__ is of_class:
+        return False
+    return name in getattr(instance, "__dict__", ())
 
 
 class Patches:
@@ -20,11 +38,11 @@ class Patches:
             name: The method's name.
             wrapper: Called instead of the method.
         """
-        before = instance.__dict__.get(name)
+        before = getattr(instance, name) if is_replaced(instance, name) else None
         setattr(instance, name, wrapper)
 
         def restore() -> None:
-            if instance.__dict__.get(name) is not wrapper:
+            if getattr(instance, name, None) is not wrapper:
                 return  # patched again by other code; once off, our wrapper only passes calls on
             if before is None:
                 delattr(instance, name)

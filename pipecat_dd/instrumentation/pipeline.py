@@ -23,6 +23,7 @@ from pipecat_dd.instrumentation.audio_out import WRITE, recording_writes
 from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
+from pipecat_dd.instrumentation.frame_handlers import VOICE_ROLES
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker, Method
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.handlers import reporting_failures
@@ -242,11 +243,19 @@ class PipelineInstrumentation:
         inner: Method = instance.push_frame
         known, find, dispatch = self._table.cached, self._table.find, self._dispatcher.dispatch
         seen_before, tracker = self._dispatcher.seen_ids, self._tracker
+        has_voice = processor.role in VOICE_ROLES
+        ignored: set[type] = set()
 
-        def push_frame(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        def note(frame: Any) -> None:
             try:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
+                if meaning.is_media and not has_voice:
+                    ignored.add(kind)
+                    return
+                if meaning.handler is None and meaning.purpose is None:
+                    ignored.add(kind)
+                    return
                 if meaning.handler is not None and tracker.is_on and frame.id not in seen_before:
                     # Audio counts twice: where it is generated and where it is written.
                     dispatch(meaning.handler, frame, processor, instance, once=not meaning.is_media)
@@ -254,10 +263,20 @@ class PipelineInstrumentation:
                     processor.pipeline.pass_on(processor, meaning.purpose)
             except Exception as error:
                 _guard.instrumentation.failed(error)
-            # The call without kwargs is cheaper, and nearly always the one that is made.
-            return inner(frame, *args, **kwargs) if kwargs else inner(frame, *args)
 
-        return push_frame
+        def push_frame(frame: Any, direction: Any = _pipecat.DOWNSTREAM) -> Awaitable[Any]:
+            if type(frame) not in ignored:
+                note(frame)
+            return inner(frame, direction)
+
+        def push_frame_as_users(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if type(frame) not in ignored:
+                note(frame)
+            return inner(frame, *args, **kwargs)
+
+        # A user's own method may have another signature than Pipecat's.
+        is_pipecats = _pipecat.has_frame_parameters(inner, _pipecat.DOWNSTREAM)
+        return push_frame if is_pipecats else push_frame_as_users
 
     def _handling(self, instance: Any, processor: Processor, inner: Method) -> Method:
         """Pass on each handler of the processor's events, recording what it raises."""

@@ -6,8 +6,7 @@ As for a transport (:mod:`~pipecat_dd.instrumentation.transports`), the event's 
 at the dispatch and inherited by its handlers, which run as they would without us.
 
 A processor dispatches four events of its own for each frame. Where nothing handles them they are
-answered on the spot, which costs less than dispatching them; processors that have nothing else to
-report are not patched.
+answered on the spot, which costs less than dispatching them and makes up for some of what we cost.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ from pipecat_dd.instrumentation.event_facts import (
     timed_out,
 )
 from pipecat_dd.instrumentation.handlers import SetAside, dispatch_within, reporting_failures
-from pipecat_dd.instrumentation.patches import Patches
+from pipecat_dd.instrumentation.patches import Patches, is_replaced
 from pipecat_dd.instrumentation.rulings import reading_rulings
 from pipecat_dd.names import tags
 
@@ -83,6 +82,7 @@ class ServiceEventInstrumentation:
         self._replaced = Patches()
         self._known: set[int] = set()
         self._turn_deciders: list[tuple[Any, Processor | None]] = []
+        self._done: asyncio.Future[None] | None = None
 
     def listen(self, instance: Any, processor: Processor | None) -> None:
         """Patch a processor that has events to record, and the objects that belong to it.
@@ -118,7 +118,7 @@ class ServiceEventInstrumentation:
             return
         for one in (worker, *(w for w in _pipecat.beside(worker) if not _pipecat.is_worker(w))):
             # One without a pipeline may work for another session of the same runner.
-            if id(one) not in self._known and _pipecat.CALL_EVENT_HANDLER not in vars(one):
+            if id(one) not in self._known and not is_replaced(one, _pipecat.CALL_EVENT_HANDLER):
                 self._known.add(id(one))
                 name = str(getattr(one, "name", "") or "")
                 events = _pipecat.own_events(one) - NOT_RECORDED
@@ -155,15 +155,18 @@ class ServiceEventInstrumentation:
         self, instance: Any, source: EventSource, events: frozenset[str], *, failing: bool = False
     ) -> None:
         caller, runner = _pipecat.event_caller(instance), _pipecat.handler_runner(instance)
-        if not events or caller is None or runner is None:
+        if caller is None or runner is None:
             return
         patch = self._replaced.patch
-        patch(
-            instance,
-            _pipecat.CALL_EVENT_HANDLER,
-            self._dispatching(instance, source, events, caller),
-        )
-        patch(instance, _pipecat.RUN_HANDLER, self._handling(instance, source, runner, failing))
+        if events:
+            caller = self._dispatching(instance, source, events, caller)
+            handling = self._handling(instance, source, runner, failing)
+            patch(instance, _pipecat.RUN_HANDLER, handling)
+        of_frames = _pipecat.frame_events(instance)
+        if of_frames:
+            caller = self._answering(of_frames, caller)
+        if of_frames or events:
+            patch(instance, _pipecat.CALL_EVENT_HANDLER, caller)
 
     def _time_connecting(self, instance: Any) -> None:
         connecting = _pipecat.connecting_method(instance)
@@ -202,17 +205,30 @@ class ServiceEventInstrumentation:
                 kwargs,
             )
 
-        of_frames = _pipecat.frame_events(instance)
-        # What dispatching to no handler comes to; a new coroutine each time would cost more.
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
+        def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+            if event_name in events:
+                return dispatch(event_name, args, kwargs)
+            return inner(event_name, *args, **kwargs)
+
+        return _call_event_handler
+
+    def _answering(self, of_frames: dict[str, Any], inner: Method) -> Method:
+        """Answer events of frames that nothing handles on the spot.
+
+        Args:
+            of_frames: The events, by name.
+            inner: Dispatches all others.
+        """
+        done = self._done
+        if done is None:
+            # What dispatching to no handler comes to; a new coroutine each time would cost more.
+            done = self._done = asyncio.get_running_loop().create_future()
+            done.set_result(None)
 
         def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             event = of_frames.get(event_name)
             if event is not None and not event.handlers:
                 return done
-            if event_name in events:
-                return dispatch(event_name, args, kwargs)
             return inner(event_name, *args, **kwargs)
 
         return _call_event_handler

@@ -1,0 +1,196 @@
+"""What stands beside the observer is served as without it: observers, handlers, processors."""
+
+import asyncio
+import gc
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+from pipecat.frames.frames import EndFrame, Frame, InputAudioRawFrame, TextFrame
+from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.frame_processor import (
+    FrameDirection,
+    FrameProcessor,
+    FrameProcessorSetup,
+)
+
+from pipecat_dd import DatadogObserver
+from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
+from tests.reliability.test_odd_bots import Last, Over
+from tests.support.agent import TestAgent
+from tests.support.calls import AUDIO
+
+
+class Recording(BaseObserver):
+    """Notes each event."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.seen: list[str] = []
+
+    async def on_process_frame(self, data: FrameProcessed) -> None:
+        self.seen.append(f"{_kind(data.processor)} processes {data.frame.__class__.__name__}")
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        first = getattr(data, "first_push", None)
+        self.seen.append(f"{_kind(data.source)} pushes {data.frame.__class__.__name__} {first}")
+
+
+def _kind(processor: FrameProcessor) -> str:
+    return type(processor).__name__
+
+
+class Passing(FrameProcessor):
+    """Passes frames on."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
+class Running:
+    """A pipeline at work; use as an async context manager."""
+
+    def __init__(self, *observers: BaseObserver, processors: tuple[FrameProcessor, ...]) -> None:
+        self._last = Last()
+        self.worker: Any = PipelineWorker(
+            Pipeline([*processors, self._last]),
+            observers=list(observers),
+            cancel_on_idle_timeout=False,
+        )
+
+    async def __aenter__(self) -> "Running":
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(self.worker)
+        self._running = asyncio.create_task(runner.run())
+        return self
+
+    async def __aexit__(self, *failed: object) -> None:
+        await self.worker.queue_frame(EndFrame())
+        await asyncio.wait_for(self._running, 20)
+
+    async def send(self, *frames: Frame) -> None:
+        """Send frames, and wait until they and the observers' events are processed."""
+        self._last.reached.clear()
+        await self.worker.queue_frames([*frames, Over()])
+        await asyncio.wait_for(self._last.reached.wait(), 20)
+        for proxy in list(self.worker._observer._proxies.values()):
+            await asyncio.wait_for(proxy.queue.join(), 20)
+
+
+def _frames() -> tuple[Frame, ...]:
+    return TextFrame("a"), InputAudioRawFrame(AUDIO, 16_000, 1), TextFrame("b")
+
+
+@pytest.mark.parametrize("options", [{}, {"observe_every_push": False}])
+async def test_other_observers_get_the_events_that_they_get_without_us(
+    options: dict[str, Any],
+) -> None:
+    async def seen(*ours: BaseObserver) -> list[str]:
+        given, late, passing = Recording(**options), Recording(**options), Recording(**options)
+        async with Running(*ours, given, processors=(Passing(), Passing())) as running:
+            await running.send(*_frames())
+            running.worker.add_observer(late)
+            running.worker.add_observer(passing)
+            await running.send(*_frames())
+            await running.worker.remove_observer(passing)
+            gone = len(passing.seen)
+            await running.send(*_frames())
+            assert len(passing.seen) == gone
+        assert late.seen
+        # Which of two processors is first where both have something to do is up to the loop.
+        return [f"{n} {what}" for one in (given, late, passing) for what, n in _counted(one)]
+
+    assert await seen(DatadogObserver()) == await seen()
+
+
+def _counted(recording: Recording) -> list[tuple[str, int]]:
+    return sorted(Counter(recording.seen).items())
+
+
+async def test_what_a_session_leaves_of_a_workers_observers_is_pipecats() -> None:
+    observer, other = DatadogObserver(), Recording()
+    passing = Passing()
+    running = Running(observer, other, processors=(passing,))
+    async with running:
+        await running.send(*_frames())
+        await running.worker.remove_observer(observer)
+        before = len(other.seen)
+        await running.send(*_frames())
+        assert len(other.seen) > before
+        proxy = running.worker._observer
+        setup = getattr(passing, "_setup", None)
+        assert getattr(setup, "observer", proxy) is proxy
+        assert not [n for n, value in vars(proxy).items() if type(value).__name__ == "function"]
+
+
+class Inner(Passing):
+    """A processor that nothing but the user's own processor knows."""
+
+
+class Holder(FrameProcessor):
+    """Holds another processor, which Pipecat does not know of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = Inner()
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        await super().setup(setup)
+        await self._held.setup(setup)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self._held.process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
+async def test_a_processor_that_only_another_one_knows_is_found(agent: TestAgent) -> None:
+    observer, other = DatadogObserver(frame_spans="all"), Recording()
+    async with Running(observer, other, processors=(Holder(),)) as running:
+        await running.send(*_frames())
+        await running.send(*_frames())
+    assert [s for s in agent.session(observer.session_id).spans if "Inner" in s.resource]
+    assert "Inner processes TextFrame" in other.seen
+
+
+async def test_a_handler_of_a_processors_frames_runs_for_each_whenever_it_was_added() -> None:
+    passing = Passing()
+    before: list[str] = []
+    after: list[str] = []
+
+    async def processes(_: FrameProcessor, frame: Frame) -> None:
+        before.append(type(frame).__name__)
+
+    async def pushed(_: FrameProcessor, frame: Frame) -> None:
+        after.append(type(frame).__name__)
+
+    passing.add_event_handler("on_before_process_frame", processes)
+    async with Running(DatadogObserver(), processors=(passing,)) as running:
+        await running.send(*_frames())
+        passing.add_event_handler("on_after_push_frame", pushed)
+        await running.send(*_frames())
+    assert before.count("TextFrame") == 4
+    assert before.count("InputAudioRawFrame") == 2
+    assert after.count("TextFrame") == 2
+    assert after.count("InputAudioRawFrame") == 1
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 13), reason="from Python 3.13 on a dictionary does not slow it down"
+)
+async def test_a_processor_gets_no_dictionary_of_its_attributes() -> None:
+    class Small(Passing):
+        """A class that no other test has made instances of."""
+
+    def has_dictionary(one: FrameProcessor) -> bool:
+        return any(type(h) is dict and "_event_handlers" in h for h in gc.get_referents(one))
+
+    small = Small()
+    async with Running(DatadogObserver(), processors=(small,)) as running:
+        await running.send(*_frames())
+        assert not has_dictionary(small)
+    vars(small)
+    assert has_dictionary(small)

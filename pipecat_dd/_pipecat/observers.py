@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Set
 from typing import Any, Protocol, cast
 
-from pipecat.observers.base_observer import FrameProcessed, FramePushed
+from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 
 from pipecat_dd._pipecat.class_memo import ClassMemo
 from pipecat_dd._private import peek
@@ -77,9 +77,7 @@ class _SparingQueue(asyncio.Queue[Any]):
         """
         self._heard = heard
         self._admits = admits
-        # Awaited some hundred times a second; a new coroutine each time would cost more.
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._done.set_result(None)
+        self._done = _done()
 
     def put(self, event: Any) -> Awaitable[None]:  # type: ignore[override]
         """Take an event, or leave it out."""
@@ -98,12 +96,30 @@ class _Bypass(Protocol):
     """A copy of Pipecat's proxy for a worker's observers, which has all of them but one.
 
     It is itself one of Pipecat's proxies, so the others get their events from Pipecat's own code.
+
+    Attributes:
+        pipecat_dd_whole: The proxy.
+        pipecat_dd_heard: The ids, as of :func:`id`, of the patched processors.
+        pipecat_dd_setup: What Pipecat has set the processors up with.
+        pipecat_dd_processing: A second copy, with those that do something with a frame that is
+            processed; None if there are none.
+        pipecat_dd_done: What to deliver it to none comes to.
     """
 
     pipecat_dd_whole: Any
     pipecat_dd_heard: Set[int]
     pipecat_dd_setup: Any
-    _proxies: dict[Any, Any]
+    pipecat_dd_processing: Any
+    pipecat_dd_done: asyncio.Future[None]
+
+
+_IGNORES = BaseObserver.on_process_frame
+
+
+def _ignores_processing(observer: Any) -> bool:
+    """Whether an observer has left it at Pipecat's method that does nothing."""
+    method = getattr(observer, "on_process_frame", None)
+    return getattr(method, "__func__", None) is _IGNORES and not _IGNORES.__code__.co_names
 
 
 def _bypass_class(proxy_class: type) -> type:
@@ -112,11 +128,13 @@ def _bypass_class(proxy_class: type) -> type:
     Args:
         proxy_class: The class of Pipecat's proxy.
     """
-    process_of_others = proxy_class.on_process_frame  # type: ignore[attr-defined]
 
     def on_process_frame(self: _Bypass, data: Any) -> Awaitable[None]:
         if id(data.processor) in self.pipecat_dd_heard:
-            return process_of_others(self, data)  # type: ignore[no-any-return]
+            processing = self.pipecat_dd_processing
+            if processing is None:
+                return self.pipecat_dd_done
+            return cast("Awaitable[None]", processing.on_process_frame(data))
         # A processor that is not patched, before it has pushed anything: it may be held by one of
         # the user's. From here on all events go to all observers.
         self.pipecat_dd_setup.observer = self.pipecat_dd_whole
@@ -136,8 +154,18 @@ def _bypass_class(proxy_class: type) -> type:
 _bypass_classes = ClassMemo(_bypass_class)
 
 
+def _copy(proxy: Any, kind: type[Any]) -> Any:
+    found = object.__new__(kind)
+    for name, value in vars(proxy).items():
+        setattr(found, name, value)
+    return found
+
+
 def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable[[], None]:
     """Let the events of a pipeline's processors go to all observers but one.
+
+    Those that ignore that a frame is processed do not get that, either: Pipecat would queue it, and
+    wake the observer's task, for nothing. It is most of what Pipecat's own observers cost.
 
     Args:
         setup: What Pipecat has set the processors up with.
@@ -154,15 +182,18 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     """
     if setup.observer is not whole:
         raise ValueError("the processors have another proxy")
-    rest: Any = object.__new__(_bypass_classes(type(whole)))
-    for name, value in vars(whole).items():
-        setattr(rest, name, value)
+    rest, processing = _copy(whole, _bypass_classes(type(whole))), _copy(whole, type(whole))
     rest.pipecat_dd_whole, rest.pipecat_dd_heard, rest.pipecat_dd_setup = whole, heard, setup
+    rest.pipecat_dd_done = _done()
     add, remove = whole.add_observer, whole.remove_observer
 
     def look_again() -> None:
         found = peek(whole, "_proxies") or {}
         rest._proxies = {one: proxy for one, proxy in found.items() if one is not observer}
+        processing._proxies = {
+            one: proxy for one, proxy in rest._proxies.items() if not _ignores_processing(one)
+        }
+        rest.pipecat_dd_processing = processing if processing._proxies else None
 
     def add_observer(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -187,3 +218,10 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     whole.add_observer, whole.remove_observer = add_observer, remove_observer
     setup.observer = rest
     return end
+
+
+def _done() -> asyncio.Future[None]:
+    """Return what is awaited some hundred times a second; a new coroutine each time costs more."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done

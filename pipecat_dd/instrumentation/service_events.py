@@ -226,9 +226,12 @@ class ServiceEventInstrumentation:
             done.set_result(None)
 
         def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            event = of_frames.get(event_name)
-            if event is not None and not event.handlers:
-                return done
+            try:
+                # Nearly all that are dispatched are of frames.
+                if not of_frames[event_name].handlers:
+                    return done
+            except KeyError:
+                pass
             return inner(event_name, *args, **kwargs)
 
         return _call_event_handler

@@ -194,3 +194,33 @@ async def test_a_processor_gets_no_dictionary_of_its_attributes() -> None:
         assert not has_dictionary(small)
     vars(small)
     assert has_dictionary(small)
+
+
+class Pushes(BaseObserver):
+    """Notes pushes only, as Pipecat's own observers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pushed = 0
+        self.processed = 0
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        self.pushed += 1
+
+
+async def test_an_observer_that_takes_an_event_gets_it_however_it_takes_it() -> None:
+    async def processes(data: FrameProcessed) -> None:
+        assigned.processed += 1
+
+    ignoring, assigned = Pushes(), Pushes()
+    assigned.on_process_frame = processes  # type: ignore[method-assign]
+    async with Running(DatadogObserver(), ignoring, assigned, processors=(Passing(),)) as running:
+        await running.send(*_frames())
+    assert assigned.processed >= 3 * 2
+    assert ignoring.pushed == assigned.pushed >= 3 * 2
+
+
+def test_pipecats_own_method_ignores_what_is_processed() -> None:
+    # Observers that leave it at that do not get the event (`_pipecat/observers.py`).
+    assert BaseObserver.on_process_frame.__code__.co_names == ()
+    assert asyncio.run(BaseObserver().on_process_frame(None)) is None  # type: ignore[arg-type]

@@ -44,15 +44,16 @@ def spare_events(
         Undoes what a session must not leave behind; None if it did not work and all events are
         queued.
     """
-    whole = proxy_of(processor)
     try:
+        whole = proxy_of(processor)
         queue = peek(whole, "_proxies")[observer].queue
         if type(queue) is not asyncio.Queue:
             return None
         # Not an attribute `put`: as long as one queue of a class has one, Python looks for it
         # whenever anything is put into any other.
+        spared = cast("_SparingQueue", queue)
+        spared.heard, spared.admits, spared.done = heard, admits, _done()
         queue.__class__ = _SparingQueue
-        cast("_SparingQueue", queue).spare(heard, admits)
     except Exception:
         return None
     try:
@@ -66,30 +67,29 @@ def _nothing() -> None:
 
 
 class _SparingQueue(asyncio.Queue[Any]):
-    """An observer's queue, without the events that our patches report already."""
+    """An observer's queue, without the events that our patches report already.
 
-    def spare(self, heard: Set[int], admits: Admits) -> None:
-        """Begin to leave events out.
+    Attributes:
+        heard: The ids, as of :func:`id`, of the processors whose events are left out.
+        admits: Whether to take the event of another.
+        done: What to leave an event out comes to.
+    """
 
-        Args:
-            heard: The ids, as of :func:`id`, of the processors whose events are left out.
-            admits: Whether to take another event.
-        """
-        self._heard = heard
-        self._admits = admits
-        self._done = _done()
+    heard: Set[int]
+    admits: Admits
+    done: asyncio.Future[None]
 
     def put(self, event: Any) -> Awaitable[None]:  # type: ignore[override]
         """Take an event, or leave it out."""
         kind = type(event)
         if kind is FrameProcessed:
-            if id(event.processor) in self._heard:
-                return self._done
+            if id(event.processor) in self.heard:
+                return self.done
         elif kind is not FramePushed:
             return super().put(event)
-        elif id(event.source) in self._heard:
-            return self._done
-        return super().put(event) if self._admits(type(event.frame), self.qsize()) else self._done
+        elif id(event.source) in self.heard:
+            return self.done
+        return super().put(event) if self.admits(type(event.frame), self.qsize()) else self.done
 
 
 class _Bypass(Protocol):
@@ -199,17 +199,26 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
         try:
             return add(*args, **kwargs)
         finally:
-            look_again()
+            keep_up()
 
     async def remove_observer(*args: Any, **kwargs: Any) -> Any:
         try:
             return await remove(*args, **kwargs)
         finally:
-            look_again()
+            keep_up()
 
-    def end() -> None:
+    def keep_up() -> None:
+        try:
+            look_again()
+        except Exception:
+            give_way()
+
+    def give_way() -> None:
         if setup.observer is rest:
             setup.observer = whole
+
+    def end() -> None:
+        give_way()
         for name, ours in (("add_observer", add_observer), ("remove_observer", remove_observer)):
             if getattr(whole, name) is ours:
                 delattr(whole, name)

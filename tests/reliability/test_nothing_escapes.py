@@ -43,6 +43,7 @@ ENTRIES = {
     "DatadogObserver.on_process_frame",
     "DatadogObserver.on_push_frame",
     "DatadogObserver.on_pipeline_started",
+    "_SparingQueue.put",
     # The way to those of the observer: there is no call of ours that could guard it.
     "_OnInstance.__get__",
     "Part.failed",

@@ -36,7 +36,7 @@ _ANALYZER = "BaseTurnAnalyzer"
 _ELSEWHERE = frozenset(
     {
         *("BaseObserver", "BaseTaskManager", "BaseTransport", "BaseWorker"),
-        *("FrameProcessorMetrics", "WorkerRunner", "WorkerBus"),
+        *("FrameProcessorMetrics", "FrameProcessorSetup", "WorkerRunner", "WorkerBus"),
     }
 )
 """What a processor refers to and does not own."""
@@ -81,13 +81,13 @@ def attached(instance: Any) -> list[tuple[Any, Any]]:
     """
     found: list[tuple[Any, Any]] = []
     seen = {id(instance)}
-    known, part_of = _part_of.of_modules, _part_of
+    known, part_of, none = _part_of.of_modules, _part_of, _Part.NONE
 
     def look_into(values: Collection[Any], owner: Any, depth: int) -> None:
         for value in tuple(values):
             kind = type(value)
             part = known.get(kind) or part_of(kind)
-            if part is not _Part.NONE:
+            if part is not none:
                 look(value, part, owner, depth)
 
     def look(value: Any, part: _Part, owner: Any, depth: int) -> None:

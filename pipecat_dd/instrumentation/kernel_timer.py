@@ -13,6 +13,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 
 _Set = Callable[[int, float], None]
 
@@ -85,6 +86,7 @@ class KernelTimer:
         self.close()
 
 
+@cache
 def _functions() -> tuple[Callable[[], int], _Set]:
     """Return how a timer is created and set.
 

@@ -101,16 +101,14 @@ class _Bypass(Protocol):
         pipecat_dd_whole: The proxy.
         pipecat_dd_heard: The ids, as of :func:`id`, of the patched processors.
         pipecat_dd_setup: What Pipecat has set the processors up with.
-        pipecat_dd_processing: A second copy, with those that do something with a frame that is
-            processed; None if there are none.
-        pipecat_dd_done: What to deliver it to none comes to.
+        pipecat_dd_done: What to deliver an event to none comes to.
     """
 
     pipecat_dd_whole: Any
     pipecat_dd_heard: Set[int]
     pipecat_dd_setup: Any
-    pipecat_dd_processing: Any
     pipecat_dd_done: asyncio.Future[None]
+    _proxies: dict[Any, Any]
 
 
 _IGNORES = BaseObserver.on_process_frame
@@ -118,8 +116,10 @@ _IGNORES = BaseObserver.on_process_frame
 
 def _ignores_processing(observer: Any) -> bool:
     """Whether an observer has left it at Pipecat's method that does nothing."""
-    method = getattr(observer, "on_process_frame", None)
-    return getattr(method, "__func__", None) is _IGNORES and not _IGNORES.__code__.co_names
+    try:
+        return observer.on_process_frame.__func__ is _IGNORES and not _IGNORES.__code__.co_names
+    except Exception:
+        return False
 
 
 def _bypass_class(proxy_class: type) -> type:
@@ -128,44 +128,49 @@ def _bypass_class(proxy_class: type) -> type:
     Args:
         proxy_class: The class of Pipecat's proxy.
     """
+    pipecats: Any = proxy_class
+    process_of_others, push_of_others = pipecats.on_process_frame, pipecats.on_push_frame
+
+    def give_way(self: _Bypass) -> Any:
+        # A processor that is not patched: it may be held by one of the user's. From here on all
+        # events go to all observers.
+        self.pipecat_dd_setup.observer = self.pipecat_dd_whole
+        return self.pipecat_dd_whole
 
     def on_process_frame(self: _Bypass, data: Any) -> Awaitable[None]:
-        if id(data.processor) in self.pipecat_dd_heard:
-            processing = self.pipecat_dd_processing
-            if processing is None:
-                return self.pipecat_dd_done
-            return cast("Awaitable[None]", processing.on_process_frame(data))
-        # A processor that is not patched, before it has pushed anything: it may be held by one of
-        # the user's. From here on all events go to all observers.
-        self.pipecat_dd_setup.observer = self.pipecat_dd_whole
-        return cast("Awaitable[None]", self.pipecat_dd_whole.on_process_frame(data))
+        if id(data.processor) not in self.pipecat_dd_heard:
+            return cast("Awaitable[None]", give_way(self).on_process_frame(data))
+        # Asked for each event: a method may be replaced at any time.
+        for one in self._proxies:
+            if not _ignores_processing(one):
+                return cast("Awaitable[None]", process_of_others(self, data))
+        return self.pipecat_dd_done
+
+    def on_push_frame(self: _Bypass, data: Any) -> Awaitable[None]:
+        if id(data.source) not in self.pipecat_dd_heard:
+            return cast("Awaitable[None]", give_way(self).on_push_frame(data))
+        return cast("Awaitable[None]", push_of_others(self, data))
 
     def forwarding(name: str) -> Callable[..., Any]:
         return lambda self, *args, **kwargs: getattr(self.pipecat_dd_whole, name)(*args, **kwargs)
 
-    of_frames = ("on_process_frame", "on_push_frame")
-    names = [n for n in vars(proxy_class) if not n.startswith("_") and n not in of_frames]
-    methods = {n: forwarding(n) for n in names if callable(vars(proxy_class)[n])}
-    return type(
-        proxy_class.__name__, (proxy_class,), {**methods, "on_process_frame": on_process_frame}
-    )
+    methods: dict[str, Any] = {}
+    for base in proxy_class.__mro__[: proxy_class.__mro__.index(BaseObserver)]:
+        for name, value in vars(base).items():
+            if not name.startswith("_") and callable(value):
+                methods[name] = forwarding(name)
+    methods |= {"on_process_frame": on_process_frame, "on_push_frame": on_push_frame}
+    return type(proxy_class.__name__, (proxy_class,), methods)
 
 
 _bypass_classes = ClassMemo(_bypass_class)
 
 
-def _copy(proxy: Any, kind: type[Any]) -> Any:
-    found = object.__new__(kind)
-    for name, value in vars(proxy).items():
-        setattr(found, name, value)
-    return found
-
-
 def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable[[], None]:
     """Let the events of a pipeline's processors go to all observers but one.
 
-    Those that ignore that a frame is processed do not get that, either: Pipecat would queue it, and
-    wake the observer's task, for nothing. It is most of what Pipecat's own observers cost.
+    Where all others ignore that a frame is processed, that goes to none: Pipecat would queue it for
+    each, and wake the observer's task, for nothing. It is most of what its own observers cost.
 
     Args:
         setup: What Pipecat has set the processors up with.
@@ -182,7 +187,10 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     """
     if setup.observer is not whole:
         raise ValueError("the processors have another proxy")
-    rest, processing = _copy(whole, _bypass_classes(type(whole))), _copy(whole, type(whole))
+    proxy_class = type(whole)
+    rest: Any = object.__new__(_bypass_classes(proxy_class))
+    for name, value in vars(whole).items():
+        setattr(rest, name, value)
     rest.pipecat_dd_whole, rest.pipecat_dd_heard, rest.pipecat_dd_setup = whole, heard, setup
     rest.pipecat_dd_done = _done()
     add, remove = whole.add_observer, whole.remove_observer
@@ -190,10 +198,6 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     def look_again() -> None:
         found = peek(whole, "_proxies") or {}
         rest._proxies = {one: proxy for one, proxy in found.items() if one is not observer}
-        processing._proxies = {
-            one: proxy for one, proxy in rest._proxies.items() if not _ignores_processing(one)
-        }
-        rest.pipecat_dd_processing = processing if processing._proxies else None
 
     def add_observer(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -202,6 +206,9 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
             keep_up()
 
     async def remove_observer(*args: Any, **kwargs: Any) -> Any:
+        # Before anything is awaited, as Pipecat does.
+        for one in (*args, *kwargs.values()):
+            rest._proxies = {o: proxy for o, proxy in rest._proxies.items() if o is not one}
         try:
             return await remove(*args, **kwargs)
         finally:
@@ -209,16 +216,19 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
 
     def keep_up() -> None:
         try:
-            look_again()
+            if rest.__class__ is not proxy_class:
+                look_again()
         except Exception:
-            give_way()
-
-    def give_way() -> None:
-        if setup.observer is rest:
-            setup.observer = whole
+            end()
 
     def end() -> None:
-        give_way()
+        if setup.observer is rest:
+            setup.observer = whole
+        # A processor may have kept it: from here on it is as the proxy itself.
+        rest.__class__ = proxy_class
+        rest._proxies = peek(whole, "_proxies")
+        for name in ("pipecat_dd_heard", "pipecat_dd_setup"):
+            vars(rest).pop(name, None)
         for name, ours in (("add_observer", add_observer), ("remove_observer", remove_observer)):
             if getattr(whole, name) is ours:
                 delattr(whole, name)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pipecat_dd import _guard, _pipecat
+from pipecat_dd.conversation.call_stack import running_task
 from pipecat_dd.conversation.context import FrameProcessing, WorkContext, current
 from pipecat_dd.conversation.conversation import Conversation
 from pipecat_dd.conversation.model import MAX_CONTENT_CHARS, Processor, Role
@@ -25,6 +26,11 @@ from pipecat_dd.names import tags
 from pipecat_dd.settings import FrameSpans
 
 Method = Callable[..., Awaitable[Any]]
+
+
+def first_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the first argument of a user's method, whatever its name; None if it has none."""
+    return args[0] if args else next(iter(kwargs.values()), None)
 
 
 class FrameTracker:
@@ -173,6 +179,11 @@ class FrameTracker:
                 with contextlib.suppress(ValueError):
                     unbind(token)
 
+        def is_in_own_task() -> bool:
+            task = running_task()
+            # Pipecat names a processor's tasks `<processor>::<what it does>`.
+            return task is None or task.get_name().startswith(f"{instance.name}::")
+
         def pass_by(frame: Any, direction: Any) -> None:
             try:
                 at_ns = now_ns()
@@ -192,7 +203,10 @@ class FrameTracker:
                         counted[kind] = meaning.names
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
-                        bind(idle)
+                        if is_in_own_task():
+                            bind(idle)
+                        else:  # another processor holds this one, and goes on afterwards
+                            work = idle
                     if is_output and meaning.handler is not None:
                         arrive(
                             getattr(frame, "context_id", None), _pipecat.audio_secs(frame), now_ns()
@@ -217,26 +231,30 @@ class FrameTracker:
             return process_tracked(call, frame, direction, meaning)
 
         def process_frame(frame: Any, direction: Any) -> Awaitable[Any]:
-            names = counted.get(type(frame), unknown)
-            if (
-                names is not unknown
-                and self.is_on
-                and not (names and people.can_be_several and getattr(frame, names, None))
-            ):
-                # As above, for what nearly all frames are.
-                processor.frames += 1
-                if bound() is not idle and has_own_task:
-                    bind(idle)
-                if takes_all:
-                    pass_by(frame, direction)
-                return inner(frame, direction)
-            return process(inner, frame, direction)
+            is_counted = False
+            try:
+                names = counted.get(type(frame), unknown)
+                if (
+                    names is not unknown
+                    and self.is_on
+                    and (not has_own_task or bound() is idle)
+                    and not (names and people.can_be_several and getattr(frame, names, None))
+                ):
+                    # As above, for what nearly all frames are.
+                    is_counted = True
+                    processor.frames += 1
+                    if takes_all:
+                        pass_by(frame, direction)
+            except Exception as error:
+                guard.failed(error)
+            return inner(frame, direction) if is_counted else process(inner, frame, direction)
 
-        def process_frame_as_users(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            direction = args[0] if args else kwargs.get("direction", _pipecat.DOWNSTREAM)
+        def process_frame_as_users(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            frame = first_of(args, kwargs)
+            direction = args[1] if len(args) > 1 else kwargs.get("direction", _pipecat.DOWNSTREAM)
 
             def call(frame: Any, direction: Any) -> Awaitable[Any]:
-                return inner(frame, *args, **kwargs)
+                return inner(*args, **kwargs)
 
             return process(call, frame, direction)
 

@@ -38,11 +38,12 @@ class Patches:
             name: The method's name.
             wrapper: Called instead of the method.
         """
-        before = getattr(instance, name) if is_replaced(instance, name) else None
+        before = vars(instance)[name] if is_replaced(instance, name) else None
         setattr(instance, name, wrapper)
 
         def restore() -> None:
-            if getattr(instance, name, None) is not wrapper:
+            found = getattr(instance, name, None)
+            if found is not wrapper and vars(instance).get(name) is not wrapper:
                 return  # patched again by other code; once off, our wrapper only passes calls on
             if before is None:
                 delattr(instance, name)

@@ -24,7 +24,7 @@ from pipecat_dd.instrumentation.background_tasks import watching_callbacks
 from pipecat_dd.instrumentation.declared import declared_kinds
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_handlers import VOICE_ROLES
-from pipecat_dd.instrumentation.frame_tracker import FrameTracker, Method
+from pipecat_dd.instrumentation.frame_tracker import FrameTracker, Method, first_of
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
 from pipecat_dd.instrumentation.handlers import reporting_failures
 from pipecat_dd.instrumentation.inference import patch_inference
@@ -247,32 +247,35 @@ class PipelineInstrumentation:
         ignored: set[type] = set()
 
         def note(frame: Any) -> None:
-            try:
-                kind = type(frame)
-                meaning = known.get(kind) or find(kind)
-                if meaning.is_media and not has_voice:
-                    ignored.add(kind)
-                    return
-                if meaning.handler is None and meaning.purpose is None:
-                    ignored.add(kind)
-                    return
-                if meaning.handler is not None and tracker.is_on and frame.id not in seen_before:
-                    # Audio counts twice: where it is generated and where it is written.
-                    dispatch(meaning.handler, frame, processor, instance, once=not meaning.is_media)
-                if meaning.purpose is not None and processor.pipeline is not None:
-                    processor.pipeline.pass_on(processor, meaning.purpose)
-            except Exception as error:
-                _guard.instrumentation.failed(error)
+            kind = type(frame)
+            meaning = known.get(kind) or find(kind)
+            if (meaning.is_media and not has_voice) or (
+                meaning.handler is None and meaning.purpose is None
+            ):
+                ignored.add(kind)
+                return
+            if meaning.handler is not None and tracker.is_on and frame.id not in seen_before:
+                # Audio counts twice: where it is generated and where it is written.
+                dispatch(meaning.handler, frame, processor, instance, once=not meaning.is_media)
+            if meaning.purpose is not None and processor.pipeline is not None:
+                processor.pipeline.pass_on(processor, meaning.purpose)
 
         def push_frame(frame: Any, direction: Any = _pipecat.DOWNSTREAM) -> Awaitable[Any]:
-            if type(frame) not in ignored:
-                note(frame)
+            try:
+                if type(frame) not in ignored:
+                    note(frame)
+            except Exception as error:
+                _guard.instrumentation.failed(error)
             return inner(frame, direction)
 
-        def push_frame_as_users(frame: Any, *args: Any, **kwargs: Any) -> Awaitable[Any]:
-            if type(frame) not in ignored:
-                note(frame)
-            return inner(frame, *args, **kwargs)
+        def push_frame_as_users(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            try:
+                frame = first_of(args, kwargs)
+                if type(frame) not in ignored:
+                    note(frame)
+            except Exception as error:
+                _guard.instrumentation.failed(error)
+            return inner(*args, **kwargs)
 
         # A user's own method may have another signature than Pipecat's.
         is_pipecats = _pipecat.has_frame_parameters(inner, _pipecat.DOWNSTREAM)

@@ -1,13 +1,21 @@
 """What stands beside the observer is served as without it: observers, handlers, processors."""
 
 import asyncio
+import dataclasses
+import functools
 import gc
 import sys
 from collections import Counter
 from typing import Any
 
 import pytest
-from pipecat.frames.frames import EndFrame, Frame, InputAudioRawFrame, TextFrame
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    TextFrame,
+    UserAudioRawFrame,
+)
 from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import (
@@ -18,6 +26,7 @@ from pipecat.processors.frame_processor import (
 
 from pipecat_dd import DatadogObserver
 from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.conversation.context import current_context
 from tests.reliability.test_odd_bots import Last, Over
 from tests.support.agent import TestAgent
 from tests.support.calls import AUDIO
@@ -224,3 +233,147 @@ def test_pipecats_own_method_ignores_what_is_processed() -> None:
     # Observers that leave it at that do not get the event (`_pipecat/observers.py`).
     assert BaseObserver.on_process_frame.__code__.co_names == ()
     assert asyncio.run(BaseObserver().on_process_frame(None)) is None  # type: ignore[arg-type]
+
+
+async def test_an_observer_whose_method_is_replaced_late_gets_the_events_from_then_on() -> None:
+    async def processes(data: FrameProcessed) -> None:
+        late.processed += 1
+
+    late = Pushes()
+    async with Running(DatadogObserver(), late, processors=(Passing(),)) as running:
+        await running.send(*_frames())
+        late.on_process_frame = processes  # type: ignore[method-assign]
+        await running.send(*_frames())
+        assert late.processed >= 3 * 2
+
+
+async def test_an_observer_that_is_removed_gets_nothing_while_it_is_cleaned_up() -> None:
+    class Slow(Recording):
+        """Takes a while to be cleaned up."""
+
+        async def cleanup(self) -> None:
+            await super().cleanup()
+            began.set()
+            await go_on.wait()
+
+    began, go_on, slow = asyncio.Event(), asyncio.Event(), Slow()
+    async with Running(DatadogObserver(), slow, processors=(Passing(),)) as running:
+        await running.send(*_frames())
+        queue = running.worker._observer._proxies[slow].queue
+        removing = asyncio.create_task(running.worker.remove_observer(slow))
+        await asyncio.wait_for(began.wait(), 20)
+        await running.send(*_frames())
+        assert queue.qsize() == 0
+        go_on.set()
+        await removing
+
+
+async def test_what_was_set_up_with_a_copy_reports_to_all_after_the_session() -> None:
+    holder, spare = Passing(), Inner()
+    observer, late = DatadogObserver(), Recording()
+    async with Running(observer, processors=(holder,)) as running:
+        await running.send(*_frames())
+        await spare.setup(dataclasses.replace(holder._setup))  # type: ignore[type-var]
+        spare._next = holder._next
+        await running.worker.remove_observer(observer)
+        running.worker.add_observer(late)
+        await spare.push_frame(TextFrame("x"))
+        await running.send(*_frames())
+        await spare.cleanup()
+    assert [what for what in late.seen if what.startswith("Inner pushes TextFrame")]
+
+
+class Unknown(UserAudioRawFrame):
+    """Audio whose user is looked up, which fails at times."""
+
+    is_known = True
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property  # type: ignore[override]
+    def user_id(self) -> str:
+        if not self.is_known:
+            raise LookupError("unknown")
+        return ""
+
+    @user_id.setter
+    def user_id(self, value: str) -> None:
+        pass
+
+
+async def test_audio_whose_user_cannot_be_read_passes() -> None:
+    seen: list[bool] = []
+
+    class Sees(Passing):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            if isinstance(frame, Unknown):
+                seen.append(frame.is_known)
+            await super().process_frame(frame, direction)
+
+    async with Running(DatadogObserver(), processors=(Passing(), Sees())) as running:
+        for known in (True, False, False):
+            frame = Unknown(audio=AUDIO, sample_rate=16_000, num_channels=1)
+            frame.is_known = known
+            await running.send(frame)
+    assert seen == [True, False, False]
+
+
+class Tracing(Passing):
+    """Wraps its methods whenever they are looked up."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = object.__getattribute__(self, name)
+        if name not in ("process_frame", "push_frame"):
+            return found
+
+        @functools.wraps(found)
+        async def traced(*args: Any, **kwargs: Any) -> Any:
+            return await found(*args, **kwargs)
+
+        return traced
+
+
+async def test_a_processor_that_wraps_what_is_looked_up_gets_its_methods_back() -> None:
+    tracing, observer = Tracing(), DatadogObserver()
+    async with Running(observer, processors=(tracing,)) as running:
+        await running.send(*_frames())
+        assert "push_frame" in vars(tracing)
+        await running.worker.remove_observer(observer)
+        assert not {"process_frame", "push_frame"} & set(vars(tracing))
+
+
+async def test_a_method_whose_frame_has_another_name() -> None:
+    class Other(Passing):
+        async def push_frame(  # type: ignore[override]
+            self, item: Frame, to: FrameDirection = FrameDirection.DOWNSTREAM
+        ) -> None:
+            await super().push_frame(item, to)
+
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await FrameProcessor.process_frame(self, frame, direction)
+            await self.push_frame(item=frame, to=direction)
+
+    other = Recording()
+    async with Running(DatadogObserver(), other, processors=(Other(),)) as running:
+        await running.send(*_frames())
+    assert [what for what in other.seen if what.startswith("Other pushes TextFrame")]
+
+
+@pytest.mark.parametrize("kind", [InputAudioRawFrame, TextFrame])
+async def test_what_a_processor_does_after_one_that_it_holds_is_its_own(kind: type[Frame]) -> None:
+    who: list[str] = []
+
+    class Holds(Holder):
+        async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+            await FrameProcessor.process_frame(self, frame, direction)
+            await self._held.process_frame(frame, direction)
+            work = current_context()
+            if isinstance(frame, kind) and work is not None and work.processor is not None:
+                who.append(work.processor.class_name)
+            await self.push_frame(frame, direction)
+
+    async with Running(DatadogObserver(), processors=(Holds(),)) as running:
+        for _ in range(3):
+            await running.send(*_frames())
+    assert set(who) == {"Holds"}

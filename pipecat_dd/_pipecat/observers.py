@@ -141,10 +141,12 @@ def _bypass_class(proxy_class: type) -> type:
         if id(data.processor) not in self.pipecat_dd_heard:
             return cast("Awaitable[None]", give_way(self).on_process_frame(data))
         # Asked for each event: a method may be replaced at any time.
-        for one in self._proxies:
-            if not _ignores_processing(one):
-                return cast("Awaitable[None]", process_of_others(self, data))
-        return self.pipecat_dd_done
+        try:
+            if all(map(_ignores_processing, self._proxies)):
+                return self.pipecat_dd_done
+        except Exception:
+            pass
+        return cast("Awaitable[None]", process_of_others(self, data))
 
     def on_push_frame(self: _Bypass, data: Any) -> Awaitable[None]:
         if id(data.source) not in self.pipecat_dd_heard:

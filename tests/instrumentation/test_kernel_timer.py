@@ -103,6 +103,7 @@ def test_on_windows_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delattr(os, "timerfd_create", raising=False)
     monkeypatch.setattr(ctypes, "PyDLL", of_windows)
+    kernel_timer._functions.cache_clear()
     assert KernelTimer.open() is None
 
 

@@ -23,7 +23,14 @@ ANEW = "write it: python -m tests.write_docs"
 
 PIPECATS = {
     "DatadogObserver": {
-        *("setup", "cleanup", "on_push_frame", "on_process_frame", "on_pipeline_started"),
+        *(
+            "setup",
+            "cleanup",
+            "on_push_frame",
+            "on_process_frame",
+            "on_pipeline_started",
+            "observe_every_push",
+        ),
         "on_processor_setup",
     },
     "Redactor": {"judge", "secrecy", "id"},

@@ -6,7 +6,6 @@ test checks. A name that a version has moved reads as missing: then a bot is obs
 detail, and nothing raises.
 """
 
-import gc
 from typing import Any
 
 
@@ -22,21 +21,3 @@ def peek(instance: Any, name: str, default: Any = None) -> Any:
         return getattr(instance, name, default)
     except Exception:
         return default
-
-
-def attribute_values(instance: Any, marker: str) -> list[Any]:
-    """Return what an object refers to: the values of its attributes, and perhaps its class.
-
-    They are not taken from ``__dict__``. Until Python 3.12 an object has no such dictionary before
-    somebody asks for it, and from then on each access to one of its attributes is slower. A
-    pipeline accesses those of its processors some hundred times for each piece of audio.
-
-    Args:
-        instance: The object.
-        marker: An attribute that it has, by which its dictionary is recognized if there is one.
-    """
-    held = gc.get_referents(instance)
-    for one in held:
-        if type(one) is dict and marker in one:
-            return list(one.values())
-    return held

@@ -31,6 +31,7 @@ from pipecat_dd.instrumentation.blocked_loop import watch_loop
 from pipecat_dd.instrumentation.dispatcher import FrameDispatcher
 from pipecat_dd.instrumentation.frame_tracker import FrameTracker
 from pipecat_dd.instrumentation.frame_traits import FrameTraitsTable
+from pipecat_dd.instrumentation.patches import Patches
 from pipecat_dd.instrumentation.pipeline import PipelineInstrumentation
 from pipecat_dd.instrumentation.service_events import ServiceEventInstrumentation
 from pipecat_dd.instrumentation.transports import TransportInstrumentation
@@ -127,7 +128,7 @@ class SessionInstrumentation:
             blocked_ms=settings.blocked_ms,
         )
         self._observer = weakref.ref(observer)
-        self._end_sparing: list[Callable[[], None]] = []
+        self._spared = Patches()
         # Instances of a user's subclass count as ours, too.
         kinds = type(observer).__mro__
         self._kind = next(k for k in kinds if k.__module__ == "pipecat_dd.observer")
@@ -292,7 +293,7 @@ class SessionInstrumentation:
             covered = self.pipelines.covered_ids
             undo = _pipecat.spare_events(processor, observer, covered, backlog.admits)
             if undo is not None:
-                self._end_sparing.append(undo)
+                self._spared.add(undo)
         self._listen(self.pipelines.instances)
         root = self.session.root
         root.attributes[tags.PIPECAT_VERSION] = _pipecat.pipecat_version()
@@ -352,10 +353,8 @@ class SessionInstrumentation:
         with _guard.instrumentation.guarded():
             if self._let_loop_end is not None:
                 self._let_loop_end()
-        for undo in self._end_sparing:
-            with _guard.instrumentation.guarded():
-                undo()
-        self._end_sparing.clear()
+        with _guard.instrumentation.guarded():
+            self._spared.undo()
         with _guard.instrumentation.guarded():
             self.pipelines.remove()
         with _guard.instrumentation.guarded():

@@ -1,5 +1,6 @@
 """Finds the objects of a processor or worker that dispatch events, and describes them."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Collection
 from enum import Enum
@@ -10,8 +11,8 @@ from pipecat.utils.base_object import BaseObject
 
 from pipecat_dd._pipecat.class_memo import ClassMemo
 from pipecat_dd._pipecat.private import CALL_EVENT_HANDLER
-from pipecat_dd._pipecat.services import is_a
-from pipecat_dd._private import attribute_values, peek
+from pipecat_dd._pipecat.services import attribute_values, is_a
+from pipecat_dd._private import peek
 
 CONNECT_WEBSOCKET = "_connect_websocket"
 """The method of a service that makes its connection."""
@@ -102,28 +103,18 @@ def attached(instance: Any) -> list[tuple[Any, Any]]:
         if part is _Part.OWNED:
             found.append((value, owner))
             owner = value
-        look_into(_values(value, part), owner, depth + 1)
+        look_into(_values(value), owner, depth + 1)
 
-    look_into(_values(instance, _Part.OWNED), instance, 1)
+    look_into(_values(instance), instance, 1)
     return found
 
 
-def _values(found: Any, part: _Part) -> Collection[Any]:
+def _values(found: Any) -> Collection[Any]:
     """Return the values of an object's attributes."""
     if isinstance(found, BaseObject):
-        return attribute_values(found, "_event_handlers")
-    if part is _Part.HOLDER:
-        return [_field(found, field.name) for field in dataclasses.fields(found)]
+        return attribute_values(found)
     held = peek(found, "__dict__", {})
     return held.values() if isinstance(held, dict) else ()
-
-
-def _field(found: Any, name: str) -> Any:
-    try:
-        # Not getattr(): some report that a program reads what is deprecated.
-        return object.__getattribute__(found, name)
-    except Exception:
-        return None
 
 
 def is_turn_analyzer(value: Any) -> bool:
@@ -184,6 +175,17 @@ def frame_events(instance: Any) -> dict[str, Any]:
         return {}
     found = {name: events[name] for name in FRAME_EVENTS if name in events}
     return {name: event for name, event in found.items() if hasattr(event, "handlers")}
+
+
+def finished() -> asyncio.Future[None]:
+    """Return what an event comes to that nothing handles.
+
+    It can be awaited again and again, some hundred times a second; a new coroutine each time would
+    cost more.
+    """
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 def _is_sync(event: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from pipecat.observers.base_observer import BaseObserver, FrameProcessed, FramePushed
 
 from pipecat_dd._pipecat.class_memo import ClassMemo
+from pipecat_dd._pipecat.events import finished
 from pipecat_dd._private import peek
 
 Admits = Callable[[type, int], bool]
@@ -41,8 +42,7 @@ def spare_events(
         admits: Whether to queue the event of another processor.
 
     Returns:
-        Undoes what a session must not leave behind; None if it did not work and all events are
-        queued.
+        Undoes what a session must not leave behind; None if there is nothing to undo.
     """
     try:
         whole = proxy_of(processor)
@@ -52,18 +52,14 @@ def spare_events(
         # Not an attribute `put`: as long as one queue of a class has one, Python looks for it
         # whenever anything is put into any other.
         spared = cast("_SparingQueue", queue)
-        spared.heard, spared.admits, spared.done = heard, admits, _done()
+        spared.heard, spared.admits, spared.done = heard, admits, finished()
         queue.__class__ = _SparingQueue
     except Exception:
         return None
     try:
         return _pass_by(peek(processor, "_setup"), whole, observer, heard)
     except Exception:
-        return _nothing
-
-
-def _nothing() -> None:
-    """Undo nothing."""
+        return None
 
 
 class _SparingQueue(asyncio.Queue[Any]):
@@ -115,11 +111,12 @@ _IGNORES = BaseObserver.on_process_frame
 
 
 def _ignores_processing(observer: Any) -> bool:
-    """Whether an observer has left it at Pipecat's method that does nothing."""
-    try:
-        return observer.on_process_frame.__func__ is _IGNORES and not _IGNORES.__code__.co_names
-    except Exception:
-        return False
+    """Whether an observer has left it at Pipecat's method that does nothing.
+
+    Raises:
+        AttributeError: It has something else than a method.
+    """
+    return observer.on_process_frame.__func__ is _IGNORES and not _IGNORES.__code__.co_names
 
 
 def _bypass_class(proxy_class: type) -> type:
@@ -145,7 +142,7 @@ def _bypass_class(proxy_class: type) -> type:
             if all(map(_ignores_processing, self._proxies)):
                 return self.pipecat_dd_done
         except Exception:
-            pass
+            pass  # one of them has something else than a method
         return cast("Awaitable[None]", process_of_others(self, data))
 
     def on_push_frame(self: _Bypass, data: Any) -> Awaitable[None]:
@@ -194,7 +191,7 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     for name, value in vars(whole).items():
         setattr(rest, name, value)
     rest.pipecat_dd_whole, rest.pipecat_dd_heard, rest.pipecat_dd_setup = whole, heard, setup
-    rest.pipecat_dd_done = _done()
+    rest.pipecat_dd_done = finished()
     add, remove = whole.add_observer, whole.remove_observer
 
     def look_again() -> None:
@@ -239,10 +236,3 @@ def _pass_by(setup: Any, whole: Any, observer: Any, heard: Set[int]) -> Callable
     whole.add_observer, whole.remove_observer = add_observer, remove_observer
     setup.observer = rest
     return end
-
-
-def _done() -> asyncio.Future[None]:
-    """Return what is awaited some hundred times a second; a new coroutine each time costs more."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    done.set_result(None)
-    return done

@@ -1,11 +1,12 @@
 """Determines a processor's role in the conversation, and a service's provider and model."""
 
+import gc
 import re
 import sys
 from typing import Any
 
 from pipecat_dd._pipecat.class_memo import ClassMemo
-from pipecat_dd._private import attribute_values, peek
+from pipecat_dd._private import peek
 from pipecat_dd.conversation.model import AttributeValue, Role, Service
 from pipecat_dd.names import tags
 
@@ -148,9 +149,24 @@ def _is_remote(processor: Any) -> bool:
     if peek(processor, "_websocket", _NONE) is not _NONE:
         return True
     clients = tuple(found for one in _CLIENTS if (found := _imported(*one)) is not None)
-    held = attribute_values(processor, "_event_handlers")
+    held = attribute_values(processor)
     # Not isinstance(): a proxy's `__class__` may be computed, and raise.
     return any(issubclass(type(value), clients) for value in held)
+
+
+def attribute_values(instance: Any) -> list[Any]:
+    """Return what a Pipecat object refers to: its attributes' values, and perhaps its class.
+
+    They are not taken from ``__dict__``. Until Python 3.12 an object has no such dictionary before
+    somebody asks for it, and from then on each access to one of its attributes is slower. A
+    pipeline accesses those of its processors some hundred times for each piece of audio.
+    """
+    held = gc.get_referents(instance)
+    for one in held:
+        # It has a dictionary, which every such object's list of events is in.
+        if type(one) is dict and "_event_handlers" in one:
+            return list(one.values())
+    return held
 
 
 def _imported(module: str, name: str) -> Any:

@@ -154,9 +154,7 @@ def current_context() -> WorkContext | None:
         work = work.resolve()
         if work is None:
             return found
-    if work.processor is not None or work.bound is not None:
-        return work
-    return _with_processor(work, running_task())
+    return _with_processor(work, running_task)
 
 
 def sampled_context(code: SampledCode) -> WorkContext | None:
@@ -174,12 +172,14 @@ def sampled_context(code: SampledCode) -> WorkContext | None:
     work = work.resolve_sampled(code)
     if work is None:
         return found or _context_of(stack_lookup.find_among(code.frames))
-    return _with_processor(work, code.task)
+    return _with_processor(work, lambda: code.task)
 
 
-def _with_processor(work: WorkContext, task: "asyncio.Task[Any] | None") -> WorkContext:
+def _with_processor(
+    work: WorkContext, task_of: "Callable[[], asyncio.Task[Any] | None]"
+) -> WorkContext:
     if work.processor is None and work.bound is None and work.session is not None:
-        processor = _processor_of_task(work.session, task)
+        processor = _processor_of_task(work.session, task_of())
         if processor is not None:
             return WorkContext(work.session, processor)
     return work

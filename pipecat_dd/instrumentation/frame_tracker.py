@@ -185,11 +185,8 @@ class FrameTracker:
             return task is None or task.get_name().startswith(f"{instance.name}::")
 
         def pass_by(frame: Any, direction: Any) -> None:
-            try:
-                at_ns = now_ns()
-                frames.passed(processor, type(frame).__name__, direction, at_ns, at_ns)
-            except Exception as error:
-                guard.failed(error)
+            at_ns = now_ns()
+            frames.passed(processor, type(frame).__name__, direction, at_ns, at_ns)
 
         def process(call: Method, frame: Any, direction: Any) -> Awaitable[Any]:
             if not self.is_on or guard.off:
@@ -199,8 +196,6 @@ class FrameTracker:
                 kind = type(frame)
                 meaning = known.get(kind) or find(kind)
                 if meaning.is_media:
-                    if not (is_output and meaning.handler is not None):
-                        counted[kind] = meaning.names
                     processor.frames += 1
                     if has_own_task and bound() is not idle:
                         if is_in_own_task():
@@ -211,6 +206,8 @@ class FrameTracker:
                         arrive(
                             getattr(frame, "context_id", None), _pipecat.audio_secs(frame), now_ns()
                         )
+                    else:
+                        counted[kind] = meaning.names
                     if takes_all:
                         pass_by(frame, direction)
                     if meaning.names is not None and people.can_be_several:

@@ -1,6 +1,7 @@
 """Replaces methods on instances of Pipecat's classes, and puts them back.
 
-It does not ask for an instance's ``__dict__`` (see :func:`pipecat_dd._private.attribute_values`).
+It does not ask for an instance's ``__dict__`` where it can do without; ``attribute_values``
+(:mod:`pipecat_dd._pipecat.services`) says why.
 """
 
 from collections.abc import Callable
@@ -51,6 +52,14 @@ class Patches:
                 setattr(instance, name, before)
 
         self._undo.append(restore)
+
+    def add(self, undo: Callable[[], None]) -> None:
+        """Have something else undone together with the patches.
+
+        Args:
+            undo: Undoes it.
+        """
+        self._undo.append(undo)
 
     def undo(self) -> None:
         """Put all methods back, the last one first."""

@@ -221,9 +221,7 @@ class ServiceEventInstrumentation:
         """
         done = self._done
         if done is None:
-            # What dispatching to no handler comes to; a new coroutine each time would cost more.
-            done = self._done = asyncio.get_running_loop().create_future()
-            done.set_result(None)
+            done = self._done = _pipecat.finished()
 
         def _call_event_handler(event_name: str, *args: Any, **kwargs: Any) -> Awaitable[Any]:
             try:

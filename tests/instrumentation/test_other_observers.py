@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import (
-    EndFrame,
     Frame,
     InputAudioRawFrame,
     TextFrame,
@@ -25,11 +24,11 @@ from pipecat.processors.frame_processor import (
 )
 
 from pipecat_dd import DatadogObserver
-from pipecat_dd.cli.demo.versions import PipelineWorker, WorkerRunner
+from pipecat_dd.cli.demo.versions import PipelineWorker
 from pipecat_dd.conversation.context import current_context
 from tests.reliability.test_odd_bots import Last, Over
 from tests.support.agent import TestAgent
-from tests.support.calls import AUDIO
+from tests.support.calls import AUDIO, Call
 
 
 class Recording(BaseObserver):
@@ -59,26 +58,17 @@ class Passing(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-class Running:
+class Running(Call):
     """A pipeline at work; use as an async context manager."""
 
     def __init__(self, *observers: BaseObserver, processors: tuple[FrameProcessor, ...]) -> None:
         self._last = Last()
-        self.worker: Any = PipelineWorker(
+        self._running = None
+        self.worker = PipelineWorker(
             Pipeline([*processors, self._last]),
             observers=list(observers),
             cancel_on_idle_timeout=False,
         )
-
-    async def __aenter__(self) -> "Running":
-        runner = WorkerRunner(handle_sigint=False)
-        await runner.add_workers(self.worker)
-        self._running = asyncio.create_task(runner.run())
-        return self
-
-    async def __aexit__(self, *failed: object) -> None:
-        await self.worker.queue_frame(EndFrame())
-        await asyncio.wait_for(self._running, 20)
 
     async def send(self, *frames: Frame) -> None:
         """Send frames, and wait until they and the observers' events are processed."""

@@ -23,15 +23,8 @@ ANEW = "write it: python -m tests.write_docs"
 
 PIPECATS = {
     "DatadogObserver": {
-        *(
-            "setup",
-            "cleanup",
-            "on_push_frame",
-            "on_process_frame",
-            "on_pipeline_started",
-            "observe_every_push",
-        ),
-        "on_processor_setup",
+        *("setup", "cleanup", "on_push_frame", "on_process_frame", "on_pipeline_started"),
+        *("on_processor_setup", "observe_every_push"),
     },
     "Redactor": {"judge", "secrecy", "id"},
     "Session": {
